@@ -24,7 +24,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Succeeds when this token may delete this picture; deletes nothing.
     async fn check_deletion(&self, id: &str, token: &str) -> Result<(), ApiError>;
     /// Takes an upload from a form with one `file` field and waits a while for the verdict.
-    async fn upload_picture(&self, form: multer::Multipart<'static>) -> Result<UploadView, ApiError>;
+    async fn upload_picture(
+        &self,
+        form: multer::Multipart<'static>,
+    ) -> Result<UploadView, ApiError>;
 }
 
 /// The server of this request.
@@ -39,7 +42,10 @@ pub(crate) fn set_error_status(error: &ApiError) {
 
 /// Gives the response this status.
 pub(crate) fn set_status(status: u16) {
-    if let (Some(options), Ok(status)) = (use_context::<ResponseOptions>(), http::StatusCode::from_u16(status)) {
+    if let (Some(options), Ok(status)) = (
+        use_context::<ResponseOptions>(),
+        http::StatusCode::from_u16(status),
+    ) {
         options.set_status(status);
     }
 }

@@ -48,10 +48,15 @@ impl ErrorCode {
             Self::TooLarge | Self::TooManyPixels => 413,
             Self::UnsupportedType => 415,
             Self::RangeNotSatisfiable => 416,
-            Self::NotACat | Self::Unsafe | Self::Banned | Self::CorruptImage | Self::TooSmall => 422,
+            Self::NotACat | Self::Unsafe | Self::Banned | Self::CorruptImage | Self::TooSmall => {
+                422
+            }
             Self::TooManyRequests => 429,
             Self::Internal => 500,
-            Self::ScreeningUnavailable | Self::BudgetSpent | Self::StorageUnavailable | Self::StorageFull => 503,
+            Self::ScreeningUnavailable
+            | Self::BudgetSpent
+            | Self::StorageUnavailable
+            | Self::StorageFull => 503,
         }
     }
 
@@ -77,7 +82,10 @@ pub struct ApiError {
 
 impl ApiError {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 }
 
@@ -105,9 +113,9 @@ impl FromServerFnError for UiError {
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         let code = match error {
-            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) | ServerFnErrorErr::Deserialization(_) => {
-                ErrorCode::Malformed
-            }
+            ServerFnErrorErr::Args(_)
+            | ServerFnErrorErr::MissingArg(_)
+            | ServerFnErrorErr::Deserialization(_) => ErrorCode::Malformed,
             _ => ErrorCode::Internal,
         };
         ApiError::new(code, "The request could not be handled.").into()
