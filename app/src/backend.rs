@@ -1,5 +1,4 @@
 //! What the pages and server functions need from the server. Implemented in the `server` crate.
-//! The only module that exists under `ssr` alone.
 
 use std::sync::Arc;
 
@@ -42,11 +41,15 @@ pub(crate) fn set_error_status(error: &ApiError) {
 
 /// Gives the response this status.
 pub(crate) fn set_status(status: u16) {
-    if let (Some(options), Ok(status)) = (
-        use_context::<ResponseOptions>(),
-        http::StatusCode::from_u16(status),
-    ) {
-        options.set_status(status);
+    if let Some(response) = use_context::<ResponseOptions>() {
+        set_status_on(&response, status);
+    }
+}
+
+/// Gives this response this status, where the context that holds it may be gone.
+pub(crate) fn set_status_on(response: &ResponseOptions, status: u16) {
+    if let Ok(status) = http::StatusCode::from_u16(status) {
+        response.set_status(status);
     }
 }
 

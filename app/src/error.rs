@@ -60,6 +60,40 @@ impl ErrorCode {
         }
     }
 
+    /// What happened, as a headline for a person.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Malformed => "We could not read that request",
+            Self::Unauthorized | Self::Forbidden => "That is not yours to do",
+            Self::NotFound => "No cat lives here",
+            Self::MethodNotAllowed => "That cannot be done here",
+            Self::Timeout => "That took too long",
+            Self::Gone => "This cat has wandered off",
+            Self::TooLarge => "That file is too heavy",
+            Self::TooManyPixels => "That picture is too large",
+            Self::UnsupportedType => "We cannot read this kind of file",
+            Self::RangeNotSatisfiable => "There is nothing in that range",
+            Self::NotACat => "We could not find a cat in it",
+            Self::Unsafe => "We cannot show this one",
+            Self::Banned => "This picture may not come back",
+            Self::CorruptImage => "This picture seems to be broken",
+            Self::TooSmall => "This picture is too small",
+            Self::TooManyRequests => "One cat at a time, please",
+            Self::Internal => "Something broke on our side",
+            Self::ScreeningUnavailable => "Our cat spotter is napping",
+            Self::BudgetSpent => "We are out of treats for now",
+            Self::StorageUnavailable => "We cannot reach the shelf",
+            Self::StorageFull => "The box is full",
+        }
+    }
+
+    /// Whether the same request may succeed a little later.
+    #[must_use]
+    pub const fn is_passing(self) -> bool {
+        matches!(self.status(), 408 | 429 | 500..)
+    }
+
     /// The seconds a client should wait before it asks again, for the answers that must say so (429 and 503).
     #[must_use]
     pub const fn retry_after(self) -> Option<u32> {

@@ -130,6 +130,17 @@ pub enum PictureStatus {
     Screening(PendingView),
 }
 
+impl PictureStatus {
+    /// The picture, unless it is still being screened.
+    #[must_use]
+    pub fn published(self) -> Option<PictureView> {
+        match self {
+            Self::Published(picture) => Some(*picture),
+            Self::Screening(_) => None,
+        }
+    }
+}
+
 /// What the pages say about this site: filled from the configuration, never compiled into the browser's code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteView {

@@ -1,0 +1,73 @@
+//! The document, the frame around every page, and the routes. No data is loaded here.
+
+use leptos::prelude::*;
+use leptos_meta::{HashedStylesheet, MetaTags, provide_meta_context};
+use leptos_router::components::{FlatRoutes, Route, Router};
+use leptos_router::{SsrMode, path};
+
+use crate::backend::Interstitial;
+use crate::pages::about::AboutPage;
+use crate::pages::delete::DeletePage;
+use crate::pages::home::HomePage;
+use crate::pages::interstitial::InterstitialPage;
+use crate::pages::layout::Layout;
+use crate::pages::not_found::NotFoundPage;
+use crate::pages::picture::PicturePage;
+use crate::pages::search::SearchPage;
+use crate::pages::tag::TagPage;
+use crate::pages::upload::UploadPage;
+
+/// The whole document. The server renders it for every page.
+pub fn shell(options: LeptosOptions) -> impl IntoView {
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="color-scheme" content="light dark"/>
+                <meta name="theme-color" content="#fbf4e9" media="(prefers-color-scheme: light)"/>
+                <meta name="theme-color" content="#1c1612" media="(prefers-color-scheme: dark)"/>
+                <HashedStylesheet options=options.clone()/>
+                <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
+                <HydrationScripts options islands=true/>
+                <MetaTags/>
+            </head>
+            <body>
+                <App/>
+            </body>
+        </html>
+    }
+}
+
+/// Every page. What the server provides as [`Interstitial`] takes the place of the routes.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    view! {
+        <Router>
+            <Layout>
+                {match use_context::<Interstitial>() {
+                    Some(interstitial) => view! { <InterstitialPage interstitial/> }.into_any(),
+                    None => view! { <Pages/> }.into_any(),
+                }}
+            </Layout>
+        </Router>
+    }
+}
+
+/// The routes. Each is rendered as a whole before the answer begins, so that the answer has its right status.
+#[component]
+fn Pages() -> impl IntoView {
+    view! {
+        <FlatRoutes fallback=NotFoundPage>
+            <Route path=path!("/") view=HomePage ssr=SsrMode::Async/>
+            <Route path=path!("/search") view=SearchPage ssr=SsrMode::Async/>
+            <Route path=path!("/tags/:tag") view=TagPage ssr=SsrMode::Async/>
+            <Route path=path!("/upload") view=UploadPage ssr=SsrMode::Async/>
+            <Route path=path!("/c/:id") view=PicturePage ssr=SsrMode::Async/>
+            <Route path=path!("/delete/:id/:token") view=DeletePage ssr=SsrMode::Async/>
+            <Route path=path!("/about") view=AboutPage ssr=SsrMode::Async/>
+        </FlatRoutes>
+    }
+}

@@ -1,0 +1,86 @@
+//! Which image the browser should fetch: the variants of a picture with their real widths.
+
+use std::collections::BTreeMap;
+
+/// The `WebP` variants, narrowest first, with their real widths. A variant is never wider than the upload,
+/// so that of several equally wide ones only the first is named.
+fn webp_variants(images: &BTreeMap<String, String>, upload_width: u32) -> Vec<(u32, &str)> {
+    let mut variants: Vec<(u32, &str)> = images
+        .iter()
+        .filter_map(|(name, url)| {
+            let nominal: u32 = name.strip_suffix(".webp")?.parse().ok()?;
+            Some((nominal, url.as_str()))
+        })
+        .collect();
+    variants.sort_unstable();
+    for variant in &mut variants {
+        variant.0 = variant.0.min(upload_width);
+    }
+    variants.dedup_by_key(|variant| variant.0);
+    variants
+}
+
+/// The `srcset` of a picture: `…/320.webp 320w, …/640.webp 500w`.
+pub(crate) fn srcset(images: &BTreeMap<String, String>, upload_width: u32) -> String {
+    let mut list = String::new();
+    for (width, url) in webp_variants(images, upload_width) {
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(url);
+        list.push(' ');
+        list.push_str(&width.to_string());
+        list.push('w');
+    }
+    list
+}
+
+/// The URL of the variant of this name; empty where there is none.
+pub(crate) fn variant<'a>(images: &'a BTreeMap<String, String>, name: &str) -> &'a str {
+    images.get(name).map_or("", String::as_str)
+}
+
+/// The real size of a variant that is at most `limit` wide.
+pub(crate) fn scaled(limit: u32, width: u32, height: u32) -> (u32, u32) {
+    if width <= limit {
+        return (width, height);
+    }
+    let exact = (u64::from(height) * u64::from(limit) + u64::from(width) / 2) / u64::from(width);
+    (limit, u32::try_from(exact).unwrap_or(u32::MAX).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn images() -> BTreeMap<String, String> {
+        ["320.webp", "640.webp", "1280.webp", "2048.webp", "1280.jpg"]
+            .map(|name| (name.to_owned(), format!("/i/{name}")))
+            .into()
+    }
+
+    #[test]
+    fn srcset_lists_the_variants_narrowest_first() {
+        assert_eq!(
+            srcset(&images(), 4000),
+            "/i/320.webp 320w, /i/640.webp 640w, /i/1280.webp 1280w, /i/2048.webp 2048w"
+        );
+    }
+
+    #[test]
+    fn srcset_names_each_real_width_once() {
+        let cases = [(2048, 4), (1280, 3), (500, 2), (320, 1), (100, 1)];
+        for (width, count) in cases {
+            let list = srcset(&images(), width);
+            assert_eq!(list.split(", ").count(), count, "{list}");
+            assert!(list.ends_with(&format!(" {width}w")), "{list}");
+        }
+    }
+
+    #[test]
+    fn scaling_keeps_the_shape_and_never_enlarges() {
+        assert_eq!(scaled(1280, 800, 600), (800, 600));
+        assert_eq!(scaled(1280, 2560, 1707), (1280, 854));
+        assert_eq!(scaled(1280, 100_000, 1), (1280, 1));
+    }
+}

@@ -1,0 +1,18 @@
+//! The pages, rendered by the server alone: each loads its data and composes components.
+
+pub(crate) mod about;
+pub(crate) mod delete;
+pub(crate) mod home;
+pub(crate) mod interstitial;
+pub(crate) mod layout;
+pub(crate) mod not_found;
+pub(crate) mod picture;
+pub(crate) mod search;
+pub(crate) mod tag;
+pub(crate) mod upload;
+
+mod cat;
+mod gallery;
+mod head;
+mod load;
+mod notice;

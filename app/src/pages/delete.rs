@@ -1,0 +1,38 @@
+//! Asks before deleting. Only the form's POST, which the server takes itself, deletes anything.
+
+use leptos::prelude::*;
+
+use super::cat::{Cat, Mood};
+use super::head::HiddenHead;
+use super::load::{load, path_param};
+use super::notice::ErrorNotice;
+
+#[component]
+pub(crate) fn DeletePage() -> impl IntoView {
+    let (id, token) = (path_param("id"), path_param("token"));
+    let action = format!("/delete/{id}/{token}");
+    let back = format!("/c/{id}");
+    let allowed = load(|backend| async move { backend.check_deletion(&id, &token).await });
+    Suspend::new(async move {
+        match allowed.await {
+            Ok(()) => view! { <Confirmation action back/> }.into_any(),
+            Err(error) => view! { <ErrorNotice error/> }.into_any(),
+        }
+    })
+}
+
+#[component]
+fn Confirmation(action: String, back: String) -> impl IntoView {
+    view! {
+        <HiddenHead title="Delete this picture?"/>
+        <section class="notice">
+            <Cat mood=Mood::Puzzled/>
+            <h1>"Delete this picture?"</h1>
+            <p>"Its link stops working for everybody at once. This cannot be undone."</p>
+            <form class="notice-links" method="post" action=action>
+                <button type="submit" class="button is-danger">"Delete it"</button>
+                <a class="button is-quiet" href=back>"Keep it"</a>
+            </form>
+        </section>
+    }
+}

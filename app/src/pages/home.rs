@@ -1,0 +1,48 @@
+//! The gallery of everything, newest first.
+
+use leptos::prelude::*;
+
+use super::gallery::Gallery;
+use super::head::Head;
+use super::load::query_param;
+use crate::backend::backend;
+use crate::query::path_segment;
+use crate::types::ListQuery;
+
+#[component]
+pub(crate) fn HomePage() -> impl IntoView {
+    let retention = backend().site().retention;
+    let after = query_param("after");
+    let is_first_page = after.is_empty();
+    let path = if is_first_page {
+        "/".to_owned()
+    } else {
+        format!("/?after={}", path_segment(&after))
+    };
+    let hero = is_first_page.then(|| {
+        view! {
+            <section class="hero">
+                <h1>"Cat pictures, here for " <em>{retention.clone()}</em></h1>
+                <p>
+                    "Drop a picture, share the link. We check that it is a cat, take out where and with what it was taken, \
+                    and forget it when its time is up."
+                </p>
+                <a class="button is-large" href="/upload">"Upload a cat"</a>
+            </section>
+        }
+    });
+    view! {
+        <Head
+            title="Cat pictures for a little while"
+            description=format!("Share a cat picture with a link that works for {retention}. No account, no tracking, only cats.")
+            path
+        />
+        {hero}
+        <section aria-labelledby="newest">
+            <h2 id="newest" class="section-title">
+                {if is_first_page { "Just in" } else { "More cats" }}
+            </h2>
+            <Gallery path="/" query=ListQuery { after, ..ListQuery::default() } empty="No cats yet. Be the first to bring one."/>
+        </section>
+    }
+}

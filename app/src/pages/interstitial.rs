@@ -1,0 +1,29 @@
+//! What takes the place of every page: the answer to a plain form, or an error outside the pages.
+
+use leptos::prelude::*;
+
+use super::cat::Mood;
+use super::head::HiddenHead;
+use super::notice::{ErrorNotice, Notice};
+use crate::backend::Interstitial;
+
+#[component]
+pub(crate) fn InterstitialPage(interstitial: Interstitial) -> impl IntoView {
+    match interstitial {
+        Interstitial::Error(error) => view! { <ErrorNotice error/> }.into_any(),
+        Interstitial::Deleted => view! {
+            <HiddenHead title="Deleted"/>
+            <Notice mood=Mood::Asleep title="The picture is deleted">
+                <p>"It is gone from here, and the caches are told to forget it as well."</p>
+            </Notice>
+        }
+        .into_any(),
+        Interstitial::Reported => view! {
+            <HiddenHead title="Reported"/>
+            <Notice mood=Mood::Awake title="Thank you for the report">
+                <p>"When several people report a picture it is hidden until somebody has looked at it."</p>
+            </Notice>
+        }
+        .into_any(),
+    }
+}

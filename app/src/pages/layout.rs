@@ -1,0 +1,71 @@
+//! The frame around every page: skip link, header with the search box, footer.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+
+use super::cat::{Cat, Mood};
+use super::load::query_param;
+use crate::backend::Backend;
+use crate::components::search_box::SearchBox;
+
+#[component]
+pub(crate) fn Layout(children: Children) -> impl IntoView {
+    view! {
+        <a class="skip-link" href="#main">"Skip to the content"</a>
+        <header class="site-header">
+            <a class="logo" href="/">
+                <Cat mood=Mood::Awake/>
+                <span>"Catto"<b>"CDN"</b></span>
+            </a>
+            <SearchBox query=query_param("q")/>
+            <a class="button header-upload" href="/upload">"Upload"</a>
+        </header>
+        <main id="main" tabindex="-1">{children()}</main>
+        <Footer/>
+    }
+}
+
+#[component]
+fn Footer() -> impl IntoView {
+    // There is no backend while the routes are listed.
+    let contact = use_context::<Arc<dyn Backend>>()
+        .and_then(|backend| backend.site().abuse_contact)
+        .map(|contact| view! { <li><a href=contact_href(&contact)>"Report abuse"</a></li> });
+    view! {
+        <footer class="site-footer">
+            <ul>
+                <li><a href="/about">"About and rules"</a></li>
+                <li><a href="/about#api">"API"</a></li>
+                {contact}
+                <li><a href="/.well-known/security.txt">"Security"</a></li>
+            </ul>
+            <p>"No cookies, no tracking. Only cats."</p>
+        </footer>
+    }
+}
+
+/// An address as a link: a URL stays, anything else is an e-mail address.
+pub(super) fn contact_href(contact: &str) -> String {
+    if contact.contains("://") || contact.starts_with("mailto:") {
+        contact.to_owned()
+    } else {
+        format!("mailto:{contact}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contact_becomes_a_link_whatever_its_form() {
+        for (contact, href) in [
+            ("abuse@example.org", "mailto:abuse@example.org"),
+            ("mailto:abuse@example.org", "mailto:abuse@example.org"),
+            ("https://example.org/abuse", "https://example.org/abuse"),
+        ] {
+            assert_eq!(contact_href(contact), href);
+        }
+    }
+}

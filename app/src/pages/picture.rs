@@ -1,0 +1,216 @@
+//! A picture's page: the link that people share.
+
+use leptos::prelude::*;
+use leptos_meta::Meta;
+
+use super::cat::{Cat, Mood};
+use super::head::{Head, HiddenHead};
+use super::load::{load, path_param};
+use super::notice::ErrorNotice;
+use crate::components::copy_field::CopyField;
+use crate::components::countdown::Countdown;
+use crate::components::pending_picture::PendingPicture;
+use crate::components::tag_links::TagLinks;
+use crate::images::{scaled, srcset, variant};
+use crate::types::{PictureStatus, PictureView};
+
+/// The variant that link previews show.
+const PREVIEW: &str = "1280.jpg";
+const PREVIEW_WIDTH: u32 = 1280;
+
+#[component]
+pub(crate) fn PicturePage() -> impl IntoView {
+    let id = path_param("id");
+    let picture = load(|backend| async move { backend.picture(&id).await });
+    Suspend::new(async move {
+        match picture.await {
+            Ok(PictureStatus::Published(picture)) => {
+                view! { <Published picture=*picture/> }.into_any()
+            }
+            Ok(PictureStatus::Screening(pending)) => view! { <Pending id=pending.id/> }.into_any(),
+            Err(error) => view! { <ErrorNotice error/> }.into_any(),
+        }
+    })
+}
+
+#[component]
+fn Published(picture: PictureView) -> impl IntoView {
+    let tags: Vec<String> = picture.tags.iter().map(|tag| tag.name.clone()).collect();
+    let title = tags
+        .first()
+        .map_or_else(|| "A cat".to_owned(), |tag| format!("A cat: {tag}"));
+    let report = format!("/api/v1/pictures/{}/report", picture.id);
+    let until = picture.expires_at.clone();
+    view! {
+        <Head title=title.clone() description=picture.alt.clone() path=format!("/c/{}", picture.id) has_card=true/>
+        <PreviewCard picture=picture.clone()/>
+        <article class="picture life">
+            <h1 class="visually-hidden">{title}</h1>
+            <Photo picture=picture.clone()/>
+            <div class="when-gone notice">
+                <Cat mood=Mood::Asleep/>
+                <h2>"This cat has wandered off"</h2>
+                <p>"Its time here was up. There are others."</p>
+                <p class="notice-links"><a class="button" href="/">"See the cats"</a></p>
+            </div>
+            <div class="picture-facts when-alive">
+                <p class="picture-alt">{picture.alt.clone()}</p>
+                <TagLinks tags/>
+                <p class="picture-life">"Here "<Countdown until/></p>
+            </div>
+            <Sharing picture/>
+            <details class="report when-alive">
+                <summary>"Report this picture"</summary>
+                <form method="post" action=report>
+                    <p>"Is it not a decent cat? Tell us, and if others agree it is hidden."</p>
+                    <button type="submit" class="button is-danger">"Report"</button>
+                </form>
+            </details>
+        </article>
+    }
+}
+
+/// The picture in the best form that the browser knows, over a tiny blur of itself.
+#[component]
+fn Photo(picture: PictureView) -> impl IntoView {
+    let sizes = format!(
+        "(min-width: 68rem) min(64rem, {0}px), min(100vw, {0}px)",
+        picture.width
+    );
+    let fallback = variant(&picture.images, PREVIEW).to_owned();
+    let placeholder = (!picture.placeholder.is_empty()).then(|| {
+        view! { <img class="placeholder" src=picture.placeholder alt="" aria-hidden="true"/> }
+    });
+    view! {
+        <div class="photo when-alive">
+            {placeholder}
+            <picture>
+                <source type="image/webp" srcset=srcset(&picture.images, picture.width) sizes=sizes/>
+                <img
+                    src=fallback
+                    width=picture.width
+                    height=picture.height
+                    alt=picture.alt
+                    fetchpriority="high"
+                />
+            </picture>
+        </div>
+    }
+}
+
+/// The links to copy and the picture to take along.
+#[component]
+fn Sharing(picture: PictureView) -> impl IntoView {
+    let image = variant(&picture.images, "1280.webp").to_owned();
+    let download = variant(&picture.images, PREVIEW).to_owned();
+    let file_name = format!("catto-{}.jpg", picture.id);
+    let markdown = markdown(&picture, &image);
+    let html = html(&picture, &image);
+    view! {
+        <section class="sharing when-alive" aria-labelledby="sharing">
+            <h2 id="sharing">"Share"</h2>
+            <CopyField label="Page".to_owned() text=picture.url/>
+            <CopyField label="Image".to_owned() text=image/>
+            <CopyField label="Markdown".to_owned() text=markdown/>
+            <CopyField label="HTML".to_owned() text=html/>
+            <a class="button is-quiet" href=download download=file_name>"Download"</a>
+        </section>
+    }
+}
+
+/// What messengers and social sites show of the page.
+#[component]
+fn PreviewCard(picture: PictureView) -> impl IntoView {
+    let (width, height) = scaled(PREVIEW_WIDTH, picture.width, picture.height);
+    let image = variant(&picture.images, PREVIEW).to_owned();
+    view! {
+        <Meta property="og:type" content="article"/>
+        <Meta property="og:image" content=image.clone()/>
+        <Meta property="og:image:type" content="image/jpeg"/>
+        <Meta property="og:image:width" content=width.to_string()/>
+        <Meta property="og:image:height" content=height.to_string()/>
+        <Meta property="og:image:alt" content=picture.alt.clone()/>
+        <Meta name="twitter:card" content="summary_large_image"/>
+        <Meta name="twitter:image" content=image/>
+        <Meta name="twitter:image:alt" content=picture.alt/>
+    }
+}
+
+/// The page while the models look: it comes back by itself, with scripts and without.
+#[component]
+fn Pending(id: String) -> impl IntoView {
+    view! {
+        <HiddenHead title="Looking for the cat"/>
+        <section class="notice">
+            <Cat mood=Mood::Searching/>
+            <h1>"Looking for the cat…"</h1>
+            <PendingPicture id/>
+            <noscript><meta http-equiv="refresh" content="3"/></noscript>
+        </section>
+    }
+}
+
+/// The image as Markdown, linked to its page.
+fn markdown(picture: &PictureView, image: &str) -> String {
+    let alt: String = picture
+        .alt
+        .chars()
+        .filter(|letter| !"[]\\\n".contains(*letter))
+        .collect();
+    format!("[![{alt}]({image})]({})", picture.url)
+}
+
+/// The image as HTML, linked to its page.
+fn html(picture: &PictureView, image: &str) -> String {
+    let alt = picture
+        .alt
+        .replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;");
+    let (width, height) = scaled(PREVIEW_WIDTH, picture.width, picture.height);
+    format!(
+        "<a href=\"{}\"><img src=\"{image}\" width=\"{width}\" height=\"{height}\" alt=\"{alt}\"></a>",
+        picture.url
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::PictureState;
+
+    fn picture(alt: &str) -> PictureView {
+        PictureView {
+            id: "x".into(),
+            state: PictureState::Published,
+            url: "https://catto.test/c/x".into(),
+            images: [].into(),
+            tags: Vec::new(),
+            alt: alt.into(),
+            width: 2560,
+            height: 1280,
+            animated: false,
+            placeholder: String::new(),
+            thumbhash: String::new(),
+            published_at: String::new(),
+            expires_at: String::new(),
+        }
+    }
+
+    #[test]
+    fn markdown_survives_brackets_in_the_description() {
+        assert_eq!(
+            markdown(&picture("A [tabby] cat"), "https://catto.test/i"),
+            "[![A tabby cat](https://catto.test/i)](https://catto.test/c/x)"
+        );
+    }
+
+    #[test]
+    fn html_escapes_the_description_and_gives_the_size_of_the_variant() {
+        assert_eq!(
+            html(&picture("\"<cat>\" & dog"), "https://catto.test/i"),
+            "<a href=\"https://catto.test/c/x\"><img src=\"https://catto.test/i\" width=\"1280\" height=\"640\" \
+             alt=\"&quot;&lt;cat>&quot; &amp; dog\"></a>"
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! The query strings of lists, in their one canonical form. Whoever links to a list, or redirects to one, builds it here,
+//! so that pages, islands and caches agree on every byte.
+
+use crate::types::ListQuery;
+
+impl ListQuery {
+    /// `q`, `tag`, `after`, `limit` in this order, without those not given: `q=orange+cat&after=x`.
+    /// Written as a browser writes a form, so that a search box's own request is canonical already.
+    #[must_use]
+    pub fn to_query_string(&self) -> String {
+        let mut query = String::new();
+        push_pair(&mut query, "q", &self.q);
+        push_pair(&mut query, "tag", &self.tag);
+        push_pair(&mut query, "after", &self.after);
+        if let Some(limit) = self.limit {
+            push_pair(&mut query, "limit", &limit.to_string());
+        }
+        query
+    }
+}
+
+/// One segment of a path, with everything escaped that is not plainly safe there.
+#[must_use]
+pub fn path_segment(text: &str) -> String {
+    let mut segment = String::new();
+    escape(&mut segment, text, "%20");
+    segment
+}
+
+fn push_pair(query: &mut String, name: &str, value: &str) {
+    if value.is_empty() {
+        return;
+    }
+    if !query.is_empty() {
+        query.push('&');
+    }
+    query.push_str(name);
+    query.push('=');
+    escape(query, value, "+");
+}
+
+/// The bytes that the form encoding leaves alone stay; all others become `%XX`, save the space.
+fn escape(target: &mut String, text: &str, space: &str) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'*' | b'-' | b'.' | b'_' => {
+                target.push(byte.into());
+            }
+            b' ' => target.push_str(space),
+            _ => {
+                target.push('%');
+                target.push(HEX[usize::from(byte >> 4)].into());
+                target.push(HEX[usize::from(byte & 15)].into());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_come_in_one_order_and_only_when_given() {
+        let query = |q: &str, tag: &str, after: &str, limit| ListQuery {
+            q: q.into(),
+            tag: tag.into(),
+            after: after.into(),
+            limit,
+        };
+        let cases = [
+            (query("", "", "", None), ""),
+            (query("cat", "", "", None), "q=cat"),
+            (query("", "", "c1_-", None), "after=c1_-"),
+            (query("a", "b", "c", Some(40)), "q=a&tag=b&after=c&limit=40"),
+            (
+                query("\"maine coon\" -dog", "", "", None),
+                "q=%22maine+coon%22+-dog",
+            ),
+            (
+                query("söß & 100%", "", "", None),
+                "q=s%C3%B6%C3%9F+%26+100%25",
+            ),
+        ];
+        for (query, expected) in cases {
+            assert_eq!(query.to_query_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_path_segment_holds_no_slash_and_no_plus() {
+        assert_eq!(path_segment("maine coon"), "maine%20coon");
+        assert_eq!(path_segment("a/b+c?"), "a%2Fb%2Bc%3F");
+    }
+}

@@ -1,0 +1,100 @@
+//! Moments and spans in words. The server writes absolute times only, because its pages are cached;
+//! the browser says how long is left.
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// `6 days left`, by the largest unit that fits at least once; nothing once the time is up.
+pub(crate) fn time_left(seconds: i64) -> Option<String> {
+    let (count, unit) = match seconds {
+        ..=0 => return None,
+        DAY.. => (seconds / DAY, " day"),
+        HOUR.. => (seconds / HOUR, " hour"),
+        MINUTE.. => (seconds / MINUTE, " minute"),
+        _ => (seconds, " second"),
+    };
+    let mut words = count.to_string();
+    words.push_str(unit);
+    words.push_str(if count == 1 { " left" } else { "s left" });
+    Some(words)
+}
+
+/// `2026-11-29T10:15:02Z` as `29 Nov 2026, 10:15 UTC`; anything of another form stays as it is.
+pub(crate) fn readable_time(timestamp: &str) -> String {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let month = timestamp
+        .get(5..7)
+        .and_then(|month| month.parse::<usize>().ok())
+        .and_then(|month| MONTHS.get(month.wrapping_sub(1)));
+    let parts = (
+        timestamp.get(..4),
+        month,
+        timestamp.get(8..10),
+        timestamp.get(11..16),
+    );
+    let (Some(year), Some(month), Some(day), Some(clock)) = parts else {
+        return timestamp.to_owned();
+    };
+    [
+        day.trim_start_matches('0'),
+        " ",
+        month,
+        " ",
+        year,
+        ", ",
+        clock,
+        " UTC",
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_left_names_the_largest_unit() {
+        let cases = [
+            (7 * DAY, "7 days left"),
+            (7 * DAY - 1, "6 days left"),
+            (DAY, "1 day left"),
+            (DAY - 1, "23 hours left"),
+            (HOUR, "1 hour left"),
+            (HOUR - 1, "59 minutes left"),
+            (MINUTE, "1 minute left"),
+            (MINUTE - 1, "59 seconds left"),
+            (1, "1 second left"),
+        ];
+        for (seconds, words) in cases {
+            assert_eq!(time_left(seconds).as_deref(), Some(words), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn no_time_is_left_at_the_very_second() {
+        assert_eq!(time_left(0), None);
+        assert_eq!(time_left(-5), None);
+    }
+
+    #[test]
+    fn timestamps_become_readable() {
+        assert_eq!(
+            readable_time("2026-11-29T10:15:02Z"),
+            "29 Nov 2026, 10:15 UTC"
+        );
+        assert_eq!(
+            readable_time("2026-01-05T00:00:00Z"),
+            "5 Jan 2026, 00:00 UTC"
+        );
+    }
+
+    #[test]
+    fn what_is_no_timestamp_stays_as_it_is() {
+        for text in ["", "soon", "2026-13-01T00:00:00Z", "ünïcödé-…-text"] {
+            assert_eq!(readable_time(text), text);
+        }
+    }
+}
