@@ -56,7 +56,10 @@ fn Published(picture: PictureView) -> impl IntoView {
             <div class="picture-facts when-alive">
                 <p class="picture-alt">{picture.alt.clone()}</p>
                 <TagLinks tags/>
-                <p class="picture-life">"Here "<Countdown until/></p>
+                <p class="picture-life">
+                    <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7v5l3.5 2"/></svg>
+                    <Countdown until/>
+                </p>
             </div>
             <Sharing picture/>
             <details class="report when-alive">
