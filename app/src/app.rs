@@ -1,5 +1,7 @@
 //! The document, the frame around every page, and the routes. No data is loaded here.
 
+use leptos::context::take_context;
+use leptos::nonce::Nonce;
 use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, MetaTags, provide_meta_context};
 use leptos_router::components::{FlatRoutes, Route, Router};
@@ -19,6 +21,8 @@ use crate::pages::upload::UploadPage;
 
 /// The whole document. The server renders it for every page.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
+    // Pages are cached: a nonce would protect nothing and would make every copy differ from the last.
+    drop(take_context::<Nonce>());
     view! {
         <!DOCTYPE html>
         <html lang="en">

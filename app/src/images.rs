@@ -40,15 +40,6 @@ pub(crate) fn variant<'a>(images: &'a BTreeMap<String, String>, name: &str) -> &
     images.get(name).map_or("", String::as_str)
 }
 
-/// The real size of a variant that is at most `limit` wide.
-pub(crate) fn scaled(limit: u32, width: u32, height: u32) -> (u32, u32) {
-    if width <= limit {
-        return (width, height);
-    }
-    let exact = (u64::from(height) * u64::from(limit) + u64::from(width) / 2) / u64::from(width);
-    (limit, u32::try_from(exact).unwrap_or(u32::MAX).max(1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,12 +66,5 @@ mod tests {
             assert_eq!(list.split(", ").count(), count, "{list}");
             assert!(list.ends_with(&format!(" {width}w")), "{list}");
         }
-    }
-
-    #[test]
-    fn scaling_keeps_the_shape_and_never_enlarges() {
-        assert_eq!(scaled(1280, 800, 600), (800, 600));
-        assert_eq!(scaled(1280, 2560, 1707), (1280, 854));
-        assert_eq!(scaled(1280, 100_000, 1), (1280, 1));
     }
 }

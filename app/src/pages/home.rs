@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::cat::{Cat, Mood};
 use super::gallery::Gallery;
 use super::head::Head;
 use super::load::query_param;
@@ -22,12 +23,15 @@ pub(crate) fn HomePage() -> impl IntoView {
     let hero = is_first_page.then(|| {
         view! {
             <section class="hero">
+                <div class="hero-words">
                 <h1>"Cat pictures, here for " <em>{retention.clone()}</em></h1>
                 <p>
                     "Drop a picture, share the link. We check that it is a cat, take out where and with what it was taken, \
                     and forget it when its time is up."
                 </p>
                 <a class="button is-large" href="/upload">"Upload a cat"</a>
+                </div>
+                <Cat mood=Mood::Awake/>
             </section>
         }
     });

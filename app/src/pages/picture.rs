@@ -11,7 +11,7 @@ use crate::components::copy_field::CopyField;
 use crate::components::countdown::Countdown;
 use crate::components::pending_picture::PendingPicture;
 use crate::components::tag_links::TagLinks;
-use crate::images::{scaled, srcset, variant};
+use crate::images::{srcset, variant};
 use crate::types::{PictureStatus, PictureView};
 
 /// The variant that link previews show.
@@ -56,7 +56,10 @@ fn Published(picture: PictureView) -> impl IntoView {
             <div class="picture-facts when-alive">
                 <p class="picture-alt">{picture.alt.clone()}</p>
                 <TagLinks tags/>
-                <p class="picture-life">"Here "<Countdown until/></p>
+                <p class="picture-life">
+                    <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7v5l3.5 2"/></svg>
+                    <Countdown until/>
+                </p>
             </div>
             <Sharing picture/>
             <details class="report when-alive">
@@ -174,6 +177,15 @@ fn html(picture: &PictureView, image: &str) -> String {
     )
 }
 
+/// The real size of a variant that is at most `limit` wide.
+fn scaled(limit: u32, width: u32, height: u32) -> (u32, u32) {
+    if width <= limit {
+        return (width, height);
+    }
+    let exact = (u64::from(height) * u64::from(limit) + u64::from(width) / 2) / u64::from(width);
+    (limit, u32::try_from(exact).unwrap_or(u32::MAX).max(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,5 +224,12 @@ mod tests {
             "<a href=\"https://catto.test/c/x\"><img src=\"https://catto.test/i\" width=\"1280\" height=\"640\" \
              alt=\"&quot;&lt;cat>&quot; &amp; dog\"></a>"
         );
+    }
+
+    #[test]
+    fn scaling_keeps_the_shape_and_never_enlarges() {
+        assert_eq!(scaled(1280, 800, 600), (800, 600));
+        assert_eq!(scaled(1280, 2560, 1707), (1280, 854));
+        assert_eq!(scaled(1280, 100_000, 1), (1280, 1));
     }
 }
