@@ -1,6 +1,6 @@
 //! The document, the frame around every page, and the routes. No data is loaded here.
 
-use leptos::context::take_context;
+use leptos::reactive::owner::take_context;
 use leptos::nonce::Nonce;
 use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, MetaTags, provide_meta_context};

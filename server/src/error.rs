@@ -124,9 +124,12 @@ impl From<ImageError> for Error {
             }
             ImageError::TooSmall { .. } => ErrorCode::TooSmall,
             ImageError::Corrupt { .. } | ImageError::Empty => ErrorCode::CorruptImage,
-            ImageError::Io(io) => return Self::storage(io),
+            ImageError::Io(_) | ImageError::Encode { .. } => return Self::storage(&error),
         };
-        Self::new(code, error.to_string())
+        let message = error.to_string();
+        let mut letters = message.chars();
+        let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+        Self::new(code, format!("{first}{}.", letters.as_str()))
     }
 }
 

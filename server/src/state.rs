@@ -46,11 +46,11 @@ impl AppState {
         };
         let leptos = LeptosOptions::builder()
             .output_name("cattocdn")
-            .site_root(site_dir.to_string_lossy().into_owned())
+            .site_root(Arc::<str>::from(site_dir.to_string_lossy()))
             .site_pkg_dir("pkg")
             .site_addr(config.http.listen)
             .hash_files(true)
-            .hash_file(site_dir.join("hash.txt").to_string_lossy().into_owned())
+            .hash_file(Arc::<str>::from(site_dir.join("hash.txt").to_string_lossy()))
             .build();
         let pictures = open_pictures(config, screener, clock.clone()).await?;
         pictures.recover().await?;

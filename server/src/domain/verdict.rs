@@ -6,9 +6,6 @@ use crate::domain::picture::Tag;
 /// Raised whenever the rules below change their meaning, so that remembered verdicts are forgotten.
 pub const POLICY_VERSION: u32 = 1;
 
-/// Tags below this confidence are not shown.
-pub const TAG_FLOOR: f32 = 0.10;
-
 /// What decides, each 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
@@ -108,8 +105,13 @@ pub fn judge(looks: &[FrameLook], thresholds: &Thresholds) -> Verdict {
     let cats = labelled.iter().filter(|labels| labels::cat_mass(labels) >= thresholds.cat).count();
     match labelled.first() {
         Some(best) if cats >= quarter => {
-            let tags = labels::tags(best, TAG_FLOOR);
-            Verdict::Approved { alt: labels::alt_text(&tags), tags }
+            let found = labels::tags(best, labels::THING_FLOOR);
+            let alt = labels::alt_text(&found);
+            let tags = found
+                .into_iter()
+                .map(|tag| Tag { name: tag.name, confidence: tag.confidence })
+                .collect();
+            Verdict::Approved { tags, alt }
         }
         _ => Verdict::Rejected(Reason::NotACat),
     }

@@ -56,7 +56,7 @@ impl Pictures {
         Ok(IncomingUpload {
             pictures: self,
             id,
-            path: TempPath::from_path(path),
+            path: TempPath::try_from_path(path).context("cannot name the incoming file")?,
             file,
             hasher: Sha256::new(),
             size_bytes: 0,
@@ -129,7 +129,7 @@ impl IncomingUpload<'_> {
         let folder = self.pictures.parts.incoming_dir.clone();
         self.path.persist(&final_path).context("cannot name the incoming file")?;
         // From here on a failure must delete the file under its new name.
-        let guard = TempPath::from_path(final_path);
+        let guard = TempPath::try_from_path(final_path).context("cannot name the incoming file")?;
         let folder = File::open(folder).await.context("cannot open the folder of incoming files")?;
         folder.sync_all().await.context("cannot sync the folder of incoming files")?;
         let delete_token = DeleteToken::random();

@@ -56,10 +56,10 @@ pub(super) fn look_and_render(
     timeout: Duration,
 ) -> anyhow::Result<Outcome> {
     let deadline = Instant::now() + timeout;
-    let done = if inspected.is_animated() {
+    let done = if inspected.animated {
         animation(path, inspected, limits, screener, thresholds, deadline)
     } else {
-        still(path, inspected, limits, screener, thresholds, deadline)
+        still(path, inspected, screener, thresholds, deadline)
     };
     match done {
         Ok(outcome) => Ok(outcome),
@@ -80,7 +80,7 @@ pub(super) fn rejection_of(error: ImageError) -> anyhow::Result<Reason> {
         }
         ImageError::TooSmall { .. } => Reason::TooSmall,
         ImageError::Corrupt { .. } | ImageError::Empty => Reason::Corrupt,
-        ImageError::Io(error) => return Err(error.into()),
+        ImageError::Io(_) | ImageError::Encode { .. } => return Err(error.into()),
     })
 }
 
@@ -98,19 +98,18 @@ impl From<ImageError> for Failure {
 fn still(
     path: &Path,
     inspected: &Inspected,
-    limits: &Limits,
     screener: &dyn Screener,
     thresholds: &Thresholds,
     deadline: Instant,
 ) -> Result<Outcome, Failure> {
-    let raster = imaging::decode(path, inspected, limits, deadline)?;
+    let raster = imaging::decode_still(path, inspected, deadline)?;
     let look = look(screener, &raster, true)?;
     let (tags, alt) = match verdict::judge(&[look], thresholds) {
         Verdict::Rejected(reason) => return Ok(Outcome::Rejected(reason)),
         Verdict::Approved { tags, alt } => (tags, alt),
     };
-    let files = imaging::encode_variants(&raster)?;
-    Ok(Outcome::Approved(Box::new(rendered(inspected, &raster, tags, alt, files))))
+    let files = imaging::encode_variants(&raster, deadline)?;
+    Ok(Outcome::Approved(Box::new(rendered(inspected, &raster, tags, alt, files)?)))
 }
 
 fn animation(
@@ -121,7 +120,7 @@ fn animation(
     thresholds: &Thresholds,
     deadline: Instant,
 ) -> Result<Outcome, Failure> {
-    let kept = inspected.kept_frames();
+    let kept = inspected.frames.min(imaging::MAX_KEPT_FRAMES) as usize;
     let every = kept.div_ceil(LABELLED_FRAMES).max(1);
     let mut looks: Vec<FrameLook> = Vec::with_capacity(kept);
     let mut encoder: Option<AnimationEncoder> = None;
@@ -136,7 +135,7 @@ fn animation(
         }
         encoder
             .get_or_insert_with(|| AnimationEncoder::new(frame.raster.width, frame.raster.height))
-            .push(&frame.raster, frame.duration_ms, deadline)?;
+            .push(&frame.raster, frame.duration_ms)?;
         first.get_or_insert(frame.raster);
     }
     let (Some(encoder), Some(first)) = (encoder, first) else {
@@ -147,7 +146,7 @@ fn animation(
         Verdict::Approved { tags, alt } => (tags, alt),
     };
     let files = encoder.finish()?;
-    Ok(Outcome::Approved(Box::new(rendered(inspected, &first, tags, alt, files))))
+    Ok(Outcome::Approved(Box::new(rendered(inspected, &first, tags, alt, files)?)))
 }
 
 fn look(screener: &dyn Screener, raster: &Raster, with_labels: bool) -> Result<FrameLook, Failure> {
@@ -160,17 +159,17 @@ fn rendered(
     tags: Vec<Tag>,
     alt: String,
     files: Vec<imaging::Variant>,
-) -> Rendered {
-    let thumbhash = imaging::thumbhash(first);
-    Rendered {
+) -> Result<Rendered, ImageError> {
+    let thumbhash = imaging::thumbhash(first)?;
+    Ok(Rendered {
         width: inspected.width,
         height: inspected.height,
-        animated: inspected.is_animated(),
+        animated: inspected.animated,
         tags,
         alt,
-        placeholder: imaging::placeholder_data_url(&thumbhash),
+        placeholder: imaging::placeholder_data_url(&thumbhash)?,
         thumbhash,
-        perceptual_hash: imaging::perceptual_hash(first),
+        perceptual_hash: imaging::perceptual_hash(first)?,
         stripped: inspected.stripped.iter().map(|kind| (*kind).to_owned()).collect(),
         files: files
             .into_iter()
@@ -183,5 +182,5 @@ fn rendered(
                 })
             })
             .collect(),
-    }
+    })
 }
