@@ -1,6 +1,5 @@
 //! What the pages and server functions ask: the use cases, spoken in wire types.
 
-
 use app::backend::Backend;
 use app::error::ApiError;
 use app::types::{ListQuery, PicturePage, PictureStatus, SiteView, TagList, UploadView};
@@ -36,9 +35,9 @@ impl Backend for ServerBackend {
         let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
         let site = &self.state.site;
         match self.state.pictures.status(&id).await.map_err(Error::from)? {
-            Status::Published(published) => {
-                Ok(PictureStatus::Published(Box::new(views::picture(site, &published))))
-            }
+            Status::Published(published) => Ok(PictureStatus::Published(Box::new(views::picture(
+                site, &published,
+            )))),
             Status::Screening => Ok(PictureStatus::Screening(views::pending(site, &id))),
             Status::Rejected(reason) => Err(Error::from(reason).into()),
             Status::Gone => Err(Error::gone().into()),
@@ -58,10 +57,18 @@ impl Backend for ServerBackend {
 
     async fn check_deletion(&self, id: &str, token: &str) -> Result<(), ApiError> {
         let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
-        Ok(self.state.pictures.check_deletion(&id, token).await.map_err(Error::from)?)
+        Ok(self
+            .state
+            .pictures
+            .check_deletion(&id, token)
+            .await
+            .map_err(Error::from)?)
     }
 
-    async fn upload_picture(&self, form: multer::Multipart<'static>) -> Result<UploadView, ApiError> {
+    async fn upload_picture(
+        &self,
+        form: multer::Multipart<'static>,
+    ) -> Result<UploadView, ApiError> {
         Ok(upload::upload_from_form(&self.state, form).await?)
     }
 }

@@ -94,7 +94,11 @@ pub struct ConfigError(Vec<String>);
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the configuration has {} problem(s):", self.0.len())?;
+        write!(
+            formatter,
+            "the configuration has {} problem(s):",
+            self.0.len()
+        )?;
         for problem in &self.0 {
             write!(formatter, "\n  - {problem}")?;
         }
@@ -118,14 +122,20 @@ impl Config {
             screening: ScreeningConfig::from_env(&mut env),
         };
         let problems = env.into_problems();
-        if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError(problems))
+        }
     }
 }
 
 impl HttpConfig {
     fn from_env(env: &mut Env) -> Self {
-        let listen =
-            env.parsed("CATTO_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)));
+        let listen = env.parsed(
+            "CATTO_LISTEN",
+            SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)),
+        );
         let public_url = env.parsed_with(
             "CATTO_PUBLIC_URL",
             Url::parse("http://127.0.0.1:3000").expect("a constant URL parses"),
@@ -139,35 +149,58 @@ impl HttpConfig {
             env.problem("CATTO_ADMIN_TOKEN", "is shorter than 16 characters");
         }
         let abuse_contact = env.text("CATTO_ABUSE_CONTACT");
-        if abuse_contact.as_ref().is_some_and(|contact| !is_contact(contact)) {
+        if abuse_contact
+            .as_ref()
+            .is_some_and(|contact| !is_contact(contact))
+        {
             env.problem(
                 "CATTO_ABUSE_CONTACT",
                 "is neither an e-mail address nor an http(s) or mailto URL",
             );
         }
-        let site_dir = env.text("CATTO_SITE_DIR").map_or_else(site_beside_executable, PathBuf::from);
-        Self { listen, public_url, abuse_contact, admin_token, site_dir }
+        let site_dir = env
+            .text("CATTO_SITE_DIR")
+            .map_or_else(site_beside_executable, PathBuf::from);
+        Self {
+            listen,
+            public_url,
+            abuse_contact,
+            admin_token,
+            site_dir,
+        }
     }
 }
 
 impl FilesConfig {
     fn from_env(env: &mut Env) -> Self {
-        let data_dir = PathBuf::from(env.text("CATTO_DATA_DIR").unwrap_or_else(|| "./data".into()));
-        let models_dir =
-            PathBuf::from(env.text("CATTO_MODELS_DIR").unwrap_or_else(|| "./models".into()));
+        let data_dir = PathBuf::from(
+            env.text("CATTO_DATA_DIR")
+                .unwrap_or_else(|| "./data".into()),
+        );
+        let models_dir = PathBuf::from(
+            env.text("CATTO_MODELS_DIR")
+                .unwrap_or_else(|| "./models".into()),
+        );
         if models_dir.starts_with(&data_dir) {
-            env.problem("CATTO_MODELS_DIR", "must not lie in the data folder (CATTO_DATA_DIR)");
+            env.problem(
+                "CATTO_MODELS_DIR",
+                "must not lie in the data folder (CATTO_DATA_DIR)",
+            );
         }
-        let database_url = env.text("CATTO_DATABASE_URL").unwrap_or_else(|| {
-            format!("sqlite://{}", data_dir.join("index.sqlite").display())
-        });
+        let database_url = env
+            .text("CATTO_DATABASE_URL")
+            .unwrap_or_else(|| format!("sqlite://{}", data_dir.join("index.sqlite").display()));
         if !database_url.starts_with("sqlite:") {
             env.problem(
                 "CATTO_DATABASE_URL",
                 "must begin with `sqlite:`; no other database is supported yet",
             );
         }
-        Self { data_dir, models_dir, database_url }
+        Self {
+            data_dir,
+            models_dir,
+            database_url,
+        }
     }
 }
 
@@ -190,9 +223,14 @@ impl LimitsConfig {
 
 impl ScreeningConfig {
     fn from_env(env: &mut Env) -> Self {
-        let screening = env.text("CATTO_SCREENING").unwrap_or_else(|| "local".into());
+        let screening = env
+            .text("CATTO_SCREENING")
+            .unwrap_or_else(|| "local".into());
         if screening != "local" {
-            env.problem("CATTO_SCREENING", &format!("is `{screening}`: only `local` is supported yet"));
+            env.problem(
+                "CATTO_SCREENING",
+                &format!("is `{screening}`: only `local` is supported yet"),
+            );
         }
         let default = Thresholds::default();
         Self {
@@ -224,12 +262,20 @@ fn parse_public_url(text: &str) -> Result<Url, String> {
         && url.query().is_none()
         && url.fragment().is_none()
         && url.username().is_empty();
-    if plain { Ok(url) } else { Err("must be http(s)://host[:port] and nothing more".into()) }
+    if plain {
+        Ok(url)
+    } else {
+        Err("must be http(s)://host[:port] and nothing more".into())
+    }
 }
 
 fn parse_pixels(text: &str) -> Result<u64, String> {
     let number = text.trim_end_matches("Mpx").trim();
-    let unit = if number.len() == text.len() { 1 } else { 1_000_000 };
+    let unit = if number.len() == text.len() {
+        1
+    } else {
+        1_000_000
+    };
     match number.parse::<u64>() {
         Ok(pixels) if pixels > 0 => Ok(pixels.saturating_mul(unit)),
         _ => Err("must be a number of pixels such as `50000000` or `50 Mpx`".into()),
@@ -256,7 +302,11 @@ mod tests {
 
     #[test]
     fn pixels_are_read_with_and_without_unit() {
-        for (text, pixels) in [("50000000", 50_000_000), ("50Mpx", 50_000_000), ("12 Mpx", 12_000_000)] {
+        for (text, pixels) in [
+            ("50000000", 50_000_000),
+            ("50Mpx", 50_000_000),
+            ("12 Mpx", 12_000_000),
+        ] {
             assert_eq!(parse_pixels(text), Ok(pixels), "{text}");
         }
         for text in ["", "0", "-1", "many", "Mpx"] {
@@ -276,7 +326,12 @@ mod tests {
     #[test]
     fn a_public_url_is_an_origin_and_nothing_more() {
         assert!(parse_public_url("https://catto.example").is_ok());
-        for text in ["catto.example", "ftp://catto.example", "https://catto.example/path", "https://a:b@catto.example"] {
+        for text in [
+            "catto.example",
+            "ftp://catto.example",
+            "https://catto.example/path",
+            "https://a:b@catto.example",
+        ] {
             assert!(parse_public_url(text).is_err(), "{text}");
         }
     }

@@ -44,7 +44,10 @@ impl Db {
             .acquire_timeout(Duration::from_secs(10))
             .connect_with(options)
             .await?;
-        sqlx::migrate!().run(&pool).await.map_err(anyhow::Error::from)?;
+        sqlx::migrate!()
+            .run(&pool)
+            .await
+            .map_err(anyhow::Error::from)?;
         Ok(Self { pool })
     }
 

@@ -33,7 +33,10 @@ impl Env {
         default: T,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> T {
-        match self.text(name).map(|text| parse(&text).map_err(|error| (text, error))) {
+        match self
+            .text(name)
+            .map(|text| parse(&text).map_err(|error| (text, error)))
+        {
             None => default,
             Some(Ok(value)) => value,
             Some(Err((text, error))) => {

@@ -28,7 +28,10 @@ impl Error {
 
     /// The picture existed and is over.
     pub(crate) fn gone() -> Self {
-        Self::new(ErrorCode::Gone, "This picture is gone. Pictures are deleted for good when their time is up.")
+        Self::new(
+            ErrorCode::Gone,
+            "This picture is gone. Pictures are deleted for good when their time is up.",
+        )
     }
 
     /// Logs a failure of ours once, and tells the client only its code.
@@ -55,10 +58,19 @@ impl Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let code = self.0.code;
-        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(ErrorBody { error: self.0.clone() })).into_response();
+        let status =
+            StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (
+            status,
+            Json(ErrorBody {
+                error: self.0.clone(),
+            }),
+        )
+            .into_response();
         if let Some(seconds) = code.retry_after() {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         // The page layer finds it here and says the same in words to a browser.
         response.extensions_mut().insert(self.0);
@@ -119,16 +131,19 @@ impl From<ImageError> for Error {
     fn from(error: ImageError) -> Self {
         let code = match &error {
             ImageError::Unsupported { .. } => ErrorCode::UnsupportedType,
-            ImageError::TooManyPixels { .. } | ImageError::TooManyFrames { .. } | ImageError::TimedOut => {
-                ErrorCode::TooManyPixels
-            }
+            ImageError::TooManyPixels { .. }
+            | ImageError::TooManyFrames { .. }
+            | ImageError::TimedOut => ErrorCode::TooManyPixels,
             ImageError::TooSmall { .. } => ErrorCode::TooSmall,
             ImageError::Corrupt { .. } | ImageError::Empty => ErrorCode::CorruptImage,
             ImageError::Io(_) | ImageError::Encode { .. } => return Self::storage(&error),
         };
         let message = error.to_string();
         let mut letters = message.chars();
-        let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+        let first = letters
+            .next()
+            .map(|letter| letter.to_uppercase().to_string())
+            .unwrap_or_default();
         Self::new(code, format!("{first}{}.", letters.as_str()))
     }
 }
@@ -138,9 +153,10 @@ impl From<DeleteError> for Error {
         match error {
             DeleteError::NotFound => Self::not_found(),
             DeleteError::Gone => Self::gone(),
-            DeleteError::Forbidden => {
-                Self::new(ErrorCode::Forbidden, "This token does not belong to this picture.")
-            }
+            DeleteError::Forbidden => Self::new(
+                ErrorCode::Forbidden,
+                "This token does not belong to this picture.",
+            ),
             DeleteError::Unavailable(error) => Self::storage(error.as_ref()),
         }
     }
@@ -166,10 +182,14 @@ impl From<Reason> for Error {
                 ErrorCode::TooManyPixels,
                 "The picture has more pixels or frames than can be handled. Please make it smaller.",
             ),
-            Reason::TooSmall => Self::new(ErrorCode::TooSmall, "The picture is too small to see a cat in it."),
-            Reason::Unsupported => {
-                Self::new(ErrorCode::UnsupportedType, "Only JPEG, PNG, WebP and GIF pictures are taken.")
-            }
+            Reason::TooSmall => Self::new(
+                ErrorCode::TooSmall,
+                "The picture is too small to see a cat in it.",
+            ),
+            Reason::Unsupported => Self::new(
+                ErrorCode::UnsupportedType,
+                "Only JPEG, PNG, WebP and GIF pictures are taken.",
+            ),
         }
     }
 }

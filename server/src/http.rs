@@ -23,7 +23,10 @@ use crate::state::AppState;
 #[must_use]
 pub fn router(state: AppState) -> Router {
     let uploads = Router::new()
-        .route("/api/v1/pictures", post(upload::upload_picture).put(upload::upload_picture))
+        .route(
+            "/api/v1/pictures",
+            post(upload::upload_picture).put(upload::upload_picture),
+        )
         .route("/api/v1/pictures/{name}", put(upload::upload_picture))
         .route("/upload", post(upload::upload_form));
 
@@ -32,7 +35,10 @@ pub fn router(state: AppState) -> Router {
         .route("/pkg/{name}", get(assets::get_asset))
         .route("/favicon.svg", get(assets::get_favicon))
         .route("/api/v1/pictures", get(api::list_pictures))
-        .route("/api/v1/pictures/{id}", get(api::get_picture).delete(api::delete_picture))
+        .route(
+            "/api/v1/pictures/{id}",
+            get(api::get_picture).delete(api::delete_picture),
+        )
         .route("/api/v1/tags", get(api::list_tags))
         .route("/delete/{id}/{token}", post(pages::delete_picture))
         .route("/robots.txt", get(documents::robots))
@@ -48,13 +54,22 @@ pub fn router(state: AppState) -> Router {
         .layer(map_request_with_state(state.clone(), limit_body))
         .layer(from_fn(pages::check_form))
         .layer(from_fn_with_state(state.clone(), pages::explain_errors))
-        .layer(from_fn_with_state(state.clone(), security::write_security_headers))
-        .layer(from_fn_with_state(state.clock.clone(), cache::write_cache_headers))
+        .layer(from_fn_with_state(
+            state.clone(),
+            security::write_security_headers,
+        ))
+        .layer(from_fn_with_state(
+            state.clock.clone(),
+            cache::write_cache_headers,
+        ))
         .with_state(state)
 }
 
 async fn method_not_allowed() -> Error {
-    Error::new(app::error::ErrorCode::MethodNotAllowed, "This address does not take that method.")
+    Error::new(
+        app::error::ErrorCode::MethodNotAllowed,
+        "This address does not take that method.",
+    )
 }
 
 /// No body is read beyond what the largest upload may be.

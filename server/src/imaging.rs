@@ -5,15 +5,17 @@
 //!
 //! 1. [`inspect`] walks the container, decodes no pixel, refuses bombs, and says what memory the rest needs ([`Inspected::working_bytes`]).
 //! 2. [`decode_still`], or [`frames`] when [`Inspected::animated`], gives upright sRGB pixels that fit in [`MAX_WIDTH`] x [`MAX_HEIGHT`].
-//! 3. [`perceptual_hash`], [`thumbhash`] and [`placeholder_data_url`] describe them.
+//! 3. [`perceptual_hash`], [`thumbhash()`] and [`placeholder_data_url`] describe them.
 //! 4. [`encode_variants`], or [`AnimationEncoder`], makes what is published; nothing of the original file but its pixels goes in.
 //!
 //! # Choices, with their measurements
 //!
 //! - **JPEG is read by `jpeg-decoder`**, not libjpeg-turbo: it is memory-safe where strangers' bytes are parsed, needs no assembler to build, and answers a cut-off file with an error where libjpeg paints grey.
 //!   A 12 Mpx photograph takes 0.16 s (libjpeg-turbo 0.06 s), 50 Mpx at a quarter 0.14 s in 14 MB.
+//!   (Neither notices a cut that somebody closed with a forged end marker.)
 //!   The price is memory: pictures are decoded at 1/1, 1/2, 1/4 or 1/8, so one between 2048 and 4095 pixels wide is held whole, and a progressive one also holds its coefficients; what does not fit in the budget is refused.
 //! - **PNG is read row by row** and averaged in whole-number boxes as it comes, so 50 Mpx with alpha or 16 bits cost a few megabytes. Interlaced PNG, WebP and GIF are held whole.
+//! - **WebP is written with little effort above 640 pixels**: all five variants of a 2048 x 1536 picture then take 0.15 s on two cores instead of 0.35 s.
 //! - **Alpha is flattened on white before shrinking.** Blending and shrinking are both linear, so this equals shrinking premultiplied pixels and flattening then, with a quarter less to hold.
 //!
 //! # Invariants

@@ -26,12 +26,18 @@ impl Jobs {
     /// Starts one worker per processor (two at least: one decodes while the other waits for the disk) and the sweeper.
     #[must_use]
     pub fn spawn(pictures: &Arc<Pictures>, clock: &Clock) -> Self {
-        let jobs = Self { stop: CancellationToken::new(), tasks: TaskTracker::new() };
-        let workers = std::thread::available_parallelism().map_or(2, |number| number.get().clamp(2, 4));
+        let jobs = Self {
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let workers =
+            std::thread::available_parallelism().map_or(2, |number| number.get().clamp(2, 4));
         for _ in 0..workers {
-            jobs.tasks.spawn(screen(pictures.clone(), jobs.stop.clone()));
+            jobs.tasks
+                .spawn(screen(pictures.clone(), jobs.stop.clone()));
         }
-        jobs.tasks.spawn(sweep(pictures.clone(), clock.clone(), jobs.stop.clone()));
+        jobs.tasks
+            .spawn(sweep(pictures.clone(), clock.clone(), jobs.stop.clone()));
         jobs
     }
 
@@ -50,7 +56,10 @@ async fn screen(pictures: Arc<Pictures>, stop: CancellationToken) {
         match pictures.screen_next().await {
             Ok(true) => continue,
             Ok(false) => {}
-            Err(error) => tracing::error!(error = format!("{:#}", anyhow::Error::from(error)), "the index failed a worker"),
+            Err(error) => tracing::error!(
+                error = format!("{:#}", anyhow::Error::from(error)),
+                "the index failed a worker"
+            ),
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -64,17 +73,25 @@ async fn sweep(pictures: Arc<Pictures>, clock: Clock, stop: CancellationToken) {
     while !stop.is_cancelled() {
         changes.mark_unchanged();
         if let Err(error) = pictures.expire().await {
-            tracing::error!(error = format!("{error:#}"), "the sweeper failed; it tries again");
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the sweeper failed; it tries again"
+            );
         }
         let next = match pictures.next_expiry().await {
             Ok(next) => next,
             Err(error) => {
-                tracing::error!(error = format!("{:#}", anyhow::Error::from(error)), "the index failed the sweeper");
+                tracing::error!(
+                    error = format!("{:#}", anyhow::Error::from(error)),
+                    "the index failed the sweeper"
+                );
                 None
             }
         };
         let pause = next
-            .map_or(SWEEP_AT_LEAST_EVERY, |next| Duration::from_secs(next.seconds_left(clock.now())))
+            .map_or(SWEEP_AT_LEAST_EVERY, |next| {
+                Duration::from_secs(next.seconds_left(clock.now()))
+            })
             .clamp(SWEEP_AT_MOST_EVERY, SWEEP_AT_LEAST_EVERY);
         tokio::select! {
             () = stop.cancelled() => {}

@@ -36,7 +36,11 @@ pub(crate) fn parse_query(query: &str) -> Result<ListQuery, Error> {
 /// The one spelling of a list's query string: known parameters only, in a fixed order, empty ones left out.
 pub(crate) fn canonical_query(query: &ListQuery) -> String {
     let mut text = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in [("q", &query.q), ("tag", &query.tag), ("after", &query.after)] {
+    for (name, value) in [
+        ("q", &query.q),
+        ("tag", &query.tag),
+        ("after", &query.after),
+    ] {
         if !value.is_empty() {
             text.append_pair(name, value);
         }
@@ -76,9 +80,15 @@ pub(crate) async fn list_pictures(
     let mut found = pictures.list(&filter).await?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
-    let next = found.last().filter(|_| more).map(|last| last.sequence.to_string());
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|last| last.sequence.to_string());
     Ok(PicturePage {
-        pictures: found.iter().map(|published| views::picture(site, published)).collect(),
+        pictures: found
+            .iter()
+            .map(|published| views::picture(site, published))
+            .collect(),
         next,
     })
 }
@@ -86,7 +96,12 @@ pub(crate) async fn list_pictures(
 /// All tags with counts.
 pub(crate) async fn list_tags(pictures: &Pictures) -> Result<TagList, Error> {
     let tags = pictures.list_tags().await?;
-    Ok(TagList { tags: tags.into_iter().map(|(name, count)| TagCount { name, count }).collect() })
+    Ok(TagList {
+        tags: tags
+            .into_iter()
+            .map(|(name, count)| TagCount { name, count })
+            .collect(),
+    })
 }
 
 fn parse_cursor(text: &str) -> Result<Option<i64>, Error> {
@@ -96,12 +111,18 @@ fn parse_cursor(text: &str) -> Result<Option<i64>, Error> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     match text.parse() {
         Ok(sequence) if digits => Ok(Some(sequence)),
-        _ => Err(Error(ApiError::new(ErrorCode::Malformed, "This page of the list does not exist."))),
+        _ => Err(Error(ApiError::new(
+            ErrorCode::Malformed,
+            "This page of the list does not exist.",
+        ))),
     }
 }
 
 fn bad_limit() -> Error {
-    Error::new(ErrorCode::Malformed, format!("`limit` must be from 1 to {PAGE_SIZE}."))
+    Error::new(
+        ErrorCode::Malformed,
+        format!("`limit` must be from 1 to {PAGE_SIZE}."),
+    )
 }
 
 #[cfg(test)]
@@ -124,7 +145,15 @@ mod tests {
 
     #[test]
     fn a_nonsense_cursor_is_malformed() {
-        for text in ["x", "-1", "+1", "0", "007", "99999999999999999999", "1;drop"] {
+        for text in [
+            "x",
+            "-1",
+            "+1",
+            "0",
+            "007",
+            "99999999999999999999",
+            "1;drop",
+        ] {
             assert!(parse_cursor(text).is_err(), "{text}");
         }
         assert_eq!(parse_cursor("12").ok().flatten(), Some(12));

@@ -41,7 +41,10 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "what stops the start is told to the person at the terminal")]
+#[expect(
+    clippy::print_stderr,
+    reason = "what stops the start is told to the person at the terminal"
+)]
 fn complain(error: &anyhow::Error) {
     eprintln!("cattocdn: {error:#}");
 }
@@ -53,7 +56,9 @@ fn run(command: Command) -> anyhow::Result<()> {
     }
     cattocdn::telemetry::start()?;
     let config = Config::from_env()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let screener = Arc::new(LocalScreener::new(&config.files.models_dir));
         match command {

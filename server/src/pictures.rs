@@ -125,8 +125,11 @@ impl Pictures {
     /// When the folder of incoming files cannot be made.
     pub async fn open(parts: PicturesParts) -> anyhow::Result<Self> {
         let permits = usize::try_from(parts.limits.decode_memory_bytes / MEMORY_UNIT)?;
-        let pictures =
-            Self { memory: Semaphore::new(permits), changes: watch::Sender::new(0), parts };
+        let pictures = Self {
+            memory: Semaphore::new(permits),
+            changes: watch::Sender::new(0),
+            parts,
+        };
         tokio::fs::create_dir_all(&pictures.parts.incoming_dir)
             .await
             .with_context(|| format!("cannot make {}", pictures.parts.incoming_dir.display()))?;
@@ -151,7 +154,8 @@ impl Pictures {
     }
 
     fn changed(&self) {
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.changes
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// The largest file that is taken, bytes.
@@ -178,11 +182,10 @@ impl Pictures {
             Some(Life::Screening) => Status::Screening,
             Some(Life::Published(published)) if published.expires_at.is_past(now) => Status::Gone,
             Some(Life::Published(published)) => Status::Published(published),
-            Some(Life::Rejected { reason, rejected_at })
-                if now.as_second() < rejected_at + REJECTION_SECONDS =>
-            {
-                Status::Rejected(reason)
-            }
+            Some(Life::Rejected {
+                reason,
+                rejected_at,
+            }) if now.as_second() < rejected_at + REJECTION_SECONDS => Status::Rejected(reason),
             Some(Life::Rejected { .. } | Life::Expired | Life::Removed) => Status::Gone,
         })
     }
@@ -198,7 +201,11 @@ impl Pictures {
     }
 
     /// The bytes of one published file.
-    pub async fn read_image(&self, published: &Published, name: VariantName) -> Result<Bytes, StorageError> {
+    pub async fn read_image(
+        &self,
+        published: &Published,
+        name: VariantName,
+    ) -> Result<Bytes, StorageError> {
         let key = StorageKey::Image {
             expires_at: published.expires_at,
             id: published.id.clone(),
@@ -208,7 +215,11 @@ impl Pictures {
     }
 
     /// Waits until this picture is decided, at most this long; then says where it is.
-    pub async fn wait_for_verdict(&self, id: &PictureId, at_most: Duration) -> Result<Status, DbError> {
+    pub async fn wait_for_verdict(
+        &self,
+        id: &PictureId,
+        at_most: Duration,
+    ) -> Result<Status, DbError> {
         let mut changes = self.changes();
         let deadline = tokio::time::Instant::now() + at_most;
         loop {
@@ -231,7 +242,11 @@ impl Pictures {
         };
         let owner = DeleteToken::parse(token).is_some_and(|token| token.hash() == expected);
         let admin = self.parts.admin_token.as_ref().is_some_and(|admin| {
-            admin.expose_secret().as_bytes().ct_eq(token.as_bytes()).into()
+            admin
+                .expose_secret()
+                .as_bytes()
+                .ct_eq(token.as_bytes())
+                .into()
         });
         if !owner && !admin {
             return Err(DeleteError::Forbidden);
@@ -253,7 +268,9 @@ impl Pictures {
         self.delete_incoming(id).await?;
         if let Some(Life::Published(published)) = life {
             // The picture is hidden already; where this fails the sweeper deletes its objects.
-            self.delete_objects(id, published.expires_at).await.context("cannot delete the objects")?;
+            self.delete_objects(id, published.expires_at)
+                .await
+                .context("cannot delete the objects")?;
             self.parts.db.bury(id).await?;
         }
         tracing::info!(picture = %id, "deleted a picture");
@@ -265,7 +282,11 @@ impl Pictures {
     pub async fn expire(&self) -> anyhow::Result<u64> {
         let mut swept = 0;
         loop {
-            let dead = self.parts.db.list_dead(self.now_second(), SWEEP_BATCH).await?;
+            let dead = self
+                .parts
+                .db
+                .list_dead(self.now_second(), SWEEP_BATCH)
+                .await?;
             for (id, expires_at) in &dead {
                 self.delete_objects(id, *expires_at).await?;
                 self.parts.db.bury(id).await?;
@@ -305,13 +326,21 @@ impl Pictures {
     pub async fn screen_next(&self) -> Result<bool, DbError> {
         let now = self.now_second();
         let lease = i64::try_from(LEASE.as_secs()).unwrap_or(i64::MAX);
-        let Some(received) = self.parts.db.claim_next(now, now.saturating_add(lease)).await? else {
+        let Some(received) = self
+            .parts
+            .db
+            .claim_next(now, now.saturating_add(lease))
+            .await?
+        else {
             return Ok(false);
         };
         let id = received.id.clone();
         if let Err(error) = self.screen_and_publish(received).await {
             tracing::error!(picture = %id, error = format!("{error:#}"), "could not screen a picture; it waits");
-            self.parts.db.postpone(&id, self.now_second() + RETRY_SECONDS).await?;
+            self.parts
+                .db
+                .postpone(&id, self.now_second() + RETRY_SECONDS)
+                .await?;
         }
         self.changed();
         Ok(true)
@@ -351,7 +380,14 @@ impl Pictures {
         let (screener, thresholds) = (self.parts.screener.clone(), self.parts.thresholds);
         let timeout = self.parts.limits.picture_timeout;
         tokio::task::spawn_blocking(move || {
-            screen::look_and_render(&path, &inspected, &limits, screener.as_ref(), &thresholds, timeout)
+            screen::look_and_render(
+                &path,
+                &inspected,
+                &limits,
+                screener.as_ref(),
+                &thresholds,
+                timeout,
+            )
         })
         .await?
     }
@@ -375,7 +411,11 @@ impl Pictures {
                 size_bytes: file.bytes.len() as u64,
                 hash: Sha256Hash::of(&file.bytes).hex(),
             });
-            let key = StorageKey::Image { expires_at, id: id.clone(), name: file.name };
+            let key = StorageKey::Image {
+                expires_at,
+                id: id.clone(),
+                name: file.name,
+            };
             objects.push((key, file.bytes));
         }
         let published = Published {
@@ -397,7 +437,10 @@ impl Pictures {
         };
         self.parts.storage.put(objects).await?;
         let manifest = Manifest::new(received, &published).to_json()?;
-        self.parts.storage.put(vec![(StorageKey::Manifest { id: id.clone() }, manifest)]).await?;
+        self.parts
+            .storage
+            .put(vec![(StorageKey::Manifest { id: id.clone() }, manifest)])
+            .await?;
         if self.parts.db.publish(&published).await? {
             tracing::info!(picture = %id, expires_at = %expires_at.timestamp(), "published a picture");
         } else {
@@ -406,10 +449,18 @@ impl Pictures {
         Ok(())
     }
 
-    async fn delete_objects(&self, id: &PictureId, expires_at: ExpiresAt) -> Result<(), StorageError> {
+    async fn delete_objects(
+        &self,
+        id: &PictureId,
+        expires_at: ExpiresAt,
+    ) -> Result<(), StorageError> {
         let mut keys: Vec<StorageKey> = VariantName::ALL
             .into_iter()
-            .map(|name| StorageKey::Image { expires_at, id: id.clone(), name })
+            .map(|name| StorageKey::Image {
+                expires_at,
+                id: id.clone(),
+                name,
+            })
             .collect();
         keys.push(StorageKey::Manifest { id: id.clone() });
         self.parts.storage.delete(&keys).await

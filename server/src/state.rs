@@ -31,12 +31,21 @@ impl AppState {
     ///
     /// # Errors
     /// When the data folder, the index or the built site cannot be used.
-    pub async fn new(config: &Config, screener: Arc<dyn Screener>, clock: Clock) -> anyhow::Result<Self> {
+    pub async fn new(
+        config: &Config,
+        screener: Arc<dyn Screener>,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
         let assets = Assets::load(&config.http.site_dir)?;
         // Leptos joins the hash file to the executable's folder, unless it is absolute.
         let site_dir = std::path::absolute(&config.http.site_dir)?;
         let site = SiteView {
-            public_url: config.http.public_url.as_str().trim_end_matches('/').to_owned(),
+            public_url: config
+                .http
+                .public_url
+                .as_str()
+                .trim_end_matches('/')
+                .to_owned(),
             retention: config.retention.in_words(),
             abuse_contact: config.http.abuse_contact.clone(),
             rules: UploadRules {
@@ -50,7 +59,9 @@ impl AppState {
             .site_pkg_dir("pkg")
             .site_addr(config.http.listen)
             .hash_files(true)
-            .hash_file(Arc::<str>::from(site_dir.join("hash.txt").to_string_lossy()))
+            .hash_file(Arc::<str>::from(
+                site_dir.join("hash.txt").to_string_lossy(),
+            ))
             .build();
         let pictures = open_pictures(config, screener, clock.clone()).await?;
         pictures.recover().await?;

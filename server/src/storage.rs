@@ -14,7 +14,11 @@ use crate::domain::picture::{PictureId, VariantName};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StorageKey {
     /// One published file: `i/{expires}/{id}/{name}`, the path of its URL.
-    Image { expires_at: ExpiresAt, id: PictureId, name: VariantName },
+    Image {
+        expires_at: ExpiresAt,
+        id: PictureId,
+        name: VariantName,
+    },
     /// What is needed to rebuild the index row: `meta/{id}.json`.
     Manifest { id: PictureId },
 }
@@ -24,7 +28,11 @@ impl StorageKey {
     #[must_use]
     pub fn path(&self) -> String {
         match self {
-            Self::Image { expires_at, id, name } => {
+            Self::Image {
+                expires_at,
+                id,
+                name,
+            } => {
                 format!("i/{}/{id}/{}", expires_at.compact(), name.as_str())
             }
             Self::Manifest { id } => format!("meta/{id}.json"),

@@ -33,11 +33,19 @@ pub(crate) fn picture(site: &SiteView, published: &Published) -> PictureView {
 
 /// An upload without a verdict.
 pub(crate) fn pending(site: &SiteView, id: &PictureId) -> PendingView {
-    PendingView { id: id.to_string(), state: PictureState::Screening, url: page_url(site, id) }
+    PendingView {
+        id: id.to_string(),
+        state: PictureState::Screening,
+        url: page_url(site, id),
+    }
 }
 
 /// The answer to an upload; `published` once it is.
-pub(crate) fn upload(site: &SiteView, accepted: &Accepted, published: Option<&Published>) -> UploadView {
+pub(crate) fn upload(
+    site: &SiteView,
+    accepted: &Accepted,
+    published: Option<&Published>,
+) -> UploadView {
     let id = &accepted.id;
     let token = accepted.delete_token.expose();
     UploadView {
@@ -45,7 +53,9 @@ pub(crate) fn upload(site: &SiteView, accepted: &Accepted, published: Option<&Pu
         url: page_url(site, id),
         delete_token: token.to_owned(),
         delete_url: format!("{}/delete/{id}/{token}", site.public_url),
-        status_url: published.is_none().then(|| format!("{}/api/v1/pictures/{id}", site.public_url)),
+        status_url: published
+            .is_none()
+            .then(|| format!("{}/api/v1/pictures/{id}", site.public_url)),
         published: published.map(|published| PublishedView {
             images: images(site, published),
             tags: tags(&published.tags),
@@ -68,7 +78,10 @@ fn images(site: &SiteView, published: &Published) -> BTreeMap<String, String> {
         .map(|name| {
             let (expires, id) = (published.expires_at.compact(), &published.id);
             let name = name.as_str();
-            (name.to_owned(), format!("{}/i/{expires}/{id}/{name}", site.public_url))
+            (
+                name.to_owned(),
+                format!("{}/i/{expires}/{id}/{name}", site.public_url),
+            )
         })
         .collect()
 }

@@ -57,7 +57,11 @@ impl Db {
     }
 
     /// Takes the longest-waiting picture for work until `leased_until`, if one is free.
-    pub async fn claim_next(&self, now: i64, leased_until: i64) -> Result<Option<Received>, DbError> {
+    pub async fn claim_next(
+        &self,
+        now: i64,
+        leased_until: i64,
+    ) -> Result<Option<Received>, DbError> {
         let row = sqlx::query(
             "UPDATE pictures SET leased_until = ?, attempts = attempts + 1
              WHERE id = (SELECT id FROM pictures WHERE state = 'screening' AND leased_until <= ?
@@ -73,9 +77,11 @@ impl Db {
 
     /// Frees the leases of workers that no longer live: called once at start, before any worker.
     pub async fn release_leases(&self) -> Result<(), DbError> {
-        sqlx::query("UPDATE pictures SET leased_until = 0 WHERE state = 'screening' AND leased_until > 0")
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "UPDATE pictures SET leased_until = 0 WHERE state = 'screening' AND leased_until > 0",
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -106,17 +112,21 @@ impl Db {
         expires_at: ExpiresAt,
     ) -> Result<Option<ExpiresAt>, DbError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let earlier: Option<Option<i64>> = sqlx::query_scalar("SELECT expires_at FROM pictures WHERE id = ?")
-            .bind(id.as_str())
-            .fetch_optional(&mut *transaction)
-            .await?;
+        let earlier: Option<Option<i64>> =
+            sqlx::query_scalar("SELECT expires_at FROM pictures WHERE id = ?")
+                .bind(id.as_str())
+                .fetch_optional(&mut *transaction)
+                .await?;
         sqlx::query("UPDATE pictures SET expires_at = ? WHERE id = ? AND state = 'screening'")
             .bind(expires_at.second())
             .bind(id.as_str())
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        Ok(earlier.flatten().map(ExpiresAt::from_second).filter(|earlier| *earlier != expires_at))
+        Ok(earlier
+            .flatten()
+            .map(ExpiresAt::from_second)
+            .filter(|earlier| *earlier != expires_at))
     }
 
     /// When the next published picture ends.
@@ -142,7 +152,10 @@ impl Db {
         let tags: Vec<TagRecord> = published
             .tags
             .iter()
-            .map(|tag| TagRecord { name: tag.name.clone(), confidence: tag.confidence })
+            .map(|tag| TagRecord {
+                name: tag.name.clone(),
+                confidence: tag.confidence,
+            })
             .collect();
         let variants: Vec<VariantRecord> = published
             .variants
@@ -155,7 +168,11 @@ impl Db {
                 hash: variant.hash.clone(),
             })
             .collect();
-        let stored: u64 = published.variants.iter().map(|variant| variant.size_bytes).sum();
+        let stored: u64 = published
+            .variants
+            .iter()
+            .map(|variant| variant.size_bytes)
+            .sum();
         let done = sqlx::query(
             "UPDATE pictures SET state = 'published', leased_until = 0,
                  sequence = (SELECT coalesce(max(sequence), 0) + 1 FROM pictures),
@@ -224,7 +241,11 @@ impl Db {
     }
 
     /// Pictures that are over but whose objects may still be stored: `(id, expires_at)`, soonest first.
-    pub async fn list_dead(&self, now: i64, limit: u32) -> Result<Vec<(PictureId, ExpiresAt)>, DbError> {
+    pub async fn list_dead(
+        &self,
+        now: i64,
+        limit: u32,
+    ) -> Result<Vec<(PictureId, ExpiresAt)>, DbError> {
         let rows = sqlx::query(
             "SELECT id, expires_at FROM pictures
              WHERE (state = 'published' AND expires_at <= ?)
@@ -236,16 +257,22 @@ impl Db {
         .fetch_all(&self.pool)
         .await?;
         rows.iter()
-            .map(|row| Ok((read_id(row)?, ExpiresAt::from_second(row.try_get("expires_at")?))))
+            .map(|row| {
+                Ok((
+                    read_id(row)?,
+                    ExpiresAt::from_second(row.try_get("expires_at")?),
+                ))
+            })
             .collect()
     }
 
     /// Uploads that got no verdict within the retention.
     pub async fn list_undecided(&self, received_before: i64) -> Result<Vec<PictureId>, DbError> {
-        let rows = sqlx::query("SELECT id FROM pictures WHERE state = 'screening' AND received_at <= ?")
-            .bind(received_before)
-            .fetch_all(&self.pool)
-            .await?;
+        let rows =
+            sqlx::query("SELECT id FROM pictures WHERE state = 'screening' AND received_at <= ?")
+                .bind(received_before)
+                .fetch_all(&self.pool)
+                .await?;
         rows.iter().map(read_id).collect()
     }
 
@@ -270,22 +297,34 @@ impl Db {
 
     /// Published pictures that are alive at `now`, newest first.
     pub async fn list(&self, filter: &ListFilter, now: i64) -> Result<Vec<Published>, DbError> {
-        let mut query =
-            QueryBuilder::<Sqlite>::new("SELECT * FROM pictures WHERE state = 'published' AND expires_at > ");
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT * FROM pictures WHERE state = 'published' AND expires_at > ",
+        );
         query.push_bind(now);
         if let Some(before) = filter.before {
             query.push(" AND sequence < ").push_bind(before);
         }
         if let Some(tag) = &filter.tag {
-            query.push(" AND instr(tags_text, ").push_bind(format!("| {} |", search::fold(tag))).push(") > 0");
+            query
+                .push(" AND instr(tags_text, ")
+                .push_bind(format!("| {} |", search::fold(tag)))
+                .push(") > 0");
         }
         for phrase in &filter.search.required {
-            query.push(" AND instr(tags_text, ").push_bind(format!(" {phrase} ")).push(") > 0");
+            query
+                .push(" AND instr(tags_text, ")
+                .push_bind(format!(" {phrase} "))
+                .push(") > 0");
         }
         for phrase in &filter.search.excluded {
-            query.push(" AND instr(tags_text, ").push_bind(format!(" {phrase} ")).push(") = 0");
+            query
+                .push(" AND instr(tags_text, ")
+                .push_bind(format!(" {phrase} "))
+                .push(") = 0");
         }
-        query.push(" ORDER BY sequence DESC LIMIT ").push_bind(filter.limit);
+        query
+            .push(" ORDER BY sequence DESC LIMIT ")
+            .push_bind(filter.limit);
         let rows = query.build().fetch_all(&self.pool).await?;
         rows.iter().map(read_published).collect()
     }
@@ -301,7 +340,9 @@ impl Db {
         .bind(now)
         .fetch_all(&self.pool)
         .await?;
-        rows.iter().map(|row| Ok((row.try_get("name")?, row.try_get("count")?))).collect()
+        rows.iter()
+            .map(|row| Ok((row.try_get("name")?, row.try_get("count")?)))
+            .collect()
     }
 
     /// The bytes of all stored objects together.
@@ -314,10 +355,12 @@ impl Db {
 
     /// How many uploads were received since this second.
     pub async fn count_received_since(&self, second: i64) -> Result<u32, DbError> {
-        Ok(sqlx::query_scalar("SELECT count(*) FROM pictures WHERE received_at > ?")
-            .bind(second)
-            .fetch_one(&self.pool)
-            .await?)
+        Ok(
+            sqlx::query_scalar("SELECT count(*) FROM pictures WHERE received_at > ?")
+                .bind(second)
+                .fetch_one(&self.pool)
+                .await?,
+        )
     }
 }
 
@@ -367,7 +410,13 @@ fn read_published(row: &SqliteRow) -> Result<Published, DbError> {
         height: row.try_get("height")?,
         animated: row.try_get("animated")?,
         alt: row.try_get("alt")?,
-        tags: tags.into_iter().map(|tag| Tag { name: tag.name, confidence: tag.confidence }).collect(),
+        tags: tags
+            .into_iter()
+            .map(|tag| Tag {
+                name: tag.name,
+                confidence: tag.confidence,
+            })
+            .collect(),
         thumbhash: row.try_get("thumbhash")?,
         placeholder: row.try_get("placeholder")?,
         perceptual_hash: row.try_get::<i64, _>("perceptual_hash")?.cast_unsigned(),
@@ -376,7 +425,8 @@ fn read_published(row: &SqliteRow) -> Result<Published, DbError> {
             .into_iter()
             .map(|variant| {
                 Ok(Variant {
-                    name: VariantName::parse(&variant.name).context("a stored variant name is unknown")?,
+                    name: VariantName::parse(&variant.name)
+                        .context("a stored variant name is unknown")?,
                     width: variant.width,
                     height: variant.height,
                     size_bytes: variant.size_bytes,

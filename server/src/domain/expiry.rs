@@ -12,7 +12,9 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { seconds: 7 * 24 * 3600 }
+        Self {
+            seconds: 7 * 24 * 3600,
+        }
     }
 }
 
@@ -97,7 +99,9 @@ impl ExpiresAt {
     pub fn parse_compact(text: &str) -> Option<Self> {
         let digits = |range: std::ops::Range<usize>| -> Option<i16> {
             let part = text.get(range)?;
-            part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok())?
+            part.bytes()
+                .all(|byte| byte.is_ascii_digit())
+                .then(|| part.parse().ok())?
         };
         if text.len() != 16 || text.get(8..9) != Some("T") || text.get(15..) != Some("Z") {
             return None;
@@ -123,13 +127,19 @@ impl ExpiresAt {
 /// Seconds since 1970 as a timestamp, clamped to the years the calendar knows.
 #[must_use]
 pub fn second_to_timestamp(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap_or(if second < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    Timestamp::from_second(second).unwrap_or(if second < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }
 
 /// `2026-11-29T10:15:02Z`, the form of every time in JSON and HTML.
 #[must_use]
 pub fn rfc3339(second: i64) -> String {
-    second_to_timestamp(second).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    second_to_timestamp(second)
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
 #[cfg(test)]
@@ -156,14 +166,29 @@ mod tests {
         let expires = ExpiresAt::from_second(at("2026-11-29T10:15:02Z").as_second());
         assert_eq!(expires.compact(), "20261129T101502Z");
         assert_eq!(ExpiresAt::parse_compact("20261129T101502Z"), Some(expires));
-        for text in ["", "20261129", "20261329T101502Z", "20261129T101502z", "2026112T9101502Z", "+0261129T101502Z", "20261129T101560Z", "20261129T101502Zé"] {
+        for text in [
+            "",
+            "20261129",
+            "20261329T101502Z",
+            "20261129T101502z",
+            "2026112T9101502Z",
+            "+0261129T101502Z",
+            "20261129T101560Z",
+            "20261129T101502Zé",
+        ] {
             assert_eq!(ExpiresAt::parse_compact(text), None, "{text}");
         }
     }
 
     #[test]
     fn retention_is_told_in_the_largest_whole_unit() {
-        for (seconds, words) in [(604_800, "7 days"), (86_400, "1 day"), (7200, "2 hours"), (90, "90 seconds"), (1, "1 second")] {
+        for (seconds, words) in [
+            (604_800, "7 days"),
+            (86_400, "1 day"),
+            (7200, "2 hours"),
+            (90, "90 seconds"),
+            (1, "1 second"),
+        ] {
             let retention = Retention::new(Duration::from_secs(seconds)).expect("valid");
             assert_eq!(retention.in_words(), words);
         }

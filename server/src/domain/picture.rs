@@ -125,8 +125,13 @@ pub enum VariantName {
 
 impl VariantName {
     /// All of them, smallest first.
-    pub const ALL: [Self; 5] =
-        [Self::Webp320, Self::Webp640, Self::Webp1280, Self::Webp2048, Self::Jpeg1280];
+    pub const ALL: [Self; 5] = [
+        Self::Webp320,
+        Self::Webp640,
+        Self::Webp1280,
+        Self::Webp2048,
+        Self::Jpeg1280,
+    ];
 
     /// As in URLs and object keys.
     #[must_use]
@@ -221,7 +226,9 @@ pub enum Life {
 
 fn random_base58(length: usize) -> String {
     let mut random = rand::rng();
-    (0..length).map(|_| char::from(BASE58[random.random_range(0..BASE58.len())])).collect()
+    (0..length)
+        .map(|_| char::from(BASE58[random.random_range(0..BASE58.len())]))
+        .collect()
 }
 
 fn is_base58(text: &str, length: usize) -> bool {
@@ -236,7 +243,14 @@ mod tests {
     fn only_sixteen_base58_characters_are_an_id() {
         let id = PictureId::random();
         assert_eq!(PictureId::parse(id.as_str()), Some(id));
-        for text in ["", "short", "../../etc/passwd", "0000000000000000", "AAAAAAAAAAAAAAAé", "AAAAAAAAAAAAAAAAA"] {
+        for text in [
+            "",
+            "short",
+            "../../etc/passwd",
+            "0000000000000000",
+            "AAAAAAAAAAAAAAAé",
+            "AAAAAAAAAAAAAAAAA",
+        ] {
             assert_eq!(PictureId::parse(text), None, "{text}");
         }
     }
@@ -245,7 +259,12 @@ mod tests {
     fn a_token_is_never_printed() {
         let token = DeleteToken::random();
         assert!(!format!("{token:?}").contains(token.expose()));
-        assert_eq!(DeleteToken::parse(token.expose()).expect("reads back").hash(), token.hash());
+        assert_eq!(
+            DeleteToken::parse(token.expose())
+                .expect("reads back")
+                .hash(),
+            token.hash()
+        );
         assert_ne!(DeleteToken::random().hash(), token.hash());
     }
 

@@ -37,7 +37,12 @@ impl SearchQuery {
             };
             let phrase = fold(term);
             if !phrase.is_empty() {
-                if excluded { &mut query.excluded } else { &mut query.required }.push(phrase);
+                if excluded {
+                    &mut query.excluded
+                } else {
+                    &mut query.required
+                }
+                .push(phrase);
             }
             rest = after.trim_start();
         }
@@ -54,14 +59,20 @@ impl SearchQuery {
 /// The one spelling of a query in a URL: lower case, single spaces.
 #[must_use]
 pub fn canonical(text: &str) -> String {
-    text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+    text.to_lowercase()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Folded words, joined by single spaces: `Égyptian-Mau` is `egyptian mau`.
 #[must_use]
 pub fn fold(text: &str) -> String {
-    let plain: String =
-        text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect();
+    let plain: String = text
+        .nfkd()
+        .filter(|c| !is_combining_mark(*c))
+        .flat_map(char::to_lowercase)
+        .collect();
     plain
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
@@ -89,8 +100,14 @@ mod tests {
     fn matches(tags: &[&str], query: &str) -> bool {
         let text = index_text(tags.iter().copied());
         let query = SearchQuery::parse(query);
-        query.required.iter().all(|phrase| text.contains(&format!(" {phrase} ")))
-            && !query.excluded.iter().any(|phrase| text.contains(&format!(" {phrase} ")))
+        query
+            .required
+            .iter()
+            .all(|phrase| text.contains(&format!(" {phrase} ")))
+            && !query
+                .excluded
+                .iter()
+                .any(|phrase| text.contains(&format!(" {phrase} ")))
     }
 
     #[test]

@@ -19,7 +19,10 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { cat: 0.05, indecent: 0.85 }
+        Self {
+            cat: 0.05,
+            indecent: 0.85,
+        }
     }
 }
 
@@ -98,18 +101,26 @@ pub fn judge(looks: &[FrameLook], thresholds: &Thresholds) -> Verdict {
     if looks.iter().any(|look| is_indecent(look, thresholds)) {
         return Verdict::Rejected(Reason::Indecent);
     }
-    let mut labelled: Vec<&[f32]> =
-        looks.iter().filter_map(|look| look.labels.as_deref()).collect();
+    let mut labelled: Vec<&[f32]> = looks
+        .iter()
+        .filter_map(|look| look.labels.as_deref())
+        .collect();
     labelled.sort_by(|a, b| labels::cat_mass(b).total_cmp(&labels::cat_mass(a)));
     let quarter = labelled.len().div_ceil(4);
-    let cats = labelled.iter().filter(|labels| labels::cat_mass(labels) >= thresholds.cat).count();
+    let cats = labelled
+        .iter()
+        .filter(|labels| labels::cat_mass(labels) >= thresholds.cat)
+        .count();
     match labelled.first() {
         Some(best) if cats >= quarter => {
             let found = labels::tags(best, labels::THING_FLOOR);
             let alt = labels::alt_text(&found);
             let tags = found
                 .into_iter()
-                .map(|tag| Tag { name: tag.name, confidence: tag.confidence })
+                .map(|tag| Tag {
+                    name: tag.name,
+                    confidence: tag.confidence,
+                })
                 .collect();
             Verdict::Approved { tags, alt }
         }
@@ -125,7 +136,10 @@ mod tests {
         let mut labels = vec![0.0; 1000];
         labels[281] = cat;
         labels[504] = 1.0 - cat;
-        FrameLook { indecency, labels: Some(labels) }
+        FrameLook {
+            indecency,
+            labels: Some(labels),
+        }
     }
 
     fn judged(looks: &[FrameLook]) -> Result<(), Reason> {
@@ -139,15 +153,33 @@ mod tests {
     fn one_indecent_frame_condemns_the_picture() {
         let mut looks = vec![look(0.0, 0.9); 59];
         assert_eq!(judged(&looks), Ok(()));
-        looks.insert(30, FrameLook { indecency: 0.85, labels: None });
+        looks.insert(
+            30,
+            FrameLook {
+                indecency: 0.85,
+                labels: None,
+            },
+        );
         assert_eq!(judged(&looks), Err(Reason::Indecent));
     }
 
     #[test]
     fn a_cat_in_a_quarter_of_the_frames_is_enough_and_less_is_not() {
         let cup = look(0.0, 0.0);
-        assert_eq!(judged(&[look(0.0, 0.9), cup.clone(), cup.clone(), cup.clone()]), Ok(()));
-        assert_eq!(judged(&[look(0.0, 0.9), cup.clone(), cup.clone(), cup.clone(), cup.clone()]), Err(Reason::NotACat));
+        assert_eq!(
+            judged(&[look(0.0, 0.9), cup.clone(), cup.clone(), cup.clone()]),
+            Ok(())
+        );
+        assert_eq!(
+            judged(&[
+                look(0.0, 0.9),
+                cup.clone(),
+                cup.clone(),
+                cup.clone(),
+                cup.clone()
+            ]),
+            Err(Reason::NotACat)
+        );
         assert_eq!(judged(&[cup]), Err(Reason::NotACat));
     }
 

@@ -14,8 +14,10 @@ use crate::state::AppState;
 use crate::views;
 
 /// Any page of the web may read; a constant, because an echoed origin would need `Vary`.
-const READABLE_BY_ALL: [(HeaderName, HeaderValue); 1] =
-    [(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))];
+const READABLE_BY_ALL: [(HeaderName, HeaderValue); 1] = [(
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    HeaderValue::from_static("*"),
+)];
 
 /// `GET /api/v1/pictures?q=&tag=&after=&limit=`
 pub(crate) async fn list_pictures(
@@ -29,7 +31,11 @@ pub(crate) async fn list_pictures(
 
 /// `GET /api/v1/tags`
 pub(crate) async fn list_tags(State(state): State<AppState>) -> Result<Response, Error> {
-    Ok((READABLE_BY_ALL, Json(list::list_tags(&state.pictures).await?)).into_response())
+    Ok((
+        READABLE_BY_ALL,
+        Json(list::list_tags(&state.pictures).await?),
+    )
+        .into_response())
 }
 
 /// `GET /api/v1/pictures/{id}`: the picture, or where its screening stands.
@@ -39,9 +45,11 @@ pub(crate) async fn get_picture(
 ) -> Result<Response, Error> {
     let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
     match state.pictures.status(&id).await? {
-        Status::Published(published) => {
-            Ok((READABLE_BY_ALL, Json(views::picture(&state.site, &published))).into_response())
-        }
+        Status::Published(published) => Ok((
+            READABLE_BY_ALL,
+            Json(views::picture(&state.site, &published)),
+        )
+            .into_response()),
         Status::Screening => {
             Ok((READABLE_BY_ALL, Json(views::pending(&state.site, &id))).into_response())
         }
@@ -64,7 +72,10 @@ pub(crate) async fn delete_picture(
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim())
         .ok_or_else(|| {
-            Error::new(ErrorCode::Unauthorized, "Deleting needs the delete token: `Authorization: Bearer …`.")
+            Error::new(
+                ErrorCode::Unauthorized,
+                "Deleting needs the delete token: `Authorization: Bearer …`.",
+            )
         })?;
     let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
     state.pictures.delete(&id, token).await?;

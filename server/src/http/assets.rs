@@ -42,13 +42,19 @@ impl Assets {
     pub fn load(site_dir: &Path) -> anyhow::Result<Self> {
         let pkg = site_dir.join("pkg");
         let entries = std::fs::read_dir(&pkg).with_context(|| {
-            format!("there is no built site at {}: run `make build`", site_dir.display())
+            format!(
+                "there is no built site at {}: run `make build`",
+                site_dir.display()
+            )
         })?;
         let mut files = HashMap::new();
         for entry in entries {
             let path = entry?.path();
             if let (Some(name), Some(content_type)) = (path.file_name(), content_type(&path)) {
-                files.insert(name.to_string_lossy().into_owned(), Asset::load(&path, content_type)?);
+                files.insert(
+                    name.to_string_lossy().into_owned(),
+                    Asset::load(&path, content_type)?,
+                );
             }
         }
         let favicon = Asset::load(&site_dir.join("favicon.svg"), "image/svg+xml")?;
@@ -58,14 +64,20 @@ impl Assets {
 
 impl Asset {
     fn load(path: &Path, content_type: &'static str) -> anyhow::Result<Self> {
-        let plain = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let plain =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let encoded = ENCODINGS.map(|(_, ending)| {
             let mut name = path.as_os_str().to_owned();
             name.push(".");
             name.push(ending);
             std::fs::read(name).ok().map(Bytes::from)
         });
-        Ok(Self { content_type, hash: Sha256Hash::of(&plain).hex(), plain: plain.into(), encoded })
+        Ok(Self {
+            content_type,
+            hash: Sha256Hash::of(&plain).hex(),
+            plain: plain.into(),
+            encoded,
+        })
     }
 
     fn answer(&self, request: &HeaderMap) -> Response {
@@ -81,11 +93,17 @@ impl Asset {
         headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
         if let Ok(etag) = format!("\"{}{suffix}\"", self.hash).parse::<ETag>() {
             headers.typed_insert(etag.clone());
-            if request.typed_get::<IfNoneMatch>().is_some_and(|tags| !tags.precondition_passes(&etag)) {
+            if request
+                .typed_get::<IfNoneMatch>()
+                .is_some_and(|tags| !tags.precondition_passes(&etag))
+            {
                 return (StatusCode::NOT_MODIFIED, headers).into_response();
             }
         }
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(self.content_type),
+        );
         if let Some(encoding) = encoding {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
@@ -112,13 +130,20 @@ pub(crate) async fn get_favicon(State(state): State<AppState>, request: HeaderMa
 
 /// True when `Accept-Encoding` names this coding and does not weigh it with zero.
 fn accepts(request: &HeaderMap, coding: &str) -> bool {
-    request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').any(|item| {
-            let (name, weight) = item.split_once(';').unwrap_or((item, ""));
-            let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
-            name.trim().eq_ignore_ascii_case(coding) && weight.is_none_or(|weight| weight > 0.0)
+    request
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| {
+            value.split(',').any(|item| {
+                let (name, weight) = item.split_once(';').unwrap_or((item, ""));
+                let weight = weight
+                    .trim()
+                    .strip_prefix("q=")
+                    .and_then(|weight| weight.parse::<f32>().ok());
+                name.trim().eq_ignore_ascii_case(coding) && weight.is_none_or(|weight| weight > 0.0)
+            })
         })
-    })
 }
 
 fn content_type(path: &Path) -> Option<&'static str> {

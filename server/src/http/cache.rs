@@ -46,7 +46,10 @@ impl CachePolicy {
 }
 
 fn set(headers: &mut HeaderMap, cache_control: &'static str) {
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static(cache_control),
+    );
 }
 
 /// Turns the policy that a handler attached into headers.
@@ -60,7 +63,11 @@ pub(crate) async fn write_cache_headers(
         !response.headers().contains_key(header::CACHE_CONTROL),
         "only this middleware writes Cache-Control"
     );
-    let policy = response.extensions().get().copied().unwrap_or(CachePolicy::NoStore);
+    let policy = response
+        .extensions()
+        .get()
+        .copied()
+        .unwrap_or(CachePolicy::NoStore);
     policy.apply(response.headers_mut(), &clock);
     response
 }
@@ -82,8 +89,11 @@ mod tests {
         let headers = headers_with_seconds_left(100);
         let cache_control = headers[header::CACHE_CONTROL].to_str().expect("is text");
         assert!(!cache_control.contains("max-age"), "{cache_control}");
-        let expires = httpdate::parse_http_date(headers[header::EXPIRES].to_str().expect("is text"));
-        let left = expires.expect("is a date").duration_since(std::time::SystemTime::now());
+        let expires =
+            httpdate::parse_http_date(headers[header::EXPIRES].to_str().expect("is text"));
+        let left = expires
+            .expect("is a date")
+            .duration_since(std::time::SystemTime::now());
         assert!((97..=99).contains(&left.expect("lies ahead").as_secs()));
     }
 

@@ -15,7 +15,10 @@ pub(crate) async fn ready(State(state): State<AppState>) -> Result<&'static str,
         Ok(()) => Ok("ready\n"),
         Err(error) => {
             tracing::warn!(error = format!("{error:#}"), "not ready");
-            Err(Error::new(ErrorCode::StorageUnavailable, "A part of the site is not available."))
+            Err(Error::new(
+                ErrorCode::StorageUnavailable,
+                "A part of the site is not available.",
+            ))
         }
     }
 }

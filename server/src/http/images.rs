@@ -1,10 +1,10 @@
 //! `GET /i/{expires}/{id}/{name}`: the bytes, the CDN's hot path.
 
+use app::error::ErrorCode;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use app::error::ErrorCode;
 use bytes::Bytes;
 use headers::{ETag, HeaderMapExt, IfNoneMatch, IfRange, Range};
 
@@ -22,9 +22,11 @@ pub(crate) async fn get_image(
     Path((expires, id, name)): Path<(String, String, String)>,
     request_headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let (Some(expires_at), Some(id), Some(name)) =
-        (ExpiresAt::parse_compact(&expires), PictureId::parse(&id), VariantName::parse(&name))
-    else {
+    let (Some(expires_at), Some(id), Some(name)) = (
+        ExpiresAt::parse_compact(&expires),
+        PictureId::parse(&id),
+        VariantName::parse(&name),
+    ) else {
         return Err(Error::not_found());
     };
     let published = match state.pictures.status(&id).await? {
@@ -32,7 +34,11 @@ pub(crate) async fn get_image(
         Status::Gone => return Err(Error::gone()),
         _ => return Err(Error::not_found()),
     };
-    let Some(variant) = published.variants.iter().find(|variant| variant.name == name) else {
+    let Some(variant) = published
+        .variants
+        .iter()
+        .find(|variant| variant.name == name)
+    else {
         return Err(Error::not_found());
     };
     let etag: ETag = format!("\"{}\"", variant.hash)
@@ -40,15 +46,30 @@ pub(crate) async fn get_image(
         .map_err(|_| Error::new(ErrorCode::Internal, "The picture could not be read."))?;
     let mut headers = HeaderMap::new();
     headers.typed_insert(etag.clone());
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
-    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("sandbox"),
+    );
+    headers.insert(
+        "cross-origin-resource-policy",
+        HeaderValue::from_static("cross-origin"),
+    );
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert("x-robots-tag", robots_tag(expires_at));
     let policy = CachePolicy::Image { expires_at };
 
-    if request_headers.typed_get::<IfNoneMatch>().is_some_and(|tags| !tags.precondition_passes(&etag)) {
-        return Ok(with_policy((StatusCode::NOT_MODIFIED, headers).into_response(), policy));
+    if request_headers
+        .typed_get::<IfNoneMatch>()
+        .is_some_and(|tags| !tags.precondition_passes(&etag))
+    {
+        return Ok(with_policy(
+            (StatusCode::NOT_MODIFIED, headers).into_response(),
+            policy,
+        ));
     }
     let bytes = match state.pictures.read_image(&published, name).await {
         Ok(bytes) => bytes,
@@ -56,7 +77,10 @@ pub(crate) async fn get_image(
         Err(StorageError::NotFound) => return Err(missing_object(&state, &id).await),
         Err(error) => return Err(error.into()),
     };
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(name.content_type()));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(name.content_type()),
+    );
     let current = request_headers
         .typed_get::<IfRange>()
         .is_none_or(|if_range| !if_range.is_modified(Some(&etag), None));
@@ -74,7 +98,10 @@ pub(crate) async fn get_image(
 enum Requested {
     Whole,
     /// Both ends included.
-    Part { first: u64, last: u64 },
+    Part {
+        first: u64,
+        last: u64,
+    },
     Unsatisfiable,
 }
 
@@ -111,18 +138,29 @@ fn partial(mut headers: HeaderMap, bytes: &Bytes, first: u64, last: u64) -> Resp
     if let Ok(value) = HeaderValue::try_from(format!("bytes {first}-{last}/{length}")) {
         headers.insert(header::CONTENT_RANGE, value);
     }
-    (StatusCode::PARTIAL_CONTENT, headers, Body::from(bytes.slice(start..end))).into_response()
+    (
+        StatusCode::PARTIAL_CONTENT,
+        headers,
+        Body::from(bytes.slice(start..end)),
+    )
+        .into_response()
 }
 
 fn unsatisfiable() -> Error {
-    Error::new(ErrorCode::RangeNotSatisfiable, "The picture has no such range of bytes.")
+    Error::new(
+        ErrorCode::RangeNotSatisfiable,
+        "The picture has no such range of bytes.",
+    )
 }
 
 async fn missing_object(state: &AppState, id: &PictureId) -> Error {
     match state.pictures.status(id).await {
         Ok(Status::Published(_)) => {
             tracing::error!(picture = %id, "a published picture's object is missing");
-            Error::new(ErrorCode::StorageUnavailable, "The picture could not be read. Please try again in a moment.")
+            Error::new(
+                ErrorCode::StorageUnavailable,
+                "The picture could not be read. Please try again in a moment.",
+            )
         }
         Ok(_) => Error::gone(),
         Err(error) => error.into(),

@@ -37,7 +37,9 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
         move || provide_context(backend.clone())
     };
     Router::new()
-        .leptos_routes_with_context(state, generate_route_list(App), context, move || shell(options.clone()))
+        .leptos_routes_with_context(state, generate_route_list(App), context, move || {
+            shell(options.clone())
+        })
         .fallback(not_found)
 }
 
@@ -47,7 +49,11 @@ pub(crate) async fn delete_picture(
     Path((id, token)): Path<(String, String)>,
 ) -> Response {
     let done = match PictureId::parse(&id) {
-        Some(id) => state.pictures.delete(&id, &token).await.map_err(Error::from),
+        Some(id) => state
+            .pictures
+            .delete(&id, &token)
+            .await
+            .map_err(Error::from),
         None => Err(Error::not_found()),
     };
     let page = match done {
@@ -77,7 +83,9 @@ pub(crate) async fn render_interstitial(state: &AppState, page: Interstitial) ->
         *response.status_mut() =
             StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if let Some(seconds) = code.retry_after() {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
     }
     response
@@ -94,7 +102,9 @@ pub(crate) async fn explain_errors(
     next: Next,
 ) -> Response {
     let wants_page = accepts_html(request.headers())
-        && !MACHINE_PATHS.iter().any(|path| request.uri().path().starts_with(path));
+        && !MACHINE_PATHS
+            .iter()
+            .any(|path| request.uri().path().starts_with(path));
     let mut response = next.run(request).await;
     if wants_page && let Some(error) = response.extensions_mut().remove::<ApiError>() {
         return render_interstitial(&state, Interstitial::Error(error)).await;
@@ -135,8 +145,14 @@ pub(crate) async fn canonical_queries(
             let separator = if canonical.is_empty() { "" } else { "?" };
             let location = format!("{path}{separator}{canonical}");
             return match HeaderValue::try_from(location) {
-                Ok(location) => (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, location)]).into_response(),
-                Err(_) => Error::new(ErrorCode::Malformed, "The address cannot be read.").into_response(),
+                Ok(location) => (
+                    StatusCode::MOVED_PERMANENTLY,
+                    [(header::LOCATION, location)],
+                )
+                    .into_response(),
+                Err(_) => {
+                    Error::new(ErrorCode::Malformed, "The address cannot be read.").into_response()
+                }
             };
         }
     }

@@ -34,29 +34,50 @@ pub(crate) async fn write_security_headers(
         response = complete_html(response, &state.site.public_url, if_none_match).await;
     }
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
-        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox"));
+        .or_insert(HeaderValue::from_static(
+            "default-src 'none'; frame-ancestors 'none'; sandbox",
+        ));
     if state.site.public_url.starts_with("https:") {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
     }
     response
 }
 
-async fn complete_html(response: Response, public_url: &str, if_none_match: Option<IfNoneMatch>) -> Response {
+async fn complete_html(
+    response: Response,
+    public_url: &str,
+    if_none_match: Option<IfNoneMatch>,
+) -> Response {
     let (mut parts, body) = response.into_parts();
     let body = match to_bytes(body, MAX_PAGE_BYTES).await {
         Ok(body) => body,
         Err(error) => {
             tracing::error!(%error, "a page could not be rendered to its end");
-            return Error::new(app::error::ErrorCode::Internal, "The page could not be made.").into_response();
+            return Error::new(
+                app::error::ErrorCode::Internal,
+                "The page could not be made.",
+            )
+            .into_response();
         }
     };
     let policy = content_security_policy(&String::from_utf8_lossy(&body), public_url);
     if let Ok(policy) = HeaderValue::try_from(policy) {
-        parts.headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        parts
+            .headers
+            .insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     if parts.status == StatusCode::OK {
         if let Ok(etag) = format!("\"{}\"", Sha256Hash::of(&body).hex()).parse::<ETag>() {
@@ -68,7 +89,9 @@ async fn complete_html(response: Response, public_url: &str, if_none_match: Opti
             }
         }
     }
-    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    parts
+        .headers
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     Response::from_parts(parts, Body::from(body))
 }
 
@@ -98,7 +121,9 @@ fn inline_scripts(html: &str) -> Vec<&str> {
         rest = &rest[start + "<script".len()..];
         let Some(tag_end) = rest.find('>') else { break };
         let (attributes, after) = (&rest[..tag_end], &rest[tag_end + 1..]);
-        let Some(end) = after.find("</script") else { break };
+        let Some(end) = after.find("</script") else {
+            break;
+        };
         if !attributes.contains(" src=") && !after[..end].is_empty() {
             scripts.push(&after[..end]);
         }

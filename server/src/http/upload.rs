@@ -38,7 +38,11 @@ pub(crate) async fn upload_picture(
     let wait = parse_wait(query.as_deref().unwrap_or_default())?;
     let accepted = receive(&state.pictures, request).await?;
     let view = answer(&state, accepted, wait).await?;
-    let status = if view.published.is_some() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
+    let status = if view.published.is_some() {
+        StatusCode::CREATED
+    } else {
+        StatusCode::ACCEPTED
+    };
     let location = HeaderValue::try_from(&view.url).map_err(|_| internal())?;
     Ok((status, [(header::LOCATION, location)], Json(view)).into_response())
 }
@@ -70,18 +74,31 @@ pub(crate) async fn upload_from_form(
 /// # Errors
 /// `malformed` for a multipart form without a boundary.
 pub(crate) fn multipart_boundary(headers: &HeaderMap) -> Result<Option<String>, Error> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !content_type.trim_start().to_ascii_lowercase().starts_with("multipart/") {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if !content_type
+        .trim_start()
+        .to_ascii_lowercase()
+        .starts_with("multipart/")
+    {
         return Ok(None);
     }
     multer::parse_boundary(content_type).map(Some).map_err(|_| {
-        Error::new(ErrorCode::Malformed, "The form is not multipart/form-data with a boundary.")
+        Error::new(
+            ErrorCode::Malformed,
+            "The form is not multipart/form-data with a boundary.",
+        )
     })
 }
 
 /// The answer to a form that is not multipart.
 pub(crate) fn not_multipart() -> Error {
-    Error::new(ErrorCode::UnsupportedType, "The form must be sent as multipart/form-data.")
+    Error::new(
+        ErrorCode::UnsupportedType,
+        "The form must be sent as multipart/form-data.",
+    )
 }
 
 async fn receive(pictures: &Pictures, request: Request) -> Result<Accepted, Error> {
@@ -96,7 +113,9 @@ async fn receive_raw(pictures: &Pictures, request: Request) -> Result<Accepted, 
     let mut upload = pictures.begin_upload().await?;
     let mut body = request.into_body().into_data_stream();
     loop {
-        let Some(chunk) = next_chunk(pictures, &mut body).await? else { break };
+        let Some(chunk) = next_chunk(pictures, &mut body).await? else {
+            break;
+        };
         if let Err(error) = upload.write(&chunk).await {
             drop(upload);
             if !expects_continue {
@@ -124,7 +143,12 @@ async fn receive_field(
     pictures: &Pictures,
     mut form: multer::Multipart<'static>,
 ) -> Result<Accepted, Error> {
-    let one_file = || Error::new(ErrorCode::Malformed, "The form must hold exactly one file, in the field `file`.");
+    let one_file = || {
+        Error::new(
+            ErrorCode::Malformed,
+            "The form must hold exactly one file, in the field `file`.",
+        )
+    };
     let mut upload: Option<IncomingUpload<'_>> = None;
     while let Some(mut field) = form.next_field().await.map_err(form_error)? {
         if field.name() != Some("file") || upload.is_some() {
@@ -162,15 +186,24 @@ fn see_other(view: &UploadView) -> Response {
 
 /// Reads `wait` from the query: whole seconds, 0 to 25.
 fn parse_wait(query: &str) -> Result<Duration, Error> {
-    let Some((_, value)) = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "wait") else {
+    let Some((_, value)) =
+        url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "wait")
+    else {
         return Ok(DEFAULT_WAIT);
     };
     value
         .parse::<u64>()
         .ok()
-        .filter(|seconds| *seconds <= MAX_WAIT_SECONDS && value.bytes().all(|byte| byte.is_ascii_digit()))
+        .filter(|seconds| {
+            *seconds <= MAX_WAIT_SECONDS && value.bytes().all(|byte| byte.is_ascii_digit())
+        })
         .map(Duration::from_secs)
-        .ok_or_else(|| Error::new(ErrorCode::Malformed, "`wait` must be whole seconds from 0 to 25."))
+        .ok_or_else(|| {
+            Error::new(
+                ErrorCode::Malformed,
+                "`wait` must be whole seconds from 0 to 25.",
+            )
+        })
 }
 
 /// Refuses a body that announces more than is taken, before it is asked for. True when the client waits to be asked.
@@ -181,7 +214,10 @@ fn refuse_by_length(pictures: &Pictures, headers: &HeaderMap) -> Result<bool, Er
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<u64>().ok());
     if expects_continue && announced.is_some_and(|length| length > max_body_bytes(pictures)) {
-        return Err(crate::pictures::UploadError::TooLarge { max_bytes: pictures.max_upload_bytes() }.into());
+        return Err(crate::pictures::UploadError::TooLarge {
+            max_bytes: pictures.max_upload_bytes(),
+        }
+        .into());
     }
     Ok(expects_continue)
 }
@@ -235,9 +271,10 @@ fn idle_limited(
 
 fn form_error(error: multer::Error) -> Error {
     match error {
-        multer::Error::StreamReadFailed(source) if is_length_limit(source.as_ref()) => {
-            Error::new(ErrorCode::TooLarge, "The form is larger than any file that is taken.")
-        }
+        multer::Error::StreamReadFailed(source) if is_length_limit(source.as_ref()) => Error::new(
+            ErrorCode::TooLarge,
+            "The form is larger than any file that is taken.",
+        ),
         multer::Error::StreamReadFailed(source)
             if source
                 .downcast_ref::<std::io::Error>()
@@ -245,7 +282,10 @@ fn form_error(error: multer::Error) -> Error {
         {
             timed_out()
         }
-        _ => Error::new(ErrorCode::Malformed, "The form could not be read to its end."),
+        _ => Error::new(
+            ErrorCode::Malformed,
+            "The form could not be read to its end.",
+        ),
     }
 }
 
@@ -258,7 +298,10 @@ fn timed_out() -> Error {
 }
 
 fn cut_off() -> Error {
-    Error::new(ErrorCode::Malformed, "The upload ended before it was complete.")
+    Error::new(
+        ErrorCode::Malformed,
+        "The upload ended before it was complete.",
+    )
 }
 
 fn internal() -> Error {
@@ -272,9 +315,22 @@ mod tests {
     #[test]
     fn wait_is_whole_seconds_from_0_to_25() {
         assert_eq!(parse_wait("").map(|wait| wait.as_secs()).ok(), Some(20));
-        assert_eq!(parse_wait("wait=0").map(|wait| wait.as_secs()).ok(), Some(0));
-        assert_eq!(parse_wait("wait=25").map(|wait| wait.as_secs()).ok(), Some(25));
-        for query in ["wait=26", "wait=-1", "wait=1.5", "wait=+1", "wait=", "wait=soon"] {
+        assert_eq!(
+            parse_wait("wait=0").map(|wait| wait.as_secs()).ok(),
+            Some(0)
+        );
+        assert_eq!(
+            parse_wait("wait=25").map(|wait| wait.as_secs()).ok(),
+            Some(25)
+        );
+        for query in [
+            "wait=26",
+            "wait=-1",
+            "wait=1.5",
+            "wait=+1",
+            "wait=",
+            "wait=soon",
+        ] {
             assert!(parse_wait(query).is_err(), "{query}");
         }
     }

@@ -144,9 +144,9 @@ fn pick(durations_ms: &[u32], most: u32) -> Vec<(u32, u32)> {
 
 /// Whatever composes the frames.
 pub(super) enum Player {
-    Gif(GifPlayer),
-    Png(PngPlayer, Canvas),
-    WebP(WebPPlayer),
+    Gif(Box<GifPlayer>),
+    Png(Box<PngPlayer>, Canvas),
+    WebP(Box<WebPPlayer>),
 }
 
 impl Player {
@@ -158,12 +158,15 @@ impl Player {
     ) -> Result<Self, ImageError> {
         let (width, height) = inspected.stored;
         match inspected.format {
-            Format::Gif => GifPlayer::open(path, inspected, deadline).map(Self::Gif),
+            Format::Gif => {
+                GifPlayer::open(path, inspected, deadline).map(|player| Self::Gif(Box::new(player)))
+            }
             Format::Png => Ok(Self::Png(
-                PngPlayer::open(path, inspected, deadline)?,
+                Box::new(PngPlayer::open(path, inspected, deadline)?),
                 Canvas::new(width, height),
             )),
-            Format::WebP => WebPPlayer::open(path, inspected, deadline).map(Self::WebP),
+            Format::WebP => WebPPlayer::open(path, inspected, deadline)
+                .map(|player| Self::WebP(Box::new(player))),
             Format::Jpeg => Err(ImageError::corrupt("a JPEG has no frames")),
         }
     }

@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::animated_webp::AnimatedWebP;
 use super::canvas::Rect;
-use super::error::{guarded, panicked};
-use super::variants::{File, JPEG_VARIANT, Variant, distinct_widths, name_variants};
-use super::{ImageError, Raster, encode, shrink};
+use super::error::guarded;
+use super::variants::{File, JPEG_VARIANT, Variant, distinct_widths, in_parallel, name_variants};
+use super::{ImageError, Raster, encode, memory, shrink};
 
 /// Makes the variants of an animation from its frames.
 pub struct AnimationEncoder {
@@ -41,7 +41,7 @@ impl AnimationEncoder {
         }
     }
 
-    /// Adds a frame shown for `duration_ms` milliseconds, on two threads.
+    /// Adds a frame shown for `duration_ms` milliseconds, on two threads (the largest on one).
     ///
     /// # Errors
     /// [`ImageError::Encode`] for a frame of another size, or if an encoder fails.
@@ -57,26 +57,22 @@ impl AnimationEncoder {
             let Some((widest, narrower)) = self.tracks.split_first_mut() else {
                 return Err(ImageError::encode("no width"));
             };
-            std::thread::scope(|scope| {
-                let first = scope.spawn(|| {
-                    let pixels = shrink::to_size(raster, widest.width, widest.height)?;
-                    widest.push(pixels, duration_ms)
-                });
-                let mut others = Ok(());
+            let encode_widest = || {
+                let pixels = shrink::to_size(raster, widest.width, widest.height)?;
+                widest.push(pixels, duration_ms)
+            };
+            let encode_narrower = || {
                 let mut source = raster;
                 for track in narrower {
-                    let pixels = shrink::to_size(source, track.width, track.height);
-                    others = pixels.and_then(|pixels| track.push(pixels, duration_ms));
-                    if others.is_err() {
-                        break;
-                    }
+                    let pixels = shrink::to_size(source, track.width, track.height)?;
+                    track.push(pixels, duration_ms)?;
                     source = &track.previous;
                 }
-                let first = first
-                    .join()
-                    .unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
-                first.and(others)
-            })
+                Ok(())
+            };
+            let parallel = memory::encodes_in_parallel(raster.width, raster.height);
+            let (first, others) = in_parallel(parallel, encode_widest, encode_narrower);
+            first.and(others)
         })
     }
 
@@ -163,7 +159,7 @@ fn changed(previous: &Raster, frame: &Raster) -> Option<Rect> {
             .filter(|(_, (a, b))| a != b)
     };
     let (top, _) = differing().next()?;
-    let (bottom, _) = differing().last()?;
+    let (bottom, _) = differing().next_back()?;
     let (mut left, mut right) = (row, 0);
     for (_, (a, b)) in differing() {
         let differs = |x: &usize| a[*x] != b[*x];

@@ -1,4 +1,4 @@
-//! Walking a GIF file's blocks (GIF89a specification) to its end, without decompressing.
+//! Walking a GIF file's blocks (the `GIF89a` specification) to its end, without decompressing.
 
 use super::ImageError;
 use super::inspect::{Container, Storage, browser_delay};

@@ -5,8 +5,19 @@ use super::inspect::{Container, Storage};
 /// Tables, buffers, a second thread's stack and the allocator's rounding, in bytes.
 const OVERHEAD: u64 = 6 << 20;
 
-/// Bytes that the encoders hold for each pixel of the widest variant beside the pixels themselves: planes, tokens, the finished file, and the narrower variants made meanwhile.
-const ENCODER_BYTES_PER_PIXEL: u64 = 6;
+/// Bytes that the encoders hold for each pixel of the widest variant beside the pixels themselves, while two threads encode: libwebp's ARGB and YUV copies, and the narrower variants made meanwhile. Measured: 11.
+const PARALLEL_BYTES_PER_PIXEL: u64 = 12;
+
+/// The same while one thread encodes. Measured: 6.
+const SEQUENTIAL_BYTES_PER_PIXEL: u64 = 7;
+
+/// Most pixels of a picture whose variants are encoded two at a time; larger ones would hold too much.
+const MAX_PARALLEL_PIXELS: u64 = 6_000_000;
+
+/// Whether the variants of a picture of this size are encoded two at a time.
+pub(super) fn encodes_in_parallel(width: u32, height: u32) -> bool {
+    u64::from(width) * u64::from(height) <= MAX_PARALLEL_PIXELS
+}
 
 /// Bytes needed at the worst moment of decoding, holding and encoding.
 /// `target` is the picture's size once shrunk.
@@ -48,18 +59,22 @@ pub(super) fn working_bytes(container: &Container, file_bytes: u64, target: (u32
                 (false, true) => 11,
                 (false, false) => 5,
             };
-            let frame = container.largest_frame * 11;
-            let held = if *in_frames {
-                pixels * 8 + frame
+            if *in_frames {
+                // Frames lie between the decoder's canvas and its copy; a lossless one has four bytes a pixel.
+                pixels * 8 + container.largest_frame * bytes_per_pixel.max(5) + between + raster
             } else {
-                pixels * bytes_per_pixel
-            };
-            // An opened bitstream is read whole before it is decoded.
-            file_bytes + held.max(pixels * 3 + between + raster)
+                // The bitstream is read whole before it is decoded.
+                file_bytes + (pixels * bytes_per_pixel).max(pixels * 3 + between + raster)
+            }
         }
         Storage::Gif => pixels * 6 + container.largest_frame + between + raster,
     };
-    let encoding = raster + target_width * target_height * ENCODER_BYTES_PER_PIXEL;
+    let per_pixel = if encodes_in_parallel(target.0, target.1) {
+        PARALLEL_BYTES_PER_PIXEL
+    } else {
+        SEQUENTIAL_BYTES_PER_PIXEL
+    };
+    let encoding = raster + target_width * target_height * per_pixel;
     let held = if container.frames > 1 {
         // The canvas stays while frames are encoded, and the encoder keeps the last frame at every width and the file so far.
         decoding + raster * 2 + encoding + file_bytes
@@ -142,6 +157,7 @@ mod tests {
         };
         let cases = [
             ("12 Mpx JPEG", megabytes((4000, 3000), jpeg(false)), 75),
+            ("2048 x 4096 JPEG", megabytes((2048, 4096), jpeg(false)), 95),
             ("50 Mpx JPEG", megabytes((8660, 5773), jpeg(false)), 50),
             (
                 "12 Mpx progressive",

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::error::{check_deadline, guarded, panicked};
-use super::{ImageError, Raster, encode, shrink};
+use super::{ImageError, Raster, encode, memory, shrink};
 
 /// Names and greatest widths, in pixels, of the WebP variants, narrowest first.
 pub(super) const WEBP_VARIANTS: [(&str, u32); 4] = [
@@ -33,7 +33,7 @@ pub struct Variant {
     pub bytes: Bytes,
 }
 
-/// Encodes all five variants, on two threads: the widest on one, the others on the other.
+/// Encodes all five variants, on two threads: the widest on one, the others on the other. The largest pictures are encoded on one, to halve the memory.
 ///
 /// The encoders cannot be stopped, so `deadline` is looked at between two files.
 ///
@@ -45,14 +45,11 @@ pub fn encode_variants(raster: &Raster, deadline: Instant) -> Result<Vec<Variant
         let (widest, narrower) = widths
             .split_first()
             .ok_or_else(|| ImageError::encode("no width"))?;
-        let (first, others) = std::thread::scope(|scope| {
-            let first = scope.spawn(|| encode_widest(raster, *widest, deadline));
-            let others = encode_narrower(raster, narrower, deadline);
-            let first = first
-                .join()
-                .unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
-            (first, others)
-        });
+        let (first, others) = in_parallel(
+            memory::encodes_in_parallel(raster.width, raster.height),
+            || encode_widest(raster, *widest, deadline),
+            || encode_narrower(raster, narrower, deadline),
+        );
         let (mut files, jpeg) = others?;
         files.push(first?);
         let jpeg = match jpeg {
@@ -63,8 +60,26 @@ pub fn encode_variants(raster: &Raster, deadline: Instant) -> Result<Vec<Variant
     })
 }
 
+/// Does both, on two threads or one after the other.
+pub(super) fn in_parallel<A: Send, B>(
+    parallel: bool,
+    first: impl FnOnce() -> Result<A, ImageError> + Send,
+    second: impl FnOnce() -> Result<B, ImageError>,
+) -> (Result<A, ImageError>, Result<B, ImageError>) {
+    if !parallel {
+        return (first(), second());
+    }
+    std::thread::scope(|scope| {
+        let first = scope.spawn(first);
+        let second = second();
+        let first = first
+            .join()
+            .unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+        (first, second)
+    })
+}
+
 /// A file of some width.
-#[derive(Clone)]
 pub(super) struct File {
     pub(super) width: u32,
     pub(super) height: u32,

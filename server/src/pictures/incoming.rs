@@ -43,7 +43,11 @@ impl Pictures {
     /// [`UploadError::TooManyToday`], [`UploadError::StorageFull`], or the disk's.
     pub async fn begin_upload(&self) -> Result<IncomingUpload<'_>, UploadError> {
         let limits = &self.parts.limits;
-        let today = self.parts.db.count_received_since(self.now_second() - DAY_SECONDS).await?;
+        let today = self
+            .parts
+            .db
+            .count_received_since(self.now_second() - DAY_SECONDS)
+            .await?;
         if today >= limits.uploads_per_day {
             return Err(UploadError::TooManyToday);
         }
@@ -52,7 +56,9 @@ impl Pictures {
         }
         let id = PictureId::random();
         let path = self.incoming_path(&id).with_extension(UNFINISHED);
-        let file = File::create_new(&path).await.context("cannot create the incoming file")?;
+        let file = File::create_new(&path)
+            .await
+            .context("cannot create the incoming file")?;
         Ok(IncomingUpload {
             pictures: self,
             id,
@@ -107,7 +113,10 @@ impl IncomingUpload<'_> {
             return Err(UploadError::TooLarge { max_bytes });
         }
         self.hasher.update(bytes);
-        self.file.write_all(bytes).await.context("cannot write the incoming file")?;
+        self.file
+            .write_all(bytes)
+            .await
+            .context("cannot write the incoming file")?;
         Ok(())
     }
 
@@ -119,19 +128,32 @@ impl IncomingUpload<'_> {
         if self.size_bytes == 0 {
             return Err(UploadError::Empty);
         }
-        self.file.flush().await.context("cannot write the incoming file")?;
+        self.file
+            .flush()
+            .await
+            .context("cannot write the incoming file")?;
         let (path, limits) = (self.path.to_path_buf(), self.pictures.image_limits());
         tokio::task::spawn_blocking(move || imaging::inspect(&path, &limits))
             .await
             .context("the inspection ended early")??;
-        self.file.sync_all().await.context("cannot sync the incoming file")?;
+        self.file
+            .sync_all()
+            .await
+            .context("cannot sync the incoming file")?;
         let final_path = self.pictures.incoming_path(&self.id);
         let folder = self.pictures.parts.incoming_dir.clone();
-        self.path.persist(&final_path).context("cannot name the incoming file")?;
+        self.path
+            .persist(&final_path)
+            .context("cannot name the incoming file")?;
         // From here on a failure must delete the file under its new name.
         let guard = TempPath::try_from_path(final_path).context("cannot name the incoming file")?;
-        let folder = File::open(folder).await.context("cannot open the folder of incoming files")?;
-        folder.sync_all().await.context("cannot sync the folder of incoming files")?;
+        let folder = File::open(folder)
+            .await
+            .context("cannot open the folder of incoming files")?;
+        folder
+            .sync_all()
+            .await
+            .context("cannot sync the folder of incoming files")?;
         let delete_token = DeleteToken::random();
         let received = Received {
             id: self.id.clone(),
@@ -143,6 +165,9 @@ impl IncomingUpload<'_> {
         self.pictures.parts.db.insert_received(&received).await?;
         guard.keep().context("cannot keep the incoming file")?;
         self.pictures.changed();
-        Ok(Accepted { id: self.id, delete_token })
+        Ok(Accepted {
+            id: self.id,
+            delete_token,
+        })
     }
 }

@@ -63,7 +63,10 @@ impl<'a> Manifest<'a> {
             tags: published
                 .tags
                 .iter()
-                .map(|tag| ManifestTag { name: &tag.name, confidence: tag.confidence })
+                .map(|tag| ManifestTag {
+                    name: &tag.name,
+                    confidence: tag.confidence,
+                })
                 .collect(),
             thumbhash: &published.thumbhash,
             placeholder: &published.placeholder,

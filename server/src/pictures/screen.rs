@@ -75,9 +75,9 @@ pub(super) fn look_and_render(
 pub(super) fn rejection_of(error: ImageError) -> anyhow::Result<Reason> {
     Ok(match error {
         ImageError::Unsupported { .. } => Reason::Unsupported,
-        ImageError::TooManyPixels { .. } | ImageError::TooManyFrames { .. } | ImageError::TimedOut => {
-            Reason::TooManyPixels
-        }
+        ImageError::TooManyPixels { .. }
+        | ImageError::TooManyFrames { .. }
+        | ImageError::TimedOut => Reason::TooManyPixels,
         ImageError::TooSmall { .. } => Reason::TooSmall,
         ImageError::Corrupt { .. } | ImageError::Empty => Reason::Corrupt,
         ImageError::Io(_) | ImageError::Encode { .. } => return Err(error.into()),
@@ -109,7 +109,9 @@ fn still(
         Verdict::Approved { tags, alt } => (tags, alt),
     };
     let files = imaging::encode_variants(&raster, deadline)?;
-    Ok(Outcome::Approved(Box::new(rendered(inspected, &raster, tags, alt, files)?)))
+    Ok(Outcome::Approved(Box::new(rendered(
+        inspected, &raster, tags, alt, files,
+    )?)))
 }
 
 fn animation(
@@ -146,11 +148,15 @@ fn animation(
         Verdict::Approved { tags, alt } => (tags, alt),
     };
     let files = encoder.finish()?;
-    Ok(Outcome::Approved(Box::new(rendered(inspected, &first, tags, alt, files)?)))
+    Ok(Outcome::Approved(Box::new(rendered(
+        inspected, &first, tags, alt, files,
+    )?)))
 }
 
 fn look(screener: &dyn Screener, raster: &Raster, with_labels: bool) -> Result<FrameLook, Failure> {
-    screener.look(raster, with_labels).map_err(|error| Failure::Unavailable(error.into()))
+    screener
+        .look(raster, with_labels)
+        .map_err(|error| Failure::Unavailable(error.into()))
 }
 
 fn rendered(
@@ -170,7 +176,11 @@ fn rendered(
         placeholder: imaging::placeholder_data_url(&thumbhash)?,
         thumbhash,
         perceptual_hash: imaging::perceptual_hash(first)?,
-        stripped: inspected.stripped.iter().map(|kind| (*kind).to_owned()).collect(),
+        stripped: inspected
+            .stripped
+            .iter()
+            .map(|kind| (*kind).to_owned())
+            .collect(),
         files: files
             .into_iter()
             .filter_map(|file| {

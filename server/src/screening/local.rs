@@ -27,7 +27,11 @@ impl LocalScreener {
     /// Names the folder; loads nothing yet.
     #[must_use]
     pub fn new(models_dir: &Path) -> Self {
-        Self { models_dir: models_dir.to_owned(), vision: OnceLock::new(), loading: Mutex::default() }
+        Self {
+            models_dir: models_dir.to_owned(),
+            vision: OnceLock::new(),
+            loading: Mutex::default(),
+        }
     }
 
     fn vision(&self) -> Result<&Vision, ScreeningError> {
@@ -47,19 +51,37 @@ impl LocalScreener {
 impl Screener for LocalScreener {
     fn look(&self, frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError> {
         let vision = self.vision()?;
-        let pixels = Pixels::new(&frame.rgb, frame.width, frame.height).context("an unusable frame")?;
+        let pixels =
+            Pixels::new(&frame.rgb, frame.width, frame.height).context("an unusable frame")?;
         let squares = squares(frame.width, frame.height);
         let mut indecency = 0.0_f32;
-        let areas = if squares.is_empty() { vec![pixels.whole()] } else { squares.clone() };
+        let areas = if squares.is_empty() {
+            vec![pixels.whole()]
+        } else {
+            squares.clone()
+        };
         for area in areas {
-            let decency = vision.decency(pixels, area).context("the decency model failed")?;
-            indecency = indecency.max(decency.hentai).max(decency.porn).max(decency.sexy);
+            let decency = vision
+                .decency(pixels, area)
+                .context("the decency model failed")?;
+            indecency = indecency
+                .max(decency.hentai)
+                .max(decency.porn)
+                .max(decency.sexy);
         }
         let labels = if with_labels {
-            let areas = if squares.is_empty() { vec![pixels.centre_square()] } else { squares };
+            let areas = if squares.is_empty() {
+                vec![pixels.centre_square()]
+            } else {
+                squares
+            };
             let mut seen = areas
                 .into_iter()
-                .map(|area| vision.classify(pixels, area).context("the labels model failed"))
+                .map(|area| {
+                    vision
+                        .classify(pixels, area)
+                        .context("the labels model failed")
+                })
                 .collect::<anyhow::Result<Vec<_>>>()?;
             seen.sort_by(|a, b| labels::cat_mass(b).total_cmp(&labels::cat_mass(a)));
             seen.into_iter().next()
@@ -87,8 +109,17 @@ fn squares(width: u32, height: u32) -> Vec<Area> {
         .step_by(step)
         .chain([last])
         .map(|offset| {
-            let (left, top) = if width > height { (offset, 0) } else { (0, offset) };
-            Area { left, top, width: short, height: short }
+            let (left, top) = if width > height {
+                (offset, 0)
+            } else {
+                (0, offset)
+            };
+            Area {
+                left,
+                top,
+                width: short,
+                height: short,
+            }
         })
         .collect()
 }
@@ -104,10 +135,16 @@ mod tests {
             let offset = |area: &Area| area.left + area.top;
             assert_eq!(squares.first().map(offset), Some(0), "{width}x{height}");
             let short = width.min(height);
-            assert_eq!(squares.last().map(|area| offset(area) + short), Some(width.max(height)));
+            assert_eq!(
+                squares.last().map(|area| offset(area) + short),
+                Some(width.max(height))
+            );
             for pair in squares.windows(2) {
                 let step = offset(&pair[1]) - offset(&pair[0]);
-                assert!(step > 0 && step <= short.div_ceil(2), "{width}x{height}: {step}");
+                assert!(
+                    step > 0 && step <= short.div_ceil(2),
+                    "{width}x{height}: {step}"
+                );
             }
         }
     }

@@ -26,7 +26,10 @@ impl DiskStorage {
     /// # Errors
     /// When the folder cannot be made.
     pub fn open(root: &Path) -> Result<Self, StorageError> {
-        let storage = Self { root: root.to_owned(), folders: Arc::default() };
+        let storage = Self {
+            root: root.to_owned(),
+            folders: Arc::default(),
+        };
         fs::create_dir_all(storage.temporary())
             .with_context(|| format!("cannot make the folder {}", root.display()))?;
         Ok(storage)
@@ -44,7 +47,8 @@ impl DiskStorage {
         for (key, bytes) in objects {
             let path = self.root.join(key.path());
             let mut file = tempfile::NamedTempFile::new_in(self.temporary())?;
-            file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))?;
+            file.write_all(bytes)
+                .with_context(|| format!("cannot write {}", path.display()))?;
             file.as_file().sync_all()?;
             written.push((file, path));
         }
@@ -55,12 +59,15 @@ impl DiskStorage {
             changed_folders.insert(folder.to_owned());
             let mut missing = folder;
             while !missing.exists() {
-                let Some(parent) = missing.parent() else { break };
+                let Some(parent) = missing.parent() else {
+                    break;
+                };
                 changed_folders.insert(parent.to_owned());
                 missing = parent;
             }
             fs::create_dir_all(folder)?;
-            file.persist(&path).with_context(|| format!("cannot name {}", path.display()))?;
+            file.persist(&path)
+                .with_context(|| format!("cannot name {}", path.display()))?;
         }
         for folder in changed_folders {
             File::open(&folder)?.sync_all()?;
@@ -74,9 +81,16 @@ impl DiskStorage {
             ignore(fs::remove_file(&path), &[ErrorKind::NotFound])
                 .with_context(|| format!("cannot delete {}", path.display()))?;
             let _guard = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
-            for folder in path.ancestors().skip(1).take_while(|folder| *folder != self.root) {
+            for folder in path
+                .ancestors()
+                .skip(1)
+                .take_while(|folder| *folder != self.root)
+            {
                 let removed = fs::remove_dir(folder);
-                ignore(removed, &[ErrorKind::NotFound, ErrorKind::DirectoryNotEmpty])?;
+                ignore(
+                    removed,
+                    &[ErrorKind::NotFound, ErrorKind::DirectoryNotEmpty],
+                )?;
             }
         }
         Ok(())
@@ -87,7 +101,9 @@ impl DiskStorage {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
-    tokio::task::spawn_blocking(work).await.context("the file thread ended early")?
+    tokio::task::spawn_blocking(work)
+        .await
+        .context("the file thread ended early")?
 }
 
 fn ignore(result: io::Result<()>, kinds: &[ErrorKind]) -> io::Result<()> {
@@ -131,6 +147,9 @@ impl ObjectStorage for DiskStorage {
 
     async fn check(&self) -> Result<(), StorageError> {
         let storage = self.clone();
-        Ok(blocking(move || Ok(drop(tempfile::NamedTempFile::new_in(storage.temporary())?))).await?)
+        Ok(
+            blocking(move || Ok(drop(tempfile::NamedTempFile::new_in(storage.temporary())?)))
+                .await?,
+        )
     }
 }
