@@ -1,8 +1,8 @@
 //! The document, the frame around every page, and the routes. No data is loaded here.
 
-use leptos::context::take_context;
 use leptos::nonce::Nonce;
 use leptos::prelude::*;
+use leptos::reactive::owner::take_context;
 use leptos_meta::{HashedStylesheet, MetaTags, provide_meta_context};
 use leptos_router::components::{FlatRoutes, Route, Router};
 use leptos_router::{SsrMode, path};
