@@ -1,10 +1,11 @@
 //! Which image the browser should fetch: the variants of a picture with their real widths.
 
-use std::collections::BTreeMap;
+/// Variant name (`640.webp`) and absolute URL, in any order.
+pub(crate) type Images = Vec<(String, String)>;
 
 /// The `WebP` variants, narrowest first, with their real widths. A variant is never wider than the upload,
 /// so that of several equally wide ones only the first is named.
-fn webp_variants(images: &BTreeMap<String, String>, upload_width: u32) -> Vec<(u32, &str)> {
+fn webp_variants(images: &[(String, String)], upload_width: u32) -> Vec<(u32, &str)> {
     let mut variants: Vec<(u32, &str)> = images
         .iter()
         .filter_map(|(name, url)| {
@@ -21,7 +22,7 @@ fn webp_variants(images: &BTreeMap<String, String>, upload_width: u32) -> Vec<(u
 }
 
 /// The `srcset` of a picture: `…/320.webp 320w, …/640.webp 500w`.
-pub(crate) fn srcset(images: &BTreeMap<String, String>, upload_width: u32) -> String {
+pub(crate) fn srcset(images: &[(String, String)], upload_width: u32) -> String {
     let mut list = String::new();
     for (width, url) in webp_variants(images, upload_width) {
         if !list.is_empty() {
@@ -36,15 +37,16 @@ pub(crate) fn srcset(images: &BTreeMap<String, String>, upload_width: u32) -> St
 }
 
 /// The URL of the variant of this name; empty where there is none.
-pub(crate) fn variant<'a>(images: &'a BTreeMap<String, String>, name: &str) -> &'a str {
-    images.get(name).map_or("", String::as_str)
+pub(crate) fn variant<'a>(images: &'a [(String, String)], name: &str) -> &'a str {
+    let image = images.iter().find(|image| image.0 == name);
+    image.map_or("", |image| &image.1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn images() -> BTreeMap<String, String> {
+    fn images() -> Images {
         ["320.webp", "640.webp", "1280.webp", "2048.webp", "1280.jpg"]
             .map(|name| (name.to_owned(), format!("/i/{name}")))
             .into()

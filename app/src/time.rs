@@ -1,12 +1,12 @@
 //! Moments and spans in words. The server writes absolute times only, because its pages are cached;
 //! the browser says how long is left.
 
-const MINUTE: i64 = 60;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+const MINUTE: i32 = 60;
+const HOUR: i32 = 60 * MINUTE;
+const DAY: i32 = 24 * HOUR;
 
 /// `6 days left`, by the largest unit that fits at least once; nothing once the time is up.
-pub(crate) fn time_left(seconds: i64) -> Option<String> {
+pub(crate) fn time_left(seconds: i32) -> Option<String> {
     let (count, unit) = match seconds {
         ..=0 => return None,
         DAY.. => (seconds / DAY, " day"),

@@ -1,42 +1,56 @@
-//! The island that puts a text on the clipboard.
+//! A text to take along, and the island that puts it on the clipboard.
 
 use std::time::Duration;
 
+use leptos::ev::MouseEvent;
 use leptos::prelude::*;
+use leptos::wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
+use web_sys::HtmlInputElement;
 
 /// How long a button says that it has copied.
 const FEEDBACK: Duration = Duration::from_secs(2);
 
 /// A labelled text to select by hand, with a button that copies it.
-#[island]
-pub(crate) fn CopyField(label: String, text: String) -> impl IntoView {
-    let field = NodeRef::<leptos::html::Input>::new();
-    let (feedback, set_feedback) = signal("Copy");
-    let name = ["Copy: ", &label].concat();
-    let value = text.clone();
-
-    let copy = move |_| {
-        let copied = JsFuture::from(window().navigator().clipboard().write_text(&text));
-        leptos::task::spawn_local(async move {
-            let done = copied.await.is_ok();
-            if !done && let Some(field) = field.get_untracked() {
-                field.select();
-            }
-            set_feedback.set(if done { "Copied" } else { "Press Ctrl+C" });
-            set_timeout(move || set_feedback.set("Copy"), FEEDBACK);
-        });
-    };
-
+#[component]
+pub(crate) fn CopyField(label: &'static str, text: String) -> impl IntoView {
     view! {
-        <div class="copy-field">
+        <div class="copy-field" role="group" aria-label=label>
             <label>
                 <span>{label}</span>
-                <input type="text" readonly value=value node_ref=field/>
+                <input type="text" readonly value=text/>
             </label>
-            <button type="button" class="button is-quiet needs-script" aria-label=name on:click=copy>
-                <span aria-live="polite">{feedback}</span>
-            </button>
+            <CopyButton/>
         </div>
     }
+}
+
+/// Copies the text of the field it stands in; where that is not allowed, the text is at least selected.
+#[island]
+fn CopyButton() -> impl IntoView {
+    let (is_copied, set_copied) = signal(false);
+    let copy = move |event: MouseEvent| {
+        let Some(field) = field_of(&event) else {
+            return;
+        };
+        field.select();
+        leptos::task::spawn_local(async move {
+            let writing = window().navigator().clipboard().write_text(&field.value());
+            if JsFuture::from(writing).await.is_ok() {
+                set_copied.set(true);
+                set_timeout(move || set_copied.set(false), FEEDBACK);
+            }
+        });
+    };
+    view! {
+        <button type="button" class="button is-quiet needs-script" aria-live="polite" on:click=copy>
+            {move || if is_copied.get() { "Copied" } else { "Copy" }}
+        </button>
+    }
+}
+
+fn field_of(event: &MouseEvent) -> Option<HtmlInputElement> {
+    let button: web_sys::Element = event.target()?.dyn_into().ok()?;
+    let field = button.closest(".copy-field").ok()??;
+    field.query_selector("input").ok()??.dyn_into().ok()
 }

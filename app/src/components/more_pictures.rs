@@ -1,77 +1,90 @@
-//! The island at the end of a gallery that brings its next page.
+//! The end of a gallery: a plain link to its next page, and the island that brings that page here instead.
 
-use gloo_net::http::Request;
+use leptos::ev::{self, MouseEvent};
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
-use serde::Deserialize;
+use web_sys::{Element, HtmlElement};
 
+use super::fetch;
 use super::picture_card::{CardView, PictureCard};
-use crate::types::ListQuery;
+use crate::query::path_segment;
 
-/// The element that `pages::gallery` puts its cards into.
+/// The element that holds the cards.
 pub(crate) const GALLERY_ID: &str = "gallery";
+/// The parameter that tells where a page of a list begins. It comes last.
+const AFTER: &str = "after=";
 
-/// A page of a list, as far as cards need it.
-#[derive(Deserialize)]
-struct CardPage {
-    pictures: Vec<CardView>,
-    next: Option<String>,
-}
-
-/// A plain link to the next page at `path`; in the browser it appends that page's cards to the gallery instead.
-#[island]
-pub(crate) fn MorePictures(path: String, query: ListQuery) -> impl IntoView {
-    let (query, set_query) = signal(query);
-    let (is_loading, set_loading) = signal(false);
-    let (is_last, set_last) = signal(false);
-    let (words, set_words) = signal("");
-
-    let load = move |event: leptos::ev::MouseEvent| {
-        if event.ctrl_key() || event.meta_key() || event.shift_key() {
-            return;
-        }
-        event.prevent_default();
-        if is_loading.get_untracked() {
-            return;
-        }
-        set_loading.set(true);
-        set_words.set("");
-        leptos::task::spawn_local(async move {
-            match fetch(&query.get_untracked()).await {
-                Some(page) => {
-                    append(page.pictures);
-                    set_words.set("More cats have come in.");
-                    match page.next {
-                        Some(after) => set_query.update(|query| query.after = after),
-                        None => set_last.set(true),
-                    }
-                }
-                None => set_words.set("They did not come. Please try again."),
-            }
-            set_loading.set(false);
-        });
-    };
-
-    let href = move || [path.as_str(), "?", &query.read().to_query_string()].concat();
+/// A link to `href`, the next page; `source` is the same page as the API has it.
+#[component]
+pub(crate) fn More(href: String, source: String) -> impl IntoView {
     view! {
         <nav class="more" aria-label="More pictures">
-            <a class="button" href=href on:click=load hidden=is_last rel="next">
-                {move || if is_loading.get() { "Calling them…" } else { "More cats" }}
-            </a>
-            <p role="status">{words}</p>
-            <p hidden=move || !is_last.get()>"Those are all of them."</p>
+            <a class="button" rel="next" href=href data-source=source>"More cats"</a>
+            <MorePictures/>
         </nav>
     }
 }
 
-/// Asks the cacheable API for one page; nothing where it fails for whatever reason.
-async fn fetch(query: &ListQuery) -> Option<CardPage> {
-    let url = ["/api/v1/pictures?", &query.to_query_string()].concat();
-    let answer = Request::get(&url).send().await.ok()?;
-    if !answer.ok() {
+/// Takes the clicks on the link, appends the cards to the gallery and says so.
+#[island]
+fn MorePictures() -> impl IntoView {
+    let (words, set_words) = signal("");
+    if is_browser() {
+        window_event_listener(ev::click, move |event: MouseEvent| {
+            let Some(link) = link_of(&event) else {
+                return;
+            };
+            event.prevent_default();
+            if link.has_attribute("aria-busy") {
+                return;
+            }
+            set_attribute(&link, "aria-busy", "true");
+            set_words.set("Calling them…");
+            leptos::task::spawn_local(async move {
+                set_words.set(bring(&link).await);
+                // Removing what is not there is no mistake.
+                let _ = link.remove_attribute("aria-busy");
+            });
+        });
+    }
+    view! { <p role="status">{words}</p> }
+}
+
+/// The link, unless it is meant to open elsewhere.
+fn link_of(event: &MouseEvent) -> Option<Element> {
+    if event.ctrl_key() || event.meta_key() || event.shift_key() {
         return None;
     }
-    answer.json().await.ok()
+    let target: Element = event.target()?.dyn_into().ok()?;
+    target.closest("a[data-source]").ok()?
+}
+
+/// Brings the page that the link leads to, and lets the link lead to the one after. Returns what to say.
+async fn bring(link: &Element) -> &'static str {
+    const FAILED: &str = "They did not come. Please try again.";
+    let Some(source) = link.get_attribute("data-source") else {
+        return FAILED;
+    };
+    let Some(page) = fetch::get(&source).await else {
+        return FAILED;
+    };
+    append(
+        page.list("pictures")
+            .iter()
+            .filter_map(CardView::from_json)
+            .collect(),
+    );
+    let Some(cursor) = page.text("next") else {
+        link.remove();
+        return "Those are all of them.";
+    };
+    for name in ["data-source", "href"] {
+        let url = link.get_attribute(name).unwrap_or_default();
+        if let Some((start, _)) = url.rsplit_once(AFTER) {
+            set_attribute(link, name, &[start, AFTER, &path_segment(&cursor)].concat());
+        }
+    }
+    "More cats have come in."
 }
 
 /// Adds cards to the server's own list, so that both form one grid, and moves the focus to the first of them.
@@ -79,19 +92,24 @@ fn append(pictures: Vec<CardView>) {
     let Some(gallery) = document().get_element_by_id(GALLERY_ID) else {
         return;
     };
-    let before = gallery.child_element_count();
-    let gallery: web_sys::HtmlElement = gallery.unchecked_into();
-    let list = gallery.clone();
-    mount_to(list, move || {
-        pictures
-            .into_iter()
-            .map(|picture| view! { <PictureCard picture position=usize::MAX/> })
-            .collect::<Vec<_>>()
-    })
-    .forget();
-    let first = gallery.children().item(before);
+    let gallery: HtmlElement = gallery.unchecked_into();
+    let first = gallery.child_element_count();
+    for picture in pictures {
+        let gallery = gallery.clone();
+        mount_to(
+            gallery,
+            || view! { <PictureCard picture position=usize::MAX/> },
+        )
+        .forget();
+    }
+    let first = gallery.children().item(first);
     if let Some(Ok(Some(link))) = first.map(|card| card.query_selector("a")) {
         // A missing focus is no reason to stop.
-        let _ = link.unchecked_into::<web_sys::HtmlElement>().focus();
+        let _ = link.unchecked_into::<HtmlElement>().focus();
     }
+}
+
+fn set_attribute(element: &Element, name: &str, value: &str) {
+    // Only a name that is none can fail.
+    let _ = element.set_attribute(name, value);
 }

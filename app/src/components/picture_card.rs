@@ -1,47 +1,59 @@
 //! One picture in a gallery.
 
-use std::collections::BTreeMap;
-
 use leptos::prelude::*;
-use serde::{Deserialize, Serialize};
 
-use super::countdown::Countdown;
-use crate::images::{srcset, variant};
+use super::countdown::TimeLeft;
+use super::fetch::Json;
+use crate::images::{Images, srcset, variant};
 use crate::types::PictureView;
 
 /// How wide a card is drawn; must agree with `style/_gallery.scss`.
-const SIZES: &str = "(min-width: 75rem) 17rem, (min-width: 44rem) 23vw, 46vw";
+const SIZES: &str = "(min-width: 75rem) 16rem, (min-width: 44rem) 23vw, 46vw";
+/// So many cards are seen at once, and load at once.
+const SEEN_AT_ONCE: usize = 6;
 
-/// As much of a picture as a card shows, so that the browser need not understand the rest.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CardView {
-    pub id: String,
-    pub images: BTreeMap<String, String>,
-    pub tags: Vec<CardTag>,
-    pub alt: String,
-    pub width: u32,
-    pub height: u32,
-    pub expires_at: String,
-}
-
-/// A tag without its confidence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CardTag {
-    pub name: String,
+/// As much of a picture as a card shows.
+#[derive(Clone)]
+pub(crate) struct CardView {
+    pub(crate) id: String,
+    pub(crate) images: Images,
+    pub(crate) tags: Vec<String>,
+    pub(crate) alt: String,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) expires_at: String,
 }
 
 impl From<PictureView> for CardView {
     fn from(picture: PictureView) -> Self {
-        let tags = picture.tags.into_iter();
         Self {
             id: picture.id,
-            images: picture.images,
-            tags: tags.map(|tag| CardTag { name: tag.name }).collect(),
+            images: picture.images.into_iter().collect(),
+            tags: picture.tags.into_iter().map(|tag| tag.name).collect(),
             alt: picture.alt,
             width: picture.width,
             height: picture.height,
             expires_at: picture.expires_at,
         }
+    }
+}
+
+impl CardView {
+    /// Reads a published picture, whether a list, an upload or a status holds it; nothing where it is not published.
+    pub(super) fn from_json(picture: &Json) -> Option<Self> {
+        Some(Self {
+            expires_at: picture.text("expires_at")?,
+            id: picture.text("id")?,
+            images: picture.texts("images"),
+            tags: picture
+                .list("tags")
+                .iter()
+                .filter_map(|tag| tag.text("name"))
+                .collect(),
+            alt: picture.text("alt").unwrap_or_default(),
+            width: picture.number("width"),
+            height: picture.number("height"),
+        })
     }
 }
 
@@ -52,7 +64,7 @@ pub(crate) fn PictureCard(picture: CardView, position: usize) -> impl IntoView {
     let href = ["/c/", &picture.id].concat();
     let srcset = srcset(&picture.images, picture.width);
     let src = variant(&picture.images, "640.webp").to_owned();
-    let tag = picture.tags.into_iter().next().map(|tag| tag.name);
+    let tag = picture.tags.into_iter().next();
     view! {
         <li class="card life">
             <a class="card-link" href=href>
@@ -61,18 +73,18 @@ pub(crate) fn PictureCard(picture: CardView, position: usize) -> impl IntoView {
                         src=src
                         srcset=srcset
                         sizes=SIZES
-                        width=picture.width
-                        height=picture.height
+                        width=picture.width.to_string()
+                        height=picture.height.to_string()
                         alt=picture.alt
-                        loading=(position >= 6).then_some("lazy")
-                        fetchpriority=(position == 0).then_some("high")
+                        loading=if position < SEEN_AT_ONCE { "eager" } else { "lazy" }
+                        fetchpriority=if position == 0 { "high" } else { "auto" }
                         decoding="async"
                     />
                     <span class="when-gone">"This cat has wandered off"</span>
                 </span>
                 <span class="card-caption">
                     <span class="card-tag">{tag.unwrap_or_else(|| "cat".to_owned())}</span>
-                    <Countdown until=picture.expires_at/>
+                    <TimeLeft until=picture.expires_at/>
                 </span>
             </a>
         </li>

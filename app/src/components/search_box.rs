@@ -2,148 +2,161 @@
 
 mod completion;
 
-use gloo_net::http::Request;
-use leptos::ev::KeyboardEvent;
+use leptos::ev::{FocusEvent, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
+use leptos::wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlInputElement};
 
-use crate::types::TagList;
+use super::fetch;
 use completion::{complete, suggestions};
+
+/// What the page searched for. Provided by the server; the browser finds it in the field.
+#[derive(Clone)]
+pub(crate) struct SearchWords(pub(crate) String);
+
+/// What the box offers.
+#[derive(Clone, Default)]
+struct Offer {
+    /// All tags, once the box has had the focus.
+    tags: Vec<String>,
+    is_asked: bool,
+    /// Those that complete the last word.
+    options: Vec<String>,
+    /// The one that the arrow keys have reached.
+    active: Option<usize>,
+}
+
+impl Offer {
+    fn suggest(&mut self, written: &str) {
+        self.active = None;
+        self.options = suggestions(written, &self.tags);
+    }
+
+    fn close(&mut self) {
+        self.active = None;
+        self.options.clear();
+    }
+
+    /// One option down or up, around the end.
+    fn step(&mut self, is_down: bool) {
+        let count = self.options.len();
+        self.active = match self.active {
+            _ if count == 0 => None,
+            None if is_down => Some(0),
+            None => Some(count - 1),
+            Some(index) if is_down => Some((index + 1) % count),
+            Some(index) => Some((index + count - 1) % count),
+        };
+    }
+}
 
 /// A form that asks `/search?q=…`. The first time it gets the focus it loads all tags and from then on completes the
 /// word being written: the combobox pattern of the ARIA authoring practices.
 #[island]
-pub(crate) fn SearchBox(query: String) -> impl IntoView {
-    let form = NodeRef::<leptos::html::Form>::new();
-    let input = NodeRef::<leptos::html::Input>::new();
-    let (is_ready, set_ready) = signal(false);
-    let (asked, set_asked) = signal(false);
-    let (tags, set_tags) = signal(Vec::<String>::new());
-    let (options, set_options) = signal(Vec::<String>::new());
-    let (active, set_active) = signal(None::<usize>);
-    Effect::new(move || set_ready.set(true));
+pub(crate) fn SearchBox() -> impl IntoView {
+    let words = use_context::<SearchWords>().map(|words| words.0);
+    let offer = RwSignal::new(Offer::default());
 
-    let load_tags = move |_| {
-        if asked.get_untracked() {
+    let load_tags = move |_: FocusEvent| {
+        if offer.read_untracked().is_asked {
             return;
         }
-        set_asked.set(true);
+        offer.write_untracked().is_asked = true;
         leptos::task::spawn_local(async move {
-            match fetch_tags().await {
-                Some(list) => set_tags.set(list),
-                None => set_asked.set(false),
+            match fetch::get("/api/v1/tags").await {
+                Some(list) => {
+                    let tags = list.list("tags");
+                    offer.write_untracked().tags =
+                        tags.iter().filter_map(|tag| tag.text("name")).collect();
+                }
+                // Searching works without; the next focus asks again.
+                None => offer.write_untracked().is_asked = false,
             }
         });
     };
-    let written = move || {
-        input
-            .get_untracked()
-            .map(|input| input.value())
-            .unwrap_or_default()
-    };
-    let suggest = move || {
-        set_active.set(None);
-        set_options.set(suggestions(&written(), &tags.read_untracked()));
-    };
-    let close = move || {
-        set_active.set(None);
-        set_options.set(Vec::new());
-    };
-    let choose = move |index: usize| {
-        let tag = options.read_untracked().get(index).cloned();
-        if let (Some(tag), Some(input), Some(form)) =
-            (tag, input.get_untracked(), form.get_untracked())
-        {
-            input.set_value(&complete(&written(), &tag));
-            close();
-            // A browser too old to submit keeps the completed text.
-            let _ = form.request_submit();
-        }
-    };
     let on_key = move |event: KeyboardEvent| {
-        let count = options.read_untracked().len();
-        let step = |forward: bool| match (active.get_untracked(), forward) {
-            (None, true) => 0,
-            (None, false) => count - 1,
-            (Some(index), true) => (index + 1) % count,
-            (Some(index), false) => (index + count - 1) % count,
-        };
-        match event.key().as_str() {
-            "ArrowDown" | "ArrowUp" => {
-                if count == 0 {
-                    suggest();
+        let Offer {
+            options, active, ..
+        } = offer.get_untracked();
+        let key = event.key();
+        let is_down = key == "ArrowDown";
+        if is_down || key == "ArrowUp" {
+            event.prevent_default();
+            offer.update(|offer| {
+                if options.is_empty() {
+                    offer.suggest(&input().value());
                 } else {
-                    set_active.set(Some(step(event.key() == "ArrowDown")));
+                    offer.step(is_down);
                 }
-                event.prevent_default();
-            }
-            "Enter" => {
-                if let Some(index) = active.get_untracked() {
-                    event.prevent_default();
-                    choose(index);
-                }
-            }
-            "Escape" if count > 0 => {
-                event.prevent_default();
-                close();
-            }
-            _ => {}
+            });
+        } else if key == "Escape" && !options.is_empty() {
+            event.prevent_default();
+            offer.update(Offer::close);
+        } else if key == "Enter"
+            && let Some(tag) = active.and_then(|active| options.get(active))
+        {
+            event.prevent_default();
+            choose(tag);
         }
     };
-    let is_open = move || !options.read().is_empty();
-    let option_views = move || {
+    let on_click = move |event: MouseEvent| {
+        let option = event
+            .target()
+            .and_then(|target| target.dyn_into::<Element>().ok());
+        if let Some(tag) = option.and_then(|option| option.text_content()) {
+            choose(&tag);
+        }
+    };
+    let options = move || {
+        let offer = offer.read();
+        let options = offer.options.iter().enumerate();
         options
-            .get()
-            .into_iter()
-            .enumerate()
             .map(|(index, tag)| {
-                let selected = move || active.get() == Some(index);
-                view! {
-                    <li
-                        role="option"
-                        id=option_id(index)
-                        aria-selected=move || if selected() { "true" } else { "false" }
-                        on:mousedown=|event| event.prevent_default()
-                        on:click=move |_| choose(index)
-                    >
-                        {tag}
-                    </li>
-                }
+                let selected = if offer.active == Some(index) { "true" } else { "false" };
+                view! { <li role="option" id=option_id(index) aria-selected=selected>{tag.clone()}</li> }
             })
             .collect::<Vec<_>>()
     };
 
     view! {
-        <form class="search" role="search" action="/search" method="get" node_ref=form>
+        <form class="search" role="search" action="/search" method="get">
             <label class="visually-hidden" for="search-input">"Search for cats by tag"</label>
             <input
                 id="search-input"
                 type="search"
                 name="q"
-                value=query
+                value=words
                 placeholder="tabby, sofa, -dog…"
                 maxlength="200"
                 autocomplete="off"
                 autocapitalize="none"
                 spellcheck="false"
-                role=move || is_ready.get().then_some("combobox")
-                aria-autocomplete=move || is_ready.get().then_some("list")
-                aria-controls=move || is_ready.get().then_some("search-options")
-                aria-expanded=move || is_ready.get().then(|| if is_open() { "true" } else { "false" })
-                aria-activedescendant=move || active.get().map(option_id)
-                node_ref=input
+                role="combobox"
+                aria-autocomplete="list"
+                aria-controls="search-options"
+                aria-expanded=move || if offer.read().options.is_empty() { "false" } else { "true" }
+                aria-activedescendant=move || {
+                    offer.read().active.map(option_id).unwrap_or_default()
+                }
                 on:focus=load_tags
-                on:input=move |_| suggest()
+                on:input=move |_| offer.update(|offer| offer.suggest(&input().value()))
                 on:keydown=on_key
-                on:blur=move |_| close()
+                on:blur=move |_| offer.update(Offer::close)
             />
             <button type="submit" class="search-button">
                 <span class="visually-hidden">"Search"</span>
                 <svg viewBox="0 0 24 24" aria-hidden="true">
-                    <path d="M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zm4.7 11.2L20 20"/>
+                    <path d="M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zm4.7 11.2L20 20"></path>
                 </svg>
             </button>
-            <ul id="search-options" role="listbox" aria-label="Tags" hidden=move || !is_open()>
-                {option_views}
+            <ul
+                id="search-options"
+                role="listbox"
+                aria-label="Tags"
+                on:mousedown=|event| event.prevent_default()
+                on:click=on_click
+            >
+                {options}
             </ul>
         </form>
     }
@@ -153,9 +166,19 @@ fn option_id(index: usize) -> String {
     ["search-option-", &index.to_string()].concat()
 }
 
-/// All tags, most used first; nothing where they cannot be had, as searching works without.
-async fn fetch_tags() -> Option<Vec<String>> {
-    let answer = Request::get("/api/v1/tags").send().await.ok()?;
-    let list: TagList = answer.json().await.ok()?;
-    Some(list.tags.into_iter().map(|tag| tag.name).collect())
+/// Completes what is written with this tag and searches for it.
+fn choose(tag: &str) {
+    let input = input();
+    input.set_value(&complete(&input.value(), tag));
+    if let Some(form) = input.form() {
+        // A browser too old to do so keeps the completed text.
+        let _ = form.request_submit();
+    }
+}
+
+fn input() -> HtmlInputElement {
+    document()
+        .get_element_by_id("search-input")
+        .expect("the box has its input")
+        .unchecked_into()
 }

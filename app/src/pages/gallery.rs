@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::cat::{Cat, Mood};
 use super::load::load;
 use super::notice::ErrorNotice;
-use crate::components::more_pictures::{GALLERY_ID, MorePictures};
+use crate::components::more_pictures::{GALLERY_ID, More};
 use crate::components::picture_card::PictureCard;
 use crate::types::{ListQuery, PicturePage};
 
@@ -40,8 +40,12 @@ fn FullGallery(page: PicturePage, path: String, query: ListQuery) -> impl IntoVi
         .map(|(position, picture)| view! { <PictureCard picture=picture.into() position/> })
         .collect::<Vec<_>>();
     let more = page.next.map(|after| {
-        // The page's path holds the tag already; the API is asked for it by name.
-        view! { <MorePictures path query=ListQuery { after, ..query }/> }
+        let query = ListQuery { after, ..query };
+        let source = format!("/api/v1/pictures?{}", query.to_query_string());
+        // The page's own path holds the tag already.
+        let tag = String::new();
+        let href = format!("{path}?{}", ListQuery { tag, ..query }.to_query_string());
+        view! { <More href source/> }
     });
     view! {
         <ul class="gallery" id=GALLERY_ID>{cards}</ul>

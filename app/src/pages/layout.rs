@@ -7,10 +7,12 @@ use leptos::prelude::*;
 use super::cat::{Cat, Mood};
 use super::load::query_param;
 use crate::backend::Backend;
-use crate::components::search_box::SearchBox;
+use crate::components::countdown::Countdown;
+use crate::components::search_box::{SearchBox, SearchWords};
 
 #[component]
 pub(crate) fn Layout(children: Children) -> impl IntoView {
+    provide_context(SearchWords(query_param("q")));
     view! {
         <a class="skip-link" href="#main">"Skip to the content"</a>
         <header class="site-header">
@@ -18,11 +20,12 @@ pub(crate) fn Layout(children: Children) -> impl IntoView {
                 <Cat mood=Mood::Awake/>
                 <span>"Catto"<b>"CDN"</b></span>
             </a>
-            <SearchBox query=query_param("q")/>
+            <SearchBox/>
             <a class="button header-upload" href="/upload">"Upload"</a>
         </header>
         <main id="main" tabindex="-1">{children()}</main>
         <Footer/>
+        <Countdown/>
     }
 }
 

@@ -8,10 +8,10 @@ use super::head::{Head, HiddenHead};
 use super::load::{load, path_param};
 use super::notice::ErrorNotice;
 use crate::components::copy_field::CopyField;
-use crate::components::countdown::Countdown;
+use crate::components::countdown::TimeLeft;
 use crate::components::pending_picture::PendingPicture;
 use crate::components::tag_links::TagLinks;
-use crate::images::{srcset, variant};
+use crate::images::srcset;
 use crate::types::{PictureStatus, PictureView};
 
 /// The variant that link previews show.
@@ -27,7 +27,7 @@ pub(crate) fn PicturePage() -> impl IntoView {
             Ok(PictureStatus::Published(picture)) => {
                 view! { <Published picture=*picture/> }.into_any()
             }
-            Ok(PictureStatus::Screening(pending)) => view! { <Pending id=pending.id/> }.into_any(),
+            Ok(PictureStatus::Screening(_)) => view! { <Pending/> }.into_any(),
             Err(error) => view! { <ErrorNotice error/> }.into_any(),
         }
     })
@@ -58,7 +58,7 @@ fn Published(picture: PictureView) -> impl IntoView {
                 <TagLinks tags/>
                 <p class="picture-life">
                     <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7v5l3.5 2"/></svg>
-                    <Countdown until/>
+                    <TimeLeft until/>
                 </p>
             </div>
             <Sharing picture/>
@@ -76,11 +76,12 @@ fn Published(picture: PictureView) -> impl IntoView {
 /// The picture in the best form that the browser knows, over a tiny blur of itself.
 #[component]
 fn Photo(picture: PictureView) -> impl IntoView {
+    let srcset = srcset(&Vec::from_iter(picture.images.clone()), picture.width);
     let sizes = format!(
         "(min-width: 68rem) min(64rem, {0}px), min(100vw, {0}px)",
         picture.width
     );
-    let fallback = variant(&picture.images, PREVIEW).to_owned();
+    let fallback = image(&picture, PREVIEW);
     let placeholder = (!picture.placeholder.is_empty()).then(|| {
         view! { <img class="placeholder" src=picture.placeholder alt="" aria-hidden="true"/> }
     });
@@ -88,7 +89,7 @@ fn Photo(picture: PictureView) -> impl IntoView {
         <div class="photo when-alive">
             {placeholder}
             <picture>
-                <source type="image/webp" srcset=srcset(&picture.images, picture.width) sizes=sizes/>
+                <source type="image/webp" srcset=srcset sizes=sizes/>
                 <img
                     src=fallback
                     width=picture.width
@@ -104,18 +105,18 @@ fn Photo(picture: PictureView) -> impl IntoView {
 /// The links to copy and the picture to take along.
 #[component]
 fn Sharing(picture: PictureView) -> impl IntoView {
-    let image = variant(&picture.images, "1280.webp").to_owned();
-    let download = variant(&picture.images, PREVIEW).to_owned();
+    let url = image(&picture, "1280.webp");
+    let download = image(&picture, PREVIEW);
     let file_name = format!("catto-{}.jpg", picture.id);
-    let markdown = markdown(&picture, &image);
-    let html = html(&picture, &image);
+    let markdown = markdown(&picture, &url);
+    let html = html(&picture, &url);
     view! {
         <section class="sharing when-alive" aria-labelledby="sharing">
             <h2 id="sharing">"Share"</h2>
-            <CopyField label="Page".to_owned() text=picture.url/>
-            <CopyField label="Image".to_owned() text=image/>
-            <CopyField label="Markdown".to_owned() text=markdown/>
-            <CopyField label="HTML".to_owned() text=html/>
+            <CopyField label="Page" text=picture.url/>
+            <CopyField label="Image" text=url/>
+            <CopyField label="Markdown" text=markdown/>
+            <CopyField label="HTML" text=html/>
             <a class="button is-quiet" href=download download=file_name>"Download"</a>
         </section>
     }
@@ -125,32 +126,37 @@ fn Sharing(picture: PictureView) -> impl IntoView {
 #[component]
 fn PreviewCard(picture: PictureView) -> impl IntoView {
     let (width, height) = scaled(PREVIEW_WIDTH, picture.width, picture.height);
-    let image = variant(&picture.images, PREVIEW).to_owned();
+    let url = image(&picture, PREVIEW);
     view! {
         <Meta property="og:type" content="article"/>
-        <Meta property="og:image" content=image.clone()/>
+        <Meta property="og:image" content=url.clone()/>
         <Meta property="og:image:type" content="image/jpeg"/>
         <Meta property="og:image:width" content=width.to_string()/>
         <Meta property="og:image:height" content=height.to_string()/>
         <Meta property="og:image:alt" content=picture.alt.clone()/>
         <Meta name="twitter:card" content="summary_large_image"/>
-        <Meta name="twitter:image" content=image/>
+        <Meta name="twitter:image" content=url/>
         <Meta name="twitter:image:alt" content=picture.alt/>
     }
 }
 
 /// The page while the models look: it comes back by itself, with scripts and without.
 #[component]
-fn Pending(id: String) -> impl IntoView {
+fn Pending() -> impl IntoView {
     view! {
         <HiddenHead title="Looking for the cat"/>
         <section class="notice">
             <Cat mood=Mood::Searching/>
             <h1>"Looking for the cat…"</h1>
-            <PendingPicture id/>
+            <PendingPicture/>
             <noscript><meta http-equiv="refresh" content="3"/></noscript>
         </section>
     }
+}
+
+/// The URL of the variant of this name.
+fn image(picture: &PictureView, name: &str) -> String {
+    picture.images.get(name).cloned().unwrap_or_default()
 }
 
 /// The image as Markdown, linked to its page.

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::head::Head;
 use crate::backend::backend;
-use crate::components::upload_form::UploadForm;
+use crate::components::upload_queue::UploadForm;
 
 #[component]
 pub(crate) fn UploadPage() -> impl IntoView {
