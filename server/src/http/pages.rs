@@ -135,7 +135,7 @@ pub(crate) async fn canonical_queries(
     let is_list = LIST_PATHS.contains(&path) || path.starts_with(TAG_PAGES);
     if let (true, true, Some(query)) = (reads, is_list, request.uri().query()) {
         let canonical = match list::parse_query(query) {
-            Ok(parsed) => list::canonical_query(&parsed),
+            Ok(parsed) => parsed.to_query_string(),
             Err(error) if accepts_html(request.headers()) && !path.starts_with("/api/") => {
                 return render_interstitial(&state, Interstitial::Error(error.0)).await;
             }
