@@ -13,7 +13,7 @@ pub(crate) mod upload;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state, map_request_with_state};
-use axum::routing::{get, post, put};
+use axum::routing::{get, post};
 use http_body_util::Limited;
 
 use crate::error::Error;
@@ -22,30 +22,30 @@ use crate::state::AppState;
 /// The whole site.
 #[must_use]
 pub fn router(state: AppState) -> Router {
-    let uploads = Router::new()
-        .route(
-            "/api/v1/pictures",
-            post(upload::upload_picture).put(upload::upload_picture),
-        )
-        .route("/api/v1/pictures/{name}", put(upload::upload_picture))
-        .route("/upload", post(upload::upload_form));
-
     Router::new()
         .route("/i/{expires}/{id}/{name}", get(images::get_image))
         .route("/pkg/{name}", get(assets::get_asset))
         .route("/favicon.svg", get(assets::get_favicon))
-        .route("/api/v1/pictures", get(api::list_pictures))
+        .route(
+            "/api/v1/pictures",
+            get(api::list_pictures)
+                .post(upload::upload_picture)
+                .put(upload::upload_picture),
+        )
         .route(
             "/api/v1/pictures/{id}",
-            get(api::get_picture).delete(api::delete_picture),
+            // `curl -T` appends the file's name, which is ignored.
+            get(api::get_picture)
+                .delete(api::delete_picture)
+                .put(upload::upload_picture),
         )
+        .route("/upload", post(upload::upload_form))
         .route("/api/v1/tags", get(api::list_tags))
         .route("/delete/{id}/{token}", post(pages::delete_picture))
         .route("/robots.txt", get(documents::robots))
         .route("/.well-known/security.txt", get(documents::security))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .merge(uploads)
         .merge(pages::routes(&state))
         .method_not_allowed_fallback(method_not_allowed)
         // Innermost first: what a handler answered is put in words for a browser, hashed for the CSP, then given its
