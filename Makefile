@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # Caches lie outside the checkout, so that a fresh clone builds quickly.
 export CATTO_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cattocdn
 export CARGO_TARGET_DIR ?= $(CATTO_CACHE)/target
-MODELS := $(or $(CATTO_MODELS_DIR),models)
+MODELS := $(or $(CATTO_MODELS_DIR),$(shell sed -n "s/^CATTO_MODELS_DIR=//p" .env 2>/dev/null),models)
 DIST := dist
 export PATH := $(CATTO_CACHE)/tools/bin:$(PATH)
 

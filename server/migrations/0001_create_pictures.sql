@@ -6,7 +6,7 @@ CREATE TABLE pictures (
     state TEXT NOT NULL,
     received_at INTEGER NOT NULL,
     delete_token_hash BLOB NOT NULL,
-    -- SHA-256 and length of the uploaded bytes.
+    -- SHA-256 and length of the uploaded bytes. Empty, as the token's hash, once the picture is over.
     content_hash BLOB NOT NULL,
     size_bytes INTEGER NOT NULL,
     -- A worker that died leaves its lease to run out; then another takes the picture.
@@ -41,7 +41,10 @@ CREATE TABLE pictures (
 -- The gallery, and what ends next.
 CREATE INDEX pictures_published ON pictures (sequence) WHERE state = 'published';
 CREATE INDEX pictures_expiring ON pictures (expires_at) WHERE state = 'published';
+CREATE INDEX pictures_unburied ON pictures (expires_at) WHERE state = 'removed' AND delete_token_hash <> x'';
 -- The workers' queue, oldest first.
 CREATE INDEX pictures_waiting ON pictures (received_at) WHERE state = 'screening';
+-- What is stored altogether.
+CREATE INDEX pictures_stored ON pictures (stored_bytes) WHERE stored_bytes > 0;
 -- How many came today.
 CREATE INDEX pictures_received ON pictures (received_at);

@@ -40,7 +40,7 @@ impl Backend for ServerBackend {
             )))),
             Status::Screening => Ok(PictureStatus::Screening(views::pending(site, &id))),
             Status::Rejected(reason) => Err(Error::from(reason).into()),
-            Status::Gone => Err(Error::gone().into()),
+            Status::Gone { .. } => Err(Error::gone().into()),
             Status::Unknown => Err(Error::not_found().into()),
         }
     }

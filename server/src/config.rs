@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -12,6 +12,21 @@ use url::Url;
 use crate::domain::expiry::Retention;
 use crate::domain::verdict::Thresholds;
 use crate::env::Env;
+
+/// Settings of the coming versions. Ignoring one could leave a site open that its operator believes closed.
+const NOT_SUPPORTED_YET: [&str; 11] = [
+    "CATTO_S3_BUCKET",
+    "CATTO_S3_FORCE_PATH_STYLE",
+    "CATTO_UPLOADS_PER_HOUR",
+    "CATTO_REKOGNITION_MONTHLY_CALLS",
+    "CATTO_BUDGET_SPENT",
+    "CATTO_ORIGIN_KEY",
+    "CATTO_CLIENT_ADDRESS",
+    "CATTO_CLOUDFLARE_ZONE",
+    "CATTO_CLOUDFLARE_TOKEN",
+    "CATTO_CLOUDFRONT_DISTRIBUTION",
+    "CATTO_CLOUDFRONT_MONTHLY_PATHS",
+];
 
 /// The whole configuration.
 #[derive(Debug, Clone)]
@@ -121,6 +136,14 @@ impl Config {
             retention: env.parsed_with("CATTO_RETENTION", Retention::default(), parse_retention),
             screening: ScreeningConfig::from_env(&mut env),
         };
+        for name in NOT_SUPPORTED_YET {
+            if env.text(name).is_some() {
+                env.problem(name, "is set, but this version does not support it yet");
+            }
+        }
+        if env.text("CATTO_STORAGE").is_some_and(|storage| storage != "disk") {
+            env.problem("CATTO_STORAGE", "is not `disk`, and this version supports nothing else yet");
+        }
         let problems = env.into_problems();
         if problems.is_empty() {
             Ok(config)
@@ -181,7 +204,7 @@ impl FilesConfig {
             env.text("CATTO_MODELS_DIR")
                 .unwrap_or_else(|| "./models".into()),
         );
-        if models_dir.starts_with(&data_dir) {
+        if absolute(&models_dir).starts_with(absolute(&data_dir)) {
             env.problem(
                 "CATTO_MODELS_DIR",
                 "must not lie in the data folder (CATTO_DATA_DIR)",
@@ -247,6 +270,10 @@ fn site_beside_executable() -> PathBuf {
         .ok()
         .and_then(|executable| executable.parent().map(|folder| folder.join("site")))
         .unwrap_or_else(|| PathBuf::from("site"))
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn parse_retention(text: &str) -> Result<Retention, String> {

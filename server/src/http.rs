@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub mod assets;
+pub(crate) mod body;
 pub mod cache;
 pub(crate) mod documents;
 pub(crate) mod health;
@@ -11,10 +12,8 @@ pub(crate) mod security;
 pub(crate) mod upload;
 
 use axum::Router;
-use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state, map_request_with_state};
 use axum::routing::{get, post};
-use http_body_util::Limited;
 
 use crate::error::Error;
 use crate::state::AppState;
@@ -51,7 +50,7 @@ pub fn router(state: AppState) -> Router {
         // Innermost first: what a handler answered is put in words for a browser, hashed for the CSP, then given its
         // cache headers.
         .layer(from_fn_with_state(state.clone(), pages::canonical_queries))
-        .layer(map_request_with_state(state.clone(), limit_body))
+        .layer(map_request_with_state(state.clone(), body::bound_body))
         .layer(from_fn(pages::check_form))
         .layer(from_fn_with_state(state.clone(), pages::explain_errors))
         .layer(from_fn_with_state(
@@ -70,13 +69,4 @@ async fn method_not_allowed() -> Error {
         app::error::ErrorCode::MethodNotAllowed,
         "This address does not take that method.",
     )
-}
-
-/// No body is read beyond what the largest upload may be.
-async fn limit_body(
-    axum::extract::State(state): axum::extract::State<AppState>,
-    request: Request,
-) -> Request {
-    let most = usize::try_from(upload::max_body_bytes(&state.pictures)).unwrap_or(usize::MAX);
-    request.map(|body| axum::body::Body::new(Limited::new(body, most)))
 }

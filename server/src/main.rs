@@ -51,6 +51,10 @@ fn complain(error: &anyhow::Error) {
 
 fn run(command: Command) -> anyhow::Result<()> {
     match dotenvy::dotenv() {
+        // The error would quote the line, which may hold a secret.
+        Err(dotenvy::Error::LineParse(_, position)) => {
+            anyhow::bail!("a line of .env cannot be read (at its character {position})")
+        }
         Err(error) if !error.not_found() => return Err(error).context("cannot read .env"),
         _ => {}
     }

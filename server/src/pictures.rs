@@ -91,7 +91,10 @@ pub enum Status {
     Screening,
     Published(Box<Published>),
     Rejected(Reason),
-    Gone,
+    /// Over; with the instant that stands in its image URLs, if it was ever published.
+    Gone {
+        expires_at: Option<ExpiresAt>,
+    },
     Unknown,
 }
 
@@ -180,13 +183,17 @@ impl Pictures {
         Ok(match self.parts.db.find(id).await? {
             None => Status::Unknown,
             Some(Life::Screening) => Status::Screening,
-            Some(Life::Published(published)) if published.expires_at.is_past(now) => Status::Gone,
+            Some(Life::Published(published)) if published.expires_at.is_past(now) => {
+                Status::Gone { expires_at: Some(published.expires_at) }
+            }
             Some(Life::Published(published)) => Status::Published(published),
-            Some(Life::Rejected {
-                reason,
-                rejected_at,
-            }) if now.as_second() < rejected_at + REJECTION_SECONDS => Status::Rejected(reason),
-            Some(Life::Rejected { .. } | Life::Expired | Life::Removed) => Status::Gone,
+            Some(Life::Rejected { reason, rejected_at })
+                if now.as_second() < rejected_at + REJECTION_SECONDS =>
+            {
+                Status::Rejected(reason)
+            }
+            Some(Life::Rejected { .. }) => Status::Gone { expires_at: None },
+            Some(Life::Expired { expires_at } | Life::Removed { expires_at }) => Status::Gone { expires_at },
         })
     }
 
@@ -237,42 +244,30 @@ impl Pictures {
 
     /// Succeeds when this token, or the admin's, may delete this picture now.
     pub async fn check_deletion(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
-        let Some(expected) = self.parts.db.delete_token_hash(id).await? else {
-            return Err(DeleteError::NotFound);
-        };
-        let owner = DeleteToken::parse(token).is_some_and(|token| token.hash() == expected);
-        let admin = self.parts.admin_token.as_ref().is_some_and(|admin| {
-            admin
-                .expose_secret()
-                .as_bytes()
-                .ct_eq(token.as_bytes())
-                .into()
-        });
-        if !owner && !admin {
-            return Err(DeleteError::Forbidden);
-        }
         match self.status(id).await? {
-            Status::Screening | Status::Published(_) => Ok(()),
-            Status::Rejected(_) | Status::Gone | Status::Unknown => Err(DeleteError::Gone),
+            Status::Screening | Status::Published(_) => {}
+            Status::Rejected(_) | Status::Gone { .. } => return Err(DeleteError::Gone),
+            Status::Unknown => return Err(DeleteError::NotFound),
         }
+        let expected = self.parts.db.delete_token_hash(id).await?;
+        let owner = DeleteToken::parse(token).is_some_and(|token| Some(token.hash()) == expected);
+        let admin = self.parts.admin_token.as_ref().is_some_and(|admin| {
+            admin.expose_secret().as_bytes().ct_eq(token.as_bytes()).into()
+        });
+        if owner || admin { Ok(()) } else { Err(DeleteError::Forbidden) }
     }
 
     /// Deletes a picture at once: hidden first, then its bytes.
     pub async fn delete(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
         self.check_deletion(id, token).await?;
-        let life = self.parts.db.find(id).await?;
         if !self.parts.db.remove(id).await? {
             return Err(DeleteError::Gone);
         }
         self.changed();
+        // The picture is hidden already; where this fails the sweeper deletes what is left.
         self.delete_incoming(id).await?;
-        if let Some(Life::Published(published)) = life {
-            // The picture is hidden already; where this fails the sweeper deletes its objects.
-            self.delete_objects(id, published.expires_at)
-                .await
-                .context("cannot delete the objects")?;
-            self.parts.db.bury(id).await?;
-        }
+        self.delete_planned_objects(id).await.context("cannot delete the objects")?;
+        self.parts.db.bury(id).await?;
         tracing::info!(picture = %id, "deleted a picture");
         Ok(())
     }
@@ -288,7 +283,10 @@ impl Pictures {
                 .list_dead(self.now_second(), SWEEP_BATCH)
                 .await?;
             for (id, expires_at) in &dead {
-                self.delete_objects(id, *expires_at).await?;
+                self.delete_incoming(id).await?;
+                if let Some(expires_at) = expires_at {
+                    self.delete_objects(id, *expires_at).await?;
+                }
                 self.parts.db.bury(id).await?;
                 swept += 1;
             }
@@ -299,6 +297,7 @@ impl Pictures {
         let oldest = self.now_second() - i64::from(self.parts.retention.seconds());
         for id in self.parts.db.list_undecided(oldest).await? {
             self.delete_incoming(&id).await?;
+            self.delete_planned_objects(&id).await?;
             self.parts.db.bury(&id).await?;
             swept += 1;
         }
@@ -445,6 +444,14 @@ impl Pictures {
             tracing::info!(picture = %id, expires_at = %expires_at.timestamp(), "published a picture");
         } else {
             self.delete_objects(&id, expires_at).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes what a publication of this picture stored, whether or not it came to its end.
+    async fn delete_planned_objects(&self, id: &PictureId) -> anyhow::Result<()> {
+        if let Some(expires_at) = self.parts.db.planned_expiry(id).await? {
+            self.delete_objects(id, expires_at).await?;
         }
         Ok(())
     }

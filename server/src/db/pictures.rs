@@ -85,9 +85,10 @@ impl Db {
         Ok(())
     }
 
-    /// Gives a picture back to the queue, to be taken again from `at` on.
+    /// Gives a picture back to the queue, to be taken again from `at` on. The attempt does not count: only those that took
+    /// the whole process with them do.
     pub async fn postpone(&self, id: &PictureId, at: i64) -> Result<(), DbError> {
-        sqlx::query("UPDATE pictures SET leased_until = ? WHERE id = ? AND state = 'screening'")
+        sqlx::query("UPDATE pictures SET leased_until = ?, attempts = attempts - 1 WHERE id = ? AND state = 'screening'")
             .bind(at)
             .bind(id.as_str())
             .execute(&self.pool)
@@ -136,6 +137,16 @@ impl Db {
                 .fetch_one(&self.pool)
                 .await?;
         Ok(second.map(ExpiresAt::from_second))
+    }
+
+    /// The instant under which an unpublished picture's objects may lie, where a publication of it has begun.
+    pub async fn planned_expiry(&self, id: &PictureId) -> Result<Option<ExpiresAt>, DbError> {
+        let second: Option<Option<i64>> =
+            sqlx::query_scalar("SELECT expires_at FROM pictures WHERE id = ? AND state <> 'published'")
+                .bind(id.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(second.flatten().map(ExpiresAt::from_second))
     }
 
     /// How often work on this picture has begun.
@@ -204,7 +215,8 @@ impl Db {
     /// Records a refusal.
     pub async fn reject(&self, id: &PictureId, reason: Reason, now: i64) -> Result<(), DbError> {
         sqlx::query(
-            "UPDATE pictures SET state = 'rejected', rejected_at = ?, reason = ?, leased_until = 0
+            "UPDATE pictures SET state = 'rejected', rejected_at = ?, reason = ?, leased_until = 0,
+                 delete_token_hash = x'', content_hash = x'', size_bytes = 0
              WHERE id = ? AND state = 'screening'",
         )
         .bind(now)
@@ -230,7 +242,8 @@ impl Db {
     pub async fn bury(&self, id: &PictureId) -> Result<(), DbError> {
         sqlx::query(
             "UPDATE pictures SET stored_bytes = 0, alt = NULL, tags = NULL, tags_text = NULL, thumbhash = NULL,
-                 placeholder = NULL, stripped = NULL, variants = NULL,
+                 placeholder = NULL, stripped = NULL, variants = NULL, perceptual_hash = NULL,
+                 delete_token_hash = x'', content_hash = x'', size_bytes = 0,
                  state = CASE state WHEN 'published' THEN 'expired' WHEN 'screening' THEN 'expired' ELSE state END
              WHERE id = ?",
         )
@@ -240,30 +253,20 @@ impl Db {
         Ok(())
     }
 
-    /// Pictures that are over but whose objects may still be stored: `(id, expires_at)`, soonest first.
-    pub async fn list_dead(
-        &self,
-        now: i64,
-        limit: u32,
-    ) -> Result<Vec<(PictureId, ExpiresAt)>, DbError> {
+    /// Pictures that are over but not buried yet: `(id, expires_at)`, soonest first. The instant is absent where nothing was
+    /// ever stored.
+    pub async fn list_dead(&self, now: i64, limit: u32) -> Result<Vec<(PictureId, Option<ExpiresAt>)>, DbError> {
         let rows = sqlx::query(
             "SELECT id, expires_at FROM pictures
              WHERE (state = 'published' AND expires_at <= ?)
-                OR (state = 'removed' AND stored_bytes > 0)
+                OR (state = 'removed' AND delete_token_hash <> x'')
              ORDER BY expires_at LIMIT ?",
         )
         .bind(now)
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok((
-                    read_id(row)?,
-                    ExpiresAt::from_second(row.try_get("expires_at")?),
-                ))
-            })
-            .collect()
+        rows.iter().map(|row| Ok((read_id(row)?, read_expiry(row)?))).collect()
     }
 
     /// Uploads that got no verdict within the retention.
@@ -347,7 +350,7 @@ impl Db {
 
     /// The bytes of all stored objects together.
     pub async fn stored_bytes(&self) -> Result<u64, DbError> {
-        let sum: i64 = sqlx::query_scalar("SELECT coalesce(sum(stored_bytes), 0) FROM pictures")
+        let sum: i64 = sqlx::query_scalar("SELECT coalesce(sum(stored_bytes), 0) FROM pictures WHERE stored_bytes > 0")
             .fetch_one(&self.pool)
             .await?;
         Ok(sum.cast_unsigned())
@@ -392,10 +395,15 @@ fn read_life(row: &SqliteRow) -> Result<Life, DbError> {
             reason: Reason::parse(row.try_get("reason")?).context("a stored reason is unknown")?,
             rejected_at: row.try_get("rejected_at")?,
         },
-        "expired" => Life::Expired,
-        "removed" => Life::Removed,
+        "expired" => Life::Expired { expires_at: read_expiry(row)? },
+        "removed" => Life::Removed { expires_at: read_expiry(row)? },
         other => return Err(anyhow::anyhow!("a stored state is unknown: {other}").into()),
     })
+}
+
+fn read_expiry(row: &SqliteRow) -> Result<Option<ExpiresAt>, DbError> {
+    let second: Option<i64> = row.try_get("expires_at")?;
+    Ok(second.map(ExpiresAt::from_second))
 }
 
 fn read_published(row: &SqliteRow) -> Result<Published, DbError> {

@@ -220,8 +220,14 @@ pub enum Life {
     Screening,
     Published(Box<Published>),
     Rejected { reason: Reason, rejected_at: i64 },
-    Expired,
-    Removed,
+    /// Over, with the instant that stands in its image URLs if it was ever published.
+    Expired {
+        expires_at: Option<super::expiry::ExpiresAt>,
+    },
+    /// Deleted before its time.
+    Removed {
+        expires_at: Option<super::expiry::ExpiresAt>,
+    },
 }
 
 fn random_base58(length: usize) -> String {

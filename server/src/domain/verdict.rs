@@ -3,9 +3,6 @@
 use crate::domain::labels;
 use crate::domain::picture::Tag;
 
-/// Raised whenever the rules below change their meaning, so that remembered verdicts are forgotten.
-pub const POLICY_VERSION: u32 = 1;
-
 /// What decides, each 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {

@@ -31,7 +31,7 @@ pub(crate) async fn get_image(
     };
     let published = match state.pictures.status(&id).await? {
         Status::Published(published) if published.expires_at == expires_at => published,
-        Status::Gone => return Err(Error::gone()),
+        Status::Gone { expires_at: Some(was) } if was == expires_at => return Err(Error::gone()),
         _ => return Err(Error::not_found()),
     };
     let Some(variant) = published
@@ -86,11 +86,11 @@ pub(crate) async fn get_image(
         .is_none_or(|if_range| !if_range.is_modified(Some(&etag), None));
     let range = request_headers.typed_get::<Range>().filter(|_| current);
     let response = match range.map(|range| single_range(&range, bytes.len() as u64)) {
-        None | Some(Requested::Whole) => (headers, Body::from(bytes)).into_response(),
-        Some(Requested::Part { first, last }) => partial(headers, &bytes, first, last),
-        Some(Requested::Unsatisfiable) => return Err(unsatisfiable()),
+        None | Some(Requested::Whole) => with_policy((headers, Body::from(bytes)).into_response(), policy),
+        Some(Requested::Part { first, last }) => with_policy(partial(headers, &bytes, first, last), policy),
+        Some(Requested::Unsatisfiable) => unsatisfiable(bytes.len()),
     };
-    Ok(with_policy(response, policy))
+    Ok(response)
 }
 
 /// What of the whole a `Range` asks for.
@@ -146,11 +146,13 @@ fn partial(mut headers: HeaderMap, bytes: &Bytes, first: u64, last: u64) -> Resp
         .into_response()
 }
 
-fn unsatisfiable() -> Error {
-    Error::new(
-        ErrorCode::RangeNotSatisfiable,
-        "The picture has no such range of bytes.",
-    )
+fn unsatisfiable(length: usize) -> Response {
+    let error = Error::new(ErrorCode::RangeNotSatisfiable, "The picture has no such range of bytes.");
+    let mut response = error.into_response();
+    if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {
+        response.headers_mut().insert(header::CONTENT_RANGE, value);
+    }
+    response
 }
 
 async fn missing_object(state: &AppState, id: &PictureId) -> Error {

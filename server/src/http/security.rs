@@ -3,7 +3,7 @@
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -18,6 +18,9 @@ use crate::state::AppState;
 /// No page comes near this; it only bounds the buffer.
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 
+/// What any page of the web may read. The header is a constant, because an echoed origin would need `Vary`.
+const READABLE_PATHS: [&str; 2] = ["/api/v1/", "/i/"];
+
 /// Writes the headers that every answer carries, and completes HTML with its length, validator and policy.
 pub(crate) async fn write_security_headers(
     State(state): State<AppState>,
@@ -25,6 +28,8 @@ pub(crate) async fn write_security_headers(
     next: Next,
 ) -> Response {
     let if_none_match = request.headers().typed_get::<IfNoneMatch>();
+    let readable_by_all = READABLE_PATHS.iter().any(|path| request.uri().path().starts_with(path))
+        && matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = next.run(request).await;
     let is_html = response
         .headers()
@@ -47,6 +52,9 @@ pub(crate) async fn write_security_headers(
         .or_insert(HeaderValue::from_static(
             "default-src 'none'; frame-ancestors 'none'; sandbox",
         ));
+    if readable_by_all {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
     if state.site.public_url.starts_with("https:") {
         headers.insert(
             header::STRICT_TRANSPORT_SECURITY,
@@ -109,7 +117,7 @@ fn content_security_policy(html: &str, public_url: &str) -> String {
     }
     format!(
         "default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' {public_url} data: blob:; \
-         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+         connect-src 'self'; form-action 'self' {public_url}; base-uri 'none'; frame-ancestors 'none'"
     )
 }
 

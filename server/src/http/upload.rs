@@ -7,16 +7,15 @@ use app::backend::Interstitial;
 use app::error::ErrorCode;
 use app::types::UploadView;
 use axum::Json;
-use axum::body::BodyDataStream;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::StreamExt;
 
 use crate::error::Error;
+use crate::http::body::BodyEnd;
 use crate::http::pages;
-use crate::pictures::{Accepted, IncomingUpload, Pictures, Status};
+use crate::pictures::{Accepted, IncomingUpload, Pictures, Status, UploadError};
 use crate::state::AppState;
 use crate::views;
 
@@ -26,8 +25,6 @@ pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(20);
 const MAX_WAIT_SECONDS: u64 = 25;
 /// What a form may add to its file: boundaries, headers, the file's name.
 const FORM_BYTES: u64 = 64 * 1024;
-/// How much of a body that is too large is still read, so that the client sees the answer and not a broken pipe.
-const DRAIN_BYTES: u64 = 64 * 1024 * 1024;
 
 /// `POST /api/v1/pictures` and `PUT /api/v1/pictures[/{name}]`: multipart with one `file`, or the raw bytes.
 pub(crate) async fn upload_picture(
@@ -109,32 +106,24 @@ async fn receive(pictures: &Pictures, request: Request) -> Result<Accepted, Erro
 }
 
 async fn receive_raw(pictures: &Pictures, request: Request) -> Result<Accepted, Error> {
-    let expects_continue = refuse_by_length(pictures, request.headers())?;
+    refuse_by_length(pictures, request.headers())?;
     let mut upload = pictures.begin_upload().await?;
     let mut body = request.into_body().into_data_stream();
-    loop {
-        let Some(chunk) = next_chunk(pictures, &mut body).await? else {
-            break;
-        };
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|error| broken_body(pictures, &error))?;
         if let Err(error) = upload.write(&chunk).await {
             drop(upload);
-            if !expects_continue {
-                drain(pictures, body).await;
-            }
+            // The rest is read, so that a client in the middle of sending gets to read the answer. The body is bounded.
+            while let Some(Ok(_)) = body.next().await {}
             return Err(error.into());
         }
     }
     Ok(upload.finish().await?)
 }
 
-async fn receive_multipart(
-    pictures: &Pictures,
-    request: Request,
-    boundary: String,
-) -> Result<Accepted, Error> {
+async fn receive_multipart(pictures: &Pictures, request: Request, boundary: String) -> Result<Accepted, Error> {
     refuse_by_length(pictures, request.headers())?;
-    let idle = pictures.body_idle_timeout();
-    let body = idle_limited(request.into_body().into_data_stream(), idle);
+    let body = request.into_body().into_data_stream();
     receive_field(pictures, multer::Multipart::new(body, boundary)).await
 }
 
@@ -150,12 +139,12 @@ async fn receive_field(
         )
     };
     let mut upload: Option<IncomingUpload<'_>> = None;
-    while let Some(mut field) = form.next_field().await.map_err(form_error)? {
+    while let Some(mut field) = form.next_field().await.map_err(|error| form_error(pictures, error))? {
         if field.name() != Some("file") || upload.is_some() {
             return Err(one_file());
         }
         let mut incoming = pictures.begin_upload().await?;
-        while let Some(chunk) = field.chunk().await.map_err(form_error)? {
+        while let Some(chunk) = field.chunk().await.map_err(|error| form_error(pictures, error))? {
             if let Err(error) = incoming.write(&chunk).await {
                 drop(incoming);
                 drain_field(field).await;
@@ -173,7 +162,7 @@ async fn answer(state: &AppState, accepted: Accepted, wait: Duration) -> Result<
         Status::Screening => Ok(views::upload(&state.site, &accepted, None)),
         Status::Published(published) => Ok(views::upload(&state.site, &accepted, Some(&published))),
         Status::Rejected(reason) => Err(reason.into()),
-        Status::Gone | Status::Unknown => Err(Error::gone()),
+        Status::Gone { .. } | Status::Unknown => Err(Error::gone()),
     }
 }
 
@@ -206,102 +195,38 @@ fn parse_wait(query: &str) -> Result<Duration, Error> {
         })
 }
 
-/// Refuses a body that announces more than is taken, before it is asked for. True when the client waits to be asked.
-fn refuse_by_length(pictures: &Pictures, headers: &HeaderMap) -> Result<bool, Error> {
-    let expects_continue = headers.contains_key(header::EXPECT);
+/// Refuses a client that asks whether to send more than is taken, before it sends.
+fn refuse_by_length(pictures: &Pictures, headers: &HeaderMap) -> Result<(), Error> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<u64>().ok());
-    if expects_continue && announced.is_some_and(|length| length > max_body_bytes(pictures)) {
-        return Err(crate::pictures::UploadError::TooLarge {
-            max_bytes: pictures.max_upload_bytes(),
-        }
-        .into());
-    }
-    Ok(expects_continue)
+    let too_long = announced.is_some_and(|length| length > pictures.max_upload_bytes() + FORM_BYTES);
+    if too_long && headers.contains_key(header::EXPECT) { Err(too_large(pictures)) } else { Ok(()) }
 }
 
-/// The largest body that is read at all: the largest file and what a form adds to it.
-pub(crate) fn max_body_bytes(pictures: &Pictures) -> u64 {
-    pictures.max_upload_bytes().saturating_add(FORM_BYTES)
-}
-
-async fn next_chunk(
-    pictures: &Pictures,
-    body: &mut BodyDataStream,
-) -> Result<Option<Bytes>, Error> {
-    match tokio::time::timeout(pictures.body_idle_timeout(), body.next()).await {
-        Err(_) => Err(timed_out()),
-        Ok(None) => Ok(None),
-        Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
-        Ok(Some(Err(_))) => Err(cut_off()),
-    }
-}
-
-/// Reads on a little without keeping anything, so that a client in the middle of sending gets to read the answer.
-async fn drain(pictures: &Pictures, mut body: BodyDataStream) {
-    let mut left = DRAIN_BYTES;
-    while let Ok(Some(chunk)) = next_chunk(pictures, &mut body).await {
-        left = left.saturating_sub(chunk.len() as u64);
-        if left == 0 {
-            break;
-        }
-    }
-}
-
-/// The same for a form's file. The body itself is limited, so this ends.
+/// Reads a form's file to its end without keeping it. The body is bounded, so this ends.
 async fn drain_field(mut field: multer::Field<'static>) {
     while let Ok(Some(_)) = field.chunk().await {}
 }
 
-/// The body with an error in place of a long silence.
-fn idle_limited(
-    body: BodyDataStream,
-    idle: Duration,
-) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
-    futures_util::stream::unfold(body, move |mut body| async move {
-        let next = match tokio::time::timeout(idle, body.next()).await {
-            Err(_) => Some(Err(std::io::Error::from(std::io::ErrorKind::TimedOut))),
-            Ok(next) => next.map(|chunk| chunk.map_err(std::io::Error::other)),
-        };
-        next.map(|chunk| (chunk, body))
-    })
-}
-
-fn form_error(error: multer::Error) -> Error {
+fn form_error(pictures: &Pictures, error: multer::Error) -> Error {
     match error {
-        multer::Error::StreamReadFailed(source) if is_length_limit(source.as_ref()) => Error::new(
-            ErrorCode::TooLarge,
-            "The form is larger than any file that is taken.",
-        ),
-        multer::Error::StreamReadFailed(source)
-            if source
-                .downcast_ref::<std::io::Error>()
-                .is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut) =>
-        {
-            timed_out()
-        }
-        _ => Error::new(
-            ErrorCode::Malformed,
-            "The form could not be read to its end.",
-        ),
+        multer::Error::StreamReadFailed(source) => broken_body(pictures, source.as_ref()),
+        _ => Error::new(ErrorCode::Malformed, "The form could not be read to its end."),
     }
 }
 
-fn is_length_limit(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<http_body_util::LengthLimitError>() || error.source().is_some_and(is_length_limit)
+fn broken_body(pictures: &Pictures, error: &(dyn std::error::Error + 'static)) -> Error {
+    match BodyEnd::of(error) {
+        BodyEnd::Silent => Error::new(ErrorCode::Timeout, "The upload stopped half-way."),
+        BodyEnd::TooLong => too_large(pictures),
+        BodyEnd::Broken => Error::new(ErrorCode::Malformed, "The upload ended before it was complete."),
+    }
 }
 
-fn timed_out() -> Error {
-    Error::new(ErrorCode::Timeout, "The upload stopped half-way.")
-}
-
-fn cut_off() -> Error {
-    Error::new(
-        ErrorCode::Malformed,
-        "The upload ended before it was complete.",
-    )
+fn too_large(pictures: &Pictures) -> Error {
+    UploadError::TooLarge { max_bytes: pictures.max_upload_bytes() }.into()
 }
 
 fn internal() -> Error {
