@@ -1,1 +1,95 @@
-fn main() {}
+//! The command line: reads the configuration, builds the state, runs one command. No logic.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use cattocdn::clock::Clock;
+use cattocdn::config::Config;
+use cattocdn::screening::{LocalScreener, Screener};
+use cattocdn::state::{AppState, open_pictures};
+use clap::{Parser, Subcommand};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A tiny cat picture CDN: screens and tags uploads, serves them from caches, and forgets them on time.
+///
+/// Configured by environment variables and a `.env` file; `.env.sample` explains each.
+#[derive(Parser)]
+#[command(name = "cattocdn", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the site (the default); brings the index up to date first
+    Serve,
+    /// Delete everything that is past its time, once
+    Expire,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command.unwrap_or(Command::Serve)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "what stops the start is told to the person at the terminal"
+)]
+fn complain(error: &anyhow::Error) {
+    eprintln!("cattocdn: {error:#}");
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match dotenvy::dotenv() {
+        Err(error) if !error.not_found() => return Err(error).context("cannot read .env"),
+        _ => {}
+    }
+    cattocdn::telemetry::start()?;
+    let config = Config::from_env()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let screener = Arc::new(LocalScreener::new(&config.files.models_dir));
+        match command {
+            Command::Serve => serve(&config, screener).await,
+            Command::Expire => expire(&config, screener).await,
+        }
+    })
+}
+
+async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
+    // Missing or damaged models must stop the start, not the first upload.
+    screener.check()?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let state = AppState::new(config, screener, Clock::default()).await?;
+    let listener = TcpListener::bind(config.http.listen)
+        .await
+        .with_context(|| format!("cannot listen on {} (CATTO_LISTEN)", config.http.listen))?;
+    tracing::info!(address = %listener.local_addr()?, url = state.site.public_url, "serving");
+    cattocdn::serve(listener, state, async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+    })
+    .await
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+async fn expire(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
+    let pictures = open_pictures(config, screener, Clock::default()).await?;
+    println!("{} pictures deleted", pictures.expire().await?);
+    Ok(())
+}

@@ -1,0 +1,88 @@
+# Every task of the project. CI calls only these.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Caches lie outside the checkout, so that a fresh clone builds quickly.
+export CATTO_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cattocdn
+export CARGO_TARGET_DIR ?= $(CATTO_CACHE)/target
+MODELS := $(or $(CATTO_MODELS_DIR),models)
+DIST := dist
+export PATH := $(CATTO_CACHE)/tools/bin:$(PATH)
+
+.PHONY: help
+help: ## Show this list
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: run
+run: build models start ## Set up whatever is missing, build, and start the site
+
+.PHONY: start
+start: ## Start what is built, in the foreground, with the environment as it is
+	@test -x $(DIST)/cattocdn || { echo "Nothing is built yet: run \`make build\` or \`make run\`." >&2; exit 1; }
+	exec $(DIST)/cattocdn serve
+
+.PHONY: build
+build: setup ## Build the server, the browser's half and the styles into dist/
+	@scripts/step "building the server (release; the first time takes minutes)"
+	cargo build --quiet --locked --release --package server
+	scripts/step "building the browser's half"
+	cargo build --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown
+	node scripts/build_site.mjs --wasm "$(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-release/frontend.wasm" --out $(DIST)/site
+	install -m 755 "$(CARGO_TARGET_DIR)/release/cattocdn" $(DIST)/cattocdn
+
+.PHONY: setup
+setup: ## Check what must be there, and install the pinned build tools once
+	@scripts/check_prerequisites.sh
+	scripts/install_tools.sh
+
+.PHONY: models
+models: ## Fetch and convert the two screening models once
+	@python3 server/models/fetch_models.py --out $(MODELS) --cache "$(CATTO_CACHE)/models"
+
+.PHONY: test
+test: test-setup lint wasm-deps build models ## Run every check and test: formatting, lints, unit, integration, end to end
+	@scripts/step "unit and integration tests"
+	CATTO_TEST_MODELS_DIR="$(abspath $(MODELS))" CATTO_TEST_SITE_DIR="$(abspath $(DIST))/site" \
+		cargo test --quiet --locked --release --package server
+	cargo test --quiet --locked --release --package app --features ssr
+	$(MAKE) --no-print-directory e2e
+
+.PHONY: test-setup
+test-setup: setup
+	@scripts/install_test_tools.sh
+
+.PHONY: e2e
+e2e: ## Run the end-to-end tests against what is built
+	@scripts/step "end-to-end tests in Chromium"
+	cd end2end && npx playwright test
+
+.PHONY: lint
+lint: ## Check formatting and lints
+	@scripts/step "formatting and lints"
+	cargo fmt --all --check
+	cargo clippy --quiet --locked --release --package server --all-targets -- --deny warnings
+	cargo clippy --quiet --locked --release --package app --features ssr --all-targets -- --deny warnings
+	cargo clippy --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown -- --deny warnings
+
+.PHONY: wasm-deps
+wasm-deps: ## Check that no server crate reaches the browser
+	@! cargo tree --quiet --locked --package frontend --target wasm32-unknown-unknown --edges normal --prefix none \
+		| grep -E '^(axum|hyper|sqlx|image|rten|webp|aws-|tokio) '
+
+.PHONY: fmt
+fmt: ## Format the code
+	@cargo fmt --all
+
+.PHONY: bench
+bench: build models ## Measure upload latency, memory, start time and asset sizes of what is built
+	@node scripts/bench.mjs
+
+.PHONY: screenshots
+screenshots: ## Take pictures of every page, narrow and wide, light and dark, into end2end/screenshots
+	@cd end2end && npx playwright test --config screenshots.config.ts
+
+.PHONY: clean
+clean: ## Delete what was built (not the data, not the models, not the caches)
+	@rm -rf $(DIST)

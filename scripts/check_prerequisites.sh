@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Checks what the build needs from the machine. All problems are told at once, each with its remedy.
+set -uo pipefail
+
+problems=()
+need() { command -v "$1" >/dev/null 2>&1 || problems+=("$1 is missing: $2"); }
+
+need rustup "install it from https://rustup.rs"
+need cargo "comes with rustup; open a new shell or source ~/.cargo/env"
+need cc "Debian: apt-get install gcc libc6-dev"
+need node "version 18 or newer; Debian: apt-get install nodejs npm, or https://nodejs.org"
+need npm "Debian: apt-get install npm"
+need python3 "version 3.9 or newer; Debian: apt-get install python3 python3-venv"
+
+if command -v node >/dev/null 2>&1; then
+  major=$(node --version | sed -E 's/^v([0-9]+).*/\1/')
+  [ "$major" -ge 18 ] || problems+=("node is $(node --version): version 18 or newer is needed")
+fi
+if command -v python3 >/dev/null 2>&1; then
+  python3 -c 'import ensurepip, venv' 2>/dev/null \
+    || problems+=("python3 cannot make virtual environments: Debian: apt-get install python3-venv")
+fi
+
+if [ ${#problems[@]} -gt 0 ]; then
+  echo "This machine lacks something that the build needs:" >&2
+  printf '  - %s\n' "${problems[@]}" >&2
+  exit 1
+fi

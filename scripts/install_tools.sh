@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Installs the pinned build tools once: the wasm target, wasm-bindgen, and what end2end/package.json names.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+toolchain=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+if ! rustup run "$toolchain" rustc --version >/dev/null 2>&1; then
+  scripts/step "installing Rust $toolchain"
+  rustup toolchain install "$toolchain" --profile minimal --component rustfmt --component clippy
+fi
+if ! rustup target list --installed --toolchain "$toolchain" | grep -qx wasm32-unknown-unknown; then
+  scripts/step "adding the target wasm32-unknown-unknown"
+  rustup target add wasm32-unknown-unknown --toolchain "$toolchain"
+fi
+
+# The command must be of the very version that the crate has in Cargo.lock.
+version=$(sed -n '/^name = "wasm-bindgen"$/{n;s/^version = "\(.*\)"/\1/p}' Cargo.lock)
+if [ "$(wasm-bindgen --version 2>/dev/null)" != "wasm-bindgen $version" ]; then
+  scripts/step "installing wasm-bindgen $version (once, a few minutes)"
+  # It runs for a second: compiling it quickly matters more than its speed.
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_TARGET_DIR="$CATTO_CACHE/tools/target" \
+    cargo install --quiet --locked --root "$CATTO_CACHE/tools" --force "wasm-bindgen-cli@$version"
+  rm -rf "$CATTO_CACHE/tools/target"
+fi
+
+stamp=end2end/node_modules/.installed
+if ! cmp --silent end2end/package-lock.json "$stamp"; then
+  scripts/step "installing the Node packages"
+  (cd end2end && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error)
+  cp end2end/package-lock.json "$stamp"
+fi

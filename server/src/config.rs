@@ -1,0 +1,344 @@
+//! What an operator can set, read once at start and then passed on in parts. Nothing reads it globally.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::domain::expiry::Retention;
+use crate::domain::verdict::Thresholds;
+use crate::env::Env;
+
+/// The whole configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub http: HttpConfig,
+    pub files: FilesConfig,
+    pub limits: LimitsConfig,
+    pub retention: Retention,
+    pub screening: ScreeningConfig,
+}
+
+/// How the site is reached and what it says of itself.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// `CATTO_LISTEN`: the address to bind; port 0 takes any free port.
+    pub listen: SocketAddr,
+    /// `CATTO_PUBLIC_URL`: links are built from it; `http` or `https`, no path.
+    pub public_url: Url,
+    /// `CATTO_ABUSE_CONTACT`: an e-mail address or URL for the footer and `security.txt`.
+    pub abuse_contact: Option<String>,
+    /// `CATTO_ADMIN_TOKEN`: deletes any picture; at least 16 characters.
+    pub admin_token: Option<SecretString>,
+    /// `CATTO_SITE_DIR`: the built CSS, JavaScript and WASM; the folder `site` beside the executable when not set.
+    pub site_dir: PathBuf,
+}
+
+/// Where things lie on disk.
+#[derive(Debug, Clone)]
+pub struct FilesConfig {
+    /// `CATTO_DATA_DIR`: pictures, index and unfinished uploads.
+    pub data_dir: PathBuf,
+    /// `CATTO_MODELS_DIR`: the two local models.
+    pub models_dir: PathBuf,
+    /// `CATTO_DATABASE_URL`: `sqlite://…`; `index.sqlite` in the data folder when not set.
+    pub database_url: String,
+}
+
+/// What an upload may be, and how much of it there may be.
+#[derive(Debug, Clone)]
+pub struct LimitsConfig {
+    /// `CATTO_MAX_UPLOAD_BYTES`: the largest file, bytes.
+    pub max_upload_bytes: u64,
+    /// `CATTO_MAX_PIXELS`: width times height of the largest picture.
+    pub max_pixels: u64,
+    /// `CATTO_MAX_STORED_BYTES`: published objects altogether, bytes; uploads answer 503 beyond it.
+    pub max_stored_bytes: u64,
+    /// `CATTO_UPLOADS_PER_DAY`: uploads of all clients together within 24 hours.
+    pub uploads_per_day: u32,
+    /// Memory for pictures being decoded, all together, bytes (fixed: it is what keeps a 256 MB machine alive).
+    pub decode_memory_bytes: u64,
+    /// How long a client may send nothing in the middle of an upload (fixed).
+    pub body_idle_timeout: Duration,
+    /// How long one picture may be worked on (fixed).
+    pub picture_timeout: Duration,
+}
+
+/// How pictures are judged.
+#[derive(Debug, Clone)]
+pub struct ScreeningConfig {
+    pub thresholds: Thresholds,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            max_upload_bytes: 20 * 1024 * 1024,
+            max_pixels: 50_000_000,
+            max_stored_bytes: 5_000_000_000,
+            uploads_per_day: 2000,
+            decode_memory_bytes: 110_000_000,
+            body_idle_timeout: Duration::from_secs(20),
+            picture_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Everything that is wrong with the configuration, one line per variable.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigError(Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "the configuration has {} problem(s):",
+            self.0.len()
+        )?;
+        for problem in &self.0 {
+            write!(formatter, "\n  - {problem}")?;
+        }
+        write!(formatter, "\nSee .env.sample for every variable.")
+    }
+}
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// All problems at once, each naming its variable.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let mut env = Env::default();
+        let files = FilesConfig::from_env(&mut env);
+        let config = Self {
+            http: HttpConfig::from_env(&mut env),
+            files,
+            limits: LimitsConfig::from_env(&mut env),
+            retention: env.parsed_with("CATTO_RETENTION", Retention::default(), parse_retention),
+            screening: ScreeningConfig::from_env(&mut env),
+        };
+        let problems = env.into_problems();
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError(problems))
+        }
+    }
+}
+
+impl HttpConfig {
+    fn from_env(env: &mut Env) -> Self {
+        let listen = env.parsed(
+            "CATTO_LISTEN",
+            SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)),
+        );
+        let public_url = env.parsed_with(
+            "CATTO_PUBLIC_URL",
+            Url::parse("http://127.0.0.1:3000").expect("a constant URL parses"),
+            parse_public_url,
+        );
+        let admin_token = env.secret("CATTO_ADMIN_TOKEN");
+        if admin_token
+            .as_ref()
+            .is_some_and(|token| secrecy::ExposeSecret::expose_secret(token).len() < 16)
+        {
+            env.problem("CATTO_ADMIN_TOKEN", "is shorter than 16 characters");
+        }
+        let abuse_contact = env.text("CATTO_ABUSE_CONTACT");
+        if abuse_contact
+            .as_ref()
+            .is_some_and(|contact| !is_contact(contact))
+        {
+            env.problem(
+                "CATTO_ABUSE_CONTACT",
+                "is neither an e-mail address nor an http(s) or mailto URL",
+            );
+        }
+        let site_dir = env
+            .text("CATTO_SITE_DIR")
+            .map_or_else(site_beside_executable, PathBuf::from);
+        Self {
+            listen,
+            public_url,
+            abuse_contact,
+            admin_token,
+            site_dir,
+        }
+    }
+}
+
+impl FilesConfig {
+    fn from_env(env: &mut Env) -> Self {
+        let data_dir = PathBuf::from(
+            env.text("CATTO_DATA_DIR")
+                .unwrap_or_else(|| "./data".into()),
+        );
+        let models_dir = PathBuf::from(
+            env.text("CATTO_MODELS_DIR")
+                .unwrap_or_else(|| "./models".into()),
+        );
+        if models_dir.starts_with(&data_dir) {
+            env.problem(
+                "CATTO_MODELS_DIR",
+                "must not lie in the data folder (CATTO_DATA_DIR)",
+            );
+        }
+        let database_url = env
+            .text("CATTO_DATABASE_URL")
+            .unwrap_or_else(|| format!("sqlite://{}", data_dir.join("index.sqlite").display()));
+        if !database_url.starts_with("sqlite:") {
+            env.problem(
+                "CATTO_DATABASE_URL",
+                "must begin with `sqlite:`; no other database is supported yet",
+            );
+        }
+        Self {
+            data_dir,
+            models_dir,
+            database_url,
+        }
+    }
+}
+
+impl LimitsConfig {
+    fn from_env(env: &mut Env) -> Self {
+        let default = Self::default();
+        Self {
+            max_upload_bytes: env
+                .parsed("CATTO_MAX_UPLOAD_BYTES", ByteSize(default.max_upload_bytes))
+                .as_u64(),
+            max_pixels: env.parsed_with("CATTO_MAX_PIXELS", default.max_pixels, parse_pixels),
+            max_stored_bytes: env
+                .parsed("CATTO_MAX_STORED_BYTES", ByteSize(default.max_stored_bytes))
+                .as_u64(),
+            uploads_per_day: env.parsed("CATTO_UPLOADS_PER_DAY", default.uploads_per_day),
+            ..default
+        }
+    }
+}
+
+impl ScreeningConfig {
+    fn from_env(env: &mut Env) -> Self {
+        let screening = env
+            .text("CATTO_SCREENING")
+            .unwrap_or_else(|| "local".into());
+        if screening != "local" {
+            env.problem(
+                "CATTO_SCREENING",
+                &format!("is `{screening}`: only `local` is supported yet"),
+            );
+        }
+        let default = Thresholds::default();
+        Self {
+            thresholds: Thresholds {
+                cat: env.parsed_with("CATTO_CAT_THRESHOLD", default.cat, parse_share),
+                indecent: env.parsed_with("CATTO_UNSAFE_THRESHOLD", default.indecent, parse_share),
+            },
+        }
+    }
+}
+
+fn site_beside_executable() -> PathBuf {
+    std::env::current_exe()
+        .ok()
+        .and_then(|executable| executable.parent().map(|folder| folder.join("site")))
+        .unwrap_or_else(|| PathBuf::from("site"))
+}
+
+fn parse_retention(text: &str) -> Result<Retention, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    Retention::new(duration).ok_or_else(|| "must be whole seconds, from 1s to 366 days".into())
+}
+
+fn parse_public_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.host().is_some()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty();
+    if plain {
+        Ok(url)
+    } else {
+        Err("must be http(s)://host[:port] and nothing more".into())
+    }
+}
+
+fn parse_pixels(text: &str) -> Result<u64, String> {
+    let number = text.trim_end_matches("Mpx").trim();
+    let unit = if number.len() == text.len() {
+        1
+    } else {
+        1_000_000
+    };
+    match number.parse::<u64>() {
+        Ok(pixels) if pixels > 0 => Ok(pixels.saturating_mul(unit)),
+        _ => Err("must be a number of pixels such as `50000000` or `50 Mpx`".into()),
+    }
+}
+
+fn parse_share(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
+        _ => Err("must be above 0 and at most 1".into()),
+    }
+}
+
+fn is_contact(text: &str) -> bool {
+    let address = text.split_once('@').is_some_and(|(name, host)| {
+        !name.is_empty() && host.contains('.') && !text.contains(char::is_whitespace)
+    });
+    address || Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "mailto"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_are_read_with_and_without_unit() {
+        for (text, pixels) in [
+            ("50000000", 50_000_000),
+            ("50Mpx", 50_000_000),
+            ("12 Mpx", 12_000_000),
+        ] {
+            assert_eq!(parse_pixels(text), Ok(pixels), "{text}");
+        }
+        for text in ["", "0", "-1", "many", "Mpx"] {
+            assert!(parse_pixels(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn retention_is_whole_seconds_within_a_year() {
+        assert!(parse_retention("3s").is_ok());
+        assert!(parse_retention("7d").is_ok());
+        for text in ["0s", "1500ms", "400d", "soon"] {
+            assert!(parse_retention(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_is_an_origin_and_nothing_more() {
+        assert!(parse_public_url("https://catto.example").is_ok());
+        for text in [
+            "catto.example",
+            "ftp://catto.example",
+            "https://catto.example/path",
+            "https://a:b@catto.example",
+        ] {
+            assert!(parse_public_url(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_contact_is_an_address_or_a_link() {
+        assert!(is_contact("abuse@catto.example") && is_contact("https://catto.example/abuse"));
+        assert!(!is_contact("javascript:alert(1)") && !is_contact("somebody"));
+    }
+}

@@ -1,0 +1,9 @@
+//! The rules of the product.
+//! Invariant: only `std`, `thiserror`, the time crate, a hasher and random numbers; no I/O, no clock, no serde.
+//! `now` is always an argument.
+
+pub mod expiry;
+pub mod labels;
+pub mod picture;
+pub mod search;
+pub mod verdict;

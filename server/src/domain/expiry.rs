@@ -1,0 +1,196 @@
+//! When a picture ends. One instant decides, in whole seconds.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// How long a picture lives from the moment its publishing begins. Whole seconds, at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    seconds: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            seconds: 7 * 24 * 3600,
+        }
+    }
+}
+
+impl Retention {
+    /// `None` unless whole seconds, from 1 second to 366 days.
+    #[must_use]
+    pub fn new(duration: Duration) -> Option<Self> {
+        let seconds = u32::try_from(duration.as_secs()).ok()?;
+        (duration.subsec_nanos() == 0 && (1..=366 * 24 * 3600).contains(&seconds))
+            .then_some(Self { seconds })
+    }
+
+    /// The length in seconds.
+    #[must_use]
+    pub fn seconds(self) -> u32 {
+        self.seconds
+    }
+
+    /// The length in words: `7 days`.
+    #[must_use]
+    pub fn in_words(self) -> String {
+        let (number, unit) = match self.seconds {
+            seconds if seconds % 86_400 == 0 => (seconds / 86_400, "day"),
+            seconds if seconds % 3600 == 0 => (seconds / 3600, "hour"),
+            seconds if seconds % 60 == 0 => (seconds / 60, "minute"),
+            seconds => (seconds, "second"),
+        };
+        format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+    }
+}
+
+/// The second from which on a picture is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExpiresAt(i64);
+
+impl ExpiresAt {
+    /// The end of a picture whose publishing begins now: cut to whole seconds, plus the retention.
+    #[must_use]
+    pub fn after(now: Timestamp, retention: Retention) -> Self {
+        Self(now.as_second() + i64::from(retention.seconds))
+    }
+
+    /// From seconds since 1970.
+    #[must_use]
+    pub fn from_second(second: i64) -> Self {
+        Self(second)
+    }
+
+    /// Seconds since 1970.
+    #[must_use]
+    pub fn second(self) -> i64 {
+        self.0
+    }
+
+    /// True from the very second on.
+    #[must_use]
+    pub fn is_past(self, now: Timestamp) -> bool {
+        now.as_second() >= self.0
+    }
+
+    /// Whole seconds left, rounded down; 0 once past.
+    #[must_use]
+    pub fn seconds_left(self, now: Timestamp) -> u64 {
+        let left = self.timestamp().duration_since(now);
+        u64::try_from(left.as_secs()).unwrap_or(0)
+    }
+
+    /// As a point in time.
+    #[must_use]
+    pub fn timestamp(self) -> Timestamp {
+        second_to_timestamp(self.0)
+    }
+
+    /// As in image URLs and object keys: `20261129T101502Z`.
+    #[must_use]
+    pub fn compact(self) -> String {
+        self.timestamp().strftime("%Y%m%dT%H%M%SZ").to_string()
+    }
+
+    /// Reads `20261129T101502Z`; `None` for anything else.
+    #[must_use]
+    pub fn parse_compact(text: &str) -> Option<Self> {
+        let digits = |range: std::ops::Range<usize>| -> Option<i16> {
+            let part = text.get(range)?;
+            part.bytes()
+                .all(|byte| byte.is_ascii_digit())
+                .then(|| part.parse().ok())?
+        };
+        if text.len() != 16 || text.get(8..9) != Some("T") || text.get(15..) != Some("Z") {
+            return None;
+        }
+        let small = |range| digits(range).and_then(|number| i8::try_from(number).ok());
+        let time = jiff::civil::DateTime::new(
+            digits(0..4)?,
+            small(4..6)?,
+            small(6..8)?,
+            small(9..11)?,
+            small(11..13)?,
+            small(13..15)?,
+            0,
+        )
+        .ok()?;
+        let timestamp = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+        let parsed = Self(timestamp.as_second());
+        // A leap second would be read as the second after it; one instant has one name.
+        (parsed.compact() == text).then_some(parsed)
+    }
+}
+
+/// Seconds since 1970 as a timestamp, clamped to the years the calendar knows.
+#[must_use]
+pub fn second_to_timestamp(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(if second < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
+}
+
+/// `2026-11-29T10:15:02Z`, the form of every time in JSON and HTML.
+#[must_use]
+pub fn rfc3339(second: i64) -> String {
+    second_to_timestamp(second)
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a test timestamp parses")
+    }
+
+    #[test]
+    fn a_picture_is_gone_from_its_very_second_on() {
+        let retention = Retention::new(Duration::from_secs(3)).expect("three seconds are valid");
+        let expires = ExpiresAt::after(at("2026-11-22T10:00:00.9Z"), retention);
+        assert_eq!(rfc3339(expires.second()), "2026-11-22T10:00:03Z");
+        assert!(!expires.is_past(at("2026-11-22T10:00:02.999999999Z")));
+        assert!(expires.is_past(at("2026-11-22T10:00:03Z")));
+        assert_eq!(expires.seconds_left(at("2026-11-22T10:00:01.5Z")), 1);
+        assert_eq!(expires.seconds_left(at("2026-11-22T10:00:09Z")), 0);
+    }
+
+    #[test]
+    fn the_compact_form_reads_back_and_nothing_else_does() {
+        let expires = ExpiresAt::from_second(at("2026-11-29T10:15:02Z").as_second());
+        assert_eq!(expires.compact(), "20261129T101502Z");
+        assert_eq!(ExpiresAt::parse_compact("20261129T101502Z"), Some(expires));
+        for text in [
+            "",
+            "20261129",
+            "20261329T101502Z",
+            "20261129T101502z",
+            "2026112T9101502Z",
+            "+0261129T101502Z",
+            "20261129T101560Z",
+            "20261129T101502Zé",
+        ] {
+            assert_eq!(ExpiresAt::parse_compact(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn retention_is_told_in_the_largest_whole_unit() {
+        for (seconds, words) in [
+            (604_800, "7 days"),
+            (86_400, "1 day"),
+            (7200, "2 hours"),
+            (90, "90 seconds"),
+            (1, "1 second"),
+        ] {
+            let retention = Retention::new(Duration::from_secs(seconds)).expect("valid");
+            assert_eq!(retention.in_words(), words);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! A picture's names and secrets: parsed, never half-valid.
+
+use std::fmt;
+
+use rand::Rng;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::domain::verdict::Reason;
+
+/// Bitcoin's base58: no `0`, `O`, `I` or `l`.
+const BASE58: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+
+/// A picture's public name: 16 base58 characters, 93 random bits, never reused.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PictureId(String);
+
+impl PictureId {
+    const LENGTH: usize = 16;
+
+    /// A new, random one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(random_base58(Self::LENGTH))
+    }
+
+    /// `None` unless exactly 16 base58 characters: nothing else can become part of a path.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        is_base58(text, Self::LENGTH).then(|| Self(text.to_owned()))
+    }
+
+    /// The id as it stands in URLs.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PictureId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The secret that deletes a picture: 22 base58 characters, 128 random bits. Shown once, kept only as a hash.
+#[derive(Clone)]
+pub struct DeleteToken(String);
+
+impl DeleteToken {
+    const LENGTH: usize = 22;
+
+    /// A new, random one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(random_base58(Self::LENGTH))
+    }
+
+    /// `None` unless exactly 22 base58 characters.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        is_base58(text, Self::LENGTH).then(|| Self(text.to_owned()))
+    }
+
+    /// The secret itself, for the one answer that tells it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What the index keeps.
+    #[must_use]
+    pub fn hash(&self) -> Sha256Hash {
+        Sha256Hash::of(self.0.as_bytes())
+    }
+}
+
+impl fmt::Debug for DeleteToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("DeleteToken(…)")
+    }
+}
+
+/// A SHA-256. Equality takes the same time whatever differs.
+#[derive(Clone, Copy, Debug)]
+pub struct Sha256Hash(pub [u8; 32]);
+
+impl Sha256Hash {
+    /// The hash of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// From 32 bytes; `None` for any other length.
+    #[must_use]
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// Lower-case hexadecimal, 64 characters.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl PartialEq for Sha256Hash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Sha256Hash {}
+
+/// The five files every published picture has. A name's number is its width in pixels, or the upload's if that is less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum VariantName {
+    Webp320,
+    Webp640,
+    Webp1280,
+    Webp2048,
+    Jpeg1280,
+}
+
+impl VariantName {
+    /// All of them, smallest first.
+    pub const ALL: [Self; 5] = [
+        Self::Webp320,
+        Self::Webp640,
+        Self::Webp1280,
+        Self::Webp2048,
+        Self::Jpeg1280,
+    ];
+
+    /// As in URLs and object keys.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Webp320 => "320.webp",
+            Self::Webp640 => "640.webp",
+            Self::Webp1280 => "1280.webp",
+            Self::Webp2048 => "2048.webp",
+            Self::Jpeg1280 => "1280.jpg",
+        }
+    }
+
+    /// The media type of the file.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Jpeg1280 => "image/jpeg",
+            _ => "image/webp",
+        }
+    }
+
+    /// Reads one of the five names.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| name.as_str() == text)
+    }
+}
+
+/// One published file of a picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    pub name: VariantName,
+    pub width: u32,
+    pub height: u32,
+    pub size_bytes: u64,
+    /// SHA-256 of the bytes, from which the strong `ETag` is made.
+    pub hash: String,
+}
+
+/// One tag with the model's confidence, 0 to 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tag {
+    pub name: String,
+    pub confidence: f32,
+}
+
+/// An accepted upload that has no verdict yet.
+#[derive(Clone, Debug)]
+pub struct Received {
+    pub id: PictureId,
+    pub delete_token_hash: Sha256Hash,
+    /// Of the uploaded bytes.
+    pub content_hash: Sha256Hash,
+    pub size_bytes: u64,
+    /// Seconds since 1970.
+    pub received_at: i64,
+}
+
+/// What is known of a picture once it is published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Published {
+    pub id: PictureId,
+    /// Grows with every publication; lists and cursors go by it.
+    pub sequence: i64,
+    /// Seconds since 1970.
+    pub published_at: i64,
+    pub expires_at: super::expiry::ExpiresAt,
+    /// Upright size of the upload, pixels.
+    pub width: u32,
+    pub height: u32,
+    pub animated: bool,
+    pub alt: String,
+    pub tags: Vec<Tag>,
+    pub thumbhash: Vec<u8>,
+    /// `data:` URL of a tiny image.
+    pub placeholder: String,
+    pub perceptual_hash: u64,
+    pub stripped: Vec<String>,
+    pub variants: Vec<Variant>,
+}
+
+/// Where a picture is in its life, with what each state knows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Life {
+    Screening,
+    Published(Box<Published>),
+    Rejected { reason: Reason, rejected_at: i64 },
+    Expired,
+    Removed,
+}
+
+fn random_base58(length: usize) -> String {
+    let mut random = rand::rng();
+    (0..length)
+        .map(|_| char::from(BASE58[random.random_range(0..BASE58.len())]))
+        .collect()
+}
+
+fn is_base58(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| BASE58.contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sixteen_base58_characters_are_an_id() {
+        let id = PictureId::random();
+        assert_eq!(PictureId::parse(id.as_str()), Some(id));
+        for text in [
+            "",
+            "short",
+            "../../etc/passwd",
+            "0000000000000000",
+            "AAAAAAAAAAAAAAAé",
+            "AAAAAAAAAAAAAAAAA",
+        ] {
+            assert_eq!(PictureId::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_never_printed() {
+        let token = DeleteToken::random();
+        assert!(!format!("{token:?}").contains(token.expose()));
+        assert_eq!(
+            DeleteToken::parse(token.expose())
+                .expect("reads back")
+                .hash(),
+            token.hash()
+        );
+        assert_ne!(DeleteToken::random().hash(), token.hash());
+    }
+
+    #[test]
+    fn variant_names_read_back() {
+        for name in VariantName::ALL {
+            assert_eq!(VariantName::parse(name.as_str()), Some(name));
+        }
+        assert_eq!(VariantName::parse("4096.webp"), None);
+    }
+}

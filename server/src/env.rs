@@ -1,0 +1,68 @@
+//! Reading environment variables: the only place that touches `std::env`.
+//! Every problem names its variable; problems are collected, so that an operator mends everything in one go.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use secrecy::SecretString;
+
+/// Reads variables and collects what is wrong with them.
+#[derive(Default)]
+pub(crate) struct Env {
+    problems: Vec<String>,
+}
+
+impl Env {
+    /// The variable's value; an empty one counts as not set.
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
+        match std::env::var(name) {
+            Ok(value) if value.trim().is_empty() => None,
+            Ok(value) => Some(value.trim().to_owned()),
+            Err(std::env::VarError::NotPresent) => None,
+            Err(std::env::VarError::NotUnicode(_)) => {
+                self.problem(name, "is not valid UTF-8");
+                None
+            }
+        }
+    }
+
+    /// The variable read by `parse`, or `default` where it is not set.
+    pub(crate) fn parsed_with<T, E: Display>(
+        &mut self,
+        name: &str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> T {
+        match self
+            .text(name)
+            .map(|text| parse(&text).map_err(|error| (text, error)))
+        {
+            None => default,
+            Some(Ok(value)) => value,
+            Some(Err((text, error))) => {
+                self.problem(name, &format!("is `{text}`: {error}"));
+                default
+            }
+        }
+    }
+
+    /// The variable read with `FromStr`, or `default` where it is not set.
+    pub(crate) fn parsed<T: FromStr<Err: Display>>(&mut self, name: &str, default: T) -> T {
+        self.parsed_with(name, default, str::parse)
+    }
+
+    /// A secret, kept out of every log and `Debug`.
+    pub(crate) fn secret(&mut self, name: &str) -> Option<SecretString> {
+        self.text(name).map(SecretString::from)
+    }
+
+    /// Notes a problem with a variable.
+    pub(crate) fn problem(&mut self, name: &str, problem: &str) {
+        self.problems.push(format!("{name} {problem}"));
+    }
+
+    /// All problems found so far.
+    pub(crate) fn into_problems(self) -> Vec<String> {
+        self.problems
+    }
+}

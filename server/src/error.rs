@@ -1,0 +1,195 @@
+//! From every failure to the one answer a client gets: a stable code and a sentence, never internal text.
+//! The statuses themselves are in `app::error::ErrorCode`.
+
+use app::error::{ApiError, ErrorBody, ErrorCode};
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::db::DbError;
+use crate::domain::verdict::Reason;
+use crate::imaging::ImageError;
+use crate::pictures::{DeleteError, UploadError};
+use crate::storage::StorageError;
+
+/// An answer that is an error. Handlers return it; the pages show it in words.
+#[derive(Debug, Clone)]
+pub(crate) struct Error(pub(crate) ApiError);
+
+impl Error {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self(ApiError::new(code, message))
+    }
+
+    /// No picture has this id.
+    pub(crate) fn not_found() -> Self {
+        Self::new(ErrorCode::NotFound, "There is nothing at this address.")
+    }
+
+    /// The picture existed and is over.
+    pub(crate) fn gone() -> Self {
+        Self::new(
+            ErrorCode::Gone,
+            "This picture is gone. Pictures are deleted for good when their time is up.",
+        )
+    }
+
+    /// Logs a failure of ours once, and tells the client only its code.
+    fn unavailable(code: ErrorCode, message: &str, error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        tracing::error!(error = text, code = ?code, "a request failed");
+        Self::new(code, message)
+    }
+
+    fn storage(error: &dyn std::error::Error) -> Self {
+        Self::unavailable(
+            ErrorCode::StorageUnavailable,
+            "The picture store is not available. Nothing was lost; please try again in a moment.",
+            error,
+        )
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let code = self.0.code;
+        let status =
+            StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (
+            status,
+            Json(ErrorBody {
+                error: self.0.clone(),
+            }),
+        )
+            .into_response();
+        if let Some(seconds) = code.retry_after() {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        // The page layer finds it here and says the same in words to a browser.
+        response.extensions_mut().insert(self.0);
+        response
+    }
+}
+
+impl From<ApiError> for Error {
+    fn from(error: ApiError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        error.0
+    }
+}
+
+impl From<DbError> for Error {
+    fn from(error: DbError) -> Self {
+        Self::storage(&error)
+    }
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        Self::storage(&error)
+    }
+}
+
+impl From<UploadError> for Error {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Empty => Self::new(ErrorCode::Malformed, "The upload is empty."),
+            UploadError::TooLarge { max_bytes } => Self::new(
+                ErrorCode::TooLarge,
+                format!(
+                    "The file is larger than {}, the most that is taken.",
+                    bytesize::ByteSize(max_bytes).display().iec()
+                ),
+            ),
+            UploadError::TooManyToday => Self::new(
+                ErrorCode::TooManyRequests,
+                "The site has taken all the pictures it can today. Please come back later.",
+            ),
+            UploadError::StorageFull => Self::new(
+                ErrorCode::StorageFull,
+                "The picture store is full. Space frees itself as old pictures end; please try again later.",
+            ),
+            UploadError::Image(error) => Self::from(error),
+            UploadError::Unavailable(error) => Self::storage(error.as_ref()),
+        }
+    }
+}
+
+impl From<ImageError> for Error {
+    fn from(error: ImageError) -> Self {
+        let code = match &error {
+            ImageError::Unsupported { .. } => ErrorCode::UnsupportedType,
+            ImageError::TooManyPixels { .. }
+            | ImageError::TooManyFrames { .. }
+            | ImageError::TimedOut => ErrorCode::TooManyPixels,
+            ImageError::TooSmall { .. } => ErrorCode::TooSmall,
+            ImageError::Corrupt { .. } | ImageError::Empty => ErrorCode::CorruptImage,
+            ImageError::Io(_) | ImageError::Encode { .. } => return Self::storage(&error),
+        };
+        let message = error.to_string();
+        let mut letters = message.chars();
+        let first = letters
+            .next()
+            .map(|letter| letter.to_uppercase().to_string())
+            .unwrap_or_default();
+        Self::new(code, format!("{first}{}.", letters.as_str()))
+    }
+}
+
+impl From<DeleteError> for Error {
+    fn from(error: DeleteError) -> Self {
+        match error {
+            DeleteError::NotFound => Self::not_found(),
+            DeleteError::Gone => Self::gone(),
+            DeleteError::Forbidden => Self::new(
+                ErrorCode::Forbidden,
+                "This token does not belong to this picture.",
+            ),
+            DeleteError::Unavailable(error) => Self::storage(error.as_ref()),
+        }
+    }
+}
+
+/// What an uploader is told of a refusal.
+impl From<Reason> for Error {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::NotACat => Self::new(
+                ErrorCode::NotACat,
+                "We could not find a cat in this picture, so it was deleted. Try one where the cat is larger or sharper.",
+            ),
+            Reason::Indecent => Self::new(
+                ErrorCode::Unsafe,
+                "This picture looks indecent to our model, so it was deleted. Models err; a different shot may pass.",
+            ),
+            Reason::Corrupt => Self::new(
+                ErrorCode::CorruptImage,
+                "The picture could not be read to its end. Please export it again and retry.",
+            ),
+            Reason::TooManyPixels => Self::new(
+                ErrorCode::TooManyPixels,
+                "The picture has more pixels or frames than can be handled. Please make it smaller.",
+            ),
+            Reason::TooSmall => Self::new(
+                ErrorCode::TooSmall,
+                "The picture is too small to see a cat in it.",
+            ),
+            Reason::Unsupported => Self::new(
+                ErrorCode::UnsupportedType,
+                "Only JPEG, PNG, WebP and GIF pictures are taken.",
+            ),
+        }
+    }
+}

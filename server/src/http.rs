@@ -1,0 +1,82 @@
+//! The route table, then the layers in order. Only here and below is HTTP known.
+
+pub(crate) mod api;
+pub mod assets;
+pub mod cache;
+pub(crate) mod documents;
+pub(crate) mod health;
+pub(crate) mod images;
+pub(crate) mod pages;
+pub(crate) mod security;
+pub(crate) mod upload;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{from_fn, from_fn_with_state, map_request_with_state};
+use axum::routing::{get, post};
+use http_body_util::Limited;
+
+use crate::error::Error;
+use crate::state::AppState;
+
+/// The whole site.
+#[must_use]
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route("/i/{expires}/{id}/{name}", get(images::get_image))
+        .route("/pkg/{name}", get(assets::get_asset))
+        .route("/favicon.svg", get(assets::get_favicon))
+        .route(
+            "/api/v1/pictures",
+            get(api::list_pictures)
+                .post(upload::upload_picture)
+                .put(upload::upload_picture),
+        )
+        .route(
+            "/api/v1/pictures/{id}",
+            // `curl -T` appends the file's name, which is ignored.
+            get(api::get_picture)
+                .delete(api::delete_picture)
+                .put(upload::upload_picture),
+        )
+        .route("/upload", post(upload::upload_form))
+        .route("/api/v1/tags", get(api::list_tags))
+        .route("/delete/{id}/{token}", post(pages::delete_picture))
+        .route("/robots.txt", get(documents::robots))
+        .route("/.well-known/security.txt", get(documents::security))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .merge(pages::routes(&state))
+        .method_not_allowed_fallback(method_not_allowed)
+        // Innermost first: what a handler answered is put in words for a browser, hashed for the CSP, then given its
+        // cache headers.
+        .layer(from_fn_with_state(state.clone(), pages::canonical_queries))
+        .layer(map_request_with_state(state.clone(), limit_body))
+        .layer(from_fn(pages::check_form))
+        .layer(from_fn_with_state(state.clone(), pages::explain_errors))
+        .layer(from_fn_with_state(
+            state.clone(),
+            security::write_security_headers,
+        ))
+        .layer(from_fn_with_state(
+            state.clock.clone(),
+            cache::write_cache_headers,
+        ))
+        .with_state(state)
+}
+
+async fn method_not_allowed() -> Error {
+    Error::new(
+        app::error::ErrorCode::MethodNotAllowed,
+        "This address does not take that method.",
+    )
+}
+
+/// No body is read beyond what the largest upload may be.
+async fn limit_body(
+    axum::extract::State(state): axum::extract::State<AppState>,
+    request: Request,
+) -> Request {
+    let most = usize::try_from(upload::max_body_bytes(&state.pictures)).unwrap_or(usize::MAX);
+    request.map(|body| axum::body::Body::new(Limited::new(body, most)))
+}

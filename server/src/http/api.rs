@@ -1,0 +1,83 @@
+//! `/api/v1`: reading and deleting pictures as JSON. Uploads have their own file.
+
+use app::error::ErrorCode;
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::domain::picture::PictureId;
+use crate::error::Error;
+use crate::list;
+use crate::pictures::Status;
+use crate::state::AppState;
+use crate::views;
+
+/// Any page of the web may read; a constant, because an echoed origin would need `Vary`.
+const READABLE_BY_ALL: [(HeaderName, HeaderValue); 1] = [(
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    HeaderValue::from_static("*"),
+)];
+
+/// `GET /api/v1/pictures?q=&tag=&after=&limit=`
+pub(crate) async fn list_pictures(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Error> {
+    let query = list::parse_query(query.as_deref().unwrap_or_default())?;
+    let page = list::list_pictures(&state.pictures, &state.site, &query).await?;
+    Ok((READABLE_BY_ALL, Json(page)).into_response())
+}
+
+/// `GET /api/v1/tags`
+pub(crate) async fn list_tags(State(state): State<AppState>) -> Result<Response, Error> {
+    Ok((
+        READABLE_BY_ALL,
+        Json(list::list_tags(&state.pictures).await?),
+    )
+        .into_response())
+}
+
+/// `GET /api/v1/pictures/{id}`: the picture, or where its screening stands.
+pub(crate) async fn get_picture(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Response, Error> {
+    let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
+    match state.pictures.status(&id).await? {
+        Status::Published(published) => Ok((
+            READABLE_BY_ALL,
+            Json(views::picture(&state.site, &published)),
+        )
+            .into_response()),
+        Status::Screening => {
+            Ok((READABLE_BY_ALL, Json(views::pending(&state.site, &id))).into_response())
+        }
+        Status::Rejected(reason) => Err(reason.into()),
+        Status::Gone => Err(Error::gone()),
+        Status::Unknown => Err(Error::not_found()),
+    }
+}
+
+/// `DELETE /api/v1/pictures/{id}` with the picture's or the admin's token as bearer.
+pub(crate) async fn delete_picture(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Error> {
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .ok_or_else(|| {
+            Error::new(
+                ErrorCode::Unauthorized,
+                "Deleting needs the delete token: `Authorization: Bearer …`.",
+            )
+        })?;
+    let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
+    state.pictures.delete(&id, token).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

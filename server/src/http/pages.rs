@@ -1,0 +1,167 @@
+//! The pages: Leptos' wiring, the forms that work without scripts, and errors in words for browsers.
+
+use std::sync::Arc;
+
+use app::backend::{Backend, Interstitial};
+use app::error::{ApiError, ErrorCode};
+use app::{App, shell};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use leptos::prelude::provide_context;
+use leptos_axum::{LeptosRoutes, generate_route_list, render_app_async_with_context};
+
+use crate::backend::ServerBackend;
+use crate::domain::picture::PictureId;
+use crate::error::Error;
+use crate::http::upload;
+use crate::list;
+use crate::state::AppState;
+
+/// Paths whose answers never become a page, whatever the client accepts: programs read them, and caches hold one answer
+/// for all.
+const MACHINE_PATHS: [&str; 3] = ["/api/", "/i/", "/pkg/"];
+/// Lists, whose query strings have one canonical spelling.
+const LIST_PATHS: [&str; 3] = ["/", "/search", "/api/v1/pictures"];
+const TAG_PAGES: &str = "/tags/";
+
+/// Every page and server function of the app, and the page for what is not found.
+pub(crate) fn routes(state: &AppState) -> Router<AppState> {
+    let backend: Arc<dyn Backend> = Arc::new(ServerBackend::new(state.clone()));
+    let options = state.leptos.clone();
+    let context = {
+        let backend = backend.clone();
+        move || provide_context(backend.clone())
+    };
+    Router::new()
+        .leptos_routes_with_context(state, generate_route_list(App), context, move || {
+            shell(options.clone())
+        })
+        .fallback(not_found)
+}
+
+/// `POST /delete/{id}/{token}`: the confirmed deletion, answered with a page.
+pub(crate) async fn delete_picture(
+    State(state): State<AppState>,
+    Path((id, token)): Path<(String, String)>,
+) -> Response {
+    let done = match PictureId::parse(&id) {
+        Some(id) => state
+            .pictures
+            .delete(&id, &token)
+            .await
+            .map_err(Error::from),
+        None => Err(Error::not_found()),
+    };
+    let page = match done {
+        Ok(()) => Interstitial::Deleted,
+        Err(error) => Interstitial::Error(error.0),
+    };
+    render_interstitial(&state, page).await
+}
+
+/// A page outside the router: the outcome of a form, or an error.
+pub(crate) async fn render_interstitial(state: &AppState, page: Interstitial) -> Response {
+    let code = match &page {
+        Interstitial::Error(error) => Some(error.code),
+        Interstitial::Deleted | Interstitial::Reported => None,
+    };
+    let backend: Arc<dyn Backend> = Arc::new(ServerBackend::new(state.clone()));
+    let options = state.leptos.clone();
+    let handler = render_app_async_with_context(
+        move || {
+            provide_context(backend.clone());
+            provide_context(page.clone());
+        },
+        move || shell(options.clone()),
+    );
+    let mut response = handler(Request::new(Body::empty())).await;
+    if let Some(code) = code {
+        *response.status_mut() =
+            StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if let Some(seconds) = code.retry_after() {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+    }
+    response
+}
+
+async fn not_found() -> Error {
+    Error::not_found()
+}
+
+/// Says an error in words where a browser asked for a page.
+pub(crate) async fn explain_errors(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let wants_page = accepts_html(request.headers())
+        && !MACHINE_PATHS
+            .iter()
+            .any(|path| request.uri().path().starts_with(path));
+    let mut response = next.run(request).await;
+    if wants_page && let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        return render_interstitial(&state, Interstitial::Error(error)).await;
+    }
+    response
+}
+
+/// Server functions parse their body unasked; one that is no form with a boundary is answered before them.
+pub(crate) async fn check_form(request: Request, next: Next) -> Response {
+    if request.method() == Method::POST && request.uri().path() == "/api/ui/upload" {
+        match upload::multipart_boundary(request.headers()) {
+            Ok(Some(_)) => {}
+            Ok(None) => return upload::not_multipart().into_response(),
+            Err(error) => return error.into_response(),
+        }
+    }
+    next.run(request).await
+}
+
+/// Sends a list asked for in another spelling to its canonical one, so that caches hold it once.
+pub(crate) async fn canonical_queries(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path();
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_list = LIST_PATHS.contains(&path) || path.starts_with(TAG_PAGES);
+    if let (true, true, Some(query)) = (reads, is_list, request.uri().query()) {
+        let canonical = match list::parse_query(query) {
+            Ok(parsed) => parsed.to_query_string(),
+            Err(error) if accepts_html(request.headers()) && !path.starts_with("/api/") => {
+                return render_interstitial(&state, Interstitial::Error(error.0)).await;
+            }
+            Err(error) => return error.into_response(),
+        };
+        if canonical != query {
+            let separator = if canonical.is_empty() { "" } else { "?" };
+            let location = format!("{path}{separator}{canonical}");
+            return match HeaderValue::try_from(location) {
+                Ok(location) => (
+                    StatusCode::MOVED_PERMANENTLY,
+                    [(header::LOCATION, location)],
+                )
+                    .into_response(),
+                Err(_) => {
+                    Error::new(ErrorCode::Malformed, "The address cannot be read.").into_response()
+                }
+            };
+        }
+    }
+    next.run(request).await
+}
+
+fn accepts_html(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.contains("text/html"))
+}

@@ -1,0 +1,147 @@
+//! What a browser must not do with our answers. HTML gets a content security policy made for exactly that page: cached pages
+//! make nonces worthless, so the inline scripts found in the body are named by their hashes.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use headers::{ETag, HeaderMapExt, IfNoneMatch};
+use sha2::{Digest, Sha256};
+
+use crate::domain::picture::Sha256Hash;
+use crate::error::Error;
+use crate::state::AppState;
+
+/// No page comes near this; it only bounds the buffer.
+const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Writes the headers that every answer carries, and completes HTML with its length, validator and policy.
+pub(crate) async fn write_security_headers(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let if_none_match = request.headers().typed_get::<IfNoneMatch>();
+    let mut response = next.run(request).await;
+    let is_html = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    if is_html {
+        response = complete_html(response, &state.site.public_url, if_none_match).await;
+    }
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(
+            "default-src 'none'; frame-ancestors 'none'; sandbox",
+        ));
+    if state.site.public_url.starts_with("https:") {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
+    response
+}
+
+async fn complete_html(
+    response: Response,
+    public_url: &str,
+    if_none_match: Option<IfNoneMatch>,
+) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let body = match to_bytes(body, MAX_PAGE_BYTES).await {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered to its end");
+            return Error::new(
+                app::error::ErrorCode::Internal,
+                "The page could not be made.",
+            )
+            .into_response();
+        }
+    };
+    let policy = content_security_policy(&String::from_utf8_lossy(&body), public_url);
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        parts
+            .headers
+            .insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    if parts.status == StatusCode::OK {
+        if let Ok(etag) = format!("\"{}\"", Sha256Hash::of(&body).hex()).parse::<ETag>() {
+            parts.headers.typed_insert(etag.clone());
+            if if_none_match.is_some_and(|tags| !tags.precondition_passes(&etag)) {
+                parts.status = StatusCode::NOT_MODIFIED;
+                remove_body_headers(&mut parts.headers);
+                return Response::from_parts(parts, Body::empty());
+            }
+        }
+    }
+    parts
+        .headers
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    Response::from_parts(parts, Body::from(body))
+}
+
+fn remove_body_headers(headers: &mut HeaderMap) {
+    headers.remove(header::CONTENT_TYPE);
+    headers.remove(header::CONTENT_LENGTH);
+}
+
+fn content_security_policy(html: &str, public_url: &str) -> String {
+    let mut scripts = String::from("'self' 'wasm-unsafe-eval'");
+    for script in inline_scripts(html) {
+        scripts.push_str(" 'sha256-");
+        scripts.push_str(&STANDARD.encode(Sha256::digest(script.as_bytes())));
+        scripts.push('\'');
+    }
+    format!(
+        "default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' {public_url} data: blob:; \
+         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+}
+
+/// The texts of all inline scripts. The page is our own: what visitors wrote is escaped in it and holds no `<`.
+fn inline_scripts(html: &str) -> Vec<&str> {
+    let mut scripts = Vec::new();
+    let mut rest = html;
+    while let Some(start) = rest.find("<script") {
+        rest = &rest[start + "<script".len()..];
+        let Some(tag_end) = rest.find('>') else { break };
+        let (attributes, after) = (&rest[..tag_end], &rest[tag_end + 1..]);
+        let Some(end) = after.find("</script") else {
+            break;
+        };
+        if !attributes.contains(" src=") && !after[..end].is_empty() {
+            scripts.push(&after[..end]);
+        }
+        rest = &after[end..];
+    }
+    scripts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_inline_script_is_named_by_its_hash_and_nothing_else_is_let_in() {
+        let html = r#"<script type="module">let a = 1;</script><script src="/x.js"></script><p>hi</p><script>b()</script>"#;
+        assert_eq!(inline_scripts(html), ["let a = 1;", "b()"]);
+        let policy = content_security_policy(html, "https://catto.example");
+        assert_eq!(policy.matches("'sha256-").count(), 2);
+        assert!(!policy.contains("unsafe-inline"));
+    }
+}

@@ -1,0 +1,362 @@
+//! An animation's frames, one at a time: at most [`MAX_KEPT_FRAMES`], evenly spaced, each complete in itself.
+
+use std::io::BufReader;
+use std::path::Path;
+use std::time::Instant;
+
+use gif::{DecodingError, DisposalMethod};
+
+use super::canvas::{Canvas, Disposal, Rect};
+use super::decode::Decoded;
+use super::decode_png::PngPlayer;
+use super::decode_webp::WebPPlayer;
+use super::error::{check_deadline, guarded};
+use super::source::{TimedFile, open_timed};
+use super::{Format, ImageError, Inspected, Limits, MAX_KEPT_FRAMES, Raster, shrink};
+
+impl From<DecodingError> for ImageError {
+    fn from(error: DecodingError) -> Self {
+        match error {
+            DecodingError::Io(error) => error.into(),
+            error => Self::corrupt(error.to_string()),
+        }
+    }
+}
+
+/// One kept frame.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// What is on screen, shrunk and upright; all frames of an animation have one size.
+    pub raster: Raster,
+    /// How long, in milliseconds, with the time of the dropped frames that followed.
+    pub duration_ms: u32,
+}
+
+/// The kept frames of an animation, decoded as they are asked for. Ends after the first error.
+pub struct Frames {
+    player: Player,
+    inspected: Inspected,
+    deadline: Instant,
+    /// Number and duration of the frames to keep, in order.
+    kept: std::vec::IntoIter<(u32, u32)>,
+    /// Frames drawn so far.
+    drawn: u32,
+    /// The profile, read once.
+    icc: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Frames {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Frames({} drawn)", self.drawn)
+    }
+}
+
+/// Opens an animation that [`super::inspect`] let through under the same `limits`. Holds one canvas, however many frames there are.
+///
+/// # Errors
+/// [`ImageError::Corrupt`], [`ImageError::TimedOut`], [`ImageError::Io`], and [`ImageError::TooManyFrames`] for a file that was inspected under other limits; each frame can fail the same way.
+pub fn frames(
+    path: &Path,
+    inspected: &Inspected,
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Frames, ImageError> {
+    if inspected.frames > limits.max_frames {
+        return Err(ImageError::TooManyFrames {
+            limit: limits.max_frames,
+        });
+    }
+    guarded(|| {
+        let player = Player::open(path, inspected, deadline)?;
+        Ok(Frames {
+            icc: player.icc().or_else(|| inspected.icc.clone()),
+            player,
+            inspected: inspected.clone(),
+            deadline,
+            kept: pick(&inspected.durations_ms, MAX_KEPT_FRAMES).into_iter(),
+            drawn: 0,
+        })
+    })
+}
+
+impl Iterator for Frames {
+    type Item = Result<Frame, ImageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (number, duration_ms) = self.kept.next()?;
+        let frame = guarded(|| {
+            while self.drawn <= number {
+                check_deadline(self.deadline)?;
+                self.player.advance()?;
+                self.drawn += 1;
+            }
+            self.shrunk()
+        });
+        if frame.is_err() {
+            self.kept = Vec::new().into_iter();
+        }
+        Some(frame.map(|raster| Frame {
+            raster,
+            duration_ms,
+        }))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.kept.len()))
+    }
+}
+
+impl Frames {
+    /// What is on the canvas, at its final size.
+    fn shrunk(&mut self) -> Result<Raster, ImageError> {
+        let (width, height) = self.inspected.target();
+        let stored = self.inspected.stored;
+        let rgb = self.player.rgb();
+        let rgb = if stored == (width, height) {
+            rgb.to_vec()
+        } else {
+            shrink::shrink(rgb, 3, stored, (width, height))?
+        };
+        let decoded = Decoded {
+            raster: Raster { width, height, rgb },
+            gray: false,
+            icc: self.icc.clone(),
+        };
+        Ok(decoded.finish(&self.inspected))
+    }
+}
+
+/// Numbers of at most `most` evenly spaced frames, the first among them, each with its time and that of the dropped ones after it.
+fn pick(durations_ms: &[u32], most: u32) -> Vec<(u32, u32)> {
+    let frames = durations_ms.len();
+    let kept = frames.min(most as usize);
+    let start = |number: usize| number * frames / kept;
+    (0..kept)
+        .map(|number| {
+            let (from, to) = (start(number), start(number + 1));
+            let total = durations_ms[from..to]
+                .iter()
+                .fold(0_u32, |sum, ms| sum.saturating_add(*ms));
+            (from as u32, total)
+        })
+        .collect()
+}
+
+/// Whatever composes the frames.
+pub(super) enum Player {
+    Gif(Box<GifPlayer>),
+    Png(Box<PngPlayer>, Canvas),
+    WebP(Box<WebPPlayer>),
+}
+
+impl Player {
+    /// Before the first frame.
+    pub(super) fn open(
+        path: &Path,
+        inspected: &Inspected,
+        deadline: Instant,
+    ) -> Result<Self, ImageError> {
+        let (width, height) = inspected.stored;
+        match inspected.format {
+            Format::Gif => {
+                GifPlayer::open(path, inspected, deadline).map(|player| Self::Gif(Box::new(player)))
+            }
+            Format::Png => Ok(Self::Png(
+                Box::new(PngPlayer::open(path, inspected, deadline)?),
+                Canvas::new(width, height),
+            )),
+            Format::WebP => WebPPlayer::open(path, inspected, deadline)
+                .map(|player| Self::WebP(Box::new(player))),
+            Format::Jpeg => Err(ImageError::corrupt("a JPEG has no frames")),
+        }
+    }
+
+    /// Composes the next frame.
+    pub(super) fn advance(&mut self) -> Result<(), ImageError> {
+        match self {
+            Self::Gif(player) => player.advance(),
+            Self::Png(player, canvas) => player.draw(canvas),
+            Self::WebP(player) => player.advance(),
+        }
+    }
+
+    /// What is on screen.
+    fn rgb(&mut self) -> &[u8] {
+        match self {
+            Self::Gif(player) => player.canvas.rgb(),
+            Self::Png(_, canvas) => canvas.rgb(),
+            Self::WebP(player) => player.rgb(),
+        }
+    }
+
+    /// What is on screen, and no more frames.
+    pub(super) fn into_rgb(mut self) -> Vec<u8> {
+        match self {
+            Self::Gif(player) => player.canvas.into_rgb(),
+            Self::Png(_, canvas) => canvas.into_rgb(),
+            Self::WebP(ref mut player) => player.rgb().to_vec(),
+        }
+    }
+
+    /// The profile for every frame. Browsers ignore a GIF's, and so do we; a WebP's is known from inspection.
+    pub(super) fn icc(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Png(player, _) => player.icc(),
+            Self::Gif(_) | Self::WebP(_) => None,
+        }
+    }
+}
+
+/// A GIF being played.
+pub(super) struct GifPlayer {
+    decoder: gif::Decoder<BufReader<TimedFile>>,
+    global_palette: Vec<u8>,
+    canvas: Canvas,
+}
+
+impl GifPlayer {
+    fn open(path: &Path, inspected: &Inspected, deadline: Instant) -> Result<Self, ImageError> {
+        let mut options = gif::DecodeOptions::new();
+        options.set_color_output(gif::ColorOutput::Indexed);
+        let decoder = options.read_info(open_timed(path, deadline)?)?;
+        let (width, height) = inspected.stored;
+        if (u32::from(decoder.width()), u32::from(decoder.height())) != (width, height) {
+            return Err(ImageError::corrupt("the file has changed"));
+        }
+        Ok(Self {
+            global_palette: decoder.global_palette().unwrap_or_default().to_vec(),
+            decoder,
+            canvas: Canvas::new(width, height),
+        })
+    }
+
+    fn advance(&mut self) -> Result<(), ImageError> {
+        let frame = self
+            .decoder
+            .read_next_frame()?
+            .ok_or_else(|| ImageError::corrupt("frames are missing"))?;
+        let rect = Rect {
+            left: frame.left.into(),
+            top: frame.top.into(),
+            width: frame.width.into(),
+            height: frame.height.into(),
+        };
+        let disposal = match frame.dispose {
+            DisposalMethod::Any | DisposalMethod::Keep => Disposal::Keep,
+            DisposalMethod::Background => Disposal::Clear,
+            DisposalMethod::Previous => Disposal::Restore,
+        };
+        let palette = frame.palette.as_deref().unwrap_or(&self.global_palette);
+        let (palette, _) = palette.as_chunks::<3>();
+        let width = usize::from(frame.width);
+        self.canvas.draw(rect, disposal, |number, row| {
+            let indices = frame
+                .buffer
+                .get(number * width..(number + 1) * width)
+                .ok_or_else(|| ImageError::corrupt("rows are missing"))?;
+            for (pixel, index) in row.iter_mut().zip(indices) {
+                if frame.transparent != Some(*index) {
+                    // An index beyond the palette shows black, as in browsers.
+                    *pixel = palette
+                        .get(usize::from(*index))
+                        .copied()
+                        .unwrap_or_default();
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::inspect;
+    use super::super::samples::{apng_frames, gif_frames, write};
+    use super::*;
+
+    fn play(bytes: &[u8]) -> Result<Vec<Frame>, ImageError> {
+        let file = write(bytes);
+        let limits = Limits::default();
+        let inspected = inspect(file.path(), &limits)?;
+        assert!(inspected.animated);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        frames(file.path(), &inspected, &limits, deadline)?.collect()
+    }
+
+    #[test]
+    fn picking_is_even_and_keeps_the_total_time() {
+        for (frames, kept) in [
+            (1, 1),
+            (2, 2),
+            (60, 60),
+            (61, 60),
+            (119, 60),
+            (120, 60),
+            (1000, 60),
+        ] {
+            let durations: Vec<u32> = (0..frames).map(|number| 20 + number % 7).collect();
+            let picked = pick(&durations, 60);
+            assert_eq!(picked.len(), kept, "{frames} frames");
+            assert_eq!(picked[0].0, 0);
+            let total: u32 = picked.iter().map(|(_, ms)| ms).sum();
+            assert_eq!(total, durations.iter().sum::<u32>());
+            let gaps: Vec<u32> = picked
+                .windows(2)
+                .map(|pair| pair[1].0 - pair[0].0)
+                .collect();
+            let (least, most) = (gaps.iter().min(), gaps.iter().max());
+            assert!(
+                least
+                    .zip(most)
+                    .is_none_or(|(least, most)| most - least <= 1),
+                "{frames} frames: {gaps:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_frame_shows_its_own_color() {
+        let colors = [(5, [255, 0, 0]), (10, [0, 255, 0]), (0, [0, 0, 255])];
+        for (name, bytes) in [
+            ("gif", gif_frames(64, 48, &colors)),
+            ("apng", apng_frames(64, 48, &colors)),
+        ] {
+            let found = play(&bytes).expect("plays");
+            let seen: Vec<_> = found
+                .iter()
+                .map(|frame| (frame.duration_ms, frame.raster.pixel(40, 40)))
+                .collect();
+            assert_eq!(
+                seen,
+                [(50, [255, 0, 0]), (100, [0, 255, 0]), (100, [0, 0, 255])],
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_animation_keeps_sixty_frames() {
+        let colors: Vec<_> = (0..150_u8).map(|number| (5, [number, 0, 255])).collect();
+        let found = play(&gif_frames(32, 32, &colors)).expect("plays");
+        assert_eq!(found.len(), 60);
+        assert_eq!(
+            found.iter().map(|frame| frame.duration_ms).sum::<u32>(),
+            7500
+        );
+        assert_eq!(found[2].raster.pixel(3, 3), [5, 0, 255]);
+    }
+
+    #[test]
+    fn a_passed_deadline_ends_the_animation() {
+        let file = write(&gif_frames(64, 48, &[(5, [1; 3]), (5, [2; 3])]));
+        let limits = Limits::default();
+        let inspected = inspect(file.path(), &limits).expect("a good animation");
+        let deadline = Instant::now() + Duration::from_millis(60);
+        let mut frames = frames(file.path(), &inspected, &limits, deadline).expect("opens");
+        std::thread::sleep(Duration::from_millis(80));
+        assert!(matches!(frames.next(), Some(Err(ImageError::TimedOut))));
+        assert!(frames.next().is_none());
+    }
+}

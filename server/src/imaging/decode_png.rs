@@ -1,0 +1,211 @@
+//! PNG pixels, shrunk row by row, and an APNG's frames.
+
+use std::io::BufReader;
+use std::path::Path;
+use std::time::Instant;
+
+use png::{BlendOp, ColorType, DecodingError, DisposeOp, Reader, Transformations};
+
+use super::canvas::{Canvas, Disposal, Rect, over};
+use super::decode::{Decoded, whole};
+use super::error::check_deadline;
+use super::metadata::MAX_ICC_BYTES;
+use super::shrink::RowShrinker;
+use super::source::{TimedFile, open_timed};
+use super::{ImageError, Inspected};
+
+/// Rows between two looks at the clock.
+const ROWS_BETWEEN_CHECKS: u32 = 64;
+
+impl From<DecodingError> for ImageError {
+    fn from(error: DecodingError) -> Self {
+        match error {
+            DecodingError::IoError(error) => error.into(),
+            error => Self::corrupt(error.to_string()),
+        }
+    }
+}
+
+/// The picture at its final size.
+pub(super) fn decode(
+    path: &Path,
+    inspected: &Inspected,
+    deadline: Instant,
+) -> Result<Decoded, ImageError> {
+    let mut reader = open(path, inspected, deadline)?;
+    let icc = icc(&reader);
+    let (color, _) = reader.output_color_type();
+    let raster = if inspected.interlaced {
+        let bytes = reader
+            .output_buffer_size()
+            .ok_or_else(|| ImageError::corrupt("an absurd size"))?;
+        let mut pixels = vec![0; bytes];
+        reader.next_frame(&mut pixels)?;
+        drop(reader);
+        whole(flatten_all(pixels, color), inspected)?
+    } else {
+        let mut shrinker = RowShrinker::new(inspected.stored, inspected.target());
+        let mut rgb = Vec::new();
+        let mut rows = 0;
+        while let Some(row) = reader.next_row()? {
+            flatten(row.data(), color, &mut rgb);
+            shrinker.push(&rgb)?;
+            rows += 1;
+            if rows % ROWS_BETWEEN_CHECKS == 0 {
+                check_deadline(deadline)?;
+            }
+        }
+        shrinker.finish()?
+    };
+    Ok(Decoded {
+        raster,
+        gray: matches!(color, ColorType::Grayscale | ColorType::GrayscaleAlpha),
+        icc,
+    })
+}
+
+fn open(
+    path: &Path,
+    inspected: &Inspected,
+    deadline: Instant,
+) -> Result<Reader<BufReader<TimedFile>>, ImageError> {
+    // Three rows of at most four 16-bit channels, and a profile, which could be a bomb of its own.
+    let limits = png::Limits {
+        bytes: inspected.stored.0 as usize * 8 * 3 + MAX_ICC_BYTES,
+    };
+    let mut decoder = png::Decoder::new_with_limits(open_timed(path, deadline)?, limits);
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
+    let reader = decoder.read_info()?;
+    if reader.info().size() != inspected.stored {
+        return Err(ImageError::corrupt("the file has changed"));
+    }
+    Ok(reader)
+}
+
+/// The profile, unless an `sRGB` chunk says that none is needed.
+fn icc(reader: &Reader<BufReader<TimedFile>>) -> Option<Vec<u8>> {
+    let info = reader.info();
+    if info.srgb.is_some() {
+        return None;
+    }
+    info.icc_profile.as_deref().map(<[u8]>::to_vec)
+}
+
+/// One row of RGB on white from a row of any expanded kind.
+fn flatten(row: &[u8], color: ColorType, rgb: &mut Vec<u8>) {
+    rgb.clear();
+    match color {
+        ColorType::Rgb | ColorType::Indexed => rgb.extend_from_slice(row),
+        ColorType::Grayscale => rgb.extend(row.iter().flat_map(|gray| [*gray; 3])),
+        ColorType::GrayscaleAlpha => {
+            let (pixels, _) = row.as_chunks::<2>();
+            rgb.extend(
+                pixels
+                    .iter()
+                    .flat_map(|[gray, alpha]| [over(*gray, *alpha, 255); 3]),
+            );
+        }
+        ColorType::Rgba => {
+            let (pixels, _) = row.as_chunks::<4>();
+            rgb.extend(
+                pixels
+                    .iter()
+                    .flat_map(|[r, g, b, alpha]| [r, g, b].map(|value| over(*value, *alpha, 255))),
+            );
+        }
+    }
+}
+
+/// As [`flatten`], for a whole picture.
+fn flatten_all(pixels: Vec<u8>, color: ColorType) -> Vec<u8> {
+    match color {
+        ColorType::Rgb | ColorType::Indexed => pixels,
+        ColorType::Rgba => super::canvas::flatten_rgba(pixels),
+        ColorType::Grayscale | ColorType::GrayscaleAlpha => {
+            let mut rgb = Vec::new();
+            flatten(&pixels, color, &mut rgb);
+            rgb
+        }
+    }
+}
+
+/// An APNG being played.
+pub(super) struct PngPlayer {
+    reader: Reader<BufReader<TimedFile>>,
+    buffer: Vec<u8>,
+    icc: Option<Vec<u8>>,
+}
+
+impl PngPlayer {
+    /// Before the first frame. A default picture that is no part of the animation is passed over.
+    pub(super) fn open(
+        path: &Path,
+        inspected: &Inspected,
+        deadline: Instant,
+    ) -> Result<Self, ImageError> {
+        let mut reader = open(path, inspected, deadline)?;
+        let bytes = reader
+            .output_buffer_size()
+            .ok_or_else(|| ImageError::corrupt("an absurd size"))?;
+        let mut buffer = vec![0; bytes];
+        if reader.info().frame_control.is_none() {
+            reader.next_frame(&mut buffer)?;
+        }
+        let icc = icc(&reader);
+        Ok(Self {
+            reader,
+            buffer,
+            icc,
+        })
+    }
+
+    /// The profile for every frame.
+    pub(super) fn icc(&self) -> Option<Vec<u8>> {
+        self.icc.clone()
+    }
+
+    /// Draws the next frame.
+    pub(super) fn draw(&mut self, canvas: &mut Canvas) -> Result<(), ImageError> {
+        let output = self.reader.next_frame(&mut self.buffer)?;
+        let control = self
+            .reader
+            .info()
+            .frame_control
+            .ok_or_else(|| ImageError::corrupt("a frame without its control chunk"))?;
+        let rect = Rect {
+            left: control.x_offset,
+            top: control.y_offset,
+            width: control.width,
+            height: control.height,
+        };
+        let disposal = match control.dispose_op {
+            DisposeOp::None => Disposal::Keep,
+            DisposeOp::Background => Disposal::Clear,
+            DisposeOp::Previous => Disposal::Restore,
+        };
+        let replace = control.blend_op == BlendOp::Source;
+        let buffer = &self.buffer;
+        canvas.draw(rect, disposal, |number, row| {
+            let start = number * output.line_size;
+            let source = buffer
+                .get(start..start + output.line_size)
+                .ok_or_else(|| ImageError::corrupt("rows are missing"))?;
+            let samples = output.color_type.samples();
+            for (pixel, stored) in row.iter_mut().zip(source.chunks_exact(samples)) {
+                let (color, alpha) = match *stored {
+                    [gray] => ([gray; 3], 255),
+                    [gray, alpha] => ([gray; 3], alpha),
+                    [r, g, b] => ([r, g, b], 255),
+                    [r, g, b, alpha, ..] => ([r, g, b], alpha),
+                    [] => continue,
+                };
+                let below = if replace { [255; 3] } else { *pixel };
+                for channel in 0..3 {
+                    pixel[channel] = over(color[channel], alpha, below[channel]);
+                }
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,316 @@
+//! Looking before decoding: what the file is, how big it claims to be, what it carries, and what memory it will take.
+
+use std::path::Path;
+
+use super::metadata::Metadata;
+use super::orientation::Orientation;
+use super::sniff::{SNIFF_BYTES, sniff};
+use super::source::Source;
+use super::{
+    Format, ImageError, MIN_SIDE, error, gif_container, jpeg_container, memory, png_container,
+    shrink, webp_container,
+};
+
+/// What one upload may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Most pixels of one picture or of an animation's canvas.
+    pub max_pixels: u64,
+    /// Most frames of an animation as uploaded; of these at most [`super::MAX_KEPT_FRAMES`] are kept.
+    pub max_frames: u32,
+    /// Most pixels of all frames of an animation together: a bound on time, since frames that are dropped must still be decoded.
+    pub max_animation_pixels: u64,
+    /// Most bytes of [`Inspected::working_bytes`].
+    pub memory_bytes: u64,
+}
+
+impl Default for Limits {
+    /// 50 Mpx, 1000 frames, 1 Gpx of animation, 110 MB.
+    fn default() -> Self {
+        Self {
+            max_pixels: 50_000_000,
+            max_frames: 1000,
+            max_animation_pixels: 1_000_000_000,
+            memory_bytes: 110_000_000,
+        }
+    }
+}
+
+/// What is known of a picture that may be decoded.
+#[derive(Debug, Clone)]
+pub struct Inspected {
+    /// By content.
+    pub format: Format,
+    /// Of the upright picture, in pixels, before any shrinking.
+    pub width: u32,
+    /// Of the upright picture, in pixels, before any shrinking.
+    pub height: u32,
+    /// As stored; 1 for a still.
+    pub frames: u32,
+    /// More than one frame: use [`super::frames`], not [`super::decode_still`].
+    pub animated: bool,
+    /// Bits of one sample as stored.
+    pub bit_depth: u8,
+    /// A progressive JPEG.
+    pub progressive: bool,
+    /// An interlaced PNG.
+    pub interlaced: bool,
+    /// Kinds of metadata found, none of which is kept: `exif`, `gps`, `xmp`, `iptc`, `icc`, `comment`, `thumbnail`, `text`, `time`, `app-data`, `trailing-data`.
+    pub stripped: Vec<&'static str>,
+    /// An upper estimate of the memory that decoding, holding the pixels and encoding need at their worst moment, in bytes.
+    pub working_bytes: u64,
+    /// Each frame's time on screen, in milliseconds.
+    pub(super) durations_ms: Vec<u32>,
+    /// Width and height as stored.
+    pub(super) stored: (u32, u32),
+    /// From stored to upright.
+    pub(super) orientation: Orientation,
+    /// Of JPEG and WebP; a PNG's is compressed, and read when decoding.
+    pub(super) icc: Option<Vec<u8>>,
+}
+
+impl Inspected {
+    /// How long one round of the animation lasts, in milliseconds; 0 for a still.
+    pub fn duration_ms(&self) -> u64 {
+        if self.animated {
+            self.durations_ms.iter().map(|ms| u64::from(*ms)).sum()
+        } else {
+            0
+        }
+    }
+
+    /// Width and height of the decoded picture before it is turned upright: shrunk to fit, never enlarged.
+    pub(super) fn target(&self) -> (u32, u32) {
+        shrink::fit(self.stored, self.orientation)
+    }
+}
+
+/// How the pixels are stored, as far as memory depends on it.
+#[derive(Debug)]
+pub(super) enum Storage {
+    /// Sampling factors (across, down) of each component.
+    Jpeg {
+        sampling: Vec<(u8, u8)>,
+        progressive: bool,
+    },
+    /// Channels after palette and transparency are expanded.
+    Png {
+        channels: u8,
+        bit_depth: u8,
+        interlaced: bool,
+    },
+    /// `in_frames` where the bitstreams are frames of an animation.
+    WebP {
+        lossless: bool,
+        alpha: bool,
+        in_frames: bool,
+    },
+    /// Always palette indices.
+    Gif,
+}
+
+/// What a walk through a container found.
+pub(super) struct Container {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) bit_depth: u8,
+    pub(super) progressive: bool,
+    pub(super) interlaced: bool,
+    pub(super) frames: u32,
+    /// One for each frame.
+    pub(super) durations_ms: Vec<u32>,
+    /// Of all frames together, as their headers say.
+    pub(super) frame_pixels: u64,
+    /// Pixels of the largest frame.
+    pub(super) largest_frame: u64,
+    pub(super) storage: Storage,
+    pub(super) metadata: Metadata,
+}
+
+impl Container {
+    /// The defaults of a still; the walker fills in the rest.
+    pub(super) fn still(metadata: Metadata) -> Self {
+        Self {
+            width: 0,
+            height: 0,
+            bit_depth: 8,
+            progressive: false,
+            interlaced: false,
+            frames: 1,
+            durations_ms: vec![0],
+            frame_pixels: 0,
+            largest_frame: 0,
+            storage: Storage::Gif,
+            metadata,
+        }
+    }
+}
+
+/// Milliseconds a browser shows a frame that asks for `ms`: those that ask for 10 or less get 100 (as Blink, `WebKit` and Gecko do).
+pub(super) fn browser_delay(ms: u32) -> u32 {
+    if ms <= 10 { 100 } else { ms }
+}
+
+/// Looks at a file without decoding a pixel.
+///
+/// # Errors
+/// [`ImageError::Unsupported`], [`ImageError::Empty`], [`ImageError::Corrupt`] for a container that is broken or cut off anywhere, [`ImageError::TooSmall`], [`ImageError::TooManyPixels`], [`ImageError::TooManyFrames`], [`ImageError::Io`].
+pub fn inspect(path: &Path, limits: &Limits) -> Result<Inspected, ImageError> {
+    error::guarded(|| inspect_unguarded(path, limits))
+}
+
+fn inspect_unguarded(path: &Path, limits: &Limits) -> Result<Inspected, ImageError> {
+    let mut head = Source::open(path)?;
+    let file_bytes = head.remaining();
+    let length = file_bytes.min(SNIFF_BYTES as u64) as usize;
+    let format = sniff(&head.bytes(length)?)?;
+    let mut source = Source::open(path)?;
+    let container = match format {
+        Format::Jpeg => jpeg_container::walk(&mut source)?,
+        Format::Png => png_container::walk(&mut source, limits.max_frames)?,
+        Format::WebP => webp_container::walk(&mut source, limits.max_frames)?,
+        Format::Gif => gif_container::walk(&mut source, limits.max_frames)?,
+    };
+    let stored = (container.width, container.height);
+    let orientation = container.metadata.orientation;
+    let (width, height) = orientation.turn_size(stored.0, stored.1);
+    let too_many_pixels = ImageError::TooManyPixels { width, height };
+    let canvas = u64::from(width) * u64::from(height);
+    if width == 0 || height == 0 {
+        return Err(ImageError::corrupt("no width or no height"));
+    }
+    if canvas > limits.max_pixels || container.largest_frame > limits.max_pixels {
+        return Err(too_many_pixels);
+    }
+    let target = shrink::fit(stored, orientation);
+    if width.min(height) < MIN_SIDE || target.0.min(target.1) < MIN_SIDE {
+        return Err(ImageError::TooSmall { width, height });
+    }
+    let animated = container.frames > 1;
+    // Every frame is drawn on the canvas, so a large canvas of tiny frames costs as much as large frames.
+    let work = container
+        .frame_pixels
+        .max(canvas * u64::from(container.frames));
+    if animated && work > limits.max_animation_pixels {
+        return Err(too_many_pixels);
+    }
+    let working_bytes = memory::working_bytes(&container, file_bytes, target);
+    if working_bytes > limits.memory_bytes {
+        return Err(too_many_pixels);
+    }
+    Ok(Inspected {
+        format,
+        width,
+        height,
+        frames: container.frames,
+        animated,
+        bit_depth: container.bit_depth,
+        progressive: container.progressive,
+        interlaced: container.interlaced,
+        stripped: container.metadata.kinds,
+        working_bytes,
+        durations_ms: container.durations_ms,
+        stored,
+        orientation,
+        icc: container.metadata.icc,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{
+        gif_frames, jpeg, jpeg_with_size, png_header_only, png_rgb, solid, webp_still, write,
+    };
+    use super::*;
+
+    fn look(bytes: &[u8]) -> Result<Inspected, ImageError> {
+        inspect(write(bytes).path(), &Limits::default())
+    }
+
+    #[test]
+    fn good_pictures_are_described() {
+        let cases = [
+            (jpeg(64, 48), Format::Jpeg),
+            (png_rgb(64, 48), Format::Png),
+            (webp_still(&solid(64, 48, [1, 2, 3]), 80.0), Format::WebP),
+            (gif_frames(64, 48, &[(0, [1, 2, 3])]), Format::Gif),
+        ];
+        for (bytes, format) in cases {
+            let found = look(&bytes).expect("a good picture");
+            assert_eq!(
+                (found.format, found.width, found.height, found.frames),
+                (format, 64, 48, 1)
+            );
+            assert!(!found.animated && found.stripped.is_empty());
+            assert!(found.working_bytes < 20_000_000, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn tiny_pictures_are_too_small() {
+        let cases = [
+            jpeg(1, 1),
+            png_rgb(1, 1),
+            png_rgb(4000, 31),
+            png_rgb(4096, 33),
+            gif_frames(1, 1, &[(0, [0; 3])]),
+        ];
+        for bytes in cases {
+            assert!(matches!(look(&bytes), Err(ImageError::TooSmall { .. })));
+        }
+    }
+
+    #[test]
+    fn bombs_are_refused_by_their_header_alone() {
+        for bytes in [
+            png_header_only(60_000, 60_000),
+            png_header_only(8000, 8000),
+            jpeg_with_size(60_000, 60_000),
+        ] {
+            assert!(matches!(
+                look(&bytes),
+                Err(ImageError::TooManyPixels { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn five_thousand_frames_are_too_many() {
+        let frames = vec![(2, [9; 3]); 5000];
+        let result = look(&gif_frames(32, 32, &frames));
+        assert!(matches!(
+            result,
+            Err(ImageError::TooManyFrames { limit: 1000 })
+        ));
+    }
+
+    #[test]
+    fn a_large_canvas_of_many_frames_is_too_much_work() {
+        let mut file = gif_frames(32, 32, &[(2, [9; 3]); 500]);
+        file[6..10].copy_from_slice(&[0xd0, 0x07, 0xd0, 0x07]);
+        assert!(matches!(look(&file), Err(ImageError::TooManyPixels { .. })));
+    }
+
+    #[test]
+    fn what_does_not_fit_in_memory_is_refused() {
+        let limits = Limits {
+            memory_bytes: 1_000_000,
+            ..Limits::default()
+        };
+        let result = inspect(write(&jpeg(640, 480)).path(), &limits);
+        assert!(matches!(result, Err(ImageError::TooManyPixels { .. })));
+    }
+
+    #[test]
+    fn a_missing_file_is_an_io_error() {
+        let result = inspect(Path::new("/nonexistent/cat.jpg"), &Limits::default());
+        assert!(matches!(result, Err(ImageError::Io(_))));
+    }
+
+    #[test]
+    fn quick_delays_follow_the_browsers() {
+        for (asked, shown) in [(0, 100), (10, 100), (20, 20), (30, 30), (1000, 1000)] {
+            assert_eq!(browser_delay(asked), shown);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Walking a JPEG file's segments (ITU T.81 annex B) to its end, without decoding.
+
+use super::ImageError;
+use super::inspect::{Container, Storage};
+use super::metadata::{MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata};
+use super::source::Source;
+
+/// Most scans of a progressive picture. Encoders make about ten; each one costs a pass over all coefficients, however few bytes it has.
+const MAX_SCANS: u32 = 64;
+
+/// Reads everything between the start and the end marker; a file without its end marker is cut off.
+pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
+    let mut metadata = Metadata::default();
+    let mut icc = IccParts::default();
+    let mut frame = None;
+    let mut scans = 0;
+    source.skip(2)?;
+    loop {
+        match next_marker(source)? {
+            0xd9 => break,
+            // TEM and a repeated SOI stand alone.
+            0x01 | 0xd8 => {}
+            marker => {
+                let length = u16::from_be_bytes(source.array()?);
+                let length = length
+                    .checked_sub(2)
+                    .ok_or_else(|| ImageError::corrupt("a segment shorter than its length"))?;
+                match marker {
+                    0xc0..=0xc2 if frame.is_some() => {
+                        return Err(ImageError::corrupt("two frame headers"));
+                    }
+                    0xc0..=0xc2 => {
+                        frame = Some(frame_header(marker, &source.bytes(length.into())?)?);
+                    }
+                    0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                        return Err(rare("a lossless, hierarchical or arithmetic-coded JPEG"));
+                    }
+                    0xda => {
+                        scans += 1;
+                        if scans > MAX_SCANS {
+                            return Err(ImageError::corrupt("too many scans"));
+                        }
+                        source.skip(length.into())?;
+                    }
+                    0xe0..=0xef | 0xfe => {
+                        let body = source.bytes(length.into())?;
+                        note_segment(marker, body, &mut metadata, &mut icc);
+                    }
+                    _ => source.skip(length.into())?,
+                }
+            }
+        }
+    }
+    if scans == 0 {
+        return Err(ImageError::corrupt("no scan"));
+    }
+    if source.remaining() > 0 {
+        metadata.found("trailing-data");
+    }
+    metadata.icc = icc.join();
+    let frame = frame.ok_or_else(|| ImageError::corrupt("no frame header"))?;
+    Ok(Container {
+        width: frame.width,
+        height: frame.height,
+        bit_depth: 8,
+        progressive: frame.progressive,
+        storage: Storage::Jpeg {
+            sampling: frame.sampling,
+            progressive: frame.progressive,
+        },
+        ..Container::still(metadata)
+    })
+}
+
+/// The code of the next marker, passing over fill bytes, entropy-coded data and restart markers.
+fn next_marker(source: &mut Source) -> Result<u8, ImageError> {
+    loop {
+        source.skip_past(0xff)?;
+        let mut code = source.byte()?;
+        while code == 0xff {
+            code = source.byte()?;
+        }
+        if !matches!(code, 0x00 | 0xd0..=0xd7) {
+            return Ok(code);
+        }
+    }
+}
+
+struct FrameHeader {
+    width: u32,
+    height: u32,
+    progressive: bool,
+    sampling: Vec<(u8, u8)>,
+}
+
+fn frame_header(marker: u8, body: &[u8]) -> Result<FrameHeader, ImageError> {
+    let [precision, h1, h0, w1, w0, count, components @ ..] = body else {
+        return Err(ImageError::corrupt("a short frame header"));
+    };
+    if *precision != 8 {
+        return Err(rare("a JPEG with more than 8 bits a sample"));
+    }
+    let (components, _) = components.as_chunks::<3>();
+    if components.len() != usize::from(*count) || !matches!(count, 1 | 3 | 4) {
+        return Err(ImageError::corrupt("a strange number of components"));
+    }
+    let sampling: Vec<_> = components
+        .iter()
+        .map(|[_, factors, _]| (factors >> 4, factors & 15))
+        .collect();
+    if sampling
+        .iter()
+        .any(|(across, down)| !matches!(across, 1..=4) || !matches!(down, 1..=4))
+    {
+        return Err(ImageError::corrupt("a strange sampling factor"));
+    }
+    Ok(FrameHeader {
+        width: u16::from_be_bytes([*w1, *w0]).into(),
+        height: u16::from_be_bytes([*h1, *h0]).into(),
+        progressive: marker == 0xc2,
+        sampling,
+    })
+}
+
+fn rare(found: &'static str) -> ImageError {
+    ImageError::Unsupported {
+        found,
+        advice: Some("Save it again as an ordinary JPEG."),
+    }
+}
+
+/// Notes what an application or comment segment holds.
+fn note_segment(marker: u8, body: Vec<u8>, metadata: &mut Metadata, icc: &mut IccParts) {
+    match marker {
+        0xfe => metadata.found("comment"),
+        0xe0 if body.starts_with(b"JFXX\0") => metadata.found("thumbnail"),
+        // JFIF: version, units, density, then the thumbnail's sides.
+        0xe0 if body.starts_with(b"JFIF\0") => {
+            if body.get(12..14).is_some_and(|sides| sides != [0, 0]) {
+                metadata.found("thumbnail");
+            }
+        }
+        0xe1 if body.starts_with(b"Exif\0") => {
+            let tiff = body.get(6..).unwrap_or_default();
+            if tiff.len() <= MAX_EXIF_BYTES {
+                metadata.found_exif(tiff.to_vec());
+            }
+        }
+        0xe1 if body.starts_with(b"http://ns.adobe.com/") => metadata.found("xmp"),
+        0xe2 if body.starts_with(b"ICC_PROFILE\0") => {
+            metadata.found("icc");
+            icc.push(&body[12..]);
+        }
+        0xe2 if body.starts_with(b"MPF\0") => metadata.found("thumbnail"),
+        0xed if body.starts_with(b"Photoshop 3.0\0") => metadata.found("iptc"),
+        // How the components are coded; not about the picture's maker.
+        0xee if body.starts_with(b"Adobe") => {}
+        _ => metadata.found("app-data"),
+    }
+}
+
+/// A colour profile cut over several segments (ICC.1, annex B.4).
+#[derive(Default)]
+struct IccParts(Vec<(u8, Vec<u8>)>);
+
+impl IccParts {
+    fn push(&mut self, body: &[u8]) {
+        let held: usize = self.0.iter().map(|(_, part)| part.len()).sum();
+        if let [number, _count, part @ ..] = body
+            && held + part.len() <= MAX_ICC_BYTES
+        {
+            self.0.push((*number, part.to_vec()));
+        }
+    }
+
+    fn join(mut self) -> Option<Vec<u8>> {
+        self.0.sort_by_key(|(number, _)| *number);
+        let profile: Vec<u8> = self.0.into_iter().flat_map(|(_, part)| part).collect();
+        (!profile.is_empty()).then_some(profile)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{insert_after_soi, jpeg, segment, write};
+    use super::super::{Limits, inspect};
+    use super::*;
+
+    #[test]
+    fn every_kind_of_segment_is_named() {
+        let cases: [(u8, &[u8], &[&str]); 10] = [
+            (0xe1, b"Exif\0\0", &["exif"]),
+            (0xe1, b"http://ns.adobe.com/xap/1.0/\0<x/>", &["xmp"]),
+            (0xe2, b"ICC_PROFILE\0\x01\x01broken", &["icc"]),
+            (0xe2, b"MPF\0MM\0*", &["thumbnail"]),
+            (0xed, b"Photoshop 3.0\x008BIM", &["iptc"]),
+            (0xe0, b"JFXX\0\x10", &["thumbnail"]),
+            (0xfe, b"taken at home", &["comment"]),
+            (0xe5, b"maker", &["app-data"]),
+            (0xe0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0", &[]),
+            (0xee, b"Adobe\0\x64\0\0\0\0\x01", &[]),
+        ];
+        for (marker, body, expected) in cases {
+            let file = insert_after_soi(&jpeg(64, 48), &segment(marker, body));
+            let found = inspect(write(&file).path(), &Limits::default()).expect("a good picture");
+            assert_eq!(found.stripped, expected, "segment {marker:x}");
+        }
+    }
+
+    #[test]
+    fn bytes_after_the_end_are_noted() {
+        let mut file = jpeg(64, 48);
+        file.extend_from_slice(b"a hidden film");
+        let found = inspect(write(&file).path(), &Limits::default()).expect("a good picture");
+        assert_eq!(found.stripped, ["trailing-data"]);
+    }
+
+    #[test]
+    fn a_scan_bomb_is_corrupt() {
+        let mut file = jpeg(64, 48);
+        file.truncate(file.len() - 2);
+        for _ in 0..MAX_SCANS {
+            file.extend_from_slice(&segment(0xda, &[1, 1, 0, 0, 63, 0]));
+        }
+        file.extend_from_slice(b"\xff\xd9");
+        let result = inspect(write(&file).path(), &Limits::default());
+        assert!(matches!(result, Err(ImageError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn lossless_jpeg_is_unsupported() {
+        let mut file = jpeg(64, 48);
+        let at = file
+            .windows(2)
+            .position(|pair| pair == [0xff, 0xc0])
+            .expect("a baseline frame header");
+        file[at + 1] = 0xc3;
+        let result = inspect(write(&file).path(), &Limits::default());
+        assert!(matches!(result, Err(ImageError::Unsupported { .. })));
+    }
+}

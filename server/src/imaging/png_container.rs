@@ -1,0 +1,175 @@
+//! Walking a PNG or APNG file's chunks (W3C PNG, third edition) to its end, without inflating.
+
+use super::ImageError;
+use super::inspect::{Container, Storage, browser_delay};
+use super::metadata::{MAX_EXIF_BYTES, Metadata};
+use super::source::Source;
+
+/// Reads every chunk's header. `max_frames` ends the walk early.
+pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, ImageError> {
+    let mut metadata = Metadata::default();
+    source.skip(8)?;
+    if source.array()? != [0, 0, 0, 13, b'I', b'H', b'D', b'R'] {
+        return Err(ImageError::corrupt("no header chunk"));
+    }
+    let width = u32::from_be_bytes(source.array()?);
+    let height = u32::from_be_bytes(source.array()?);
+    let [bit_depth, color_type, _, _, interlace] = source.array()?;
+    source.skip(4)?;
+    let mut transparent = false;
+    let mut declared_frames = None;
+    let mut durations_ms = Vec::new();
+    let mut frame_pixels = 0;
+    let mut data = false;
+    loop {
+        let length = u32::from_be_bytes(source.array()?);
+        let kind = source.array::<4>()?;
+        let body = u64::from(length);
+        match &kind {
+            b"IEND" => {
+                source.skip(body + 4)?;
+                break;
+            }
+            b"IDAT" => {
+                data = true;
+                source.skip(body + 4)?;
+            }
+            b"tRNS" => {
+                transparent = true;
+                source.skip(body + 4)?;
+            }
+            b"acTL" if length == 8 => {
+                let frames = u32::from_be_bytes(source.array()?);
+                if frames > max_frames {
+                    return Err(ImageError::TooManyFrames { limit: max_frames });
+                }
+                declared_frames = Some(frames);
+                source.skip(8)?;
+            }
+            b"fcTL" if length == 26 => {
+                let body = source.bytes(26)?;
+                source.skip(4)?;
+                if durations_ms.len() >= max_frames as usize {
+                    return Err(ImageError::TooManyFrames { limit: max_frames });
+                }
+                let number = |at: usize| {
+                    u64::from(u32::from_be_bytes([
+                        body[at],
+                        body[at + 1],
+                        body[at + 2],
+                        body[at + 3],
+                    ]))
+                };
+                frame_pixels += number(4) * number(8);
+                let ticks = u32::from(u16::from_be_bytes([body[20], body[21]]));
+                let rate = u32::from(u16::from_be_bytes([body[22], body[23]]));
+                let rate = if rate == 0 { 100 } else { rate };
+                durations_ms.push(browser_delay(ticks * 1000 / rate));
+            }
+            b"eXIf" if length as usize <= MAX_EXIF_BYTES => {
+                let exif = source.bytes(length as usize)?;
+                metadata.found_exif(exif);
+                source.skip(4)?;
+            }
+            _ => {
+                let keep = length.min(80);
+                let start = source.bytes(keep as usize)?;
+                note_chunk(&kind, &start, &mut metadata);
+                source.skip(body - u64::from(keep) + 4)?;
+            }
+        }
+    }
+    if !data {
+        return Err(ImageError::corrupt("no picture data"));
+    }
+    if source.remaining() > 0 {
+        metadata.found("trailing-data");
+    }
+    if let Some(declared) = declared_frames
+        && declared as usize != durations_ms.len()
+    {
+        return Err(ImageError::corrupt("frames are missing"));
+    }
+    let channels = match color_type {
+        0 => 1,
+        2 | 3 => 3,
+        4 => 2,
+        6 => 4,
+        _ => return Err(ImageError::corrupt("a strange colour type")),
+    };
+    let animated = declared_frames.is_some_and(|frames| frames > 1);
+    let interlaced = interlace != 0;
+    Ok(Container {
+        width,
+        height,
+        bit_depth,
+        interlaced,
+        frames: if animated {
+            declared_frames.unwrap_or(1)
+        } else {
+            1
+        },
+        durations_ms: if animated { durations_ms } else { vec![0] },
+        frame_pixels,
+        largest_frame: u64::from(width) * u64::from(height),
+        storage: Storage::Png {
+            channels: channels + u8::from(transparent),
+            bit_depth,
+            interlaced,
+        },
+        ..Container::still(metadata)
+    })
+}
+
+/// Notes what an ancillary chunk holds, from its first bytes.
+fn note_chunk(kind: &[u8; 4], start: &[u8], metadata: &mut Metadata) {
+    match kind {
+        b"iTXt" if start.starts_with(b"XML:com.adobe.xmp\0") => metadata.found("xmp"),
+        b"tEXt" | b"zTXt" | b"iTXt" => {
+            // ImageMagick writes whole EXIF, IPTC and XMP blocks as hexadecimal text.
+            let raw = |name: &[u8]| start.starts_with(name);
+            if raw(b"Raw profile type exif") || raw(b"Raw profile type APP1") {
+                metadata.found("exif");
+            } else if raw(b"Raw profile type iptc") || raw(b"Raw profile type 8bim") {
+                metadata.found("iptc");
+            } else if raw(b"Raw profile type xmp") {
+                metadata.found("xmp");
+            } else {
+                metadata.found("text");
+            }
+        }
+        b"eXIf" => metadata.found("exif"),
+        b"iCCP" => metadata.found("icc"),
+        b"tIME" => metadata.found("time"),
+        // What is needed to show the pixels.
+        b"PLTE" | b"gAMA" | b"cHRM" | b"sRGB" | b"cICP" | b"mDCV" | b"cLLI" | b"bKGD" | b"pHYs"
+        | b"sBIT" | b"hIST" | b"sPLT" | b"fdAT" => {}
+        _ => metadata.found("app-data"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{chunk, insert_after_ihdr, png_rgb, write};
+    use super::super::{Limits, inspect};
+
+    #[test]
+    fn every_kind_of_chunk_is_named() {
+        let cases: [(&[u8; 4], &[u8], &[&str]); 9] = [
+            (b"tEXt", b"Author\0me", &["text"]),
+            (b"zTXt", b"Raw profile type exif\0\0", &["exif"]),
+            (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x/>", &["xmp"]),
+            (b"iTXt", b"Comment\0\0\0\0\0hi", &["text"]),
+            (b"eXIf", b"MM\0*\0\0\0\x08", &["exif"]),
+            (b"iCCP", b"p\0\0", &["icc"]),
+            (b"tIME", &[7, 0xea, 1, 1, 0, 0, 0], &["time"]),
+            (b"gAMA", &[0, 0, 0xb1, 0x8f], &[]),
+            (b"prVt", b"secret", &["app-data"]),
+        ];
+        for (kind, body, expected) in cases {
+            let file = insert_after_ihdr(&png_rgb(64, 48), &chunk(kind, body));
+            let found = inspect(write(&file).path(), &Limits::default()).expect("a good picture");
+            assert_eq!(found.stripped, expected, "{}", kind.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Pictures made in code, for the tests of this module.
+
+use std::io::Write as _;
+
+use tempfile::NamedTempFile;
+
+use super::{Raster, encode};
+
+/// A file with these bytes, gone when dropped.
+pub(super) fn write(bytes: &[u8]) -> NamedTempFile {
+    let mut file = NamedTempFile::new().expect("a temporary file");
+    file.write_all(bytes).expect("space on the disk");
+    file
+}
+
+pub(super) fn solid(width: u32, height: u32, color: [u8; 3]) -> Raster {
+    let rgb = color.repeat(width as usize * height as usize);
+    Raster { width, height, rgb }
+}
+
+/// A slope in each channel with a little noise, so that every part of a file matters.
+pub(super) fn gradient(width: u32, height: u32) -> Raster {
+    let mut noise = Noise(1);
+    let mut rgb = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            let grain = (noise.next() % 8) as u32;
+            rgb.push((x * 240 / width + grain) as u8);
+            rgb.push((y * 240 / height + grain) as u8);
+            rgb.push(((x + y) * 240 / (width + height) + grain) as u8);
+        }
+    }
+    Raster { width, height, rgb }
+}
+
+/// A few soft bright and dark spots.
+pub(super) fn blobs(width: u32, height: u32, seed: u64) -> Raster {
+    let mut noise = Noise(seed.wrapping_mul(977) + 5);
+    let spots: Vec<_> = (0..12)
+        .map(|_| {
+            let mut unit = || (noise.next() % 1000) as f64 / 1000.0;
+            (unit(), unit(), 0.02 + 0.1 * unit(), unit() - 0.5)
+        })
+        .collect();
+    let mut rgb = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            let (u, v) = (
+                f64::from(x) / f64::from(width),
+                f64::from(y) / f64::from(height),
+            );
+            let light: f64 = spots
+                .iter()
+                .map(|(cx, cy, size, weight)| {
+                    weight * (-((u - cx).powi(2) + (v - cy).powi(2)) / size).exp()
+                })
+                .sum();
+            let value = (128.0 + 90.0 * light).clamp(0.0, 255.0) as u8;
+            rgb.extend_from_slice(&[value, value, 255 - value]);
+        }
+    }
+    Raster { width, height, rgb }
+}
+
+/// A small linear congruential generator, the same on every run.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+}
+
+pub(super) fn jpeg(width: u32, height: u32) -> Vec<u8> {
+    let raster = solid(width, height, [90, 120, 150]);
+    let bytes = jpeg_of(&raster, jpeg_encoder::ColorType::Rgb, false);
+    assert!(bytes.starts_with(b"\xff\xd8\xff"));
+    bytes
+}
+
+pub(super) fn jpeg_of(
+    raster: &Raster,
+    color: jpeg_encoder::ColorType,
+    progressive: bool,
+) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut file, 92);
+    encoder.set_progressive(progressive);
+    encoder
+        .encode(
+            &raster.rgb,
+            raster.width as u16,
+            raster.height as u16,
+            color,
+        )
+        .expect("encodes");
+    file
+}
+
+/// A picture of one mixture of inks.
+pub(super) fn jpeg_of_inks(
+    width: u32,
+    height: u32,
+    inks: [u8; 4],
+    color: jpeg_encoder::ColorType,
+) -> Vec<u8> {
+    let raster = Raster {
+        width,
+        height,
+        rgb: inks.repeat(width as usize * height as usize),
+    };
+    jpeg_of(&raster, color, false)
+}
+
+/// A JPEG whose header claims another size.
+pub(super) fn jpeg_with_size(width: u16, height: u16) -> Vec<u8> {
+    let mut file = jpeg(64, 48);
+    let at = file
+        .windows(2)
+        .position(|pair| pair == [0xff, 0xc0])
+        .expect("a baseline frame header");
+    file[at + 5..at + 7].copy_from_slice(&height.to_be_bytes());
+    file[at + 7..at + 9].copy_from_slice(&width.to_be_bytes());
+    file
+}
+
+pub(super) fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0xff, marker];
+    bytes.extend_from_slice(&(body.len() as u16 + 2).to_be_bytes());
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+pub(super) fn insert_after_soi(file: &[u8], segment: &[u8]) -> Vec<u8> {
+    [&file[..2], segment, &file[2..]].concat()
+}
+
+/// A TIFF header with an orientation and, if wanted, a hemisphere in a GPS directory.
+pub(super) fn exif_block(orientation: u16, position: bool) -> Vec<u8> {
+    let mut block = b"II*\0\x08\0\0\0".to_vec();
+    block.extend_from_slice(&(1 + u16::from(position)).to_le_bytes());
+    block.extend_from_slice(b"\x12\x01\x03\0\x01\0\0\0");
+    block.extend_from_slice(&u32::from(orientation).to_le_bytes());
+    if position {
+        let at = block.len() as u32 + 12 + 4;
+        block.extend_from_slice(b"\x25\x88\x04\0\x01\0\0\0");
+        block.extend_from_slice(&at.to_le_bytes());
+        block.extend_from_slice(&[0; 4]);
+        block.extend_from_slice(b"\x01\0\x01\0\x02\0\x02\0\0\0N\0\0\0");
+    }
+    block.extend_from_slice(&[0; 4]);
+    block
+}
+
+pub(super) fn png_rgb(width: u32, height: u32) -> Vec<u8> {
+    let raster = gradient(width, height);
+    png_of(width, height, png::ColorType::Rgb, &raster.rgb)
+}
+
+pub(super) fn png_of(width: u32, height: u32, color: png::ColorType, samples: &[u8]) -> Vec<u8> {
+    png_with(width, height, color, png::BitDepth::Eight, samples, |_| {})
+}
+
+pub(super) fn png_with(
+    width: u32,
+    height: u32,
+    color: png::ColorType,
+    depth: png::BitDepth,
+    samples: &[u8],
+    set: impl FnOnce(&mut png::Encoder<'_, &mut Vec<u8>>),
+) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(color);
+    encoder.set_depth(depth);
+    set(&mut encoder);
+    let mut writer = encoder.write_header().expect("a header");
+    writer.write_image_data(samples).expect("samples fit");
+    writer.finish().expect("finishes");
+    file
+}
+
+/// A PNG of a few bytes that claims any size.
+pub(super) fn png_header_only(width: u32, height: u32) -> Vec<u8> {
+    let mut header = Vec::new();
+    header.extend_from_slice(&width.to_be_bytes());
+    header.extend_from_slice(&height.to_be_bytes());
+    header.extend_from_slice(&[8, 6, 0, 0, 1]);
+    [
+        b"\x89PNG\r\n\x1a\n".to_vec(),
+        chunk(b"IHDR", &header),
+        chunk(b"IDAT", &deflated(&[0; 10])),
+        chunk(b"IEND", b""),
+    ]
+    .concat()
+}
+
+pub(super) fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let mut bytes = (body.len() as u32).to_be_bytes().to_vec();
+    bytes.extend_from_slice(kind);
+    bytes.extend_from_slice(body);
+    let crc = bytes[4..].iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 {
+                crc >> 1 ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            }
+        })
+    });
+    bytes.extend_from_slice(&(!crc).to_be_bytes());
+    bytes
+}
+
+pub(super) fn insert_after_ihdr(file: &[u8], chunk: &[u8]) -> Vec<u8> {
+    [&file[..33], chunk, &file[33..]].concat()
+}
+
+/// A zlib stream of stored blocks.
+pub(super) fn deflated(bytes: &[u8]) -> Vec<u8> {
+    let mut stream = vec![0x78, 0x01];
+    let length = bytes.len() as u16;
+    stream.push(1);
+    stream.extend_from_slice(&length.to_le_bytes());
+    stream.extend_from_slice(&(!length).to_le_bytes());
+    stream.extend_from_slice(bytes);
+    let (a, b) = bytes.iter().fold((1_u32, 0_u32), |(a, b), byte| {
+        let a = (a + u32::from(*byte)) % 65_521;
+        (a, (a + b) % 65_521)
+    });
+    stream.extend_from_slice(&(b << 16 | a).to_be_bytes());
+    stream
+}
+
+pub(super) fn p3_profile() -> Vec<u8> {
+    moxcms::ColorProfile::new_display_p3()
+        .encode()
+        .expect("a profile")
+}
+
+/// A GIF of one-coloured frames with delays in hundredths of a second.
+pub(super) fn gif_frames(width: u16, height: u16, frames: &[(u16, [u8; 3])]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = gif::Encoder::new(&mut file, width, height, &[]).expect("a header");
+    encoder.set_repeat(gif::Repeat::Infinite).expect("a block");
+    for (delay, color) in frames {
+        let frame = gif::Frame {
+            delay: *delay,
+            width,
+            height,
+            palette: Some(color.to_vec()),
+            buffer: vec![0; usize::from(width) * usize::from(height)].into(),
+            ..gif::Frame::default()
+        };
+        encoder.write_frame(&frame).expect("encodes");
+    }
+    drop(encoder);
+    file
+}
+
+/// As [`gif_frames`], as an APNG.
+pub(super) fn apng_frames(width: u32, height: u32, frames: &[(u16, [u8; 3])]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder
+        .set_animated(frames.len() as u32, 0)
+        .expect("frames");
+    let mut writer = encoder.write_header().expect("a header");
+    for (delay, color) in frames {
+        writer.set_frame_delay(*delay, 100).expect("a delay");
+        writer
+            .write_image_data(&solid(width, height, *color).rgb)
+            .expect("encodes");
+    }
+    writer.finish().expect("finishes");
+    file
+}
+
+pub(super) fn webp_still(raster: &Raster, quality: f32) -> Vec<u8> {
+    encode::webp(raster, quality, 2).expect("encodes").to_vec()
+}
+
+pub(super) fn webp_rgba(width: u32, height: u32, rgba: &[u8]) -> Vec<u8> {
+    webp::Encoder::from_rgba(rgba, width, height)
+        .encode_lossless()
+        .to_vec()
+}
+
+/// An extended file with a profile, EXIF (orientation 6, a position) and XMP.
+pub(super) fn webp_with_metadata(raster: &Raster) -> Vec<u8> {
+    let still = webp_still(raster, 80.0);
+    let riff_chunk = |kind: &[u8; 4], body: &[u8]| {
+        let mut bytes = kind.to_vec();
+        bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(body);
+        if bytes.len() % 2 == 1 {
+            bytes.push(0);
+        }
+        bytes
+    };
+    let mut extended = vec![0x20 | 0x08 | 0x04, 0, 0, 0];
+    extended.extend_from_slice(&(raster.width - 1).to_le_bytes()[..3]);
+    extended.extend_from_slice(&(raster.height - 1).to_le_bytes()[..3]);
+    let chunks = [
+        b"WEBP".to_vec(),
+        riff_chunk(b"VP8X", &extended),
+        riff_chunk(b"ICCP", &p3_profile()),
+        still[12..].to_vec(),
+        riff_chunk(b"EXIF", &exif_block(6, true)),
+        riff_chunk(b"XMP ", b"<x:xmpmeta/>"),
+    ]
+    .concat();
+    riff_chunk(b"RIFF", &chunks)
+}

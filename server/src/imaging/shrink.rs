@@ -1,0 +1,281 @@
+//! Making pictures smaller: never larger, and without holding a large one where rows can be had one by one.
+//!
+//! Filtering happens on the stored (gamma-coded) values, as browsers and most image servers do.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use super::orientation::Orientation;
+use super::{ImageError, MAX_HEIGHT, MAX_WIDTH, Raster};
+
+/// Rows that [`RowShrinker`] narrows at a time.
+const STRIP_ROWS: usize = 32;
+
+/// The size, still as stored, at which the upright picture fits in [`MAX_WIDTH`] x [`MAX_HEIGHT`].
+pub(super) fn fit(stored: (u32, u32), orientation: Orientation) -> (u32, u32) {
+    let (width, height) = orientation.turn_size(stored.0, stored.1);
+    if width <= MAX_WIDTH && height <= MAX_HEIGHT {
+        return stored;
+    }
+    // Whichever bound is the tighter one is met exactly.
+    let fitted =
+        if u64::from(width) * u64::from(MAX_HEIGHT) >= u64::from(height) * u64::from(MAX_WIDTH) {
+            (MAX_WIDTH, scale(height, MAX_WIDTH, width))
+        } else {
+            (scale(width, MAX_HEIGHT, height), MAX_HEIGHT)
+        };
+    orientation.turn_size(fitted.0, fitted.1)
+}
+
+/// `side * to / from`, rounded, at least 1.
+pub(super) fn scale(side: u32, to: u32, from: u32) -> u32 {
+    let (side, to, from) = (u64::from(side), u64::from(to), u64::from(from.max(1)));
+    u32::try_from(((side * to + from / 2) / from).max(1)).unwrap_or(u32::MAX)
+}
+
+/// The height that keeps the shape of `raster` at `width`.
+pub(super) fn height_at(raster: &Raster, width: u32) -> u32 {
+    scale(raster.height, width, raster.width)
+}
+
+/// A raster of the given width and the same shape, or a copy if it is no wider than that.
+pub(super) fn to_width(raster: &Raster, width: u32) -> Result<Raster, ImageError> {
+    let width = width.min(raster.width);
+    to_size(raster, width, height_at(raster, width))
+}
+
+/// A raster of the given size, or a copy if that is its size.
+pub(super) fn to_size(raster: &Raster, width: u32, height: u32) -> Result<Raster, ImageError> {
+    if (width, height) == (raster.width, raster.height) {
+        return Ok(raster.clone());
+    }
+    let from = (raster.width, raster.height);
+    let rgb = shrink(&raster.rgb, 3, from, (width, height))?;
+    Ok(Raster { width, height, rgb })
+}
+
+/// Pixels of 1, 3 or 4 plain channels (none of them alpha) at a smaller size.
+pub(super) fn shrink(
+    pixels: &[u8],
+    channels: u32,
+    from: (u32, u32),
+    to: (u32, u32),
+) -> Result<Vec<u8>, ImageError> {
+    let visible = (f64::from(from.0), f64::from(from.1));
+    resize(pixels, channels, from, visible, to)
+}
+
+/// As [`shrink`], from the top left `visible` part of the source.
+fn resize(
+    pixels: &[u8],
+    channels: u32,
+    from: (u32, u32),
+    visible: (f64, f64),
+    to: (u32, u32),
+) -> Result<Vec<u8>, ImageError> {
+    let kind = match channels {
+        1 => PixelType::U8,
+        3 => PixelType::U8x3,
+        _ => PixelType::U8x4,
+    };
+    let source = ImageRef::new(from.0, from.1, pixels, kind).map_err(ImageError::encode)?;
+    let mut target = Image::new(to.0, to.1, kind);
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .use_alpha(false)
+        .crop(0.0, 0.0, visible.0, visible.1);
+    Resizer::new()
+        .resize(&source, &mut target, &options)
+        .map_err(ImageError::encode)?;
+    Ok(target.into_vec())
+}
+
+/// Takes RGB rows from the top and shrinks as they come.
+///
+/// Three steps: averages over whole-number boxes while at least halving is left to do, then Lanczos across for a strip of rows, then, at the end, Lanczos down.
+pub(super) struct RowShrinker {
+    from: (u32, u32),
+    to: (u32, u32),
+    /// Side of a box, in source pixels.
+    side: u32,
+    /// Size after averaging; the last box of a row or column may be cut by the edge.
+    boxed: (u32, u32),
+    /// Sums of the boxes that are being filled, and the rows in them.
+    sums: Vec<u32>,
+    summed_rows: u32,
+    strip: Vec<u8>,
+    narrowed: Vec<u8>,
+    rows: u32,
+}
+
+impl RowShrinker {
+    /// For `from.1` rows of `from.0` pixels; `to` is nowhere larger.
+    pub(super) fn new(from: (u32, u32), to: (u32, u32)) -> Self {
+        let side = (from.0 / to.0).min(from.1 / to.1).max(1);
+        let boxed = (from.0.div_ceil(side), from.1.div_ceil(side));
+        let row = boxed.0 as usize * 3;
+        Self {
+            from,
+            to,
+            side,
+            boxed,
+            sums: vec![0; if side > 1 { row } else { 0 }],
+            summed_rows: 0,
+            strip: Vec::with_capacity(row * STRIP_ROWS),
+            narrowed: Vec::with_capacity(to.0 as usize * boxed.1 as usize * 3),
+            rows: 0,
+        }
+    }
+
+    /// Takes the next row, `from.0 * 3` bytes.
+    pub(super) fn push(&mut self, row: &[u8]) -> Result<(), ImageError> {
+        if row.len() != self.from.0 as usize * 3 || self.rows == self.from.1 {
+            return Err(ImageError::corrupt("a row too many or of a strange length"));
+        }
+        self.rows += 1;
+        if self.side == 1 {
+            self.strip.extend_from_slice(row);
+        } else {
+            self.add_to_boxes(row);
+            if self.summed_rows == self.side || self.rows == self.from.1 {
+                self.average_boxes();
+            }
+        }
+        if self.strip.len() >= self.boxed.0 as usize * 3 * STRIP_ROWS {
+            self.narrow_strip()?;
+        }
+        Ok(())
+    }
+
+    fn add_to_boxes(&mut self, row: &[u8]) {
+        let (sums, _) = self.sums.as_chunks_mut::<3>();
+        for (sum, pixels) in sums.iter_mut().zip(row.chunks(self.side as usize * 3)) {
+            let (pixels, _) = pixels.as_chunks::<3>();
+            let mut total = [0_u32; 3];
+            for pixel in pixels {
+                total[0] += u32::from(pixel[0]);
+                total[1] += u32::from(pixel[1]);
+                total[2] += u32::from(pixel[2]);
+            }
+            for (sum, total) in sum.iter_mut().zip(total) {
+                *sum += total;
+            }
+        }
+        self.summed_rows += 1;
+    }
+
+    fn average_boxes(&mut self) {
+        let whole = self.side * self.summed_rows;
+        let cut = (self.from.0 - (self.boxed.0 - 1) * self.side) * self.summed_rows;
+        let last = self.sums.len() - 3;
+        let average = |sum: u32, count: u32| ((sum + count / 2) / count) as u8;
+        self.strip
+            .extend(self.sums[..last].iter().map(|sum| average(*sum, whole)));
+        self.strip
+            .extend(self.sums[last..].iter().map(|sum| average(*sum, cut)));
+        self.sums.fill(0);
+        self.summed_rows = 0;
+    }
+
+    fn narrow_strip(&mut self) -> Result<(), ImageError> {
+        let rows = (self.strip.len() / (self.boxed.0 as usize * 3)) as u32;
+        if rows == 0 {
+            return Ok(());
+        }
+        if self.boxed.0 == self.to.0 && self.from.0.is_multiple_of(self.side) {
+            self.narrowed.extend_from_slice(&self.strip);
+        } else {
+            let visible = f64::from(self.from.0) / f64::from(self.side);
+            self.narrowed.extend(resize(
+                &self.strip,
+                3,
+                (self.boxed.0, rows),
+                (visible, f64::from(rows)),
+                (self.to.0, rows),
+            )?);
+        }
+        self.strip.clear();
+        Ok(())
+    }
+
+    /// The picture, once every row has come; [`ImageError::Corrupt`] before.
+    pub(super) fn finish(mut self) -> Result<Raster, ImageError> {
+        if self.rows != self.from.1 {
+            return Err(ImageError::corrupt("rows are missing"));
+        }
+        self.narrow_strip()?;
+        self.strip = Vec::new();
+        let (width, height) = self.to;
+        let rgb = if self.boxed.1 == height && self.from.1.is_multiple_of(self.side) {
+            self.narrowed
+        } else {
+            let visible = f64::from(self.from.1) / f64::from(self.side);
+            resize(
+                &self.narrowed,
+                3,
+                (width, self.boxed.1),
+                (f64::from(width), visible),
+                self.to,
+            )?
+        };
+        Ok(Raster { width, height, rgb })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::gradient;
+    use super::*;
+
+    #[test]
+    fn the_upright_picture_fits_and_is_never_enlarged() {
+        let upright = Orientation::default();
+        let turned = Orientation::from_exif(6);
+        for (stored, orientation, expected) in [
+            ((100, 80), upright, (100, 80)),
+            ((2048, 4096), upright, (2048, 4096)),
+            ((4096, 2048), turned, (4096, 2048)),
+            ((4000, 3000), upright, (2048, 1536)),
+            ((4000, 3000), turned, (2731, 2048)),
+            ((1000, 8192), upright, (500, 4096)),
+            ((8192, 1000), turned, (4096, 500)),
+            ((65_535, 3), upright, (2048, 1)),
+        ] {
+            assert_eq!(fit(stored, orientation), expected, "{stored:?}");
+        }
+    }
+
+    #[test]
+    fn row_by_row_equals_the_whole() {
+        for (from, to) in [
+            ((640, 480), (640, 480)),
+            ((640, 480), (320, 240)),
+            ((641, 479), (100, 75)),
+            ((1000, 700), (999, 700)),
+            ((333, 777), (90, 210)),
+        ] {
+            let picture = gradient(from.0, from.1);
+            let mut rows = RowShrinker::new(from, to);
+            for row in picture.rgb.chunks_exact(from.0 as usize * 3) {
+                rows.push(row).expect("rows fit");
+            }
+            let found = rows.finish().expect("all rows came");
+            let expected = shrink(&picture.rgb, 3, from, to).expect("shrinks");
+            assert_eq!((found.width, found.height), to);
+            let worst = found
+                .rgb
+                .iter()
+                .zip(&expected)
+                .map(|(a, b)| a.abs_diff(*b))
+                .max();
+            assert!(worst <= Some(3), "{from:?} to {to:?}: {worst:?}");
+        }
+    }
+
+    #[test]
+    fn missing_rows_are_corrupt() {
+        let mut rows = RowShrinker::new((64, 64), (32, 32));
+        rows.push(&[0; 64 * 3]).expect("a row");
+        assert!(matches!(rows.finish(), Err(ImageError::Corrupt { .. })));
+    }
+}

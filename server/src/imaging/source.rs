@@ -1,0 +1,121 @@
+//! The file being read: a checked cursor for walking containers, and a reader for decoders that watches the clock.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::time::Instant;
+
+use super::ImageError;
+
+/// Bytes read from disk at a time; also how often a decoder's deadline is looked at.
+const BUFFER_BYTES: usize = 32 * 1024;
+
+/// A cursor over a file whose end is known, so that a cut-off file is noticed at the jump and not after it.
+pub(super) struct Source {
+    reader: BufReader<File>,
+    remaining: u64,
+}
+
+impl Source {
+    /// Opens a file at its beginning. Fails with [`ImageError::Io`] if it cannot be read.
+    pub(super) fn open(path: &Path) -> Result<Self, ImageError> {
+        let file = File::open(path).map_err(ImageError::Io)?;
+        let remaining = file.metadata().map_err(ImageError::Io)?.len();
+        Ok(Self {
+            reader: BufReader::with_capacity(BUFFER_BYTES, file),
+            remaining,
+        })
+    }
+
+    /// Bytes between the cursor and the end of the file.
+    pub(super) fn remaining(&self) -> u64 {
+        self.remaining
+    }
+
+    /// The next `N` bytes.
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], ImageError> {
+        let mut bytes = [0; N];
+        self.claim(N as u64)?;
+        self.reader.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The next byte.
+    pub(super) fn byte(&mut self) -> Result<u8, ImageError> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    /// The next `length` bytes; the caller has bounded `length`.
+    pub(super) fn bytes(&mut self, length: usize) -> Result<Vec<u8>, ImageError> {
+        self.claim(length as u64)?;
+        let mut bytes = vec![0; length];
+        self.reader.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Jumps over `length` bytes, which must be there.
+    pub(super) fn skip(&mut self, length: u64) -> Result<(), ImageError> {
+        self.claim(length)?;
+        let length = i64::try_from(length).map_err(|_| ImageError::corrupt("absurd length"))?;
+        self.reader.seek_relative(length)?;
+        Ok(())
+    }
+
+    /// Jumps over everything before the next byte equal to `wanted`, and over that byte.
+    pub(super) fn skip_past(&mut self, wanted: u8) -> Result<(), ImageError> {
+        loop {
+            let buffer = self.reader.fill_buf()?;
+            if buffer.is_empty() {
+                return Err(ImageError::corrupt("the file ends too soon"));
+            }
+            let found = buffer.iter().position(|byte| *byte == wanted);
+            let used = found.map_or(buffer.len(), |at| at + 1);
+            self.reader.consume(used);
+            self.claim(used as u64)?;
+            if found.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn claim(&mut self, length: u64) -> Result<(), ImageError> {
+        self.remaining = self
+            .remaining
+            .checked_sub(length)
+            .ok_or_else(|| ImageError::corrupt("the file ends too soon"))?;
+        Ok(())
+    }
+}
+
+/// A file for a decoder: reads fail with [`io::ErrorKind::TimedOut`] once the deadline has passed.
+pub(super) struct TimedFile {
+    file: File,
+    deadline: Instant,
+}
+
+/// Opens `path` for a decoder that must be done by `deadline`.
+pub(super) fn open_timed(
+    path: &Path,
+    deadline: Instant,
+) -> Result<BufReader<TimedFile>, ImageError> {
+    let file = File::open(path).map_err(ImageError::Io)?;
+    Ok(BufReader::with_capacity(
+        BUFFER_BYTES,
+        TimedFile { file, deadline },
+    ))
+}
+
+impl Read for TimedFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if Instant::now() >= self.deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.file.read(buffer)
+    }
+}
+
+impl Seek for TimedFile {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.file.seek(position)
+    }
+}

@@ -1,0 +1,107 @@
+//! Background loops: the workers that screen, and the sweeper. Both can be stopped and lose nothing by it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::pictures::Pictures;
+
+/// How often the workers look for pictures that were postponed.
+const RECHECK: Duration = Duration::from_secs(2);
+/// The longest sleep of the sweeper.
+const SWEEP_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
+/// The shortest, so that one that cannot delete does not spin.
+const SWEEP_AT_MOST_EVERY: Duration = Duration::from_millis(500);
+
+/// The running loops.
+pub struct Jobs {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Jobs {
+    /// Starts one worker per processor (two at least: one decodes while the other waits for the disk) and the sweeper.
+    #[must_use]
+    pub fn spawn(pictures: &Arc<Pictures>, clock: &Clock) -> Self {
+        let jobs = Self {
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let workers =
+            std::thread::available_parallelism().map_or(2, |number| number.get().clamp(2, 4));
+        for _ in 0..workers {
+            jobs.tasks
+                .spawn(screen(pictures.clone(), jobs.stop.clone()));
+        }
+        jobs.tasks
+            .spawn(sweep(pictures.clone(), clock.clone(), jobs.stop.clone()));
+        jobs
+    }
+
+    /// Starts nothing new and waits for what is under way.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+async fn screen(pictures: Arc<Pictures>, stop: CancellationToken) {
+    let mut changes = pictures.changes();
+    while !stop.is_cancelled() {
+        changes.mark_unchanged();
+        match pictures.screen_next().await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::error!(
+                error = format!("{:#}", anyhow::Error::from(error)),
+                "the index failed a worker"
+            ),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = tokio::time::timeout(RECHECK, changes.changed()) => {}
+        }
+    }
+}
+
+async fn sweep(pictures: Arc<Pictures>, clock: Clock, stop: CancellationToken) {
+    let mut changes = pictures.changes();
+    while !stop.is_cancelled() {
+        changes.mark_unchanged();
+        if let Err(error) = pictures.expire().await {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the sweeper failed; it tries again"
+            );
+        }
+        let next = match pictures.next_expiry().await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{:#}", anyhow::Error::from(error)),
+                    "the index failed the sweeper"
+                );
+                None
+            }
+        };
+        let pause = next
+            .map_or(SWEEP_AT_LEAST_EVERY, |next| {
+                Duration::from_secs(next.seconds_left(clock.now()))
+            })
+            .clamp(SWEEP_AT_MOST_EVERY, SWEEP_AT_LEAST_EVERY);
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(SWEEP_AT_MOST_EVERY) => {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(pause.saturating_sub(SWEEP_AT_MOST_EVERY)) => {}
+                    _ = changes.changed() => {}
+                }
+            }
+        }
+    }
+}

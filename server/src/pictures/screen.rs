@@ -1,0 +1,196 @@
+//! The blocking middle of a picture's life: decode, look, render.
+//! What is screened is what is rendered: every frame is shown to the screener before it is encoded, and the encoders see
+//! no other pixels than the screener did.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::domain::picture::{Tag, VariantName};
+use crate::domain::verdict::{self, FrameLook, Reason, Thresholds, Verdict};
+use crate::imaging::{self, AnimationEncoder, ImageError, Inspected, Limits, Raster};
+use crate::screening::Screener;
+
+/// Labels are asked of at most this many frames of an animation, evenly spaced; decency of every one.
+const LABELLED_FRAMES: usize = 8;
+
+/// What came of looking at a picture.
+pub(super) enum Outcome {
+    Rejected(Reason),
+    Approved(Box<Rendered>),
+}
+
+/// Everything that is published of a picture.
+pub(super) struct Rendered {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) animated: bool,
+    pub(super) tags: Vec<Tag>,
+    pub(super) alt: String,
+    pub(super) thumbhash: Vec<u8>,
+    pub(super) placeholder: String,
+    pub(super) perceptual_hash: u64,
+    pub(super) stripped: Vec<String>,
+    pub(super) files: Vec<File>,
+}
+
+/// One variant, encoded.
+pub(super) struct File {
+    pub(super) name: VariantName,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) bytes: Bytes,
+}
+
+/// Decodes, screens and renders one picture. Blocking, and may take as long as `timeout`.
+///
+/// # Errors
+/// When screening or reading is unavailable; everything that is wrong with the picture itself is an [`Outcome`].
+pub(super) fn look_and_render(
+    path: &Path,
+    inspected: &Inspected,
+    limits: &Limits,
+    screener: &dyn Screener,
+    thresholds: &Thresholds,
+    timeout: Duration,
+) -> anyhow::Result<Outcome> {
+    let deadline = Instant::now() + timeout;
+    let done = if inspected.animated {
+        animation(path, inspected, limits, screener, thresholds, deadline)
+    } else {
+        still(path, inspected, screener, thresholds, deadline)
+    };
+    match done {
+        Ok(outcome) => Ok(outcome),
+        Err(Failure::Image(error)) => rejection_of(error).map(Outcome::Rejected),
+        Err(Failure::Unavailable(error)) => Err(error),
+    }
+}
+
+/// The verdict that a decoding error amounts to.
+///
+/// # Errors
+/// When the error is the disk's and not the picture's.
+pub(super) fn rejection_of(error: ImageError) -> anyhow::Result<Reason> {
+    Ok(match error {
+        ImageError::Unsupported { .. } => Reason::Unsupported,
+        ImageError::TooManyPixels { .. }
+        | ImageError::TooManyFrames { .. }
+        | ImageError::TimedOut => Reason::TooManyPixels,
+        ImageError::TooSmall { .. } => Reason::TooSmall,
+        ImageError::Corrupt { .. } | ImageError::Empty => Reason::Corrupt,
+        ImageError::Io(_) | ImageError::Encode { .. } => return Err(error.into()),
+    })
+}
+
+enum Failure {
+    Image(ImageError),
+    Unavailable(anyhow::Error),
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        Self::Image(error)
+    }
+}
+
+fn still(
+    path: &Path,
+    inspected: &Inspected,
+    screener: &dyn Screener,
+    thresholds: &Thresholds,
+    deadline: Instant,
+) -> Result<Outcome, Failure> {
+    let raster = imaging::decode_still(path, inspected, deadline)?;
+    let look = look(screener, &raster, true)?;
+    let (tags, alt) = match verdict::judge(&[look], thresholds) {
+        Verdict::Rejected(reason) => return Ok(Outcome::Rejected(reason)),
+        Verdict::Approved { tags, alt } => (tags, alt),
+    };
+    let files = imaging::encode_variants(&raster, deadline)?;
+    Ok(Outcome::Approved(Box::new(rendered(
+        inspected, &raster, tags, alt, files,
+    )?)))
+}
+
+fn animation(
+    path: &Path,
+    inspected: &Inspected,
+    limits: &Limits,
+    screener: &dyn Screener,
+    thresholds: &Thresholds,
+    deadline: Instant,
+) -> Result<Outcome, Failure> {
+    let kept = inspected.frames.min(imaging::MAX_KEPT_FRAMES) as usize;
+    let every = kept.div_ceil(LABELLED_FRAMES).max(1);
+    let mut looks: Vec<FrameLook> = Vec::with_capacity(kept);
+    let mut encoder: Option<AnimationEncoder> = None;
+    let mut first = None;
+    for (index, frame) in imaging::frames(path, inspected, limits, deadline)?.enumerate() {
+        let frame = frame?;
+        let look = look(screener, &frame.raster, index % every == 0)?;
+        let indecent = verdict::is_indecent(&look, thresholds);
+        looks.push(look);
+        if indecent {
+            return Ok(Outcome::Rejected(Reason::Indecent));
+        }
+        encoder
+            .get_or_insert_with(|| AnimationEncoder::new(frame.raster.width, frame.raster.height))
+            .push(&frame.raster, frame.duration_ms)?;
+        first.get_or_insert(frame.raster);
+    }
+    let (Some(encoder), Some(first)) = (encoder, first) else {
+        return Ok(Outcome::Rejected(Reason::Corrupt));
+    };
+    let (tags, alt) = match verdict::judge(&looks, thresholds) {
+        Verdict::Rejected(reason) => return Ok(Outcome::Rejected(reason)),
+        Verdict::Approved { tags, alt } => (tags, alt),
+    };
+    let files = encoder.finish()?;
+    Ok(Outcome::Approved(Box::new(rendered(
+        inspected, &first, tags, alt, files,
+    )?)))
+}
+
+fn look(screener: &dyn Screener, raster: &Raster, with_labels: bool) -> Result<FrameLook, Failure> {
+    screener
+        .look(raster, with_labels)
+        .map_err(|error| Failure::Unavailable(error.into()))
+}
+
+fn rendered(
+    inspected: &Inspected,
+    first: &Raster,
+    tags: Vec<Tag>,
+    alt: String,
+    files: Vec<imaging::Variant>,
+) -> Result<Rendered, ImageError> {
+    let thumbhash = imaging::thumbhash(first)?;
+    Ok(Rendered {
+        width: inspected.width,
+        height: inspected.height,
+        animated: inspected.animated,
+        tags,
+        alt,
+        placeholder: imaging::placeholder_data_url(&thumbhash)?,
+        thumbhash,
+        perceptual_hash: imaging::perceptual_hash(first)?,
+        stripped: inspected
+            .stripped
+            .iter()
+            .map(|kind| (*kind).to_owned())
+            .collect(),
+        files: files
+            .into_iter()
+            .filter_map(|file| {
+                Some(File {
+                    name: VariantName::parse(file.name)?,
+                    width: file.width,
+                    height: file.height,
+                    bytes: file.bytes,
+                })
+            })
+            .collect(),
+    })
+}

@@ -1,0 +1,21 @@
+//! Looking at frames: what the models see, without judging it (`domain::verdict` judges).
+
+mod local;
+
+pub use self::local::LocalScreener;
+use crate::domain::verdict::FrameLook;
+use crate::imaging::Raster;
+
+/// Screening could not be done; the picture waits, unpublished.
+#[derive(Debug, thiserror::Error)]
+#[error("screening is unavailable")]
+pub struct ScreeningError(#[from] pub anyhow::Error);
+
+/// Something that can look at a frame. Blocking: call it off the async threads.
+pub trait Screener: Send + Sync + 'static {
+    /// Looks at one frame. Every frame that may be published MUST be shown; `with_labels` asks also what is in it.
+    fn look(&self, frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError>;
+
+    /// Succeeds when frames can be looked at.
+    fn check(&self) -> Result<(), ScreeningError>;
+}

@@ -1,0 +1,158 @@
+//! The two local models' view of a frame. Which squares are looked at is decided here; what the numbers mean is not.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use anyhow::Context;
+
+use super::{Screener, ScreeningError};
+use crate::domain::labels;
+use crate::domain::verdict::FrameLook;
+use crate::imaging::Raster;
+use crate::vision::{Area, Pixels, Vision, VisionOptions};
+
+/// A picture whose long side is more than this many times the short one is judged in squares: shrunk to the models' 224
+/// pixels as a whole, nothing could be recognised in it.
+const LONGEST_WHOLE: f64 = 2.5;
+
+/// Screens with the models in a folder, which are loaded when first needed.
+pub struct LocalScreener {
+    models_dir: PathBuf,
+    vision: OnceLock<Vision>,
+    /// Held while the models are loaded, so that they are loaded once.
+    loading: Mutex<()>,
+}
+
+impl LocalScreener {
+    /// Names the folder; loads nothing yet.
+    #[must_use]
+    pub fn new(models_dir: &Path) -> Self {
+        Self {
+            models_dir: models_dir.to_owned(),
+            vision: OnceLock::new(),
+            loading: Mutex::default(),
+        }
+    }
+
+    fn vision(&self) -> Result<&Vision, ScreeningError> {
+        if let Some(vision) = self.vision.get() {
+            return Ok(vision);
+        }
+        let _guard = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(vision) = self.vision.get() {
+            return Ok(vision);
+        }
+        let vision = Vision::load(&self.models_dir, VisionOptions::default())
+            .context("the screening models cannot be loaded (CATTO_MODELS_DIR)")?;
+        Ok(self.vision.get_or_init(|| vision))
+    }
+}
+
+impl Screener for LocalScreener {
+    fn look(&self, frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError> {
+        let vision = self.vision()?;
+        let pixels =
+            Pixels::new(&frame.rgb, frame.width, frame.height).context("an unusable frame")?;
+        let squares = squares(frame.width, frame.height);
+        let mut indecency = 0.0_f32;
+        let areas = if squares.is_empty() {
+            vec![pixels.whole()]
+        } else {
+            squares.clone()
+        };
+        for area in areas {
+            let decency = vision
+                .decency(pixels, area)
+                .context("the decency model failed")?;
+            indecency = indecency
+                .max(decency.hentai)
+                .max(decency.porn)
+                .max(decency.sexy);
+        }
+        let labels = if with_labels {
+            let areas = if squares.is_empty() {
+                vec![pixels.centre_square()]
+            } else {
+                squares
+            };
+            let mut seen = areas
+                .into_iter()
+                .map(|area| {
+                    vision
+                        .classify(pixels, area)
+                        .context("the labels model failed")
+                })
+                .collect::<anyhow::Result<Vec<_>>>()?;
+            seen.sort_by(|a, b| labels::cat_mass(b).total_cmp(&labels::cat_mass(a)));
+            seen.into_iter().next()
+        } else {
+            None
+        };
+        Ok(FrameLook { indecency, labels })
+    }
+
+    fn check(&self) -> Result<(), ScreeningError> {
+        self.vision().map(drop)
+    }
+}
+
+/// The overlapping squares of a long picture: as wide as its short side, each half a square further, the last flush with
+/// the end. Empty for a picture that is judged whole.
+fn squares(width: u32, height: u32) -> Vec<Area> {
+    let (long, short) = (width.max(height), width.min(height));
+    if f64::from(long) <= f64::from(short) * LONGEST_WHOLE {
+        return Vec::new();
+    }
+    let step = (short / 2).max(1) as usize;
+    let last = long - short;
+    (0..last)
+        .step_by(step)
+        .chain([last])
+        .map(|offset| {
+            let (left, top) = if width > height {
+                (offset, 0)
+            } else {
+                (0, offset)
+            };
+            Area {
+                left,
+                top,
+                width: short,
+                height: short,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn squares_of_a_long_picture_overlap_and_cover_it_to_its_end() {
+        for (width, height) in [(1000, 300), (300, 1000), (4096, 32), (751, 300)] {
+            let squares = squares(width, height);
+            let offset = |area: &Area| area.left + area.top;
+            assert_eq!(squares.first().map(offset), Some(0), "{width}x{height}");
+            let short = width.min(height);
+            assert_eq!(
+                squares.last().map(|area| offset(area) + short),
+                Some(width.max(height))
+            );
+            for pair in squares.windows(2) {
+                let step = offset(&pair[1]) - offset(&pair[0]);
+                assert!(
+                    step > 0 && step <= short.div_ceil(2),
+                    "{width}x{height}: {step}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_ordinary_picture_is_judged_whole() {
+        for (width, height) in [(1000, 400), (400, 1000), (500, 500)] {
+            assert!(squares(width, height).is_empty(), "{width}x{height}");
+        }
+    }
+}

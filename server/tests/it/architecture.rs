@@ -1,0 +1,143 @@
+//! The rules of the house that no compiler checks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn rust_files(below: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(below)];
+    while let Some(folder) = folders.pop() {
+        if folder.is_file() {
+            found.push((
+                folder.clone(),
+                fs::read_to_string(&folder).expect("a source file"),
+            ));
+            continue;
+        }
+        for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() || path.extension().is_some_and(|ending| ending == "rs") {
+                folders.push(path);
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{below} has no source");
+    found
+}
+
+/// The code above a file's tests.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap_or(text)
+}
+
+#[track_caller]
+fn assert_absent(below: &[&str], words: &[&str], but: &[&str]) {
+    for folder in below {
+        for (path, text) in rust_files(folder) {
+            if but.iter().any(|exempt| path.ends_with(exempt)) {
+                continue;
+            }
+            for word in words {
+                assert!(
+                    !without_tests(&text).contains(word),
+                    "{} must not name `{word}`",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_domain_knows_rules_and_nothing_else() {
+    let words = [
+        "serde",
+        "axum",
+        "leptos",
+        "sqlx",
+        "tokio",
+        "tracing",
+        "std::fs",
+        "std::env",
+        "Timestamp::now",
+        "async ",
+    ];
+    assert_absent(&["server/src/domain.rs", "server/src/domain"], &words, &[]);
+}
+
+#[test]
+fn use_cases_know_no_http_and_no_pages() {
+    assert_absent(
+        &["server/src/pictures.rs", "server/src/pictures"],
+        &["axum", "leptos", "app::", "StatusCode"],
+        &[],
+    );
+}
+
+#[test]
+fn adapters_do_not_know_each_other() {
+    assert_absent(
+        &["server/src/storage.rs", "server/src/storage"],
+        &["crate::db", "crate::screening", "axum"],
+        &[],
+    );
+    assert_absent(
+        &["server/src/db.rs", "server/src/db"],
+        &["crate::storage", "crate::screening", "axum"],
+        &[],
+    );
+    assert_absent(
+        &["server/src/screening.rs", "server/src/screening"],
+        &["crate::db", "crate::storage", "axum"],
+        &[],
+    );
+    assert_absent(
+        &["server/src/imaging.rs", "server/src/imaging"],
+        &["crate::", "tokio", "async "],
+        &[],
+    );
+}
+
+#[test]
+fn one_place_decides_each_thing() {
+    let all = ["server/src", "app/src"];
+    assert_absent(&all, &["CACHE_CONTROL"], &["http/cache.rs"]);
+    assert_absent(&all, &["std::env::var"], &["env.rs", "telemetry.rs"]);
+    assert_absent(&all, &["Timestamp::now"], &["clock.rs"]);
+}
+
+#[test]
+fn every_file_says_what_lives_in_it() {
+    for folder in ["server/src", "server/tests", "app/src", "frontend/src"] {
+        for (path, text) in rust_files(folder) {
+            assert!(
+                text.starts_with("//! "),
+                "{} has no opening words",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_variable_that_is_read_is_explained() {
+    let sample = fs::read_to_string(root().join(".env.sample")).expect(".env.sample");
+    let config = fs::read_to_string(root().join("server/src/config.rs")).expect("config.rs");
+    let variables: Vec<&str> = config
+        .split('"')
+        .filter(|text| {
+            text.starts_with("CATTO_") && text.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+        })
+        .collect();
+    assert!(variables.len() > 10, "{variables:?}");
+    for variable in variables {
+        assert!(
+            sample.contains(&format!("{variable}=")),
+            "{variable} is not in .env.sample"
+        );
+    }
+}

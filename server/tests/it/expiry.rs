@@ -1,0 +1,248 @@
+//! Nothing outlives its second.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderName, Method, StatusCode, header};
+use serde_json::Value;
+
+use crate::support::{ScriptedScreener, Setup, Site, fixture, request};
+
+fn url<'a>(picture: &'a Value, field: &str) -> &'a str {
+    picture[field].as_str().expect("a URL")
+}
+
+fn image(picture: &Value) -> &str {
+    picture["images"]["640.webp"].as_str().expect("a URL")
+}
+
+/// Asks for everything of a picture in every way, and expects 410 to all of it.
+async fn assert_gone(site: &Site, picture: &Value) {
+    let api = format!("/api/v1/pictures/{}", url(picture, "id"));
+    let ways: [(Method, Option<(HeaderName, &str)>); 5] = [
+        (Method::GET, None),
+        (Method::HEAD, None),
+        (Method::GET, Some((header::IF_NONE_MATCH, "*"))),
+        (
+            Method::GET,
+            Some((header::IF_MODIFIED_SINCE, "Sun, 22 Nov 2026 10:00:00 GMT")),
+        ),
+        (Method::GET, Some((header::RANGE, "bytes=0-9"))),
+    ];
+    for target in [image(picture), url(picture, "url"), &api] {
+        for (method, extra) in ways.clone() {
+            let mut request = request(method.clone(), target);
+            if let Some((name, value)) = &extra {
+                request = request.header(name, *value);
+            }
+            let answer = site
+                .send(request.body(Body::empty()).expect("a request"))
+                .await;
+            assert_eq!(
+                answer.status,
+                StatusCode::GONE,
+                "{method} {target} {extra:?}"
+            );
+            assert_eq!(answer.header(header::CACHE_CONTROL), "no-store");
+        }
+    }
+    let listed = site.get("/api/v1/pictures").await.json();
+    assert!(
+        listed["pictures"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|other| other["id"] != picture["id"])
+    );
+}
+
+/// Waits until the sweeper has left only this many pictures' files.
+async fn wait_for_files(site: &Site, prefix: &str, count: usize) {
+    let mut changes = site.state.pictures.changes();
+    while site
+        .stored_files()
+        .iter()
+        .filter(|file| file.starts_with(prefix))
+        .count()
+        != count
+    {
+        changes.changed().await.expect("the site runs");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_its_second_on_a_picture_answers_410_to_everything_and_its_objects_are_deleted() {
+    let site = Setup::new()
+        .with_retention(Duration::from_secs(60))
+        .start()
+        .await;
+    let picture = site.publish().await;
+    assert_eq!(site.get(image(&picture)).await.status, StatusCode::OK);
+    assert_eq!(site.get("/api/v1/tags").await.json()["tags"][0]["count"], 1);
+    site.clock.advance(Duration::from_secs(60));
+    assert_gone(&site, &picture).await;
+    assert_eq!(
+        site.get("/api/v1/tags").await.json()["tags"],
+        serde_json::json!([])
+    );
+    site.state
+        .pictures
+        .expire()
+        .await
+        .expect("the sweeper works");
+    wait_for_files(&site, "objects/", 0).await;
+    assert_gone(&site, &picture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_of_three_seconds_is_swept_by_itself() {
+    let site = Setup::new()
+        .with_retention(Duration::from_secs(3))
+        .start()
+        .await;
+    let picture = site.publish().await;
+    wait_for_files(&site, "objects/", 0).await;
+    assert_gone(&site, &picture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_about_to_end_is_not_stored_by_anyone() {
+    let site = Setup::new()
+        .with_retention(Duration::from_secs(60))
+        .start()
+        .await;
+    let picture = site.publish().await;
+    site.clock.advance(Duration::from_secs(58));
+    let answer = site.get(image(&picture)).await;
+    assert_eq!(
+        (answer.status, answer.header(header::CACHE_CONTROL)),
+        (StatusCode::OK, "no-store")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_by_token_does_at_once_what_expiry_does() {
+    let site = Site::start().await;
+    let picture = site.publish().await;
+    let api = format!("/api/v1/pictures/{}", url(&picture, "id"));
+    let delete = |token: Option<&str>| {
+        let mut request = request(Method::DELETE, &api);
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        request.body(Body::empty()).expect("a request")
+    };
+    site.send(delete(None))
+        .await
+        .assert_error(401, "unauthorized");
+    site.send(delete(Some("wrong")))
+        .await
+        .assert_error(403, "forbidden");
+    let other = site.publish().await;
+    site.send(delete(Some(url(&other, "delete_token"))))
+        .await
+        .assert_error(403, "forbidden");
+    assert_eq!(site.get(image(&picture)).await.status, StatusCode::OK);
+
+    assert_eq!(
+        site.send(delete(Some(url(&picture, "delete_token"))))
+            .await
+            .status,
+        StatusCode::NO_CONTENT
+    );
+    assert_gone(&site, &picture).await;
+    assert_eq!(site.get(image(&other)).await.status, StatusCode::OK);
+    wait_for_files(&site, "objects/", 6).await;
+    site.send(delete(Some(url(&picture, "delete_token"))))
+        .await
+        .assert_error(410, "gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_token_deletes_any_picture() {
+    let site = Site::start().await;
+    let picture = site.publish().await;
+    let request = request(
+        Method::DELETE,
+        &format!("/api/v1/pictures/{}", url(&picture, "id")),
+    )
+    .header(header::AUTHORIZATION, "Bearer an-admin-token-of-tests");
+    assert_eq!(
+        site.send(request.body(Body::empty()).expect("a request"))
+            .await
+            .status,
+        StatusCode::NO_CONTENT
+    );
+    assert_gone(&site, &picture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_delete_page_asks_first_and_deletes_only_by_post() {
+    let site = Site::start().await;
+    let picture = site.publish().await;
+    let delete_url = url(&picture, "delete_url");
+    let page = site.get_page(delete_url).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    assert_eq!(page.header(header::CACHE_CONTROL), "no-store");
+    assert_eq!(page.header(header::REFERRER_POLICY), "no-referrer");
+    assert_eq!(site.get(image(&picture)).await.status, StatusCode::OK);
+
+    let (foreign, _) = delete_url.rsplit_once('/').expect("a path");
+    let foreign = format!("{foreign}/1111111111111111111111");
+    assert_eq!(site.get_page(&foreign).await.status, StatusCode::FORBIDDEN);
+    let post = |target: &str| {
+        request(Method::POST, target)
+            .body(Body::empty())
+            .expect("a request")
+    };
+    assert_eq!(
+        site.send(post(&foreign)).await.status,
+        StatusCode::FORBIDDEN
+    );
+
+    let done = site.send(post(delete_url)).await;
+    assert_eq!(done.status, StatusCode::OK);
+    assert!(done.header(header::CONTENT_TYPE).starts_with("text/html"));
+    assert_gone(&site, &picture).await;
+    assert_eq!(site.get_page(delete_url).await.status, StatusCode::GONE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_can_be_asked_for_a_day_and_is_gone_then() {
+    let site = Setup::new()
+        .screened_by(ScriptedScreener::no_cat())
+        .start()
+        .await;
+    let answer = site
+        .upload_to("/api/v1/pictures?wait=0", fixture("cat.webp"))
+        .await
+        .json();
+    let status_url = answer["status_url"].as_str().expect("a URL");
+    let mut changes = site.state.pictures.changes();
+    while site.get(status_url).await.status == StatusCode::OK {
+        changes.changed().await.expect("the site runs");
+    }
+    site.get(status_url).await.assert_error(422, "not-a-cat");
+    site.clock.advance(Duration::from_secs(24 * 3600));
+    site.get(status_url).await.assert_error(410, "gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_without_a_verdict_ends_with_the_retention() {
+    let setup = Setup::new().screened_by(ScriptedScreener::unavailable());
+    let site = setup.with_retention(Duration::from_secs(60)).start().await;
+    let answer = site
+        .upload_to("/api/v1/pictures?wait=0", fixture("cat.webp"))
+        .await
+        .json();
+    site.clock.advance(Duration::from_secs(60));
+    site.state
+        .pictures
+        .expire()
+        .await
+        .expect("the sweeper works");
+    site.get(answer["status_url"].as_str().expect("a URL"))
+        .await
+        .assert_error(410, "gone");
+    assert_eq!(site.stored_files(), Vec::<String>::new());
+}

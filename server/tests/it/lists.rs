@@ -1,0 +1,109 @@
+//! Gallery, search, tags, cursors, canonical addresses.
+
+use axum::http::{StatusCode, header};
+use serde_json::Value;
+
+use crate::support::Site;
+
+fn ids(page: &Value) -> Vec<String> {
+    let pictures = page["pictures"].as_array().expect("a list");
+    pictures
+        .iter()
+        .map(|picture| picture["id"].as_str().expect("an id").to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paging_shows_every_picture_once_newest_first_while_new_ones_arrive() {
+    let site = Site::start().await;
+    let mut published = Vec::new();
+    for _ in 0..5 {
+        published.push(
+            site.publish().await["id"]
+                .as_str()
+                .expect("an id")
+                .to_owned(),
+        );
+    }
+    published.reverse();
+    let first = site.get("/api/v1/pictures?limit=2").await.json();
+    site.publish().await;
+    let mut seen = ids(&first);
+    let mut next = first["next"].as_str().map(str::to_owned);
+    while let Some(cursor) = next {
+        let page = site
+            .get(&format!("/api/v1/pictures?after={cursor}&limit=2"))
+            .await
+            .json();
+        seen.extend(ids(&page));
+        next = page["next"].as_str().map(str::to_owned);
+    }
+    assert_eq!(seen, published);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn search_finds_whole_words_and_excludes() {
+    let site = Site::start().await;
+    site.publish().await;
+    for (query, found) in [
+        ("q=cat", 1),
+        ("q=tabby+cat", 1),
+        ("q=%22tabby+cat%22", 1),
+        ("q=tab", 0),
+        ("q=-tabby", 0),
+        ("q=-laptop", 1),
+        ("q=cat+-%22tabby+cat%22", 0),
+        ("tag=tabby+cat", 1),
+        ("tag=tabby", 0),
+    ] {
+        let page = site.get(&format!("/api/v1/pictures?{query}")).await;
+        assert_eq!(page.status, StatusCode::OK, "{query}: {}", page.text());
+        assert_eq!(ids(&page.json()).len(), found, "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_spelling_of_a_list_is_sent_to_the_canonical_one() {
+    let site = Site::start().await;
+    for (asked, canonical) in [
+        ("/?fbclid=abc", "/"),
+        ("/search?q=Tabby%20%20CAT", "/search?q=tabby+cat"),
+        (
+            "/api/v1/pictures?limit=5&q=cat&utm=1",
+            "/api/v1/pictures?q=cat&limit=5",
+        ),
+        ("/search?q=", "/search"),
+    ] {
+        let answer = site.get(asked).await;
+        assert_eq!(answer.status, StatusCode::MOVED_PERMANENTLY, "{asked}");
+        assert_eq!(answer.header(header::LOCATION), canonical, "{asked}");
+        assert_eq!(
+            site.get(canonical).await.status,
+            StatusCode::OK,
+            "{canonical}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nonsense_list_is_malformed() {
+    let site = Site::start().await;
+    let long = format!("q={}", "a".repeat(10_000));
+    for query in [
+        "after=nonsense",
+        "after=-1",
+        "limit=0",
+        "limit=41",
+        "limit=many",
+        &long,
+    ] {
+        site.get(&format!("/api/v1/pictures?{query}"))
+            .await
+            .assert_error(400, "malformed");
+    }
+    for url in ["/?after=nonsense", &format!("/search?{long}")] {
+        let page = site.get_page(url).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST);
+        assert!(page.header(header::CONTENT_TYPE).starts_with("text/html"));
+    }
+}

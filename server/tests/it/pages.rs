@@ -1,0 +1,131 @@
+//! What browsers and link previews are given.
+
+use axum::body::Body;
+use axum::http::{Method, StatusCode, header};
+
+use crate::support::{Site, path_of, request};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_answers_with_length_validator_and_a_strict_policy() {
+    let site = Site::start().await;
+    let picture = site.publish().await;
+    for url in [
+        "/",
+        "/search?q=cat",
+        "/tags/tabby%20cat",
+        "/upload",
+        "/about",
+        picture["url"].as_str().expect("a URL"),
+    ] {
+        let page = site.get_page(url).await;
+        assert_eq!(page.status, StatusCode::OK, "{url}");
+        assert_eq!(
+            page.header(header::CONTENT_LENGTH),
+            page.body.len().to_string(),
+            "{url}"
+        );
+        assert!(page.header(header::ETAG).starts_with('"'), "{url}");
+        let policy = page.header(header::CONTENT_SECURITY_POLICY);
+        assert!(
+            policy.contains("script-src 'self' 'wasm-unsafe-eval' 'sha256-"),
+            "{url}: {policy}"
+        );
+        assert!(!policy.contains("unsafe-inline"), "{url}: {policy}");
+        assert!(
+            !page.text().contains(" style="),
+            "{url} has an inline style"
+        );
+        assert!(!page.headers.contains_key(header::SET_COOKIE), "{url}");
+
+        let again = request(Method::GET, path_of(url))
+            .header(header::IF_NONE_MATCH, page.header(header::ETAG))
+            .body(Body::empty());
+        let again = site.send(again.expect("a request")).await;
+        assert_eq!(
+            (again.status, again.body.len()),
+            (StatusCode::NOT_MODIFIED, 0),
+            "{url}: pages are the same each time"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_link_carries_its_preview_card() {
+    let site = Site::start().await;
+    let picture = site.publish().await;
+    let page = site
+        .get_page(picture["url"].as_str().expect("a URL"))
+        .await
+        .text();
+    let image = picture["images"]["1280.jpg"].as_str().expect("a URL");
+    for (property, content) in [
+        ("og:image", image),
+        ("og:image:width", "451"),
+        ("og:image:height", "300"),
+        ("og:image:alt", picture["alt"].as_str().expect("a text")),
+        ("og:url", picture["url"].as_str().expect("a URL")),
+        ("twitter:card", "summary_large_image"),
+    ] {
+        let found = page.split('<').any(|tag| {
+            tag.starts_with("meta ")
+                && tag.contains(&format!("\"{property}\""))
+                && tag.contains(&format!("content=\"{content}\""))
+        });
+        assert!(found, "{property} = {content}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_a_page_for_browsers_and_json_for_programs() {
+    let site = Site::start().await;
+    for url in ["/nowhere", "/c/nonsense", "/c/AAAAAAAAAAAAAAAA"] {
+        let page = site.get_page(url).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{url}");
+        assert!(
+            page.header(header::CONTENT_TYPE).starts_with("text/html"),
+            "{url}"
+        );
+    }
+    for url in [
+        "/api/v1/nowhere",
+        "/api/v1/pictures/nonsense",
+        "/i/x/y/z",
+        "/pkg/none.js",
+    ] {
+        site.get_page(url).await.assert_error(404, "not-found");
+    }
+    let patch = request(Method::PATCH, "/api/v1/tags")
+        .body(Body::empty())
+        .expect("a request");
+    site.send(patch)
+        .await
+        .assert_error(405, "method-not-allowed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_find_their_documents() {
+    let site = Site::start().await;
+    assert!(
+        site.get("/robots.txt")
+            .await
+            .text()
+            .contains("Disallow: /delete/")
+    );
+    let security = site.get("/.well-known/security.txt").await.text();
+    assert!(
+        security.contains("Contact: mailto:abuse@catto.test") && security.contains("Expires: 20"),
+        "{security}"
+    );
+    assert_eq!(site.get("/healthz").await.status, StatusCode::OK);
+    assert_eq!(site.get("/readyz").await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_is_escaped_wherever_it_is_shown() {
+    let site = Site::start().await;
+    let page = site
+        .get_page("/search?q=%22%3E%3Cscript%3Ealert%281%29%3C%2Fscript%3E")
+        .await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(!page.text().contains("<script>alert"), "{}", page.text());
+}

@@ -1,0 +1,415 @@
+//! A whole site in a temporary folder, and a client for it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use bytes::Bytes;
+use cattocdn::clock::Clock;
+use cattocdn::config::{Config, FilesConfig, HttpConfig, LimitsConfig, ScreeningConfig};
+use cattocdn::domain::expiry::Retention;
+use cattocdn::domain::verdict::{FrameLook, Thresholds};
+use cattocdn::http::router;
+use cattocdn::imaging::Raster;
+use cattocdn::jobs::Jobs;
+use cattocdn::screening::{LocalScreener, Screener, ScreeningError};
+use cattocdn::state::AppState;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+/// A week, as shipped.
+const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Everything a test may set before the site starts.
+pub(crate) struct Setup {
+    pub(crate) config: Config,
+    pub(crate) screener: Arc<dyn Screener>,
+    dir: Option<TempDir>,
+}
+
+impl Setup {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let setup = Self::within(dir.path());
+        Self {
+            dir: Some(dir),
+            ..setup
+        }
+    }
+
+    /// A site whose data lie in a folder that outlives it.
+    pub(crate) fn within(dir: &Path) -> Self {
+        let site_dir = dir.join("site");
+        write_site(&site_dir);
+        let data_dir = dir.join("data");
+        let config = Config {
+            http: HttpConfig {
+                listen: ([127, 0, 0, 1], 0).into(),
+                public_url: "http://catto.test".parse().expect("a URL"),
+                abuse_contact: Some("abuse@catto.test".into()),
+                admin_token: Some("an-admin-token-of-tests".to_owned().into()),
+                site_dir,
+            },
+            files: FilesConfig {
+                database_url: format!("sqlite://{}", data_dir.join("index.sqlite").display()),
+                models_dir: models_dir(),
+                data_dir,
+            },
+            limits: LimitsConfig::default(),
+            retention: Retention::new(RETENTION).expect("a week is valid"),
+            screening: ScreeningConfig {
+                thresholds: Thresholds::default(),
+            },
+        };
+        Self {
+            config,
+            screener: Arc::new(ScriptedScreener::cat()),
+            dir: None,
+        }
+    }
+
+    pub(crate) fn screened_by(mut self, screener: impl Screener) -> Self {
+        self.screener = Arc::new(screener);
+        self
+    }
+
+    pub(crate) fn with_real_models(self) -> Self {
+        let screener = LocalScreener::new(&self.config.files.models_dir);
+        self.screened_by(screener)
+    }
+
+    pub(crate) fn with_retention(mut self, retention: Duration) -> Self {
+        self.config.retention = Retention::new(retention).expect("a valid retention");
+        self
+    }
+
+    pub(crate) async fn start(self) -> Site {
+        let clock = Clock::default();
+        let state = AppState::new(&self.config, self.screener, clock.clone())
+            .await
+            .expect("the site starts");
+        let jobs = Jobs::spawn(&state.pictures, &clock);
+        Site {
+            router: router(state.clone()),
+            data_dir: self.config.files.data_dir.clone(),
+            clock,
+            state,
+            jobs,
+            _dir: self.dir,
+        }
+    }
+}
+
+/// A running site.
+pub(crate) struct Site {
+    pub(crate) router: Router,
+    pub(crate) clock: Clock,
+    pub(crate) state: AppState,
+    pub(crate) data_dir: PathBuf,
+    jobs: Jobs,
+    _dir: Option<TempDir>,
+}
+
+impl Site {
+    pub(crate) async fn start() -> Self {
+        Setup::new().start().await
+    }
+
+    /// Stops workers and sweeper, as a restart would.
+    pub(crate) async fn stop(self) {
+        self.jobs.stop().await;
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("the router never fails");
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("the body ends").to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    pub(crate) async fn get(&self, url: &str) -> Answer {
+        self.send(
+            request(Method::GET, url)
+                .body(Body::empty())
+                .expect("a request"),
+        )
+        .await
+    }
+
+    pub(crate) async fn get_page(&self, url: &str) -> Answer {
+        let request = request(Method::GET, url).header(header::ACCEPT, "text/html,*/*;q=0.8");
+        self.send(request.body(Body::empty()).expect("a request"))
+            .await
+    }
+
+    /// Uploads raw bytes to the API.
+    pub(crate) async fn upload(&self, bytes: impl Into<Bytes>) -> Answer {
+        self.upload_to("/api/v1/pictures", bytes).await
+    }
+
+    pub(crate) async fn upload_to(&self, url: &str, bytes: impl Into<Bytes>) -> Answer {
+        self.send(
+            request(Method::POST, url)
+                .body(Body::from(bytes.into()))
+                .expect("a request"),
+        )
+        .await
+    }
+
+    /// Uploads a form of these parts, each `(field, file name, bytes)`.
+    pub(crate) async fn upload_form(&self, url: &str, parts: &[(&str, &str, &[u8])]) -> Answer {
+        let request = request(Method::POST, url)
+            .header(
+                header::CONTENT_TYPE,
+                format!("multipart/form-data; boundary={BOUNDARY}"),
+            )
+            .header(header::ACCEPT, "application/json");
+        self.send(request.body(Body::from(form(parts))).expect("a request"))
+            .await
+    }
+
+    /// Uploads a cat and answers the JSON of its 201.
+    pub(crate) async fn publish(&self) -> Value {
+        let answer = self.upload(fixture("cat.webp")).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Every file of the data folder, save the index.
+    pub(crate) fn stored_files(&self) -> Vec<String> {
+        let mut files = Vec::new();
+        collect_files(&self.data_dir, &mut files);
+        let mut names: Vec<String> = files
+            .iter()
+            .filter_map(|path| path.strip_prefix(&self.data_dir).ok())
+            .map(|path| path.to_string_lossy().into_owned())
+            .filter(|name| !name.starts_with("index.sqlite"))
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    pub(crate) fn header(&self, name: impl axum::http::header::AsHeaderName) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    /// Checks status, stable code, message, and that nobody keeps the answer.
+    #[track_caller]
+    pub(crate) fn assert_error(&self, status: u16, code: &str) {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text());
+        let json = self.json();
+        assert_eq!(json["error"]["code"], code);
+        assert!(
+            json["error"]["message"]
+                .as_str()
+                .is_some_and(|message| message.len() > 10),
+            "{json}"
+        );
+        assert_eq!(self.header(header::CACHE_CONTROL), "no-store");
+        if matches!(status, 429 | 503) {
+            assert!(
+                self.header(header::RETRY_AFTER)
+                    .parse::<u32>()
+                    .is_ok_and(|seconds| seconds > 0)
+            );
+        }
+    }
+}
+
+/// Shows the same thing in every frame, once the test lets it look.
+pub(crate) struct ScriptedScreener {
+    cat: f32,
+    indecency: f32,
+    available: bool,
+    /// A permit is needed for every look.
+    gate: Arc<Semaphore>,
+}
+
+impl ScriptedScreener {
+    pub(crate) fn cat() -> Self {
+        let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+        Self {
+            cat: 0.9,
+            indecency: 0.0,
+            available: true,
+            gate,
+        }
+    }
+
+    pub(crate) fn no_cat() -> Self {
+        Self {
+            cat: 0.0,
+            ..Self::cat()
+        }
+    }
+
+    pub(crate) fn indecent() -> Self {
+        Self {
+            indecency: 0.99,
+            ..Self::cat()
+        }
+    }
+
+    pub(crate) fn unavailable() -> Self {
+        Self {
+            available: false,
+            ..Self::cat()
+        }
+    }
+
+    /// Looks only once the semaphore has a permit.
+    pub(crate) fn waiting_for(gate: Arc<Semaphore>) -> Self {
+        Self {
+            gate,
+            ..Self::cat()
+        }
+    }
+}
+
+impl Screener for ScriptedScreener {
+    fn look(&self, _frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError> {
+        let runtime = tokio::runtime::Handle::current();
+        let _permit = runtime
+            .block_on(self.gate.acquire())
+            .map_err(anyhow::Error::from)?;
+        self.check()?;
+        let mut labels = vec![0.0; 1000];
+        labels[281] = self.cat;
+        Ok(FrameLook {
+            indecency: self.indecency,
+            labels: with_labels.then_some(labels),
+        })
+    }
+
+    fn check(&self) -> Result<(), ScreeningError> {
+        if self.available {
+            Ok(())
+        } else {
+            Err(anyhow::anyhow!("the scripted screener is down").into())
+        }
+    }
+}
+
+pub(crate) fn request(method: Method, url: &str) -> axum::http::request::Builder {
+    Request::builder().method(method).uri(path_of(url))
+}
+
+/// The path of a URL of the site, which may be absolute.
+pub(crate) fn path_of(url: &str) -> &str {
+    url.strip_prefix("http://catto.test").unwrap_or(url)
+}
+
+pub(crate) fn fixture(name: &str) -> Bytes {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name);
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        .into()
+}
+
+/// The real models: where the test command says, or where `make models` puts them.
+fn models_dir() -> PathBuf {
+    std::env::var_os("CATTO_TEST_MODELS_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../models"),
+        PathBuf::from,
+    )
+}
+
+pub(crate) const BOUNDARY: &str = "catto-boundary";
+
+pub(crate) fn form(parts: &[(&str, &str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (field, file_name, bytes) in parts {
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{file_name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
+    body
+}
+
+/// Width and height of an encoded picture.
+pub(crate) fn dimensions(bytes: &[u8]) -> (u32, u32) {
+    if bytes.starts_with(b"RIFF") {
+        return image_webp::WebPDecoder::new(std::io::Cursor::new(bytes))
+            .expect("is a WebP")
+            .dimensions();
+    }
+    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    decoder.read_info().expect("is a JPEG");
+    let info = decoder.info().expect("was read");
+    (info.width.into(), info.height.into())
+}
+
+/// What a build leaves, in small: enough for the pages to name their files.
+fn write_site(site_dir: &Path) {
+    let pkg = site_dir.join("pkg");
+    std::fs::create_dir_all(&pkg).expect("a folder");
+    let write = |path: PathBuf, text: &str| std::fs::write(path, text).expect("a file");
+    for (kind, text) in [
+        ("css", "body{}"),
+        ("js", "export default 1"),
+        ("wasm", "\0asm"),
+    ] {
+        write(pkg.join(format!("cattocdn.0123.{kind}")), text);
+        write(
+            pkg.join(format!("cattocdn.0123.{kind}.br")),
+            &format!("brotli of {text}"),
+        );
+    }
+    write(
+        site_dir.join("hash.txt"),
+        "css: 0123\njs: 0123\nwasm: 0123\n",
+    );
+    write(site_dir.join("favicon.svg"), "<svg/>");
+}
+
+fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            collect_files(&entry.path(), files)
+        } else {
+            files.push(entry.path())
+        }
+    }
+}
