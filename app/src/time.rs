@@ -4,12 +4,13 @@
 const MINUTE: i32 = 60;
 const HOUR: i32 = 60 * MINUTE;
 const DAY: i32 = 24 * HOUR;
+const TWO_DAYS: i32 = 2 * DAY;
 
-/// `6 days left`, by the largest unit that fits at least once; nothing once the time is up.
+/// `6 days left`: days to the nearest, from two on, and all shorter units rounded down; nothing once the time is up.
 pub(crate) fn time_left(seconds: i32) -> Option<String> {
     let (count, unit) = match seconds {
         ..=0 => return None,
-        DAY.. => (seconds / DAY, " day"),
+        TWO_DAYS.. => ((seconds + DAY / 2) / DAY, " day"),
         HOUR.. => (seconds / HOUR, " hour"),
         MINUTE.. => (seconds / MINUTE, " minute"),
         _ => (seconds, " second"),
@@ -43,12 +44,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_left_names_the_largest_unit() {
+    fn time_left_names_the_unit_that_fits() {
         let cases = [
             (7 * DAY, "7 days left"),
-            (7 * DAY - 1, "6 days left"),
-            (DAY, "1 day left"),
-            (DAY - 1, "23 hours left"),
+            (7 * DAY - 1, "7 days left"),
+            (6 * DAY + 11 * HOUR, "6 days left"),
+            (2 * DAY, "2 days left"),
+            (2 * DAY - 1, "47 hours left"),
             (HOUR, "1 hour left"),
             (HOUR - 1, "59 minutes left"),
             (MINUTE, "1 minute left"),

@@ -1,4 +1,4 @@
-//! The end of a gallery: a plain link to its next page, and the island that brings that page here instead.
+//! The island at the end of a gallery: brings the next page here, where the plain link would lead to it.
 
 use leptos::ev::{self, MouseEvent};
 use leptos::prelude::*;
@@ -14,20 +14,10 @@ pub(crate) const GALLERY_ID: &str = "gallery";
 /// The parameter that tells where a page of a list begins. It comes last.
 const AFTER: &str = "after=";
 
-/// A link to `href`, the next page; `source` is the same page as the API has it.
-#[component]
-pub(crate) fn More(href: String, source: String) -> impl IntoView {
-    view! {
-        <nav class="more" aria-label="More pictures">
-            <a class="button" rel="next" href=href data-source=source>"More cats"</a>
-            <MorePictures/>
-        </nav>
-    }
-}
-
-/// Takes the clicks on the link, appends the cards to the gallery and says so.
+/// Takes the clicks on the link that has a `data-source`, which is the next page as the API has it;
+/// appends its cards to the gallery and says so.
 #[island]
-fn MorePictures() -> impl IntoView {
+pub(crate) fn MorePictures() -> impl IntoView {
     let (words, set_words) = signal("");
     if is_browser() {
         window_event_listener(ev::click, move |event: MouseEvent| {

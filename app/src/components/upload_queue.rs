@@ -1,4 +1,4 @@
-//! The form that uploads, plain for browsers without scripts, and the island that takes over where there are some.
+//! The island that uploads: takes over from the plain form, and accepts what is dropped, pasted or chosen.
 
 mod row;
 mod send;
@@ -12,51 +12,17 @@ use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
 use web_sys::{DataTransfer, Element, FileList, HtmlElement, HtmlInputElement};
 
-use crate::types::UploadRules;
 use row::Row;
 
-const FORM_ID: &str = "upload";
+/// The plain form. It tells the largest size allowed as `data-max-bytes`.
+pub(crate) const FORM_ID: &str = "upload";
 const LIST_ID: &str = "uploads";
 /// So many uploads are under way at once.
 const AT_ONCE: u32 = 2;
 
-/// A form for one picture; with scripts, a box for several at once: dropped, pasted or chosen.
-#[component]
-pub(crate) fn UploadForm(rules: UploadRules) -> impl IntoView {
-    let megabytes = rules.max_bytes / 1_048_576;
-    let megapixels = rules.max_pixels / 1_000_000;
-    view! {
-        <form
-            class="upload"
-            id=FORM_ID
-            method="post"
-            action="/upload"
-            enctype="multipart/form-data"
-            data-max-bytes=rules.max_bytes.to_string()
-        >
-            <label class="box">
-                <span class="box-title">"Put your cat in the box"</span>
-                <span class="box-hint">
-                    <span class="needs-script">"Drop pictures here, paste them, or choose some. "</span>
-                    "JPEG, PNG, WebP or GIF, up to "{megabytes.to_string()}" MB and "
-                    {megapixels.to_string()}" megapixels each."
-                </span>
-                <input
-                    type="file"
-                    multiple
-                    name="file"
-                    accept="image/jpeg,image/png,image/webp,image/gif"
-                />
-            </label>
-            <button type="submit" class="button">"Upload"</button>
-        </form>
-        <UploadQueue/>
-    }
-}
-
 /// Takes files from anywhere on the page and shows what becomes of each.
 #[island]
-fn UploadQueue() -> impl IntoView {
+pub(crate) fn UploadQueue() -> impl IntoView {
     let (announcement, announce) = signal(String::new());
     if is_browser() {
         listen(Rc::new(Queue::new(announce)));

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::head::Head;
 use super::layout::contact_href;
 use crate::backend::backend;
+use crate::units::readable_bytes;
 
 #[component]
 pub(crate) fn AboutPage() -> impl IntoView {
@@ -15,7 +16,7 @@ pub(crate) fn AboutPage() -> impl IntoView {
         }
     });
     let curl = format!("curl -F file=@cat.jpg {}/api/v1/pictures", site.public_url);
-    let megabytes = site.rules.max_bytes / 1_048_576;
+    let max_size = readable_bytes(site.rules.max_bytes);
     let retention = site.retention;
     view! {
         <Head
@@ -33,7 +34,7 @@ pub(crate) fn AboutPage() -> impl IntoView {
             <ul>
                 <li>"A cat must be in it. It may be any cat, and it may have company."</li>
                 <li>"Nothing indecent, cruel or unlawful, and only what is yours to share."</li>
-                <li>"JPEG, PNG, WebP or GIF, up to "{megabytes}" MB."</li>
+                <li>"JPEG, PNG, WebP or GIF, up to "{max_size}"."</li>
             </ul>
             <p>
                 "Vision models look at every picture before anybody else can. \

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::cat::{Cat, Mood};
 use super::load::load;
 use super::notice::ErrorNotice;
-use crate::components::more_pictures::{GALLERY_ID, More};
+use crate::components::more_pictures::{GALLERY_ID, MorePictures};
 use crate::components::picture_card::PictureCard;
 use crate::types::{ListQuery, PicturePage};
 
@@ -50,6 +50,17 @@ fn FullGallery(page: PicturePage, path: String, query: ListQuery) -> impl IntoVi
     view! {
         <ul class="gallery" id=GALLERY_ID>{cards}</ul>
         {more}
+    }
+}
+
+/// A link to `href`, the next page; `source` is the same page as the API has it, for the island.
+#[component]
+fn More(href: String, source: String) -> impl IntoView {
+    view! {
+        <nav class="more" aria-label="More pictures">
+            <a class="button" rel="next" href=href data-source=source>"More cats"</a>
+            <MorePictures/>
+        </nav>
     }
 }
 

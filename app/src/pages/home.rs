@@ -35,6 +35,11 @@ pub(crate) fn HomePage() -> impl IntoView {
             </section>
         }
     });
+    let heading = if is_first_page {
+        view! { <h2 class="section-title">"Just in"</h2> }.into_any()
+    } else {
+        view! { <h1 class="section-title">"More cats"</h1> }.into_any()
+    };
     view! {
         <Head
             title="Cat pictures for a little while"
@@ -42,11 +47,11 @@ pub(crate) fn HomePage() -> impl IntoView {
             path
         />
         {hero}
-        <section aria-labelledby="newest">
-            <h2 id="newest" class="section-title">
-                {if is_first_page { "Just in" } else { "More cats" }}
-            </h2>
-            <Gallery path="/" query=ListQuery { after, ..ListQuery::default() } empty="No cats yet. Be the first to bring one."/>
-        </section>
+        {heading}
+        <Gallery
+            path="/"
+            query=ListQuery { after, ..ListQuery::default() }
+            empty="No cats yet. Be the first to bring one."
+        />
     }
 }

@@ -47,7 +47,7 @@ fn Published(picture: PictureView) -> impl IntoView {
         <article class="picture life">
             <h1 class="visually-hidden">{title}</h1>
             <Photo picture=picture.clone()/>
-            <div class="when-gone notice">
+            <div class="when-gone notice" role="status">
                 <Cat mood=Mood::Asleep/>
                 <h2>"This cat has wandered off"</h2>
                 <p>"Its time here was up. There are others."</p>

@@ -4,7 +4,9 @@ use leptos::prelude::*;
 
 use super::head::Head;
 use crate::backend::backend;
-use crate::components::upload_queue::UploadForm;
+use crate::components::upload_queue::{FORM_ID, UploadQueue};
+use crate::types::UploadRules;
+use crate::units::readable_bytes;
 
 #[component]
 pub(crate) fn UploadPage() -> impl IntoView {
@@ -24,5 +26,41 @@ pub(crate) fn UploadPage() -> impl IntoView {
                 <li>"After "{site.retention}" it is gone. "<a href="/about">"The rules"</a></li>
             </ul>
         </div>
+    }
+}
+
+/// A form for one picture; with scripts, a box for several at once: dropped, pasted or chosen.
+#[component]
+fn UploadForm(rules: UploadRules) -> impl IntoView {
+    let limits = format!(
+        "JPEG, PNG, WebP or GIF, up to {} and {} megapixels each.",
+        readable_bytes(rules.max_bytes),
+        rules.max_pixels.div_ceil(1_000_000)
+    );
+    view! {
+        <form
+            class="upload"
+            id=FORM_ID
+            method="post"
+            action="/upload"
+            enctype="multipart/form-data"
+            data-max-bytes=rules.max_bytes.to_string()
+        >
+            <label class="box">
+                <span class="box-title">"Put your cat in the box"</span>
+                <span class="box-hint">
+                    <span class="needs-script">"Drop pictures here, paste them, or choose some. "</span>
+                    {limits}
+                </span>
+                <input
+                    type="file"
+                    multiple
+                    name="file"
+                    accept="image/jpeg,image/png,image/webp,image/gif"
+                />
+            </label>
+            <button type="submit" class="button">"Upload"</button>
+        </form>
+        <UploadQueue/>
     }
 }

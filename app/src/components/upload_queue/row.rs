@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use leptos::ev::ErrorEvent;
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
 use web_sys::{File, HtmlElement, HtmlProgressElement, Url, XmlHttpRequest};
@@ -17,6 +18,7 @@ use crate::components::tag_links::TagLinks;
 use crate::components::verdict::verdict;
 use crate::error::{ApiError, ErrorCode};
 use crate::images::variant;
+use crate::units::readable_bytes;
 
 /// Where an upload stands. `style/_upload_queue.scss` knows them and shows what belongs to each.
 mod stage {
@@ -67,7 +69,7 @@ impl Row {
             let (stage, words) = (row.stage, row.words);
             view! {
                 <li class="upload-row" tabindex="-1" data-stage=move || stage.get()>
-                    <img class="upload-preview" src=row.preview.clone() alt=""/>
+                    <img class="upload-preview" src=row.preview.clone() alt="" on:error=forget_source/>
                     <div class="upload-body">
                         <p class="upload-name">{row.file.name()}</p>
                         <progress max="1" value="0" aria-label="Sent"></progress>
@@ -106,11 +108,11 @@ impl Row {
     }
 
     pub(super) fn refuse_size(&self, max_bytes: u64) {
-        let megabytes = (max_bytes / 1_048_576).to_string();
+        let size = readable_bytes(max_bytes);
         let message = [
             "Pictures may have up to ",
-            &megabytes,
-            " MB. A smaller copy will do nicely.",
+            &size,
+            ". A smaller copy will do nicely.",
         ];
         self.refuse(&ApiError::new(ErrorCode::TooLarge, message.concat()));
     }
@@ -225,6 +227,16 @@ impl Row {
 
     fn tell(&self, what: &str) {
         self.announce.set([&self.file.name(), ": ", what].concat());
+    }
+}
+
+/// What the browser cannot draw leaves an empty frame instead of a broken one.
+fn forget_source(event: ErrorEvent) {
+    if let Some(image) = event.target() {
+        // Removing what is not there is no mistake.
+        let _ = image
+            .unchecked_into::<HtmlElement>()
+            .remove_attribute("src");
     }
 }
 
