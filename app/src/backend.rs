@@ -66,6 +66,4 @@ pub enum Interstitial {
     Error(ApiError),
     /// The picture was deleted.
     Deleted,
-    /// Thank you for the report.
-    Reported,
 }

@@ -34,10 +34,15 @@ pub struct PictureView {
     pub tags: Vec<TagView>,
     /// A sentence for those who cannot see the picture.
     pub alt: String,
-    /// Upright width of the upload, pixels; a variant is `min(its name, this)` wide.
+    /// Upright width of the upload, pixels.
     pub width: u32,
     /// Upright height of the upload, pixels.
     pub height: u32,
+    /// Width of the widest file, pixels; every file is `min(its name, this)` wide. Less than the upload's where that was
+    /// very wide or very tall.
+    pub largest_width: u32,
+    /// Height of the widest file, pixels.
+    pub largest_height: u32,
     pub animated: bool,
     /// `data:` URL of a tiny image to show while the picture loads.
     pub placeholder: String,
@@ -109,6 +114,9 @@ pub struct PublishedView {
     pub alt: String,
     pub width: u32,
     pub height: u32,
+    /// Size of the widest file, pixels; every file is `min(its name, this)` wide.
+    pub largest_width: u32,
+    pub largest_height: u32,
     /// RFC 3339, whole seconds, UTC.
     pub expires_at: String,
     /// Which metadata the upload carried and no longer carries: `exif`, `gps`, `xmp`, `iptc`, `icc`, `comment`…

@@ -141,8 +141,14 @@ impl Config {
                 env.problem(name, "is set, but this version does not support it yet");
             }
         }
-        if env.text("CATTO_STORAGE").is_some_and(|storage| storage != "disk") {
-            env.problem("CATTO_STORAGE", "is not `disk`, and this version supports nothing else yet");
+        if env
+            .text("CATTO_STORAGE")
+            .is_some_and(|storage| storage != "disk")
+        {
+            env.problem(
+                "CATTO_STORAGE",
+                "is not `disk`, and this version supports nothing else yet",
+            );
         }
         let problems = env.into_problems();
         if problems.is_empty() {

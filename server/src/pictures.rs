@@ -183,17 +183,18 @@ impl Pictures {
         Ok(match self.parts.db.find(id).await? {
             None => Status::Unknown,
             Some(Life::Screening) => Status::Screening,
-            Some(Life::Published(published)) if published.expires_at.is_past(now) => {
-                Status::Gone { expires_at: Some(published.expires_at) }
-            }
+            Some(Life::Published(published)) if published.expires_at.is_past(now) => Status::Gone {
+                expires_at: Some(published.expires_at),
+            },
             Some(Life::Published(published)) => Status::Published(published),
-            Some(Life::Rejected { reason, rejected_at })
-                if now.as_second() < rejected_at + REJECTION_SECONDS =>
-            {
-                Status::Rejected(reason)
-            }
+            Some(Life::Rejected {
+                reason,
+                rejected_at,
+            }) if now.as_second() < rejected_at + REJECTION_SECONDS => Status::Rejected(reason),
             Some(Life::Rejected { .. }) => Status::Gone { expires_at: None },
-            Some(Life::Expired { expires_at } | Life::Removed { expires_at }) => Status::Gone { expires_at },
+            Some(Life::Expired { expires_at } | Life::Removed { expires_at }) => {
+                Status::Gone { expires_at }
+            }
         })
     }
 
@@ -252,9 +253,17 @@ impl Pictures {
         let expected = self.parts.db.delete_token_hash(id).await?;
         let owner = DeleteToken::parse(token).is_some_and(|token| Some(token.hash()) == expected);
         let admin = self.parts.admin_token.as_ref().is_some_and(|admin| {
-            admin.expose_secret().as_bytes().ct_eq(token.as_bytes()).into()
+            admin
+                .expose_secret()
+                .as_bytes()
+                .ct_eq(token.as_bytes())
+                .into()
         });
-        if owner || admin { Ok(()) } else { Err(DeleteError::Forbidden) }
+        if owner || admin {
+            Ok(())
+        } else {
+            Err(DeleteError::Forbidden)
+        }
     }
 
     /// Deletes a picture at once: hidden first, then its bytes.
@@ -266,7 +275,9 @@ impl Pictures {
         self.changed();
         // The picture is hidden already; where this fails the sweeper deletes what is left.
         self.delete_incoming(id).await?;
-        self.delete_planned_objects(id).await.context("cannot delete the objects")?;
+        self.delete_planned_objects(id)
+            .await
+            .context("cannot delete the objects")?;
         self.parts.db.bury(id).await?;
         tracing::info!(picture = %id, "deleted a picture");
         Ok(())

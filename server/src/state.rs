@@ -5,7 +5,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use app::types::{SiteView, UploadRules};
 use axum::extract::FromRef;
+use axum::http::HeaderValue;
 use leptos::config::LeptosOptions;
+use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -22,6 +24,8 @@ pub struct AppState {
     pub site: Arc<SiteView>,
     pub clock: Clock,
     pub assets: Arc<Assets>,
+    /// The content security policy of all pages, made when the first is asked for.
+    pub page_policy: Arc<OnceCell<HeaderValue>>,
     /// Leptos' own settings, as its routes want them.
     pub leptos: LeptosOptions,
 }
@@ -70,6 +74,7 @@ impl AppState {
             site: Arc::new(site),
             clock,
             assets: Arc::new(assets),
+            page_policy: Arc::default(),
             leptos,
         })
     }

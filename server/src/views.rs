@@ -23,6 +23,8 @@ pub(crate) fn picture(site: &SiteView, published: &Published) -> PictureView {
         alt: published.alt.clone(),
         width: published.width,
         height: published.height,
+        largest_width: largest(published).0,
+        largest_height: largest(published).1,
         animated: published.animated,
         placeholder: published.placeholder.clone(),
         thumbhash: STANDARD.encode(&published.thumbhash),
@@ -62,10 +64,21 @@ pub(crate) fn upload(
             alt: published.alt.clone(),
             width: published.width,
             height: published.height,
+            largest_width: largest(published).0,
+            largest_height: largest(published).1,
             expires_at: rfc3339(published.expires_at.second()),
             stripped: published.stripped.clone(),
         }),
     }
+}
+
+/// Width and height of the widest file.
+fn largest(published: &Published) -> (u32, u32) {
+    let sizes = published
+        .variants
+        .iter()
+        .map(|variant| (variant.width, variant.height));
+    sizes.max().unwrap_or((published.width, published.height))
 }
 
 fn page_url(site: &SiteView, id: &PictureId) -> String {

@@ -31,8 +31,8 @@ impl From<PictureView> for CardView {
             images: picture.images.into_iter().collect(),
             tags: picture.tags.into_iter().map(|tag| tag.name).collect(),
             alt: picture.alt,
-            width: picture.width,
-            height: picture.height,
+            width: picture.largest_width,
+            height: picture.largest_height,
             expires_at: picture.expires_at,
         }
     }
@@ -51,8 +51,8 @@ impl CardView {
                 .filter_map(|tag| tag.text("name"))
                 .collect(),
             alt: picture.text("alt").unwrap_or_default(),
-            width: picture.number("width"),
-            height: picture.number("height"),
+            width: picture.number("largest_width"),
+            height: picture.number("largest_height"),
         })
     }
 }

@@ -106,7 +106,10 @@ fn listen(queue: Rc<Queue>) {
     set_form_class("is-ready", true);
     // What was chosen before the browser was ready.
     if let Some(Ok(Some(input))) = form().map(|form| form.query_selector("input")) {
-        take_chosen(&queue, input.unchecked_ref());
+        let input: &HtmlInputElement = input.unchecked_ref();
+        // The form itself takes one file; this takes them one by one.
+        input.set_multiple(true);
+        take_chosen(&queue, input);
     }
 
     window_event_listener(ev::dragover, |event| {

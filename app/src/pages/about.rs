@@ -45,7 +45,7 @@ pub(crate) fn AboutPage() -> impl IntoView {
             <ul>
                 <li>"The picture, made smaller where needed, without place, camera, comments or any other hidden data."</li>
                 <li>"What the models recognised, as tags, and a sentence that describes the picture."</li>
-                <li>"No names, no accounts, no cookies. Addresses are used to keep the door from being flooded, and not kept with pictures."</li>
+                <li>"No names, no accounts, no cookies, no addresses."</li>
             </ul>
 
             <h2>"For how long"</h2>
@@ -61,8 +61,8 @@ pub(crate) fn AboutPage() -> impl IntoView {
 
             <h2 id="report">"Report a picture"</h2>
             <p>
-                "Every picture's page has a “Report” button. \
-                When several people report a picture it is hidden until somebody has looked at it."
+                "A picture that should not be here comes down as soon as somebody has looked at the report. \
+                Please send the link of its page."
             </p>
             {contact}
 
@@ -70,9 +70,8 @@ pub(crate) fn AboutPage() -> impl IntoView {
             <p>"Uploading takes one request, and answers in JSON with the links and the delete token:"</p>
             <pre tabindex="0"><code>{curl}</code></pre>
             <p>
-                <code>"GET /api/v1/pictures?q=tabby"</code>" lists, "
-                <code>"GET /api/v1/tags"</code>" names all tags, and "
-                <a href="/random"><code>"/random"</code></a>" leads to some cat or other."
+                <code>"GET /api/v1/pictures?q=tabby"</code>" lists, and "
+                <code>"GET /api/v1/tags"</code>" names all tags."
             </p>
         </article>
     }

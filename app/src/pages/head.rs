@@ -23,7 +23,7 @@ pub(super) fn Head(
         }
     });
     view! {
-        <Title text=format!("{title} · CattoCDN")/>
+        <Title text=title_text(&title)/>
         <Meta name="description" content=description.clone()/>
         <Link rel="canonical" href=url.clone()/>
         <Meta property="og:site_name" content="CattoCDN"/>
@@ -38,8 +38,30 @@ pub(super) fn Head(
 #[component]
 pub(super) fn HiddenHead(#[prop(into)] title: String) -> impl IntoView {
     view! {
-        <Title text=format!("{title} · CattoCDN")/>
+        <Title text=title_text(&title)/>
         <Meta name="description" content="CattoCDN keeps cat pictures for a little while."/>
         <Meta name="robots" content="noindex"/>
+    }
+}
+
+/// The text of a `<title>`. `leptos_meta` writes it as it is, so that visitors' words must be escaped here.
+fn title_text(title: &str) -> String {
+    let title = title
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    format!("{title} · CattoCDN")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_cannot_be_left() {
+        assert_eq!(
+            title_text("</title><script>&amp;"),
+            "&lt;/title&gt;&lt;script&gt;&amp;amp; · CattoCDN"
+        );
     }
 }

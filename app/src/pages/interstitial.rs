@@ -18,12 +18,5 @@ pub(crate) fn InterstitialPage(interstitial: Interstitial) -> impl IntoView {
             </Notice>
         }
         .into_any(),
-        Interstitial::Reported => view! {
-            <HiddenHead title="Reported"/>
-            <Notice mood=Mood::Awake title="Thank you for the report">
-                <p>"When several people report a picture it is hidden until somebody has looked at it."</p>
-            </Notice>
-        }
-        .into_any(),
     }
 }

@@ -34,14 +34,18 @@ fn Footer() -> impl IntoView {
     // There is no backend while the routes are listed.
     let contact = use_context::<Arc<dyn Backend>>()
         .and_then(|backend| backend.site().abuse_contact)
-        .map(|contact| view! { <li><a href=contact_href(&contact)>"Report abuse"</a></li> });
+        .map(|contact| {
+            view! {
+                <li><a href=contact_href(&contact)>"Report abuse"</a></li>
+                <li><a href="/.well-known/security.txt">"Security"</a></li>
+            }
+        });
     view! {
         <footer class="site-footer">
             <ul>
                 <li><a href="/about">"About and rules"</a></li>
                 <li><a href="/about#api">"API"</a></li>
                 {contact}
-                <li><a href="/.well-known/security.txt">"Security"</a></li>
             </ul>
             <p>"No cookies, no tracking. Only cats."</p>
         </footer>

@@ -5,8 +5,10 @@ use leptos_meta::Meta;
 
 use super::cat::{Cat, Mood};
 use super::head::{Head, HiddenHead};
+use super::layout::contact_href;
 use super::load::{load, path_param};
 use super::notice::ErrorNotice;
+use crate::backend::backend;
 use crate::components::copy_field::CopyField;
 use crate::components::countdown::TimeLeft;
 use crate::components::pending_picture::PendingPicture;
@@ -36,10 +38,11 @@ pub(crate) fn PicturePage() -> impl IntoView {
 #[component]
 fn Published(picture: PictureView) -> impl IntoView {
     let tags: Vec<String> = picture.tags.iter().map(|tag| tag.name.clone()).collect();
-    let title = tags
-        .first()
-        .map_or_else(|| "A cat".to_owned(), |tag| format!("A cat: {tag}"));
-    let report = format!("/api/v1/pictures/{}/report", picture.id);
+    let title = capitalised(&picture.alt);
+    let report = backend().site().abuse_contact.map(|contact| {
+        let href = contact_href(&contact);
+        view! { <p class="report when-alive"><a href=href>"Report this picture"</a></p> }
+    });
     let until = picture.expires_at.clone();
     view! {
         <Head title=title.clone() description=picture.alt.clone() path=format!("/c/{}", picture.id) has_card=true/>
@@ -62,24 +65,30 @@ fn Published(picture: PictureView) -> impl IntoView {
                 </p>
             </div>
             <Sharing picture/>
-            <details class="report when-alive">
-                <summary>"Report this picture"</summary>
-                <form method="post" action=report>
-                    <p>"Is it not a decent cat? Tell us, and if others agree it is hidden."</p>
-                    <button type="submit" class="button is-danger">"Report"</button>
-                </form>
-            </details>
+            {report}
         </article>
+    }
+}
+
+/// The words as a title: with a capital first letter.
+fn capitalised(words: &str) -> String {
+    let mut letters = words.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => "A cat".to_owned(),
     }
 }
 
 /// The picture in the best form that the browser knows, over a tiny blur of itself.
 #[component]
 fn Photo(picture: PictureView) -> impl IntoView {
-    let srcset = srcset(&Vec::from_iter(picture.images.clone()), picture.width);
+    let srcset = srcset(
+        &Vec::from_iter(picture.images.clone()),
+        picture.largest_width,
+    );
     let sizes = format!(
         "(min-width: 68rem) min(64rem, {0}px), min(100vw, {0}px)",
-        picture.width
+        picture.largest_width
     );
     let fallback = image(&picture, PREVIEW);
     let placeholder = (!picture.placeholder.is_empty()).then(|| {
@@ -92,8 +101,8 @@ fn Photo(picture: PictureView) -> impl IntoView {
                 <source type="image/webp" srcset=srcset sizes=sizes/>
                 <img
                     src=fallback
-                    width=picture.width
-                    height=picture.height
+                    width=picture.largest_width
+                    height=picture.largest_height
                     alt=picture.alt
                     fetchpriority="high"
                 />
@@ -125,7 +134,7 @@ fn Sharing(picture: PictureView) -> impl IntoView {
 /// What messengers and social sites show of the page.
 #[component]
 fn PreviewCard(picture: PictureView) -> impl IntoView {
-    let (width, height) = scaled(PREVIEW_WIDTH, picture.width, picture.height);
+    let (width, height) = scaled(PREVIEW_WIDTH, picture.largest_width, picture.largest_height);
     let url = image(&picture, PREVIEW);
     view! {
         <Meta property="og:type" content="article"/>
@@ -176,7 +185,7 @@ fn html(picture: &PictureView, image: &str) -> String {
         .replace('&', "&amp;")
         .replace('"', "&quot;")
         .replace('<', "&lt;");
-    let (width, height) = scaled(PREVIEW_WIDTH, picture.width, picture.height);
+    let (width, height) = scaled(PREVIEW_WIDTH, picture.largest_width, picture.largest_height);
     format!(
         "<a href=\"{}\"><img src=\"{image}\" width=\"{width}\" height=\"{height}\" alt=\"{alt}\"></a>",
         picture.url
@@ -207,12 +216,20 @@ mod tests {
             alt: alt.into(),
             width: 2560,
             height: 1280,
+            largest_width: 2048,
+            largest_height: 1024,
             animated: false,
             placeholder: String::new(),
             thumbhash: String::new(),
             published_at: String::new(),
             expires_at: String::new(),
         }
+    }
+
+    #[test]
+    fn a_title_begins_with_a_capital_letter() {
+        assert_eq!(capitalised("tabby cat with a box"), "Tabby cat with a box");
+        assert_eq!(capitalised(""), "A cat");
     }
 
     #[test]

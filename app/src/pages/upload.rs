@@ -54,7 +54,6 @@ fn UploadForm(rules: UploadRules) -> impl IntoView {
                 </span>
                 <input
                     type="file"
-                    multiple
                     name="file"
                     accept="image/jpeg,image/png,image/webp,image/gif"
                 />

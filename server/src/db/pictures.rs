@@ -141,11 +141,12 @@ impl Db {
 
     /// The instant under which an unpublished picture's objects may lie, where a publication of it has begun.
     pub async fn planned_expiry(&self, id: &PictureId) -> Result<Option<ExpiresAt>, DbError> {
-        let second: Option<Option<i64>> =
-            sqlx::query_scalar("SELECT expires_at FROM pictures WHERE id = ? AND state <> 'published'")
-                .bind(id.as_str())
-                .fetch_optional(&self.pool)
-                .await?;
+        let second: Option<Option<i64>> = sqlx::query_scalar(
+            "SELECT expires_at FROM pictures WHERE id = ? AND state <> 'published'",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
         Ok(second.flatten().map(ExpiresAt::from_second))
     }
 
@@ -255,7 +256,11 @@ impl Db {
 
     /// Pictures that are over but not buried yet: `(id, expires_at)`, soonest first. The instant is absent where nothing was
     /// ever stored.
-    pub async fn list_dead(&self, now: i64, limit: u32) -> Result<Vec<(PictureId, Option<ExpiresAt>)>, DbError> {
+    pub async fn list_dead(
+        &self,
+        now: i64,
+        limit: u32,
+    ) -> Result<Vec<(PictureId, Option<ExpiresAt>)>, DbError> {
         let rows = sqlx::query(
             "SELECT id, expires_at FROM pictures
              WHERE (state = 'published' AND expires_at <= ?)
@@ -266,7 +271,9 @@ impl Db {
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
-        rows.iter().map(|row| Ok((read_id(row)?, read_expiry(row)?))).collect()
+        rows.iter()
+            .map(|row| Ok((read_id(row)?, read_expiry(row)?)))
+            .collect()
     }
 
     /// Uploads that got no verdict within the retention.
@@ -350,9 +357,11 @@ impl Db {
 
     /// The bytes of all stored objects together.
     pub async fn stored_bytes(&self) -> Result<u64, DbError> {
-        let sum: i64 = sqlx::query_scalar("SELECT coalesce(sum(stored_bytes), 0) FROM pictures WHERE stored_bytes > 0")
-            .fetch_one(&self.pool)
-            .await?;
+        let sum: i64 = sqlx::query_scalar(
+            "SELECT coalesce(sum(stored_bytes), 0) FROM pictures WHERE stored_bytes > 0",
+        )
+        .fetch_one(&self.pool)
+        .await?;
         Ok(sum.cast_unsigned())
     }
 
@@ -395,8 +404,12 @@ fn read_life(row: &SqliteRow) -> Result<Life, DbError> {
             reason: Reason::parse(row.try_get("reason")?).context("a stored reason is unknown")?,
             rejected_at: row.try_get("rejected_at")?,
         },
-        "expired" => Life::Expired { expires_at: read_expiry(row)? },
-        "removed" => Life::Removed { expires_at: read_expiry(row)? },
+        "expired" => Life::Expired {
+            expires_at: read_expiry(row)?,
+        },
+        "removed" => Life::Removed {
+            expires_at: read_expiry(row)?,
+        },
         other => return Err(anyhow::anyhow!("a stored state is unknown: {other}").into()),
     })
 }

@@ -219,7 +219,10 @@ pub struct Published {
 pub enum Life {
     Screening,
     Published(Box<Published>),
-    Rejected { reason: Reason, rejected_at: i64 },
+    Rejected {
+        reason: Reason,
+        rejected_at: i64,
+    },
     /// Over, with the instant that stands in its image URLs if it was ever published.
     Expired {
         expires_at: Option<super::expiry::ExpiresAt>,

@@ -35,7 +35,9 @@ pub(crate) async fn get_picture(
 ) -> Result<Response, Error> {
     let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
     match state.pictures.status(&id).await? {
-        Status::Published(published) => Ok(Json(views::picture(&state.site, &published)).into_response()),
+        Status::Published(published) => {
+            Ok(Json(views::picture(&state.site, &published)).into_response())
+        }
         Status::Screening => Ok(Json(views::pending(&state.site, &id)).into_response()),
         Status::Rejected(reason) => Err(reason.into()),
         Status::Gone { .. } => Err(Error::gone()),

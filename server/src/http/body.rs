@@ -25,8 +25,17 @@ pub(crate) async fn bound_body(State(state): State<AppState>, request: Request) 
     let is_form = request
         .headers()
         .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"multipart/"));
-    let allowance = if is_form { FORM_ALLOWANCE } else { FILE_ALLOWANCE };
+        .is_some_and(|value| {
+            value
+                .as_bytes()
+                .to_ascii_lowercase()
+                .starts_with(b"multipart/")
+        });
+    let allowance = if is_form {
+        FORM_ALLOWANCE
+    } else {
+        FILE_ALLOWANCE
+    };
     let most = state.pictures.max_upload_bytes().saturating_add(allowance);
     let idle = state.pictures.body_idle_timeout();
     request.map(|body| Body::from_stream(Bounded::new(body.into_data_stream(), most, idle)))
@@ -67,7 +76,13 @@ struct Bounded {
 
 impl Bounded {
     fn new(body: BodyDataStream, most: u64, idle: Duration) -> Self {
-        Self { body, left: most, idle, silence: Box::pin(sleep(idle)), paused: false }
+        Self {
+            body,
+            left: most,
+            idle,
+            silence: Box::pin(sleep(idle)),
+            paused: false,
+        }
     }
 }
 
@@ -86,7 +101,9 @@ impl Stream for Bounded {
         Poll::Ready(match next {
             None => None,
             Some(Err(error)) => Some(Err(io::Error::other(error))),
-            Some(Ok(bytes)) if bytes.len() as u64 > self.left => Some(Err(io::ErrorKind::FileTooLarge.into())),
+            Some(Ok(bytes)) if bytes.len() as u64 > self.left => {
+                Some(Err(io::ErrorKind::FileTooLarge.into()))
+            }
             Some(Ok(bytes)) => {
                 self.left -= bytes.len() as u64;
                 self.paused = true;

@@ -67,7 +67,7 @@ pub(crate) async fn delete_picture(
 pub(crate) async fn render_interstitial(state: &AppState, page: Interstitial) -> Response {
     let code = match &page {
         Interstitial::Error(error) => Some(error.code),
-        Interstitial::Deleted | Interstitial::Reported => None,
+        Interstitial::Deleted => None,
     };
     let backend: Arc<dyn Backend> = Arc::new(ServerBackend::new(state.clone()));
     let options = state.leptos.clone();

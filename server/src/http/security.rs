@@ -1,6 +1,8 @@
-//! What a browser must not do with our answers. HTML gets a content security policy made for exactly that page: cached pages
-//! make nonces worthless, so the inline scripts found in the body are named by their hashes.
+//! What a browser must not do with our answers. Cached pages make nonces worthless, so the content security policy names
+//! the inline scripts by their hashes. Those are taken once from a page that holds no visitor's word: a script that
+//! somebody smuggled into another page is not among them.
 
+use app::backend::Interstitial;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -13,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::picture::Sha256Hash;
 use crate::error::Error;
+use crate::http::pages;
 use crate::state::AppState;
 
 /// No page comes near this; it only bounds the buffer.
@@ -28,7 +31,9 @@ pub(crate) async fn write_security_headers(
     next: Next,
 ) -> Response {
     let if_none_match = request.headers().typed_get::<IfNoneMatch>();
-    let readable_by_all = READABLE_PATHS.iter().any(|path| request.uri().path().starts_with(path))
+    let readable_by_all = READABLE_PATHS
+        .iter()
+        .any(|path| request.uri().path().starts_with(path))
         && matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = next.run(request).await;
     let is_html = response
@@ -36,7 +41,12 @@ pub(crate) async fn write_security_headers(
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
     if is_html {
-        response = complete_html(response, &state.site.public_url, if_none_match).await;
+        let policy = state
+            .page_policy
+            .get_or_init(|| content_security_policy(&state))
+            .await
+            .clone();
+        response = complete_html(response, policy, if_none_match).await;
     }
     let headers = response.headers_mut();
     headers.insert(
@@ -53,7 +63,10 @@ pub(crate) async fn write_security_headers(
             "default-src 'none'; frame-ancestors 'none'; sandbox",
         ));
     if readable_by_all {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            HeaderValue::from_static("*"),
+        );
     }
     if state.site.public_url.starts_with("https:") {
         headers.insert(
@@ -66,7 +79,7 @@ pub(crate) async fn write_security_headers(
 
 async fn complete_html(
     response: Response,
-    public_url: &str,
+    policy: HeaderValue,
     if_none_match: Option<IfNoneMatch>,
 ) -> Response {
     let (mut parts, body) = response.into_parts();
@@ -81,12 +94,9 @@ async fn complete_html(
             .into_response();
         }
     };
-    let policy = content_security_policy(&String::from_utf8_lossy(&body), public_url);
-    if let Ok(policy) = HeaderValue::try_from(policy) {
-        parts
-            .headers
-            .insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
+    parts
+        .headers
+        .insert(header::CONTENT_SECURITY_POLICY, policy);
     if parts.status == StatusCode::OK {
         if let Ok(etag) = format!("\"{}\"", Sha256Hash::of(&body).hex()).parse::<ETag>() {
             parts.headers.typed_insert(etag.clone());
@@ -108,7 +118,17 @@ fn remove_body_headers(headers: &mut HeaderMap) {
     headers.remove(header::CONTENT_LENGTH);
 }
 
-fn content_security_policy(html: &str, public_url: &str) -> String {
+/// The policy of every page.
+async fn content_security_policy(state: &AppState) -> HeaderValue {
+    let page = pages::render_interstitial(state, Interstitial::Deleted).await;
+    let body = to_bytes(page.into_body(), MAX_PAGE_BYTES)
+        .await
+        .unwrap_or_default();
+    let policy = policy_text(&String::from_utf8_lossy(&body), &state.site.public_url);
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+}
+
+fn policy_text(html: &str, public_url: &str) -> String {
     let mut scripts = String::from("'self' 'wasm-unsafe-eval'");
     for script in inline_scripts(html) {
         scripts.push_str(" 'sha256-");
@@ -121,7 +141,7 @@ fn content_security_policy(html: &str, public_url: &str) -> String {
     )
 }
 
-/// The texts of all inline scripts. The page is our own: what visitors wrote is escaped in it and holds no `<`.
+/// The texts of all inline scripts of a page that is all our own.
 fn inline_scripts(html: &str) -> Vec<&str> {
     let mut scripts = Vec::new();
     let mut rest = html;
@@ -148,7 +168,7 @@ mod tests {
     fn every_inline_script_is_named_by_its_hash_and_nothing_else_is_let_in() {
         let html = r#"<script type="module">let a = 1;</script><script src="/x.js"></script><p>hi</p><script>b()</script>"#;
         assert_eq!(inline_scripts(html), ["let a = 1;", "b()"]);
-        let policy = content_security_policy(html, "https://catto.example");
+        let policy = policy_text(html, "https://catto.example");
         assert_eq!(policy.matches("'sha256-").count(), 2);
         assert!(!policy.contains("unsafe-inline"));
     }

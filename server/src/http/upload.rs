@@ -121,7 +121,11 @@ async fn receive_raw(pictures: &Pictures, request: Request) -> Result<Accepted, 
     Ok(upload.finish().await?)
 }
 
-async fn receive_multipart(pictures: &Pictures, request: Request, boundary: String) -> Result<Accepted, Error> {
+async fn receive_multipart(
+    pictures: &Pictures,
+    request: Request,
+    boundary: String,
+) -> Result<Accepted, Error> {
     refuse_by_length(pictures, request.headers())?;
     let body = request.into_body().into_data_stream();
     receive_field(pictures, multer::Multipart::new(body, boundary)).await
@@ -139,12 +143,20 @@ async fn receive_field(
         )
     };
     let mut upload: Option<IncomingUpload<'_>> = None;
-    while let Some(mut field) = form.next_field().await.map_err(|error| form_error(pictures, error))? {
+    while let Some(mut field) = form
+        .next_field()
+        .await
+        .map_err(|error| form_error(pictures, error))?
+    {
         if field.name() != Some("file") || upload.is_some() {
             return Err(one_file());
         }
         let mut incoming = pictures.begin_upload().await?;
-        while let Some(chunk) = field.chunk().await.map_err(|error| form_error(pictures, error))? {
+        while let Some(chunk) = field
+            .chunk()
+            .await
+            .map_err(|error| form_error(pictures, error))?
+        {
             if let Err(error) = incoming.write(&chunk).await {
                 drop(incoming);
                 drain_field(field).await;
@@ -201,8 +213,13 @@ fn refuse_by_length(pictures: &Pictures, headers: &HeaderMap) -> Result<(), Erro
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<u64>().ok());
-    let too_long = announced.is_some_and(|length| length > pictures.max_upload_bytes() + FORM_BYTES);
-    if too_long && headers.contains_key(header::EXPECT) { Err(too_large(pictures)) } else { Ok(()) }
+    let too_long =
+        announced.is_some_and(|length| length > pictures.max_upload_bytes() + FORM_BYTES);
+    if too_long && headers.contains_key(header::EXPECT) {
+        Err(too_large(pictures))
+    } else {
+        Ok(())
+    }
 }
 
 /// Reads a form's file to its end without keeping it. The body is bounded, so this ends.
@@ -213,7 +230,10 @@ async fn drain_field(mut field: multer::Field<'static>) {
 fn form_error(pictures: &Pictures, error: multer::Error) -> Error {
     match error {
         multer::Error::StreamReadFailed(source) => broken_body(pictures, source.as_ref()),
-        _ => Error::new(ErrorCode::Malformed, "The form could not be read to its end."),
+        _ => Error::new(
+            ErrorCode::Malformed,
+            "The form could not be read to its end.",
+        ),
     }
 }
 
@@ -221,12 +241,18 @@ fn broken_body(pictures: &Pictures, error: &(dyn std::error::Error + 'static)) -
     match BodyEnd::of(error) {
         BodyEnd::Silent => Error::new(ErrorCode::Timeout, "The upload stopped half-way."),
         BodyEnd::TooLong => too_large(pictures),
-        BodyEnd::Broken => Error::new(ErrorCode::Malformed, "The upload ended before it was complete."),
+        BodyEnd::Broken => Error::new(
+            ErrorCode::Malformed,
+            "The upload ended before it was complete.",
+        ),
     }
 }
 
 fn too_large(pictures: &Pictures) -> Error {
-    UploadError::TooLarge { max_bytes: pictures.max_upload_bytes() }.into()
+    UploadError::TooLarge {
+        max_bytes: pictures.max_upload_bytes(),
+    }
+    .into()
 }
 
 fn internal() -> Error {

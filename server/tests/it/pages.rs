@@ -123,9 +123,17 @@ async fn machines_find_their_documents() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_is_escaped_wherever_it_is_shown() {
     let site = Site::start().await;
-    let page = site
-        .get_page("/search?q=%22%3E%3Cscript%3Ealert%281%29%3C%2Fscript%3E")
-        .await;
-    assert_eq!(page.status, StatusCode::OK);
-    assert!(!page.text().contains("<script>alert"), "{}", page.text());
+    for attack in [
+        "\"><script>alert(1)</script>",
+        "</title><script>alert(1)</script>",
+    ] {
+        let query: String = url::form_urlencoded::byte_serialize(attack.as_bytes()).collect();
+        let page = site.get_page(&format!("/search?q={query}")).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert!(!page.text().contains("<script>alert"), "{}", page.text());
+        let tag = site
+            .get_page(&format!("/tags/{}", query.replace('+', "%20")))
+            .await;
+        assert!(!tag.text().contains("<script>alert"), "{}", tag.text());
+    }
 }
