@@ -1,0 +1,25 @@
+// Takes a picture of every page, narrow and wide, light and dark. Nothing is compared: they are for people to look at.
+
+import path from "node:path";
+
+import { test } from "../tests/fixtures/test.js";
+import { screens, views } from "../tests/fixtures/views.js";
+
+for (const { name, status, prepare } of views) {
+  test(name, async ({ api, complaints, page, sitePage }) => {
+    if (status) {
+      complaints.expectStatus(status);
+    }
+    const open = await prepare(api);
+    for (const { name: screen, width, height, colorScheme } of screens) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height });
+      await open(sitePage);
+      await page.screenshot({
+        path: path.join(import.meta.dirname, `${name}-${screen}.png`),
+        fullPage: true,
+        animations: "disabled",
+      });
+    }
+  });
+}

@@ -1,0 +1,110 @@
+// Everybody can use it: with a screen reader, with the keyboard alone, on a phone, in the dark.
+
+import { AxeBuilder } from "@axe-core/playwright";
+
+import { expect, test } from "./fixtures/test.js";
+import { screens, views } from "./fixtures/views.js";
+
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+
+// Colours are judged at rest, not half-way.
+test.use({ contextOptions: { reducedMotion: "reduce" } });
+
+for (const { name, status, prepare } of views) {
+  test(`the page “${name}” breaks no rule of WCAG A and AA and fits its screen`, async ({
+    api,
+    complaints,
+    page,
+    sitePage,
+  }) => {
+    if (status) {
+      complaints.expectStatus(status);
+    }
+    const open = await prepare(api);
+    for (const { name, width, height, colorScheme } of screens) {
+      await test.step(name, async () => {
+        await page.emulateMedia({ colorScheme });
+        await page.setViewportSize({ width, height });
+        await open(sitePage);
+        const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
+        const found = violations.map(({ id, help, nodes }) => ({
+          rule: `${id}: ${help}`,
+          where: nodes.map((node) => `${node.target.join(" ")}: ${node.any[0]?.message ?? node.failureSummary}`),
+        }));
+        expect.soft(found, name).toEqual([]);
+        const overflow = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
+        expect.soft(overflow, `${name}: pixels wider than the screen`).toBeLessThanOrEqual(0);
+      });
+    }
+  });
+}
+
+test("the first press of Tab shows the skip link, which leads to the content", async ({
+  page,
+  sitePage,
+}) => {
+  await sitePage.goto("/");
+  await page.keyboard.press("Tab");
+  await expect(sitePage.skipLink).toBeFocused();
+  await expect(sitePage.skipLink).toBeInViewport({ ratio: 1 });
+  await page.keyboard.press("Enter");
+  await expect(sitePage.main).toBeFocused();
+});
+
+test("the upload page is reached by keyboard, and every stop on the way shows its focus", async ({
+  page,
+  sitePage,
+  uploadPage,
+}) => {
+  await sitePage.goto("/");
+  const stops = [
+    sitePage.skipLink,
+    page.getByRole("link", { name: "CattoCDN" }),
+    sitePage.search.field,
+    page.getByRole("search").getByRole("button", { name: "Search" }),
+    sitePage.uploadLink,
+  ];
+  for (const stop of stops) {
+    await page.keyboard.press("Tab");
+    await expect(stop).toBeFocused();
+    await expect(stop).toHaveCSS("outline-style", /^(?!none)/);
+    await expect(stop).not.toHaveCSS("outline-width", "0px");
+  }
+  await page.keyboard.press("Enter");
+  await expect(uploadPage.headline).toHaveText("Upload a cat");
+});
+
+test("the box for pictures is reached by keyboard and shows its focus", async ({
+  page,
+  uploadPage,
+}) => {
+  await uploadPage.open();
+  await uploadPage.skipLink.focus();
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Tab");
+  await expect(uploadPage.box).toBeFocused();
+  // The whole box shows the focus of the field within.
+  const box = page.locator("label").filter({ hasText: "Put your cat in the box" });
+  await expect(box).toHaveCSS("outline-style", "solid");
+});
+
+test("every page has one headline and a title of its own", async ({
+  api,
+  page,
+  sitePage,
+  complaints,
+}) => {
+  complaints.expectStatus(404);
+  const { url, delete_url } = await api.publish("chelsea.png");
+  const titles = new Set<string>();
+  const pages = ["/", "/search?q=tabby", "/tags/cat", "/upload", "/about", "/nowhere", url, delete_url];
+  for (const address of pages) {
+    await sitePage.goto(address);
+    await expect(sitePage.headline, address).toHaveCount(1);
+    titles.add(await page.title());
+  }
+  expect(titles.size).toBe(pages.length);
+  expect([...titles].every((title) => title.endsWith(" · CattoCDN"))).toBe(true);
+});

@@ -1,0 +1,113 @@
+// Somebody looks around.
+
+import { PAGE_SIZE } from "./fixtures/api.js";
+import { expect, test } from "./fixtures/test.js";
+
+test("the gallery shows the newest picture first", async ({ api, homePage }) => {
+  const older = await api.publish("cat.webp");
+  const newer = await api.publish("chelsea.png");
+  await homePage.open();
+  expect((await homePage.ids()).slice(0, 2)).toEqual([newer.id, older.id]);
+});
+
+test("a card shows its picture, its tag and the time left, and leads to its page", async ({
+  api,
+  homePage,
+  picturePage,
+}) => {
+  const { id, alt } = await api.publish("chelsea.png");
+  await homePage.open();
+  const card = homePage.card(id);
+  await expect(card).toContainText("days left");
+  const image = card.getByRole("img", { name: alt });
+  await expect.poll(() => image.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(0);
+
+  await card.click();
+  await picturePage.expectPhotoLoaded();
+  expect(new URL(picturePage.page.url()).pathname).toBe(`/c/${id}`);
+});
+
+test("“more” appends the next page to the gallery and moves the focus there", async ({
+  api,
+  homePage,
+}) => {
+  await api.fillMoreThanOnePage();
+  await homePage.open();
+  await expect(homePage.cards).toHaveCount(PAGE_SIZE);
+  const firstPage = await homePage.ids();
+
+  await homePage.moreLink.click();
+  await expect(homePage.main.getByText(/More cats have come in|Those are all of them/)).toBeVisible();
+  const all = await homePage.ids();
+  expect(all.length).toBeGreaterThan(PAGE_SIZE);
+  expect(all.slice(0, PAGE_SIZE)).toEqual(firstPage);
+  expect(new Set(all).size).toBe(all.length);
+  await expect(homePage.cards.nth(PAGE_SIZE)).toBeFocused();
+  await expect(homePage.cards.nth(PAGE_SIZE)).toContainText("days left");
+  expect(new URL(homePage.page.url()).search).toBe("");
+});
+
+test("a picture's page says what is in it and how long it has left", async ({ api, picturePage }) => {
+  const picture = await api.publish("chelsea.png");
+  await picturePage.goto(picture.url);
+  await picturePage.expectPhotoLoaded();
+  await expect(picturePage.photo).toHaveAccessibleName(picture.alt);
+  await expect(picturePage.countdown).toHaveText(/^[67] days left$/);
+  await expect(picturePage.countdown).toHaveAttribute("datetime", picture.expires_at);
+});
+
+test("the browser picks a WebP that is no wider than the upload", async ({ api, picturePage }) => {
+  const picture = await api.publish("chelsea.png");
+  await picturePage.goto(picture.url);
+  await picturePage.expectPhotoLoaded();
+  const chosen = await picturePage.photo.evaluate((image: HTMLImageElement) => image.currentSrc);
+  const webps = Object.entries(picture.images).filter(([name]) => name.endsWith(".webp"));
+  expect(webps.map(([, url]) => url)).toContain(chosen);
+});
+
+test("a picture's links can be copied", async ({ api, context, page, picturePage }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  const picture = await api.publish("chelsea.png");
+  await picturePage.goto(picture.url);
+  await expect(picturePage.sharedText("Page")).toHaveValue(picture.url);
+  for (const label of ["Page", "Image", "Markdown", "HTML"] as const) {
+    await picturePage.copyButton(label).click();
+    await expect(picturePage.copyButton(label)).toHaveText("Copied");
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
+    expect(copied).toBe(await picturePage.sharedText(label).inputValue());
+    // Every form of sharing leads to this picture.
+    expect(copied).toContain(picture.id);
+  }
+});
+
+test("a picture's page carries its preview card, with an image that exists", async ({
+  api,
+  picturePage,
+}) => {
+  const picture = await api.publish("chelsea.png");
+  await picturePage.goto(picture.url);
+  const image = picture.images["1280.jpg"];
+  expect(await picturePage.meta("og:image")).toBe(image);
+  expect(await picturePage.meta("og:url")).toBe(picture.url);
+  expect(await picturePage.meta("og:image:alt")).toBe(picture.alt);
+  expect(await picturePage.meta("og:title")).toMatch(/cat/i);
+  expect(await picturePage.meta("twitter:card")).toBe("summary_large_image");
+  expect(await api.status(image ?? "")).toBe(200);
+});
+
+test("a tag leads to its gallery", async ({ api, homePage, picturePage }) => {
+  const { id, url } = await api.publish("chelsea.png");
+  const untagged = await api.publish("cat.webp");
+  await picturePage.goto(url);
+  await picturePage.tags.filter({ hasText: "tabby cat" }).click();
+  await expect(homePage.headline).toHaveText("Cats tagged tabby cat");
+  await expect(homePage.card(id)).toBeVisible();
+  await expect(homePage.card(untagged.id)).toBeHidden();
+});
+
+test("an address that is no page says so", async ({ sitePage, complaints }) => {
+  complaints.expectStatus(404);
+  const response = await sitePage.goto("/no-such-page");
+  expect(response.status()).toBe(404);
+  await expect(sitePage.headline).toHaveText("No cat lives here");
+});

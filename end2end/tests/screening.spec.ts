@@ -1,0 +1,61 @@
+// Nobody sees a picture before its verdict, and everybody sees the verdict by itself.
+
+import { expect, test } from "./fixtures/test.js";
+
+test("a page opened before the verdict comes to show the picture by itself", async ({
+  api,
+  page,
+  picturePage,
+}) => {
+  // An animation takes the models the longest.
+  const accepted = await api.submit("cat-animated.gif");
+  // Not `goto` of the page object: the page may reload at any moment.
+  await page.goto(accepted.url);
+  await picturePage.expectPhotoLoaded();
+});
+
+test("a page opened before the verdict comes to say why the picture is refused", async ({
+  api,
+  page,
+  sitePage,
+  complaints,
+}) => {
+  complaints.expectStatus(422);
+  const accepted = await api.submit("one-frame-refused.gif");
+  await page.goto(accepted.url);
+  await expect(sitePage.headline).toHaveText("We cannot show this one");
+});
+
+test("the page of a picture that is no cat says so with status 422", async ({
+  api,
+  picturePage,
+  complaints,
+}) => {
+  complaints.expectStatus(422);
+  const refused = await api.submitRefused("coffee.png");
+  const response = await picturePage.goto(refused.url);
+  expect(response.status()).toBe(422);
+  await expect(picturePage.headline).toHaveText("We could not find a cat in it");
+  await expect(picturePage.photo).toHaveCount(0);
+});
+
+test("the page of an indecent picture says so with status 422", async ({
+  api,
+  picturePage,
+  complaints,
+}) => {
+  complaints.expectStatus(422);
+  const refused = await api.submitRefused("refused.jpg");
+  const response = await picturePage.goto(refused.url);
+  expect(response.status()).toBe(422);
+  await expect(picturePage.headline).toHaveText("We cannot show this one");
+  await expect(picturePage.photo).toHaveCount(0);
+});
+
+test("a refused picture is not in the gallery", async ({ api, homePage }) => {
+  const published = await api.publish("cat.webp");
+  const refused = await api.submitRefused("refused.jpg");
+  await homePage.open();
+  await expect(homePage.card(published.id)).toBeVisible();
+  await expect(homePage.card(refused.id)).toHaveCount(0);
+});
