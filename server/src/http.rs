@@ -19,7 +19,6 @@ use crate::error::Error;
 use crate::state::AppState;
 
 /// The whole site.
-#[must_use]
 pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/i/{expires}/{id}/{name}", get(images::get_image))

@@ -57,14 +57,13 @@ impl CardView {
     }
 }
 
-/// A picture with its first tag and the time it has left. `position` counts from 0 on the page:
+/// A picture with what it shows and the time it has left. `position` counts from 0 on the page:
 /// what is seen at once loads at once, the very first before all else.
 #[component]
 pub(crate) fn PictureCard(picture: CardView, position: usize) -> impl IntoView {
     let href = ["/c/", &picture.id].concat();
     let srcset = srcset(&picture.images, picture.width);
     let src = variant(&picture.images, "640.webp").to_owned();
-    let tag = picture.tags.into_iter().next();
     view! {
         <li class="card life">
             <a class="card-link" href=href>
@@ -75,7 +74,7 @@ pub(crate) fn PictureCard(picture: CardView, position: usize) -> impl IntoView {
                         sizes=SIZES
                         width=picture.width.to_string()
                         height=picture.height.to_string()
-                        alt=picture.alt
+                        alt=picture.alt.clone()
                         loading=if position < SEEN_AT_ONCE { "eager" } else { "lazy" }
                         fetchpriority=if position == 0 { "high" } else { "auto" }
                         decoding="async"
@@ -83,7 +82,7 @@ pub(crate) fn PictureCard(picture: CardView, position: usize) -> impl IntoView {
                     <span class="when-gone">"This cat has wandered off"</span>
                 </span>
                 <span class="card-caption">
-                    <span class="card-tag">{tag.unwrap_or_else(|| "cat".to_owned())}</span>
+                    <span class="card-tag">{picture.alt}</span>
                     <TimeLeft until=picture.expires_at/>
                 </span>
             </a>

@@ -85,8 +85,8 @@ pub enum Verdict {
 /// True when this frame alone condemns the picture, so that nothing more needs to be looked at.
 #[must_use]
 pub fn is_indecent(look: &FrameLook, thresholds: &Thresholds) -> bool {
-    // Written so that a broken score (NaN) refuses: screening fails closed.
-    !(look.indecency < thresholds.indecent)
+    // A broken score refuses: screening fails closed.
+    look.indecency.is_nan() || look.indecency >= thresholds.indecent
 }
 
 /// Judges a picture by all its frames.

@@ -97,14 +97,13 @@ async fn complete_html(
     parts
         .headers
         .insert(header::CONTENT_SECURITY_POLICY, policy);
-    if parts.status == StatusCode::OK {
-        if let Ok(etag) = format!("\"{}\"", Sha256Hash::of(&body).hex()).parse::<ETag>() {
-            parts.headers.typed_insert(etag.clone());
-            if if_none_match.is_some_and(|tags| !tags.precondition_passes(&etag)) {
-                parts.status = StatusCode::NOT_MODIFIED;
-                remove_body_headers(&mut parts.headers);
-                return Response::from_parts(parts, Body::empty());
-            }
+    let etag = format!("\"{}\"", Sha256Hash::of(&body).hex()).parse::<ETag>();
+    if let (StatusCode::OK, Ok(etag)) = (parts.status, etag) {
+        parts.headers.typed_insert(etag.clone());
+        if if_none_match.is_some_and(|tags| !tags.precondition_passes(&etag)) {
+            parts.status = StatusCode::NOT_MODIFIED;
+            remove_body_headers(&mut parts.headers);
+            return Response::from_parts(parts, Body::empty());
         }
     }
     parts

@@ -147,9 +147,10 @@ impl ObjectStorage for DiskStorage {
 
     async fn check(&self) -> Result<(), StorageError> {
         let storage = self.clone();
-        Ok(
-            blocking(move || Ok(drop(tempfile::NamedTempFile::new_in(storage.temporary())?)))
-                .await?,
-        )
+        let probe = move || {
+            tempfile::NamedTempFile::new_in(storage.temporary())?;
+            Ok(())
+        };
+        Ok(blocking(probe).await?)
     }
 }
