@@ -33,8 +33,7 @@ export function start({ port, url, retention }: Server) {
       CATTO_MODELS_DIR: path.resolve(import.meta.dirname, process.env.CATTO_MODELS_DIR ?? "../models"),
       CATTO_RETENTION: retention,
       CATTO_ABUSE_CONTACT: "abuse@cattocdn.example",
-      // The tests upload more in a minute than a person does in an hour, and all from one address.
-      CATTO_UPLOADS_PER_HOUR: "100000",
+      // Runs upload as much as a whole town of people.
       CATTO_UPLOADS_PER_DAY: "100000",
     },
   };

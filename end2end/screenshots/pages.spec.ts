@@ -15,6 +15,12 @@ for (const { name, status, prepare } of views) {
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize({ width, height });
       await open(sitePage);
+      // Also those images that a visitor would have to scroll to.
+      await page.evaluate(async () => {
+        const images = [...document.images];
+        images.forEach((image) => (image.loading = "eager"));
+        await Promise.allSettled(images.map((image) => image.decode()));
+      });
       await page.screenshot({
         path: path.join(import.meta.dirname, `${name}-${screen}.png`),
         fullPage: true,
