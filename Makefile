@@ -59,9 +59,10 @@ e2e: ## Run the end-to-end tests against what is built
 	cd end2end && npx playwright test
 
 .PHONY: lint
-lint: ## Check formatting and lints
+lint: setup ## Check formatting and lints
 	@scripts/step "formatting and lints"
 	cargo fmt --all --check
+	(cd end2end && npx tsc --noEmit)
 	cargo clippy --quiet --locked --release --package server --all-targets -- --deny warnings
 	cargo clippy --quiet --locked --release --package app --features ssr --all-targets -- --deny warnings
 	cargo clippy --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown -- --deny warnings

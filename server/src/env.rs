@@ -6,6 +6,11 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
+/// True where the variable has a value, whatever it is.
+pub(crate) fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some()
+}
+
 /// Reads variables and collects what is wrong with them.
 #[derive(Default)]
 pub(crate) struct Env {

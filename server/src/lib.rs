@@ -14,6 +14,7 @@ pub mod http;
 pub mod imaging;
 pub mod jobs;
 mod list;
+pub mod memory;
 pub mod pictures;
 pub mod screening;
 pub mod state;

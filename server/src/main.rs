@@ -32,6 +32,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Err(error) = cattocdn::memory::give_back_what_is_freed() {
+        complain(&anyhow::Error::from(error).context("the allocator keeps its defaults"));
+    }
     match run(cli.command.unwrap_or(Command::Serve)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

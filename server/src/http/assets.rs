@@ -57,6 +57,12 @@ impl Assets {
                 );
             }
         }
+        let hashes = site_dir.join("hash.txt");
+        anyhow::ensure!(
+            hashes.is_file(),
+            "{} is missing: run `make build`",
+            hashes.display()
+        );
         let favicon = Asset::load(&site_dir.join("favicon.svg"), "image/svg+xml")?;
         Ok(Self { files, favicon })
     }

@@ -1,0 +1,34 @@
+//! Giving memory back. A picture takes tens of megabytes for a moment; the machine has 256.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::env;
+
+/// Where the GNU C library reads its allocator's settings, once, before the program begins.
+const VARIABLE: &str = "GLIBC_TUNABLES";
+
+/// Every block of 128 KiB and more is a mapping of its own, which ends when the block is freed. Left to itself the allocator
+/// raises that threshold as it goes and keeps what it was given: 445 MB after uploads that never hold more than 140 MB
+/// at once (`make bench`). mimalloc keeps more still, 541 MB.
+const SETTINGS: &str = "glibc.malloc.mmap_threshold=131072:glibc.malloc.arena_max=2";
+
+/// Starts this program anew, in this very process, with an allocator that gives back what is freed. Returns where that is
+/// done already or the operator has settings of their own. Elsewhere than on Linux with glibc it changes nothing.
+///
+/// # Errors
+/// When the program cannot be started again; it can go on without.
+pub fn give_back_what_is_freed() -> io::Result<()> {
+    if env::is_set(VARIABLE) {
+        return Ok(());
+    }
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    // On success this never returns.
+    Err(Command::new(std::env::current_exe()?)
+        .arg0(name)
+        .args(arguments)
+        .env(VARIABLE, SETTINGS)
+        .exec())
+}
