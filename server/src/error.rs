@@ -173,7 +173,7 @@ impl From<Reason> for Error {
         match reason {
             Reason::NotACat => Self::new(
                 ErrorCode::NotACat,
-                "We could not find a cat in this picture, so it was deleted. Try one where the cat is larger or sharper.",
+                "The picture was deleted unseen. One where the cat is larger or sharper may pass.",
             ),
             Reason::Indecent => Self::new(
                 ErrorCode::Unsafe,

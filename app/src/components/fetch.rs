@@ -1,5 +1,6 @@
 //! Asking the server from an island, and reading what it answers.
 
+use gloo_net::http::Request;
 use js_sys::{Array, JSON, Object, Promise, Reflect};
 use leptos::prelude::window;
 use leptos::wasm_bindgen::{JsCast, JsValue};
@@ -7,7 +8,6 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Request, RequestInit, Response};
 
 use crate::error::{ApiError, ErrorCode};
 
@@ -65,25 +65,21 @@ impl Json {
 
 /// Gets a document of the API; nothing where it fails for whatever reason.
 pub(super) async fn get(url: &str) -> Option<Json> {
-    let answer = answer(window().fetch_with_str(url)).await.ok()?;
+    let answer = Request::get(url).send().await.ok()?;
     answer.ok().then_some(())?;
-    Json::parse(&text(&answer).await)
+    Json::parse(&answer.text().await.ok()?)
 }
 
 /// Calls a server function with an encoded form.
 pub(super) async fn call(url: &str, form: &str) -> Result<Json, ApiError> {
     let lost = |_| ApiError::new(ErrorCode::Timeout, "The connection was lost.");
-    let options = RequestInit::new();
-    options.set_method("POST");
-    options.set_body(&form.into());
-    let request = Request::new_with_str_and_init(url, &options).map_err(lost)?;
-    let set_header = |name, value| request.headers().set(name, value).map_err(lost);
-    set_header("Content-Type", "application/x-www-form-urlencoded")?;
-    set_header("Accept", "application/json")?;
-    let answer = answer(window().fetch_with_request(&request))
-        .await
-        .map_err(lost)?;
-    result(answer.status(), &text(&answer).await)
+    let request = Request::post(url)
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .header("Accept", "application/json")
+        .body(form);
+    let answer = request.map_err(lost)?.send().await.map_err(lost)?;
+    let text = answer.text().await.map_err(lost)?;
+    result(answer.status(), &text)
 }
 
 /// What the server says with this status and body: a document, or an error in its envelope.
@@ -111,21 +107,6 @@ fn error(error: &Json) -> ApiError {
         ErrorCode::deserialize(code).unwrap_or(ErrorCode::Internal),
         error.text("message").unwrap_or_default(),
     )
-}
-
-async fn answer(request: Promise) -> Result<Response, JsValue> {
-    JsFuture::from(request).await?.dyn_into()
-}
-
-async fn text(answer: &Response) -> String {
-    match answer.text() {
-        Ok(text) => JsFuture::from(text)
-            .await
-            .ok()
-            .and_then(|text| text.as_string()),
-        Err(_) => None,
-    }
-    .unwrap_or_default()
 }
 
 /// Waits.
