@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::cat::{Cat, Mood};
 use super::head::HiddenHead;
-use super::load::{load, path_param};
+use super::load::{load, path_param, when_loaded};
 use super::notice::ErrorNotice;
 
 #[component]
@@ -13,11 +13,9 @@ pub(crate) fn DeletePage() -> impl IntoView {
     let action = format!("/delete/{id}/{token}");
     let back = format!("/c/{id}");
     let allowed = load(|backend| async move { backend.check_deletion(&id, &token).await });
-    Suspend::new(async move {
-        match allowed.await {
-            Ok(()) => view! { <Confirmation action back/> }.into_any(),
-            Err(error) => view! { <ErrorNotice error/> }.into_any(),
-        }
+    when_loaded(allowed, move |loaded| match loaded {
+        Ok(()) => view! { <Confirmation action back/> }.into_any(),
+        Err(error) => view! { <ErrorNotice error/> }.into_any(),
     })
 }
 

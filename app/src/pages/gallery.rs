@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::cat::{Cat, Mood};
-use super::load::load;
+use super::load::{load, when_loaded};
 use super::notice::ErrorNotice;
 use crate::components::more_pictures::{GALLERY_ID, MorePictures};
 use crate::components::picture_card::PictureCard;
@@ -20,14 +20,10 @@ pub(super) fn Gallery(
 ) -> impl IntoView {
     let asked = query.clone();
     let page = load(|backend| async move { backend.list_pictures(asked).await });
-    Suspend::new(async move {
-        match page.await {
-            Ok(page) if page.pictures.is_empty() => {
-                view! { <EmptyGallery words=empty/> }.into_any()
-            }
-            Ok(page) => view! { <FullGallery page path query/> }.into_any(),
-            Err(error) => view! { <ErrorNotice error/> }.into_any(),
-        }
+    when_loaded(page, move |loaded| match loaded {
+        Ok(page) if page.pictures.is_empty() => view! { <EmptyGallery words=empty/> }.into_any(),
+        Ok(page) => view! { <FullGallery page path query/> }.into_any(),
+        Err(error) => view! { <ErrorNotice error/> }.into_any(),
     })
 }
 

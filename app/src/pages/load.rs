@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
+use leptos::tachys::reactive_graph::OwnedView;
 use leptos_axum::ResponseOptions;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
@@ -26,6 +27,22 @@ where
         }
         answer
     }
+}
+
+/// Renders what has been waited for. The view keeps the contexts of its page: without them, one that is rendered on another
+/// thread than it was begun on would lose its title, its preview card and its status.
+pub(super) fn when_loaded<T, V>(
+    loading: impl Future<Output = T> + Send + 'static,
+    view: impl FnOnce(T) -> V + Send + 'static,
+) -> impl IntoView
+where
+    V: IntoView + Send + 'static,
+    V::State: Mountable,
+{
+    Suspend::new(async move {
+        let loaded = loading.await;
+        OwnedView::new(view(loaded))
+    })
 }
 
 /// A part of the path by its name in the route, decoded.

@@ -6,7 +6,7 @@ use leptos_meta::Meta;
 use super::cat::{Cat, Mood};
 use super::head::{Head, HiddenHead};
 use super::layout::contact_href;
-use super::load::{load, path_param};
+use super::load::{load, path_param, when_loaded};
 use super::notice::ErrorNotice;
 use crate::backend::backend;
 use crate::components::copy_field::CopyField;
@@ -24,14 +24,10 @@ const PREVIEW_WIDTH: u32 = 1280;
 pub(crate) fn PicturePage() -> impl IntoView {
     let id = path_param("id");
     let picture = load(|backend| async move { backend.picture(&id).await });
-    Suspend::new(async move {
-        match picture.await {
-            Ok(PictureStatus::Published(picture)) => {
-                view! { <Published picture=*picture/> }.into_any()
-            }
-            Ok(PictureStatus::Screening(_)) => view! { <Pending/> }.into_any(),
-            Err(error) => view! { <ErrorNotice error/> }.into_any(),
-        }
+    when_loaded(picture, move |loaded| match loaded {
+        Ok(PictureStatus::Published(picture)) => view! { <Published picture=*picture/> }.into_any(),
+        Ok(PictureStatus::Screening(_)) => view! { <Pending/> }.into_any(),
+        Err(error) => view! { <ErrorNotice error/> }.into_any(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! What browsers and link previews are given.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 
@@ -72,6 +74,24 @@ async fn a_shared_link_carries_its_preview_card() {
                 && tag.contains(&format!("content=\"{content}\""))
         });
         assert!(found, "{property} = {content}");
+    }
+}
+
+/// Rendering goes on wherever a thread is free; what a page says of itself must not depend on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_preview_card_is_complete_however_busy_the_server_is() {
+    let site = Arc::new(Site::start().await);
+    let picture = site.publish().await;
+    let url: Arc<str> = picture["url"].as_str().expect("a URL").into();
+    let asked: Vec<_> = (0..200)
+        .map(|_| {
+            let (site, url) = (site.clone(), url.clone());
+            tokio::spawn(async move { site.get_page(&url).await.text() })
+        })
+        .collect();
+    for page in asked {
+        let page = page.await.expect("is answered");
+        assert!(page.contains("og:image:alt"), "{page}");
     }
 }
 
