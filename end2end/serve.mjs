@@ -15,7 +15,7 @@ const folder = mkdtempSync(path.join(tmpdir(), "cattocdn-end2end-"));
 const server = spawn(binary, ["serve"], {
   // Not the checkout, so that no developer's `.env` is read.
   cwd: folder,
-  env: { ...process.env, CATTO_DATA_DIR: path.join(folder, "data") },
+  env: { ...process.env, CATTO_DATABASE_URL: "", CATTO_DATA_DIR: path.join(folder, "data") },
   stdio: "inherit",
 });
 for (const signal of ["SIGINT", "SIGTERM"]) {

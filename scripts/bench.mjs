@@ -24,12 +24,14 @@ const port = await freePort();
 const origin = `http://127.0.0.1:${port}`;
 const started = performance.now();
 const server = spawn(join(root, "dist", "cattocdn"), ["serve"], {
+  // Not the checkout, and no settings of the developer's: the bench must not touch a real index.
+  cwd: data,
   env: {
-    ...process.env,
+    PATH: process.env.PATH,
     CATTO_LISTEN: `127.0.0.1:${port}`,
     CATTO_PUBLIC_URL: origin,
     CATTO_DATA_DIR: join(data, "data"),
-    CATTO_MODELS_DIR: process.env.CATTO_MODELS_DIR ?? join(root, "models"),
+    CATTO_MODELS_DIR: resolve(root, process.env.CATTO_MODELS_DIR ?? "models"),
     RUST_LOG: "warn",
   },
   stdio: ["ignore", "inherit", "inherit"],

@@ -17,8 +17,10 @@ if command -v node >/dev/null 2>&1; then
   [ "$major" -ge 18 ] || problems+=("node is $(node --version): version 18 or newer is needed")
 fi
 if command -v python3 >/dev/null 2>&1; then
-  python3 -c 'import ensurepip, venv' 2>/dev/null \
-    || problems+=("python3 cannot make virtual environments: Debian: apt-get install python3-venv")
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' \
+    || problems+=("$(python3 --version) is too old: version 3.9 or newer is needed")
+  python3 -c 'import pip' 2>/dev/null || python3 -c 'import ensurepip, venv' 2>/dev/null \
+    || problems+=("python3 has neither pip nor virtual environments: Debian: apt-get install python3-pip or python3-venv")
 fi
 
 if [ ${#problems[@]} -gt 0 ]; then

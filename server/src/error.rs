@@ -189,7 +189,7 @@ impl From<Reason> for Error {
             ),
             Reason::TooSmall => Self::new(
                 ErrorCode::TooSmall,
-                "The picture is too small to see a cat in it.",
+                "The picture is too small, or too narrow, to see a cat in it.",
             ),
             Reason::Unsupported => Self::new(
                 ErrorCode::UnsupportedType,

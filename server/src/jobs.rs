@@ -13,6 +13,8 @@ use crate::pictures::Pictures;
 const RECHECK: Duration = Duration::from_secs(2);
 /// The longest sleep of the sweeper.
 const SWEEP_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
+/// The pause after one that failed.
+const SWEEP_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// The shortest, so that one that cannot delete does not spin.
 const SWEEP_AT_MOST_EVERY: Duration = Duration::from_millis(500);
 
@@ -72,7 +74,8 @@ async fn sweep(pictures: Arc<Pictures>, clock: Clock, stop: CancellationToken) {
     let mut changes = pictures.changes();
     while !stop.is_cancelled() {
         changes.mark_unchanged();
-        if let Err(error) = pictures.expire().await {
+        let swept = pictures.expire().await;
+        if let Err(error) = &swept {
             tracing::error!(
                 error = format!("{error:#}"),
                 "the sweeper failed; it tries again"
@@ -93,6 +96,11 @@ async fn sweep(pictures: Arc<Pictures>, clock: Clock, stop: CancellationToken) {
                 Duration::from_secs(next.seconds_left(clock.now()))
             })
             .clamp(SWEEP_AT_MOST_EVERY, SWEEP_AT_LEAST_EVERY);
+        let pause = if swept.is_ok() {
+            pause
+        } else {
+            SWEEP_AGAIN_AFTER
+        };
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(SWEEP_AT_MOST_EVERY) => {

@@ -27,11 +27,11 @@ use crate::domain::picture::{
 };
 use crate::domain::verdict::{Reason, Thresholds};
 use crate::imaging;
-use crate::screening::Screener;
+use crate::screening::{Screener, ScreeningError};
 use crate::storage::{ObjectStorage, StorageError, StorageKey};
 
 /// How long a worker may hold a picture before another may take it. Longer than any picture is worked on.
-const LEASE: Duration = Duration::from_secs(180);
+const LEASE: Duration = Duration::from_secs(600);
 /// How often work on one picture is begun before it is refused: it may be what kills the workers.
 const MAX_ATTEMPTS: u32 = 5;
 /// How long a picture rests when screening or storage is unavailable, seconds.
@@ -287,21 +287,22 @@ impl Pictures {
     /// Answers how many pictures were swept; can be repeated at any time.
     pub async fn expire(&self) -> anyhow::Result<u64> {
         let mut swept = 0;
+        let mut failed = None;
         loop {
             let dead = self
                 .parts
                 .db
                 .list_dead(self.now_second(), SWEEP_BATCH)
                 .await?;
+            let before = swept;
             for (id, expires_at) in &dead {
-                self.delete_incoming(id).await?;
-                if let Some(expires_at) = expires_at {
-                    self.delete_objects(id, *expires_at).await?;
+                // One that cannot be deleted must not keep the others.
+                match self.sweep(id, *expires_at).await {
+                    Ok(()) => swept += 1,
+                    Err(error) => failed = Some(error.context(format!("cannot sweep {id}"))),
                 }
-                self.parts.db.bury(id).await?;
-                swept += 1;
             }
-            if dead.len() < SWEEP_BATCH as usize {
+            if dead.len() < SWEEP_BATCH as usize || swept == before {
                 break;
             }
         }
@@ -316,7 +317,15 @@ impl Pictures {
             tracing::info!(swept, "swept expired pictures");
             self.changed();
         }
-        Ok(swept)
+        failed.map_or(Ok(swept), Err)
+    }
+
+    async fn sweep(&self, id: &PictureId, expires_at: Option<ExpiresAt>) -> anyhow::Result<()> {
+        self.delete_incoming(id).await?;
+        if let Some(expires_at) = expires_at {
+            self.delete_objects(id, expires_at).await?;
+        }
+        Ok(self.parts.db.bury(id).await?)
     }
 
     /// The second at which the next picture ends, if any lives.
@@ -347,9 +356,12 @@ impl Pictures {
         let id = received.id.clone();
         if let Err(error) = self.screen_and_publish(received).await {
             tracing::error!(picture = %id, error = format!("{error:#}"), "could not screen a picture; it waits");
+            // An outage is not the picture's fault; whatever else fails again and again is.
+            let outage =
+                error.is::<ScreeningError>() || error.is::<StorageError>() || error.is::<DbError>();
             self.parts
                 .db
-                .postpone(&id, self.now_second() + RETRY_SECONDS)
+                .postpone(&id, self.now_second() + RETRY_SECONDS, outage)
                 .await?;
         }
         self.changed();
@@ -385,7 +397,9 @@ impl Pictures {
             Ok(inspected) => inspected,
             Err(error) => return screen::rejection_of(error).map(Outcome::Rejected),
         };
-        let units = u32::try_from(inspected.working_bytes.div_ceil(MEMORY_UNIT))?;
+        // A picture that needs the last byte of the budget must not wait for a permit that does not exist.
+        let all = self.parts.limits.decode_memory_bytes / MEMORY_UNIT;
+        let units = u32::try_from(inspected.working_bytes.div_ceil(MEMORY_UNIT).min(all))?;
         let _memory = self.memory.acquire_many(units).await?;
         let (screener, thresholds) = (self.parts.screener.clone(), self.parts.thresholds);
         let timeout = self.parts.limits.picture_timeout;
@@ -407,8 +421,11 @@ impl Pictures {
         let now = self.parts.clock.now();
         let id = received.id.clone();
         let expires_at = ExpiresAt::after(now, self.parts.retention);
+        let Some(earlier) = self.parts.db.begin_publishing(received, expires_at).await? else {
+            return Ok(());
+        };
         // Objects of an attempt that a crash cut off lie under the instant that it had noted.
-        if let Some(earlier) = self.parts.db.begin_publishing(&id, expires_at).await? {
+        if let Some(earlier) = earlier {
             self.delete_objects(&id, earlier).await?;
         }
         let mut variants = Vec::with_capacity(rendered.files.len());
@@ -451,7 +468,12 @@ impl Pictures {
             .storage
             .put(vec![(StorageKey::Manifest { id: id.clone() }, manifest)])
             .await?;
-        if self.parts.db.publish(&published).await? {
+        if self
+            .parts
+            .db
+            .publish(&published, received.leased_until)
+            .await?
+        {
             tracing::info!(picture = %id, expires_at = %expires_at.timestamp(), "published a picture");
         } else {
             self.delete_objects(&id, expires_at).await?;

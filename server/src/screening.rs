@@ -2,7 +2,7 @@
 
 mod local;
 
-pub use self::local::LocalScreener;
+pub use self::local::{LocalScreener, squares_of};
 use crate::domain::verdict::FrameLook;
 use crate::imaging::Raster;
 

@@ -26,7 +26,7 @@ fn Confirmation(action: String, back: String) -> impl IntoView {
         <section class="notice">
             <Cat mood=Mood::Puzzled/>
             <h1>"Delete this picture?"</h1>
-            <p>"Its link stops working for everybody at once. This cannot be undone."</p>
+            <p>"Its links stop working at once, but for copies that browsers and caches hold until its time is up. This cannot be undone."</p>
             <form class="notice-links" method="post" action=action>
                 <button type="submit" class="button is-danger">"Delete it"</button>
                 <a class="button is-quiet" href=back>"Keep it"</a>

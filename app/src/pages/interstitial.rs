@@ -14,7 +14,7 @@ pub(crate) fn InterstitialPage(interstitial: Interstitial) -> impl IntoView {
         Interstitial::Deleted => view! {
             <HiddenHead title="Deleted"/>
             <Notice mood=Mood::Asleep title="The picture is deleted">
-                <p>"It is gone from here, and the caches are told to forget it as well."</p>
+                <p>"It is gone from here. Copies in browsers and caches go when its time would have been up, at the latest."</p>
             </Notice>
         }
         .into_any(),

@@ -66,7 +66,7 @@ impl Db {
             "UPDATE pictures SET leased_until = ?, attempts = attempts + 1
              WHERE id = (SELECT id FROM pictures WHERE state = 'screening' AND leased_until <= ?
                          ORDER BY received_at, rowid LIMIT 1)
-             RETURNING id, received_at, delete_token_hash, content_hash, size_bytes",
+             RETURNING id, received_at, delete_token_hash, content_hash, size_bytes, leased_until",
         )
         .bind(leased_until)
         .bind(now)
@@ -85,14 +85,16 @@ impl Db {
         Ok(())
     }
 
-    /// Gives a picture back to the queue, to be taken again from `at` on. The attempt does not count: only those that took
-    /// the whole process with them do.
-    pub async fn postpone(&self, id: &PictureId, at: i64) -> Result<(), DbError> {
-        sqlx::query("UPDATE pictures SET leased_until = ?, attempts = attempts - 1 WHERE id = ? AND state = 'screening'")
-            .bind(at)
-            .bind(id.as_str())
-            .execute(&self.pool)
-            .await?;
+    /// Gives a picture back to the queue, to be taken again from `at` on. With `forgive` the attempt does not count.
+    pub async fn postpone(&self, id: &PictureId, at: i64, forgive: bool) -> Result<(), DbError> {
+        sqlx::query(
+            "UPDATE pictures SET leased_until = ?, attempts = attempts - ? WHERE id = ? AND state = 'screening'",
+        )
+        .bind(at)
+        .bind(i64::from(forgive))
+        .bind(id.as_str())
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -106,28 +108,32 @@ impl Db {
     }
 
     /// Notes under which instant a picture's objects are about to be stored.
-    /// Answers the instant of an earlier attempt, whose objects may still lie there.
+    /// Answers the instant of an earlier attempt, whose objects may still lie there; `None` where the picture is no longer
+    /// this worker's: then nothing may be stored or deleted.
     pub async fn begin_publishing(
         &self,
-        id: &PictureId,
+        received: &Received,
         expires_at: ExpiresAt,
-    ) -> Result<Option<ExpiresAt>, DbError> {
+    ) -> Result<Option<Option<ExpiresAt>>, DbError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let earlier: Option<Option<i64>> =
-            sqlx::query_scalar("SELECT expires_at FROM pictures WHERE id = ?")
-                .bind(id.as_str())
-                .fetch_optional(&mut *transaction)
-                .await?;
-        sqlx::query("UPDATE pictures SET expires_at = ? WHERE id = ? AND state = 'screening'")
+        let earlier: Option<Option<i64>> = sqlx::query_scalar(
+            "SELECT expires_at FROM pictures WHERE id = ? AND state = 'screening' AND leased_until = ?",
+        )
+        .bind(received.id.as_str())
+        .bind(received.leased_until)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(earlier) = earlier else {
+            return Ok(None);
+        };
+        sqlx::query("UPDATE pictures SET expires_at = ? WHERE id = ?")
             .bind(expires_at.second())
-            .bind(id.as_str())
+            .bind(received.id.as_str())
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        Ok(earlier
-            .flatten()
-            .map(ExpiresAt::from_second)
-            .filter(|earlier| *earlier != expires_at))
+        let earlier = earlier.map(ExpiresAt::from_second);
+        Ok(Some(earlier.filter(|earlier| *earlier != expires_at)))
     }
 
     /// When the next published picture ends.
@@ -159,8 +165,8 @@ impl Db {
         Ok(attempts.unwrap_or(0))
     }
 
-    /// Makes a screened picture public. False when it was no longer waiting (deleted meanwhile): then nothing changed.
-    pub async fn publish(&self, published: &Published) -> Result<bool, DbError> {
+    /// Makes a screened picture public. False when it is no longer this worker's, or deleted meanwhile: then nothing changed.
+    pub async fn publish(&self, published: &Published, leased_until: i64) -> Result<bool, DbError> {
         let tags: Vec<TagRecord> = published
             .tags
             .iter()
@@ -191,7 +197,7 @@ impl Db {
                  published_at = ?, expires_at = ?, width = ?, height = ?, animated = ?, alt = ?, tags = ?,
                  tags_text = ?, thumbhash = ?, placeholder = ?, perceptual_hash = ?, stripped = ?, variants = ?,
                  stored_bytes = ?
-             WHERE id = ? AND state = 'screening'",
+             WHERE id = ? AND state = 'screening' AND leased_until = ?",
         )
         .bind(published.published_at)
         .bind(published.expires_at.second())
@@ -208,6 +214,7 @@ impl Db {
         .bind(to_json(&variants)?)
         .bind(to_i64(stored))
         .bind(published.id.as_str())
+        .bind(leased_until)
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() == 1)
@@ -392,6 +399,7 @@ fn read_received(row: &SqliteRow) -> Result<Received, DbError> {
         content_hash: hash("content_hash")?,
         size_bytes: row.try_get::<i64, _>("size_bytes")?.cast_unsigned(),
         received_at: row.try_get("received_at")?,
+        leased_until: row.try_get("leased_until")?,
     })
 }
 

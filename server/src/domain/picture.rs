@@ -189,6 +189,8 @@ pub struct Received {
     pub size_bytes: u64,
     /// Seconds since 1970.
     pub received_at: i64,
+    /// Until when a worker may hold it; also the worker's proof that it still does. 0 before any worker took it.
+    pub leased_until: i64,
 }
 
 /// What is known of a picture once it is published.

@@ -49,10 +49,6 @@ pub(crate) async fn get_image(
     let mut headers = HeaderMap::new();
     headers.typed_insert(etag.clone());
     headers.insert(
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        HeaderValue::from_static("*"),
-    );
-    headers.insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("sandbox"),
     );

@@ -106,6 +106,18 @@ pub(crate) async fn explain_errors(
             .iter()
             .any(|path| request.uri().path().starts_with(path));
     let mut response = next.run(request).await;
+    // A path that is no UTF-8 is refused by the framework, in its own words.
+    if response.status() == StatusCode::BAD_REQUEST
+        && response.extensions().get::<ApiError>().is_none()
+    {
+        let ours = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"));
+        if !ours {
+            response = Error::not_found().into_response();
+        }
+    }
     if wants_page && let Some(error) = response.extensions_mut().remove::<ApiError>() {
         return render_interstitial(&state, Interstitial::Error(error)).await;
     }

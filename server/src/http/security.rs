@@ -43,10 +43,12 @@ pub(crate) async fn write_security_headers(
     if is_html {
         let policy = state
             .page_policy
-            .get_or_init(|| content_security_policy(&state))
-            .await
-            .clone();
-        response = complete_html(response, policy, if_none_match).await;
+            .get_or_try_init(|| content_security_policy(&state))
+            .await;
+        response = match policy {
+            Ok(policy) => complete_html(response, policy.clone(), if_none_match).await,
+            Err(error) => error.into_response(),
+        };
     }
     let headers = response.headers_mut();
     headers.insert(
@@ -85,14 +87,7 @@ async fn complete_html(
     let (mut parts, body) = response.into_parts();
     let body = match to_bytes(body, MAX_PAGE_BYTES).await {
         Ok(body) => body,
-        Err(error) => {
-            tracing::error!(%error, "a page could not be rendered to its end");
-            return Error::new(
-                app::error::ErrorCode::Internal,
-                "The page could not be made.",
-            )
-            .into_response();
-        }
+        Err(error) => return unfinished(error).into_response(),
     };
     parts
         .headers
@@ -118,13 +113,22 @@ fn remove_body_headers(headers: &mut HeaderMap) {
 }
 
 /// The policy of every page.
-async fn content_security_policy(state: &AppState) -> HeaderValue {
+async fn content_security_policy(state: &AppState) -> Result<HeaderValue, Error> {
     let page = pages::render_interstitial(state, Interstitial::Deleted).await;
     let body = to_bytes(page.into_body(), MAX_PAGE_BYTES)
         .await
-        .unwrap_or_default();
+        .map_err(unfinished)?;
     let policy = policy_text(&String::from_utf8_lossy(&body), &state.site.public_url);
-    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+    HeaderValue::try_from(policy).map_err(unfinished)
+}
+
+/// Logs why a page could not be made.
+fn unfinished(error: impl std::fmt::Display) -> Error {
+    tracing::error!(%error, "a page could not be rendered to its end");
+    Error::new(
+        app::error::ErrorCode::Internal,
+        "The page could not be made.",
+    )
 }
 
 fn policy_text(html: &str, public_url: &str) -> String {

@@ -76,10 +76,16 @@ impl Walk {
                     return Err(ImageError::TooManyFrames { limit: max_frames });
                 }
                 source.skip(6)?;
-                let pixels = u64::from(read_24(source)? + 1) * u64::from(read_24(source)? + 1);
+                let (width, height) = (read_24(source)? + 1, read_24(source)? + 1);
+                let pixels = u64::from(width) * u64::from(height);
                 self.frame_pixels += pixels;
                 self.largest_frame = self.largest_frame.max(pixels);
                 self.durations_ms.push(browser_delay(read_24(source)?));
+                source.skip(1)?;
+                // The decoder believes the bitstream and compares only when it has decoded all of it.
+                if self.frame_bitstream_size(source)? != (width, height) {
+                    return Err(ImageError::corrupt("a frame is not as large as it says"));
+                }
             }
             b"EXIF" => {
                 if length as usize <= MAX_EXIF_BYTES {
@@ -101,6 +107,22 @@ impl Walk {
             _ => self.metadata.found("app-data"),
         }
         Ok(())
+    }
+
+    /// Sides of a frame from its bitstream, which an alpha chunk may precede.
+    fn frame_bitstream_size(&mut self, source: &mut Source) -> Result<(u32, u32), ImageError> {
+        let mut kind = source.array::<4>()?;
+        let mut length = u64::from(u32::from_le_bytes(source.array()?));
+        if &kind == b"ALPH" {
+            self.alpha = true;
+            source.skip(length + length % 2)?;
+            kind = source.array::<4>()?;
+            length = u64::from(u32::from_le_bytes(source.array()?));
+        }
+        if length < 10 || !matches!(&kind, b"VP8 " | b"VP8L") {
+            return Err(ImageError::corrupt("a frame without a bitstream"));
+        }
+        self.bitstream_size(source, kind)
     }
 
     /// Sides from the head of a key frame (RFC 6386, 9.1) or of a lossless stream.

@@ -161,6 +161,7 @@ impl IncomingUpload<'_> {
             content_hash: Sha256Hash(self.hasher.finalize().into()),
             size_bytes: self.size_bytes,
             received_at: self.pictures.now_second(),
+            leased_until: 0,
         };
         self.pictures.parts.db.insert_received(&received).await?;
         guard.keep().context("cannot keep the incoming file")?;

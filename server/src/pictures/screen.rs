@@ -10,10 +10,16 @@ use bytes::Bytes;
 use crate::domain::picture::{Tag, VariantName};
 use crate::domain::verdict::{self, FrameLook, Reason, Thresholds, Verdict};
 use crate::imaging::{self, AnimationEncoder, ImageError, Inspected, Limits, Raster};
-use crate::screening::Screener;
+use crate::screening::{Screener, squares_of};
 
 /// Labels are asked of at most this many frames of an animation, evenly spaced; decency of every one.
 const LABELLED_FRAMES: usize = 8;
+
+/// Longer strips than this, as a ratio of the sides, are refused: nobody sees a cat in them.
+const LONGEST_STRIP: u32 = 40;
+
+/// The most single looks that one picture is worth. A look takes about 30 ms of one processor.
+const MAX_LOOKS: usize = 400;
 
 /// What came of looking at a picture.
 pub(super) enum Outcome {
@@ -56,6 +62,19 @@ pub(super) fn look_and_render(
     timeout: Duration,
 ) -> anyhow::Result<Outcome> {
     let deadline = Instant::now() + timeout;
+    let (long, short) = (
+        inspected.width.max(inspected.height),
+        inspected.width.min(inspected.height),
+    );
+    if long / short.max(1) >= LONGEST_STRIP {
+        return Ok(Outcome::Rejected(Reason::TooSmall));
+    }
+    let frames = kept_frames(inspected);
+    let looks =
+        (frames + frames.min(LABELLED_FRAMES)) * squares_of(inspected.width, inspected.height);
+    if looks > MAX_LOOKS {
+        return Ok(Outcome::Rejected(Reason::TooManyPixels));
+    }
     let done = if inspected.animated {
         animation(path, inspected, limits, screener, thresholds, deadline)
     } else {
@@ -122,7 +141,7 @@ fn animation(
     thresholds: &Thresholds,
     deadline: Instant,
 ) -> Result<Outcome, Failure> {
-    let kept = inspected.frames.min(imaging::MAX_KEPT_FRAMES) as usize;
+    let kept = kept_frames(inspected);
     let every = kept.div_ceil(LABELLED_FRAMES).max(1);
     let mut looks: Vec<FrameLook> = Vec::with_capacity(kept);
     let mut encoder: Option<AnimationEncoder> = None;
@@ -151,6 +170,10 @@ fn animation(
     Ok(Outcome::Approved(Box::new(rendered(
         inspected, &first, tags, alt, files,
     )?)))
+}
+
+fn kept_frames(inspected: &Inspected) -> usize {
+    inspected.frames.min(imaging::MAX_KEPT_FRAMES) as usize
 }
 
 fn look(screener: &dyn Screener, raster: &Raster, with_labels: bool) -> Result<FrameLook, Failure> {
@@ -183,14 +206,17 @@ fn rendered(
             .collect(),
         files: files
             .into_iter()
-            .filter_map(|file| {
-                Some(File {
-                    name: VariantName::parse(file.name)?,
+            .map(|file| {
+                let name = VariantName::parse(file.name).ok_or_else(|| ImageError::Encode {
+                    detail: format!("no variant is called {}", file.name),
+                })?;
+                Ok(File {
+                    name,
                     width: file.width,
                     height: file.height,
                     bytes: file.bytes,
                 })
             })
-            .collect(),
+            .collect::<Result<_, ImageError>>()?,
     })
 }

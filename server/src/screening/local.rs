@@ -96,6 +96,12 @@ impl Screener for LocalScreener {
     }
 }
 
+/// How many squares of a picture of these sides are looked at; 1 where it is looked at whole.
+#[must_use]
+pub fn squares_of(width: u32, height: u32) -> usize {
+    squares(width, height).len().max(1)
+}
+
 /// The overlapping squares of a long picture: as wide as its short side, each half a square further, the last flush with
 /// the end. Empty for a picture that is judged whole.
 fn squares(width: u32, height: u32) -> Vec<Area> {

@@ -80,6 +80,13 @@ async fn files_that_are_no_picture_of_ours_are_refused_by_their_content() {
             422,
             "corrupt-image",
         ),
+        ("a strip", strip_png(), 422, "too-small"),
+        (
+            "a frame that lies about its size",
+            lying_frame(),
+            422,
+            "corrupt-image",
+        ),
         (
             "half a WebP",
             webp.slice(..webp.len() / 2),
@@ -323,12 +330,32 @@ async fn listen(site: &Site) -> std::net::SocketAddr {
     address
 }
 
+/// An animation that says 285 x 225 outside and 16383 x 225 inside its first frame.
+fn lying_frame() -> Bytes {
+    let mut bytes = fixture("cat-animated.webp").to_vec();
+    let start = bytes
+        .windows(3)
+        .position(|window| window == [0x9d, 0x01, 0x2a])
+        .expect("a key frame");
+    bytes[start + 3..start + 5].copy_from_slice(&16383_u16.to_le_bytes());
+    bytes.into()
+}
+
 fn one_pixel_png() -> Bytes {
+    plain_png(1, 1)
+}
+
+fn strip_png() -> Bytes {
+    plain_png(2048, 32)
+}
+
+fn plain_png(width: u32, height: u32) -> Bytes {
     let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, 1, 1);
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
     let mut writer = encoder.write_header().expect("a header");
-    writer.write_image_data(&[1, 2, 3]).expect("a pixel");
+    let samples = vec![90; width as usize * height as usize * 3];
+    writer.write_image_data(&samples).expect("pixels");
     writer.finish().expect("an end");
     bytes.into()
 }

@@ -111,6 +111,8 @@ async fn what_is_not_there_is_a_page_for_browsers_and_json_for_programs() {
         "/api/v1/pictures/nonsense",
         "/i/x/y/z",
         "/pkg/none.js",
+        "/i/%FF/x/y",
+        "/api/v1/pictures/%FF",
     ] {
         site.get_page(url).await.assert_error(404, "not-found");
     }
