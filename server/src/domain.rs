@@ -2,6 +2,7 @@
 //! Invariant: only `std`, `thiserror`, the time crate, a hasher and random numbers; no I/O, no clock, no serde.
 //! `now` is always an argument.
 
+pub mod ban;
 pub mod expiry;
 pub mod labels;
 pub mod picture;

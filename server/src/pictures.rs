@@ -219,7 +219,7 @@ impl Pictures {
             id: published.id.clone(),
             name,
         };
-        self.parts.storage.get(&key).await
+        self.parts.storage.get(&key, None).await
     }
 
     /// Waits until this picture is decided, at most this long; then says where it is.

@@ -3,15 +3,18 @@
 
 mod disk;
 
+use std::ops::RangeInclusive;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use self::disk::DiskStorage;
+use crate::domain::ban::Ban;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{PictureId, VariantName};
 
 /// The whole key scheme.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StorageKey {
     /// One published file: `i/{expires}/{id}/{name}`, the path of its URL.
     Image {
@@ -21,6 +24,37 @@ pub enum StorageKey {
     },
     /// What is needed to rebuild the index row: `meta/{id}.json`.
     Manifest { id: PictureId },
+    /// A picture that may not come back: `meta/bans/{perceptual hash, 16 hexadecimal digits}.json`.
+    Ban { ban: Ban },
+}
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Folder {
+    Images,
+    Manifests,
+    Bans,
+}
+
+impl Folder {
+    /// What its keys begin with.
+    #[must_use]
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Images => "i/",
+            Self::Manifests => "meta/",
+            Self::Bans => "meta/bans/",
+        }
+    }
+
+    /// How many names follow the prefix in each key; deeper and shallower ones belong to another folder.
+    #[must_use]
+    pub const fn depth(self) -> usize {
+        match self {
+            Self::Images => 3,
+            Self::Manifests | Self::Bans => 1,
+        }
+    }
 }
 
 impl StorageKey {
@@ -36,6 +70,36 @@ impl StorageKey {
                 format!("i/{}/{id}/{}", expires_at.compact(), name.as_str())
             }
             Self::Manifest { id } => format!("meta/{id}.json"),
+            Self::Ban { ban } => format!("meta/bans/{}.json", ban.hex()),
+        }
+    }
+
+    /// Reads what [`Self::path`] wrote; `None` for anything else, such as a stranger's file in the bucket.
+    #[must_use]
+    pub fn parse(path: &str) -> Option<Self> {
+        let names: Vec<&str> = path.split('/').collect();
+        match names[..] {
+            ["i", expires, id, name] => Some(Self::Image {
+                expires_at: ExpiresAt::parse_compact(expires)?,
+                id: PictureId::parse(id)?,
+                name: VariantName::parse(name)?,
+            }),
+            ["meta", name] => Some(Self::Manifest {
+                id: PictureId::parse(name.strip_suffix(".json")?)?,
+            }),
+            ["meta", "bans", name] => Some(Self::Ban {
+                ban: Ban::parse_hex(name.strip_suffix(".json")?)?,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The media type of the object.
+    #[must_use]
+    pub const fn content_type(&self) -> &'static str {
+        match self {
+            Self::Image { name, .. } => name.content_type(),
+            Self::Manifest { .. } | Self::Ban { .. } => "application/json",
         }
     }
 }
@@ -50,18 +114,65 @@ pub enum StorageError {
     Unavailable(#[from] anyhow::Error),
 }
 
-/// A place for objects. An adapter MUST make [`Self::put`] durable and whole-or-nothing before it returns, and MUST treat
-/// deleting an absent object as done, so that every step can be repeated.
+/// A place for objects. An adapter MUST make [`Self::put`] durable and whole-or-nothing for each object before it returns,
+/// MUST list what was put, and MUST treat deleting an absent object as done, so that every step can be repeated.
 #[async_trait]
 pub trait ObjectStorage: Send + Sync + 'static {
     /// Stores these objects; each is whole and durable once this returns. Replaces what was there.
     async fn put(&self, objects: Vec<(StorageKey, Bytes)>) -> Result<(), StorageError>;
-    /// The whole object.
-    async fn get(&self, key: &StorageKey) -> Result<Bytes, StorageError>;
-    /// Removes these objects; absent ones are no error.
+    /// The whole object, or these bytes of it (both ends included, and within it).
+    async fn get(
+        &self,
+        key: &StorageKey,
+        range: Option<RangeInclusive<u64>>,
+    ) -> Result<Bytes, StorageError>;
+    /// Removes these objects for good; absent ones are no error.
     async fn delete(&self, keys: &[StorageKey]) -> Result<(), StorageError>;
+    /// Every key in this folder, in no order; what is not ours is left out.
+    async fn list(&self, folder: Folder) -> Result<Vec<StorageKey>, StorageError>;
     /// Removes what an earlier run left half-written. Only before anything is put.
     async fn delete_unfinished(&self) -> Result<(), StorageError>;
     /// Succeeds when objects can be written.
     async fn check(&self) -> Result<(), StorageError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_key_reads_back() {
+        let id = PictureId::random();
+        let mut keys = vec![
+            StorageKey::Manifest { id: id.clone() },
+            StorageKey::Ban {
+                ban: Ban::of(0x00ff_1234_5678_9abc),
+            },
+        ];
+        keys.extend(VariantName::ALL.map(|name| StorageKey::Image {
+            expires_at: ExpiresAt::from_second(1_800_000_000),
+            id: id.clone(),
+            name,
+        }));
+        for key in keys {
+            assert_eq!(StorageKey::parse(&key.path()), Some(key));
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_no_key() {
+        for path in [
+            "",
+            "i",
+            "i/20270115T080000Z",
+            "i/20270115T080000Z/short/640.webp",
+            "i/20270115T080000Z/AAAAAAAAAAAAAAAA/../640.webp",
+            "meta/README.txt",
+            "meta/bans/nothex.json",
+            "/meta/AAAAAAAAAAAAAAAA.json",
+            "other/AAAAAAAAAAAAAAAA.json",
+        ] {
+            assert_eq!(StorageKey::parse(path), None, "{path}");
+        }
+    }
 }

@@ -47,7 +47,7 @@ impl Retention {
 }
 
 /// The second from which on a picture is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExpiresAt(i64);
 
 impl ExpiresAt {

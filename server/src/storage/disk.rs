@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +11,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{ObjectStorage, StorageError, StorageKey};
+use super::{Folder, ObjectStorage, StorageError, StorageKey};
 
 /// Stores objects in a folder; a file appears under its name only when it is whole and on disk.
 #[derive(Debug, Clone)]
@@ -30,8 +31,15 @@ impl DiskStorage {
             root: root.to_owned(),
             folders: Arc::default(),
         };
-        fs::create_dir_all(storage.temporary())
-            .with_context(|| format!("cannot make the folder {}", root.display()))?;
+        let made = || -> io::Result<()> {
+            fs::create_dir_all(storage.temporary())?;
+            sync_folder(root)?;
+            // A new folder is an entry of its parent, which must reach the disk as well.
+            root.parent()
+                .filter(|parent| !parent.as_os_str().is_empty())
+                .map_or(Ok(()), sync_folder)
+        };
+        made().with_context(|| format!("cannot make the folder {}", root.display()))?;
         Ok(storage)
     }
 
@@ -70,37 +78,126 @@ impl DiskStorage {
                 .with_context(|| format!("cannot name {}", path.display()))?;
         }
         for folder in changed_folders {
-            File::open(&folder)?.sync_all()?;
+            sync_folder(&folder)?;
         }
         Ok(())
     }
 
+    fn get_blocking(
+        &self,
+        key: &StorageKey,
+        range: Option<RangeInclusive<u64>>,
+    ) -> Result<Bytes, StorageError> {
+        let path = self.root.join(key.path());
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = File::open(&path)?;
+            let Some(range) = range else {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes)?;
+                return Ok(bytes);
+            };
+            let length = range.end() - range.start() + 1;
+            file.seek(SeekFrom::Start(*range.start()))?;
+            let mut bytes = Vec::new();
+            file.take(length).read_to_end(&mut bytes)?;
+            if bytes.len() as u64 == length {
+                Ok(bytes)
+            } else {
+                Err(ErrorKind::UnexpectedEof.into())
+            }
+        };
+        match read() {
+            Ok(bytes) => Ok(bytes.into()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(StorageError::NotFound),
+            Err(error) => Err(anyhow::Error::from(error)
+                .context(format!("cannot read {}", path.display()))
+                .into()),
+        }
+    }
+
+    /// Deletes files, then the folders that this emptied, then syncs what is left of them: a power cut must not bring a
+    /// deleted object back after the index forgot it.
     fn delete_blocking(&self, keys: &[StorageKey]) -> anyhow::Result<()> {
+        let mut folders = BTreeSet::new();
         for key in keys {
             let path = self.root.join(key.path());
             ignore(fs::remove_file(&path), &[ErrorKind::NotFound])
                 .with_context(|| format!("cannot delete {}", path.display()))?;
-            let _guard = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
-            for folder in path
-                .ancestors()
-                .skip(1)
-                .take_while(|folder| *folder != self.root)
-            {
-                let removed = fs::remove_dir(folder);
-                ignore(
-                    removed,
-                    &[ErrorKind::NotFound, ErrorKind::DirectoryNotEmpty],
-                )?;
+            folders.extend(
+                path.ancestors()
+                    .skip(1)
+                    .take_while(|folder| *folder != self.root)
+                    .map(Path::to_owned),
+            );
+        }
+        let _guard = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = BTreeSet::from([self.root.clone()]);
+        // The deepest first, so that a folder whose last child goes can go itself.
+        for folder in folders.into_iter().rev() {
+            match fs::remove_dir(&folder) {
+                Ok(()) => {
+                    changed.remove(&folder);
+                    changed.extend(folder.parent().map(Path::to_owned));
+                }
+                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
+                    changed.insert(folder);
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => {
+                    return Err(error)
+                        .with_context(|| format!("cannot delete {}", folder.display()));
+                }
             }
+        }
+        for folder in changed {
+            ignore(sync_folder(&folder), &[ErrorKind::NotFound])?;
         }
         Ok(())
     }
+
+    /// Walks as many levels down as this folder's keys have names.
+    fn list_blocking(&self, folder: Folder) -> anyhow::Result<Vec<StorageKey>> {
+        let mut level = vec![folder.prefix().trim_end_matches('/').to_owned()];
+        for _ in 0..folder.depth() {
+            let mut below = Vec::new();
+            for path in level {
+                let entries = match fs::read_dir(self.root.join(&path)) {
+                    Ok(entries) => entries,
+                    // Never made yet, just emptied, or a file where a folder would be.
+                    Err(error)
+                        if matches!(
+                            error.kind(),
+                            ErrorKind::NotFound | ErrorKind::NotADirectory
+                        ) =>
+                    {
+                        continue;
+                    }
+                    Err(error) => return Err(error).context(format!("cannot list {path}")),
+                };
+                for entry in entries {
+                    if let Some(name) = entry?.file_name().to_str() {
+                        below.push(format!("{path}/{name}"));
+                    }
+                }
+            }
+            level = below;
+        }
+        Ok(level
+            .iter()
+            .filter_map(|path| StorageKey::parse(path))
+            .collect())
+    }
+}
+
+/// Makes what happened to a folder's entries survive a power cut.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// Runs file work on a thread that may wait for the disk.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
-) -> anyhow::Result<T> {
+async fn blocking<T: Send + 'static, E: From<anyhow::Error> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
     tokio::task::spawn_blocking(work)
         .await
         .context("the file thread ended early")?
@@ -120,15 +217,13 @@ impl ObjectStorage for DiskStorage {
         Ok(blocking(move || storage.put_blocking(&objects)).await?)
     }
 
-    async fn get(&self, key: &StorageKey) -> Result<Bytes, StorageError> {
-        let path = self.root.join(key.path());
-        match tokio::fs::read(&path).await {
-            Ok(bytes) => Ok(bytes.into()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(StorageError::NotFound),
-            Err(error) => Err(anyhow::Error::from(error)
-                .context(format!("cannot read {}", path.display()))
-                .into()),
-        }
+    async fn get(
+        &self,
+        key: &StorageKey,
+        range: Option<RangeInclusive<u64>>,
+    ) -> Result<Bytes, StorageError> {
+        let (storage, key) = (self.clone(), key.clone());
+        blocking(move || storage.get_blocking(&key, range)).await
     }
 
     async fn delete(&self, keys: &[StorageKey]) -> Result<(), StorageError> {
@@ -136,9 +231,14 @@ impl ObjectStorage for DiskStorage {
         Ok(blocking(move || storage.delete_blocking(&keys)).await?)
     }
 
+    async fn list(&self, folder: Folder) -> Result<Vec<StorageKey>, StorageError> {
+        let storage = self.clone();
+        Ok(blocking(move || storage.list_blocking(folder)).await?)
+    }
+
     async fn delete_unfinished(&self) -> Result<(), StorageError> {
         let temporary = self.temporary();
-        let work = move || {
+        let work = move || -> anyhow::Result<()> {
             fs::remove_dir_all(&temporary)?;
             Ok(fs::create_dir_all(&temporary)?)
         };
@@ -147,7 +247,7 @@ impl ObjectStorage for DiskStorage {
 
     async fn check(&self) -> Result<(), StorageError> {
         let storage = self.clone();
-        let probe = move || {
+        let probe = move || -> anyhow::Result<()> {
             tempfile::NamedTempFile::new_in(storage.temporary())?;
             Ok(())
         };

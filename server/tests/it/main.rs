@@ -8,5 +8,6 @@ mod lists;
 mod pages;
 mod real_models;
 mod restart;
+mod storage_contract;
 mod support;
 mod upload;

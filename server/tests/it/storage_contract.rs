@@ -1,0 +1,201 @@
+//! One list of promises, kept by every place for objects.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cattocdn::domain::ban::Ban;
+use cattocdn::domain::expiry::ExpiresAt;
+use cattocdn::domain::picture::{PictureId, VariantName};
+use cattocdn::storage::{DiskStorage, Folder, ObjectStorage, StorageError, StorageKey};
+
+/// Runs every promise against a fresh place of each kind.
+macro_rules! for_every_storage {
+    ($($promise:ident),* $(,)?) => {
+        mod disk {
+            $(#[tokio::test]
+            async fn $promise() {
+                let folder = tempfile::tempdir().expect("a folder");
+                super::$promise(super::disk(folder.path())).await;
+            })*
+        }
+    };
+}
+
+for_every_storage!(
+    what_is_put_is_got_back_whole,
+    a_second_put_replaces_the_first,
+    a_range_is_cut_out_of_the_object,
+    an_absent_object_is_not_found_and_deleting_it_is_done,
+    deleting_takes_the_named_objects_and_no_others,
+    a_list_names_what_lies_in_its_folder_and_nothing_deeper,
+    objects_survive_the_removal_of_unfinished_ones,
+    many_at_once_do_not_disturb_each_other,
+);
+
+fn disk(folder: &Path) -> Arc<dyn ObjectStorage> {
+    Arc::new(DiskStorage::open(&folder.join("objects")).expect("opens"))
+}
+
+fn image(id: &PictureId, name: VariantName) -> StorageKey {
+    StorageKey::Image {
+        expires_at: ExpiresAt::from_second(1_800_000_000),
+        id: id.clone(),
+        name,
+    }
+}
+
+fn manifest(id: &PictureId) -> StorageKey {
+    StorageKey::Manifest { id: id.clone() }
+}
+
+async fn what_is_put_is_got_back_whole(storage: Arc<dyn ObjectStorage>) {
+    let id = PictureId::random();
+    let large: Bytes = (0..3_000_000_u32)
+        .map(|number| number.to_le_bytes()[0])
+        .collect();
+    let objects = vec![
+        (image(&id, VariantName::Webp320), Bytes::from_static(b"a")),
+        (image(&id, VariantName::Webp2048), large),
+        (manifest(&id), Bytes::from_static(b"{}")),
+        (
+            StorageKey::Ban { ban: Ban::of(7) },
+            Bytes::from_static(b"{}"),
+        ),
+    ];
+    storage.put(objects.clone()).await.expect("puts");
+    for (key, bytes) in objects {
+        assert_eq!(
+            storage.get(&key, None).await.expect("gets"),
+            bytes,
+            "{key:?}"
+        );
+    }
+}
+
+async fn a_second_put_replaces_the_first(storage: Arc<dyn ObjectStorage>) {
+    let key = manifest(&PictureId::random());
+    for text in ["the first, a longer one", "second"] {
+        storage
+            .put(vec![(key.clone(), Bytes::from_static(text.as_bytes()))])
+            .await
+            .expect("puts");
+        assert_eq!(storage.get(&key, None).await.expect("gets"), text);
+    }
+}
+
+async fn a_range_is_cut_out_of_the_object(storage: Arc<dyn ObjectStorage>) {
+    let key = image(&PictureId::random(), VariantName::Jpeg1280);
+    storage
+        .put(vec![(key.clone(), Bytes::from_static(b"0123456789"))])
+        .await
+        .expect("puts");
+    for (range, expected) in [
+        (0..=0, "0"),
+        (3..=6, "3456"),
+        (0..=9, "0123456789"),
+        (9..=9, "9"),
+    ] {
+        assert_eq!(
+            storage.get(&key, Some(range)).await.expect("gets"),
+            expected
+        );
+    }
+}
+
+async fn an_absent_object_is_not_found_and_deleting_it_is_done(storage: Arc<dyn ObjectStorage>) {
+    let id = PictureId::random();
+    for range in [None, Some(0..=3)] {
+        let got = storage.get(&manifest(&id), range).await;
+        assert!(matches!(got, Err(StorageError::NotFound)), "{got:?}");
+    }
+    storage
+        .delete(&[manifest(&id), image(&id, VariantName::Webp640)])
+        .await
+        .expect("deletes");
+    storage.delete(&[]).await.expect("deletes nothing");
+}
+
+async fn deleting_takes_the_named_objects_and_no_others(storage: Arc<dyn ObjectStorage>) {
+    let (dead, alive) = (PictureId::random(), PictureId::random());
+    let keys_of = |id: &PictureId| {
+        let mut keys = vec![manifest(id)];
+        keys.extend(VariantName::ALL.map(|name| image(id, name)));
+        keys
+    };
+    let objects = [keys_of(&dead), keys_of(&alive)]
+        .concat()
+        .into_iter()
+        .map(|key| (key, Bytes::from_static(b"x")))
+        .collect();
+    storage.put(objects).await.expect("puts");
+    storage.delete(&keys_of(&dead)).await.expect("deletes");
+    for key in keys_of(&dead) {
+        let got = storage.get(&key, None).await;
+        assert!(matches!(got, Err(StorageError::NotFound)), "{key:?}");
+    }
+    for key in keys_of(&alive) {
+        assert_eq!(storage.get(&key, None).await.expect("gets"), "x", "{key:?}");
+    }
+}
+
+async fn a_list_names_what_lies_in_its_folder_and_nothing_deeper(storage: Arc<dyn ObjectStorage>) {
+    for folder in [Folder::Images, Folder::Manifests, Folder::Bans] {
+        assert_eq!(storage.list(folder).await.expect("lists"), [], "{folder:?}");
+    }
+    let id = PictureId::random();
+    let ban = StorageKey::Ban { ban: Ban::of(7) };
+    let images = VariantName::ALL.map(|name| image(&id, name));
+    let mut objects: Vec<_> = images
+        .iter()
+        .map(|key| (key.clone(), Bytes::from_static(b"x")))
+        .collect();
+    objects.push((manifest(&id), Bytes::from_static(b"{}")));
+    objects.push((ban.clone(), Bytes::from_static(b"{}")));
+    storage.put(objects).await.expect("puts");
+    let mut found = storage.list(Folder::Images).await.expect("lists");
+    found.sort_by_key(StorageKey::path);
+    let mut expected = images.to_vec();
+    expected.sort_by_key(StorageKey::path);
+    assert_eq!(found, expected);
+    assert_eq!(
+        storage.list(Folder::Manifests).await.expect("lists"),
+        [manifest(&id)]
+    );
+    assert_eq!(storage.list(Folder::Bans).await.expect("lists"), [ban]);
+}
+
+async fn objects_survive_the_removal_of_unfinished_ones(storage: Arc<dyn ObjectStorage>) {
+    let key = manifest(&PictureId::random());
+    storage
+        .put(vec![(key.clone(), Bytes::from_static(b"{}"))])
+        .await
+        .expect("puts");
+    storage.delete_unfinished().await.expect("cleans");
+    storage.check().await.expect("is well");
+    assert_eq!(storage.get(&key, None).await.expect("gets"), "{}");
+}
+
+async fn many_at_once_do_not_disturb_each_other(storage: Arc<dyn ObjectStorage>) {
+    // All below one folder, so that one's deletion races with the next one's put for the folder itself.
+    let tasks = (0..16).map(|_| {
+        let storage = storage.clone();
+        tokio::spawn(async move {
+            let id = PictureId::random();
+            let key = image(&id, VariantName::Webp320);
+            for _ in 0..8 {
+                let object = (key.clone(), Bytes::from_static(b"x"));
+                storage.put(vec![object]).await.expect("puts");
+                assert_eq!(storage.get(&key, None).await.expect("gets"), "x");
+                storage
+                    .delete(std::slice::from_ref(&key))
+                    .await
+                    .expect("deletes");
+            }
+        })
+    });
+    for task in tasks {
+        task.await.expect("ends well");
+    }
+    assert_eq!(storage.list(Folder::Images).await.expect("lists"), []);
+}
