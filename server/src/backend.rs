@@ -1,9 +1,11 @@
 //! What the pages and server functions ask: the use cases, spoken in wire types.
 
 use app::backend::Backend;
-use app::error::ApiError;
+use app::error::{ApiError, ErrorCode};
 use app::types::{ListQuery, PicturePage, PictureStatus, SiteView, TagList, UploadView};
 use async_trait::async_trait;
+use axum::http::request::Parts;
+use leptos::prelude::use_context;
 
 use crate::domain::picture::PictureId;
 use crate::domain::search::canonical;
@@ -69,6 +71,10 @@ impl Backend for ServerBackend {
         &self,
         form: multer::Multipart<'static>,
     ) -> Result<UploadView, ApiError> {
-        Ok(upload::upload_from_form(&self.state, form).await?)
+        // The framework gives a server function its form, and the rest of the request as a context.
+        let watch = use_context::<Parts>()
+            .map(|parts| upload::watch_of(&parts.extensions))
+            .ok_or_else(|| Error::new(ErrorCode::Internal, "Something went wrong on our side."))?;
+        Ok(upload::upload_from_form(&self.state, form, &watch).await?)
     }
 }

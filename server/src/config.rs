@@ -77,8 +77,14 @@ pub struct LimitsConfig {
     pub uploads_per_day: u32,
     /// Memory for pictures being decoded, all together, bytes (fixed: it is what keeps a 256 MB machine alive).
     pub decode_memory_bytes: u64,
+    /// Uploads received at once; more wait for their turn (fixed: it bounds disk and memory that strangers can hold).
+    pub uploads_at_once: usize,
+    /// How long an upload waits for its turn (fixed).
+    pub upload_turn_timeout: Duration,
     /// How long a client may send nothing in the middle of an upload (fixed).
     pub body_idle_timeout: Duration,
+    /// How long a whole upload may take: the largest file at 35 kB/s (fixed).
+    pub body_timeout: Duration,
     /// How long one picture may be worked on (fixed).
     pub picture_timeout: Duration,
 }
@@ -97,7 +103,10 @@ impl Default for LimitsConfig {
             max_stored_bytes: 5_000_000_000,
             uploads_per_day: 2000,
             decode_memory_bytes: 110_000_000,
+            uploads_at_once: 32,
+            upload_turn_timeout: Duration::from_secs(10),
             body_idle_timeout: Duration::from_secs(20),
+            body_timeout: Duration::from_secs(600),
             picture_timeout: Duration::from_secs(60),
         }
     }

@@ -1,14 +1,28 @@
 //! The index: one SQLite database. Speaks domain types; knows nothing of storage, screening or HTTP.
 
+mod bans;
+mod endings;
 mod pictures;
+mod queue;
+mod rebuild;
+mod rows;
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::SqlitePool;
+use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqlitePool};
 
-pub use self::pictures::ListFilter;
+pub use self::endings::Dead;
+pub use self::pictures::{ListFilter, Waiting};
+pub use self::queue::{Begun, Blame};
+
+/// How long a query waits for another's write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection is used.
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
 
 /// What can go wrong; absence is never an error here but an `Option`.
 #[derive(Debug, thiserror::Error)]
@@ -38,10 +52,12 @@ impl Db {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(5));
+            .busy_timeout(BUSY_TIMEOUT);
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(10))
+            // A connection that met a damaged page keeps what it read of it; new ones see that the file is well again.
+            .max_lifetime(CONNECTION_LIFETIME)
             .connect_with(options)
             .await?;
         sqlx::migrate!()
@@ -49,6 +65,39 @@ impl Db {
             .await
             .map_err(anyhow::Error::from)?;
         Ok(Self { pool })
+    }
+
+    /// The file behind the URL.
+    ///
+    /// # Errors
+    /// When the URL cannot be read.
+    pub fn path(url: &str) -> Result<PathBuf, DbError> {
+        Ok(SqliteConnectOptions::from_str(url)?
+            .get_filename()
+            .to_owned())
+    }
+
+    /// True for a file that is there and is no sound database.
+    ///
+    /// # Errors
+    /// When that cannot be found out, for want of permission for one.
+    pub async fn is_damaged(url: &str) -> Result<bool, DbError> {
+        let options = SqliteConnectOptions::from_str(url)?.busy_timeout(BUSY_TIMEOUT);
+        if !options.get_filename().exists() {
+            return Ok(false);
+        }
+        let check = async {
+            let mut connection = options.connect().await?;
+            let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+                .fetch_one(&mut connection)
+                .await?;
+            Ok::<_, sqlx::Error>(verdict == "ok")
+        };
+        match check.await {
+            Ok(sound) => Ok(!sound),
+            Err(sqlx::Error::Database(error)) if is_damage(error.as_ref()) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Succeeds when the database answers.
@@ -61,4 +110,11 @@ impl Db {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// SQLite's words for a file that it cannot make sense of: SQLITE_CORRUPT (11) and SQLITE_NOTADB (26), whose extended codes
+/// carry them in their lowest byte.
+fn is_damage(error: &dyn DatabaseError) -> bool {
+    let code = error.code().and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
 }

@@ -122,6 +122,10 @@ impl From<UploadError> for Error {
                 ErrorCode::TooManyRequests,
                 "The site has taken all the pictures it can today. Please come back later.",
             ),
+            UploadError::Busy => Self::new(
+                ErrorCode::ScreeningUnavailable,
+                "Too many pictures are arriving right now. Please try again in a moment.",
+            ),
             UploadError::StorageFull => Self::new(
                 ErrorCode::StorageFull,
                 "The picture store is full. Space frees itself as old pictures end; please try again later.",
@@ -178,6 +182,10 @@ impl From<Reason> for Error {
             Reason::Indecent => Self::new(
                 ErrorCode::Unsafe,
                 "This picture looks indecent to our model, so it was deleted. Models err; a different shot may pass.",
+            ),
+            Reason::Banned => Self::new(
+                ErrorCode::Banned,
+                "This picture was taken down before and may not come back.",
             ),
             Reason::Corrupt => Self::new(
                 ErrorCode::CorruptImage,

@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub mod assets;
 pub(crate) mod body;
 pub mod cache;
+pub(crate) mod connections;
 pub(crate) mod documents;
 pub(crate) mod health;
 pub(crate) mod images;
@@ -11,17 +12,22 @@ pub(crate) mod pages;
 pub(crate) mod security;
 pub(crate) mod upload;
 
+use app::error::ErrorCode;
 use axum::Router;
+use axum::extract::State;
+use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state, map_request_with_state};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 
+use crate::domain::picture::PictureId;
 use crate::error::Error;
+use crate::pictures::Status;
 use crate::state::AppState;
 
 /// The whole site.
 pub fn router(state: AppState) -> Router {
     Router::new()
-        .route("/i/{expires}/{id}/{name}", get(images::get_image))
+        .route("/i/{expires}/{id}/{name}", any(images::get_image))
         .route("/pkg/{name}", get(assets::get_asset))
         .route("/favicon.svg", get(assets::get_favicon))
         .route(
@@ -63,9 +69,23 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-async fn method_not_allowed() -> Error {
+/// A picture that is over answers so to every method.
+async fn method_not_allowed(State(state): State<AppState>, uri: Uri) -> Error {
+    let id = ["/c/", "/api/v1/pictures/"]
+        .into_iter()
+        .find_map(|prefix| uri.path().strip_prefix(prefix))
+        .and_then(PictureId::parse);
+    if let Some(id) = id
+        && let Ok(Status::Gone { .. }) = state.pictures.status(&id).await
+    {
+        return Error::gone();
+    }
+    not_allowed()
+}
+
+fn not_allowed() -> Error {
     Error::new(
-        app::error::ErrorCode::MethodNotAllowed,
+        ErrorCode::MethodNotAllowed,
         "This address does not take that method.",
     )
 }

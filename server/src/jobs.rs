@@ -43,9 +43,14 @@ impl Jobs {
         jobs
     }
 
+    /// Lets what is under way go on, and starts nothing new.
+    pub fn start_nothing_new(&self) {
+        self.stop.cancel();
+    }
+
     /// Starts nothing new and waits for what is under way.
     pub async fn stop(self) {
-        self.stop.cancel();
+        self.start_nothing_new();
         self.tasks.close();
         self.tasks.wait().await;
     }

@@ -4,6 +4,7 @@
 //! `screening`, `imaging` and `db`, and all of those know `domain`, the rules. `views`, `list`, `backend` and `error` turn
 //! the domain into what the wire and the pages speak.
 
+mod background;
 pub mod clock;
 pub mod config;
 pub mod db;
@@ -28,43 +29,36 @@ mod backend;
 use std::future::Future;
 use std::time::Duration;
 
-use anyhow::Context;
 use tokio::net::TcpListener;
 
 use crate::jobs::Jobs;
 use crate::state::AppState;
 
-/// How long requests under way may take to end after the signal; a little less than platforms wait before they kill.
+/// How long requests under way may take to end after the signal, and then pictures being worked on. `fly.toml` waits for
+/// both before it kills.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
 
-/// Serves the site until `shutdown` resolves, then ends what is under way and starts nothing new.
-///
-/// # Errors
-/// When the socket fails.
-pub async fn serve(
-    listener: TcpListener,
-    state: AppState,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()> {
+/// Serves the site until `shutdown` resolves, then starts nothing new, tells those who wait for a verdict to ask again,
+/// and ends what is under way.
+pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future<Output = ()>) {
     let jobs = Jobs::spawn(&state.pictures, &state.clock);
-    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener, http::router(state)).with_graceful_shutdown(async move {
+    let pictures = state.pictures.clone();
+    let stop = async {
         shutdown.await;
         tracing::info!("stopping");
-        drop(stopping);
-    });
-    let grace = async {
-        // The sender is dropped, never used: an error is the signal.
-        let _ = stopped.await;
-        tokio::time::sleep(SHUTDOWN_GRACE).await;
+        jobs.start_nothing_new();
+        pictures.stop_waiting();
     };
-    let served = tokio::select! {
-        served = server => served.context("the server failed"),
-        () = grace => {
-            tracing::warn!("some requests did not end in time");
-            Ok(())
-        }
-    };
-    jobs.stop().await;
-    served
+    let router = http::router(state);
+    if !http::connections::serve(listener, router, stop, SHUTDOWN_GRACE).await {
+        tracing::warn!("some requests did not end in time");
+    }
+    if tokio::time::timeout(SHUTDOWN_GRACE, jobs.stop())
+        .await
+        .is_err()
+    {
+        tracing::warn!("a picture was not finished in time; it waits for the next start");
+    }
+    pictures.close().await;
+    tracing::info!("stopped");
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use cattocdn::clock::Clock;
 use cattocdn::config::Config;
+use cattocdn::domain::picture::PictureId;
 use cattocdn::screening::{LocalScreener, Screener};
-use cattocdn::state::{AppState, open_pictures};
+use cattocdn::state::{AppState, lock_data_dir, open_pictures, put_aside_if_damaged};
 use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,6 +29,15 @@ enum Command {
     Serve,
     /// Delete everything that is past its time, once
     Expire,
+    /// Rebuild the index from the stored objects; only while no server runs on this data folder
+    ///
+    /// Restores every published picture exactly, and every ban. An index that is damaged is put aside, not deleted.
+    Reindex,
+    /// Delete one picture at once, whoever uploaded it
+    Takedown {
+        /// The 16 characters of its link: https://…/c/ID
+        id: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -66,13 +76,18 @@ fn run(command: Command) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let screener = Arc::new(LocalScreener::new(&config.files.models_dir));
         match command {
             Command::Serve => serve(&config, screener).await,
             Command::Expire => expire(&config, screener).await,
+            Command::Reindex => reindex(&config, screener).await,
+            Command::Takedown { id } => takedown(&config, screener, &id).await,
         }
-    })
+    });
+    // What did not end in time, such as a decoder that was given up, must not keep the process.
+    runtime.shutdown_background();
+    done
 }
 
 async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
@@ -80,6 +95,7 @@ async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<
     screener.check()?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
+    let _lock = lock_data_dir(config)?;
     let state = AppState::new(config, screener, Clock::default()).await?;
     let listener = TcpListener::bind(config.http.listen)
         .await
@@ -91,12 +107,52 @@ async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<
             _ = terminated.recv() => {}
         }
     })
-    .await
+    .await;
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 async fn expire(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
     let pictures = open_pictures(config, screener, Clock::default()).await?;
     println!("{} pictures deleted", pictures.expire().await?);
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+async fn reindex(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
+    let _lock = lock_data_dir(config)?;
+    if let Some(aside) = put_aside_if_damaged(config).await? {
+        println!("the index was damaged; it is now {}", aside.display());
+    }
+    let pictures = open_pictures(config, screener, Clock::default()).await?;
+    let rebuilt = pictures.rebuild().await?;
+    pictures.close().await;
+    println!(
+        "{} pictures restored, {} known already, {} bans",
+        rebuilt.restored, rebuilt.known, rebuilt.bans
+    );
+    println!(
+        "{} pictures without objects forgotten, {} files without a picture deleted",
+        rebuilt.lost, rebuilt.orphans
+    );
+    for problem in &rebuilt.unreadable {
+        println!("left as it is: {problem}");
+    }
+    anyhow::ensure!(
+        rebuilt.unreadable.is_empty(),
+        "{} pictures could not be read",
+        rebuilt.unreadable.len()
+    );
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+async fn takedown(config: &Config, screener: Arc<LocalScreener>, id: &str) -> anyhow::Result<()> {
+    let id = PictureId::parse(id)
+        .with_context(|| format!("`{id}` is no picture's id: 16 characters, as in its link"))?;
+    let pictures = open_pictures(config, screener, Clock::default()).await?;
+    pictures.take_down(&id).await?;
+    pictures.close().await;
+    println!("{id} is deleted");
     Ok(())
 }

@@ -16,6 +16,9 @@ pub trait Screener: Send + Sync + 'static {
     /// Looks at one frame. Every frame that may be published MUST be shown; `with_labels` asks also what is in it.
     fn look(&self, frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError>;
 
+    /// What decides how it sees, such as the hash of its models: a verdict is remembered under it.
+    fn identity(&self) -> Result<String, ScreeningError>;
+
     /// Succeeds when frames can be looked at.
     fn check(&self) -> Result<(), ScreeningError>;
 }

@@ -1,5 +1,7 @@
 //! What every handler may use, built once from the configuration.
 
+use std::fs::{File, TryLockError};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -94,7 +96,7 @@ pub async fn open_pictures(
         .with_context(|| format!("cannot make CATTO_DATA_DIR ({})", data_dir.display()))?;
     let db = Db::open(&config.files.database_url)
         .await
-        .context("cannot open the index (CATTO_DATABASE_URL)")?;
+        .context("cannot open the index (CATTO_DATABASE_URL); if it is damaged, `cattocdn reindex` makes it anew from the objects")?;
     let storage = DiskStorage::open(&data_dir.join("objects"))?;
     Pictures::open(PicturesParts {
         db,
@@ -108,4 +110,57 @@ pub async fn open_pictures(
         admin_token: config.http.admin_token.clone(),
     })
     .await
+}
+
+/// Claims the data folder for this process, as long as the file is held: two servers would take each other's work for
+/// what a crash left.
+///
+/// # Errors
+/// When another process has it.
+pub fn lock_data_dir(config: &Config) -> anyhow::Result<File> {
+    let data_dir = &config.files.data_dir;
+    let make = || -> std::io::Result<File> {
+        std::fs::create_dir_all(data_dir)?;
+        File::options()
+            .create(true)
+            .append(true)
+            .open(data_dir.join("lock"))
+    };
+    let lock =
+        make().with_context(|| format!("cannot use CATTO_DATA_DIR ({})", data_dir.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => anyhow::bail!(
+            "another cattocdn runs on CATTO_DATA_DIR ({}); stop it first",
+            data_dir.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).context("cannot lock CATTO_DATA_DIR"),
+    }
+}
+
+/// Renames an index that cannot be read, with what belongs to it, so that a new one can be made. Answers its new name.
+///
+/// # Errors
+/// When it cannot be renamed, or is no file.
+pub async fn put_aside_if_damaged(config: &Config) -> anyhow::Result<Option<PathBuf>> {
+    let url = &config.files.database_url;
+    if !Db::is_damaged(url).await? {
+        return Ok(None);
+    }
+    let path = Db::path(url)?;
+    let now = Clock::default().now();
+    let suffix = format!(".damaged-{}", now.strftime("%Y%m%dT%H%M%SZ"));
+    let with = |end: &str| {
+        let mut name = path.clone().into_os_string();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    for companion in ["", "-wal", "-shm"] {
+        let old = with(companion);
+        if old.exists() {
+            std::fs::rename(&old, with(&format!("{suffix}{companion}")))
+                .with_context(|| format!("cannot rename {}", old.display()))?;
+        }
+    }
+    Ok(Some(with(&suffix)))
 }

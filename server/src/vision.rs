@@ -14,6 +14,8 @@ use rten::{Model, ModelOptions, RunOptions, ThreadPool};
 use rten_tensor::NdTensor;
 use sha2::{Digest, Sha256};
 
+use crate::background;
+
 /// The file that lists the models with their SHA-256.
 const MANIFEST_FILE: &str = "manifest.json";
 const LABELS_FILE: &str = "labels.onnx";
@@ -220,7 +222,7 @@ impl Vision {
             labels,
             decency,
             digest: hex(&digest),
-            threads: Arc::new(ThreadPool::with_num_threads(options.threads.max(1))),
+            threads: Arc::new(threads(options.threads.max(1))),
             gate: Gate::new(options.runs.max(1)),
         })
     }
@@ -284,6 +286,17 @@ impl Vision {
         }
         Ok(probabilities)
     }
+}
+
+/// Threads that compute, and step back behind those that answer requests: they inherit that from the one that starts them.
+fn threads(number: usize) -> ThreadPool {
+    let start = move || {
+        background::lower_priority();
+        ThreadPool::with_num_threads(number)
+    };
+    std::thread::spawn(start)
+        .join()
+        .expect("starting threads does not panic")
 }
 
 /// The parsed list of models, with the folder they are in.

@@ -142,6 +142,13 @@ pub fn rfc3339(second: i64) -> String {
         .to_string()
 }
 
+/// Reads what [`rfc3339`] wrote, as seconds since 1970; `None` for anything else.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    let second = text.parse::<Timestamp>().ok()?.as_second();
+    (rfc3339(second) == text).then_some(second)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

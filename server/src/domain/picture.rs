@@ -6,7 +6,7 @@ use rand::Rng;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::domain::verdict::Reason;
+use crate::domain::verdict::{Reason, Rules};
 
 /// Bitcoin's base58: no `0`, `O`, `I` or `l`.
 const BASE58: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
@@ -96,6 +96,20 @@ impl Sha256Hash {
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
+    }
+
+    /// Reads what [`Self::hex`] wrote.
+    #[must_use]
+    pub fn parse_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        let pairs = text.as_bytes().chunks_exact(2);
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(pairs) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Self(bytes))
     }
 
     /// Lower-case hexadecimal, 64 characters.
@@ -191,6 +205,8 @@ pub struct Received {
     pub received_at: i64,
     /// Until when a worker may hold it; also the worker's proof that it still does. 0 before any worker took it.
     pub leased_until: i64,
+    /// How often work on it has begun.
+    pub attempts: u32,
 }
 
 /// What is known of a picture once it is published.
@@ -214,12 +230,25 @@ pub struct Published {
     pub perceptual_hash: u64,
     pub stripped: Vec<String>,
     pub variants: Vec<Variant>,
+    /// Under which it was found decent.
+    pub rules: Rules,
+}
+
+impl Published {
+    /// The bytes of all its files together.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        self.variants.iter().map(|variant| variant.size_bytes).sum()
+    }
 }
 
 /// Where a picture is in its life, with what each state knows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Life {
-    Screening,
+    Screening {
+        /// Seconds since 1970.
+        received_at: i64,
+    },
     Published(Box<Published>),
     Rejected {
         reason: Reason,
@@ -277,6 +306,15 @@ mod tests {
             token.hash()
         );
         assert_ne!(DeleteToken::random().hash(), token.hash());
+    }
+
+    #[test]
+    fn a_hash_reads_back_from_its_digits_and_nothing_else_is_read() {
+        let hash = Sha256Hash::of(b"cat");
+        assert_eq!(Sha256Hash::parse_hex(&hash.hex()), Some(hash));
+        for text in ["", "ab", &"g".repeat(64), &"é".repeat(32), &"0".repeat(66)] {
+            assert_eq!(Sha256Hash::parse_hex(text), None, "{text}");
+        }
     }
 
     #[test]

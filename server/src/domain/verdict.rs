@@ -1,7 +1,7 @@
 //! From what the models saw to a verdict: pure, so that the policy can be read and tested in one place.
 
 use crate::domain::labels;
-use crate::domain::picture::Tag;
+use crate::domain::picture::{Sha256Hash, Tag};
 
 /// What decides, each 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +37,8 @@ pub struct FrameLook {
 pub enum Reason {
     NotACat,
     Indecent,
+    /// It looks like a picture that an admin banned.
+    Banned,
     /// The pixels could not be read to their end.
     Corrupt,
     /// More pixels, frames or memory than the limits allow.
@@ -46,9 +48,10 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::NotACat,
         Self::Indecent,
+        Self::Banned,
         Self::Corrupt,
         Self::TooManyPixels,
         Self::TooSmall,
@@ -61,6 +64,7 @@ impl Reason {
         match self {
             Self::NotACat => "not-a-cat",
             Self::Indecent => "unsafe",
+            Self::Banned => "banned",
             Self::Corrupt => "corrupt-image",
             Self::TooManyPixels => "too-many-pixels",
             Self::TooSmall => "too-small",
@@ -72,6 +76,32 @@ impl Reason {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+
+    /// True where models judged the pixels, so that the same bytes under the same rules get the same again.
+    /// Limits and bans can change while the rules stay.
+    #[must_use]
+    pub const fn is_of_the_pixels(self) -> bool {
+        matches!(self, Self::NotACat | Self::Indecent)
+    }
+}
+
+/// Under what a verdict was reached; under other rules it must be reached anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules(pub Sha256Hash);
+
+impl Rules {
+    /// The rules of this version of the program with these thresholds and this way of looking (which models, for one).
+    #[must_use]
+    pub fn of(thresholds: &Thresholds, screener: &str) -> Self {
+        // Another version may decode or judge differently.
+        let text = format!(
+            "{} {} {} {screener}",
+            env!("CARGO_PKG_VERSION"),
+            thresholds.cat,
+            thresholds.indecent
+        );
+        Self(Sha256Hash::of(text.as_bytes()))
     }
 }
 

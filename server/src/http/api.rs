@@ -45,10 +45,11 @@ pub(crate) async fn get_picture(
     }
 }
 
-/// `DELETE /api/v1/pictures/{id}` with the picture's or the admin's token as bearer.
+/// `DELETE /api/v1/pictures/{id}[?ban=true]` with the picture's or the admin's token as bearer; only an admin bans.
 pub(crate) async fn delete_picture(
     State(state): State<AppState>,
     Path(id): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<StatusCode, Error> {
     let token = headers
@@ -64,6 +65,24 @@ pub(crate) async fn delete_picture(
             )
         })?;
     let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
-    state.pictures.delete(&id, token).await?;
+    if parse_ban(query.as_deref().unwrap_or_default())? {
+        state.pictures.ban(&id, token).await?;
+    } else {
+        state.pictures.delete(&id, token).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Reads `ban` from the query: `true` or `false`, which is also its absence.
+fn parse_ban(query: &str) -> Result<bool, Error> {
+    let value = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "ban");
+    match value.as_ref().map(|(_, value)| value.as_ref()) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        // A slip must not leave a picture free to come back that an admin believes banned.
+        Some(_) => Err(Error::new(
+            ErrorCode::Malformed,
+            "`ban` must be `true` or `false`.",
+        )),
+    }
 }

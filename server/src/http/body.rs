@@ -1,88 +1,150 @@
-//! What may come in: every body is bounded in length, in silence, and in how much of it is held at once.
+//! What may come in: every body is bounded in length, in silence, in time, and in how much of it is held at once; and it is
+//! read to its end even when the answer is given early, so that a client in the middle of sending gets to read it.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream};
+use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header;
 use bytes::Bytes;
-use futures_util::Stream;
-use tokio::time::{Sleep, sleep};
+use futures_util::{Stream, StreamExt};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::state::AppState;
 
-/// How much of a form beyond the largest file is still read: what a form adds, and a file a little too large, whose sender
-/// should get to read the answer.
-const FORM_ALLOWANCE: u64 = 4 * 1024 * 1024;
-/// The same for a bare file. It costs no memory, so it may be generous.
-const FILE_ALLOWANCE: u64 = 64 * 1024 * 1024;
+/// How much beyond the largest file is still read: what a form adds, and a file a little too large, whose sender should get
+/// to read the answer.
+const ALLOWANCE: u64 = 64 * 1024 * 1024;
+/// How much may come before the parts of a form that hold no file end. The parser keeps all of it in memory.
+const FORM_HEAD: i64 = 512 * 1024;
+/// The largest piece that a reader gets at once.
+const PIECE: usize = 64 * 1024;
+/// How long the rest of a body is read for the sake of its sender, once it was answered.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Puts bounds on the body of every request.
-pub(crate) async fn bound_body(State(state): State<AppState>, request: Request) -> Request {
-    let is_form = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| {
-            value
-                .as_bytes()
-                .to_ascii_lowercase()
-                .starts_with(b"multipart/")
-        });
-    let allowance = if is_form {
-        FORM_ALLOWANCE
-    } else {
-        FILE_ALLOWANCE
-    };
-    let most = state.pictures.max_upload_bytes().saturating_add(allowance);
-    let idle = state.pictures.body_idle_timeout();
-    request.map(|body| Body::from_stream(Bounded::new(body.into_data_stream(), most, idle)))
+/// Puts bounds on the body of a request, and a [`BodyWatch`] into its extensions.
+pub(crate) async fn bound_body(State(state): State<AppState>, mut request: Request) -> Request {
+    if request.body().is_end_stream() {
+        return request;
+    }
+    let limits = state.pictures.limits();
+    let watch = BodyWatch::default();
+    request.extensions_mut().insert(watch.clone());
+    // A client that asks before it sends must not be told to go on after a refusal.
+    let drains = !request.headers().contains_key(header::EXPECT);
+    request.map(|body| {
+        Body::from_stream(Bounded {
+            body: Some(body.into_data_stream()),
+            left: limits.max_upload_bytes.saturating_add(ALLOWANCE),
+            idle: limits.body_idle_timeout,
+            deadline: Instant::now() + limits.body_timeout,
+            silence: Box::pin(sleep(limits.body_idle_timeout)),
+            pending: Bytes::new(),
+            paused: false,
+            drains,
+            watch,
+        })
+    })
 }
 
 /// Why a body ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyEnd {
-    /// The client sent nothing for too long.
-    Silent,
+    /// The client sent nothing for too long, or took too long altogether.
+    Late,
     /// More came than is read at all.
     TooLong,
+    /// A form's headers did not end.
+    EndlessHead,
     /// The connection broke, or what came was no HTTP.
     Broken,
 }
 
-impl BodyEnd {
-    /// Finds the reason in an error that came out of a body, however wrapped.
-    pub(crate) fn of(error: &(dyn std::error::Error + 'static)) -> Self {
-        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        match kind {
-            Some(io::ErrorKind::TimedOut) => Self::Silent,
-            Some(io::ErrorKind::FileTooLarge) => Self::TooLong,
-            _ => error.source().map_or(Self::Broken, Self::of),
-        }
+/// Shared by a body and its reader: the reader says what it expects, the body says why it ended.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyWatch(Arc<Watched>);
+
+#[derive(Debug)]
+struct Watched {
+    /// How many bytes may come before the reader says that it takes them off the parser's hands.
+    held: AtomicI64,
+    end: Mutex<BodyEnd>,
+}
+
+impl Default for BodyWatch {
+    fn default() -> Self {
+        Self(Arc::new(Watched {
+            held: AtomicI64::new(i64::MAX),
+            end: Mutex::new(BodyEnd::Broken),
+        }))
     }
 }
 
-/// A body that errs when it is too long or silent, and that gives its reader a pause after every piece: the form parser
-/// takes all that is ready, which could be a whole upload.
+impl BodyWatch {
+    /// From here on a form's parser keeps what comes.
+    pub(crate) fn expect_form_head(&self) {
+        self.0.held.store(FORM_HEAD, Ordering::Relaxed);
+    }
+
+    /// From here on the reader takes what comes.
+    pub(crate) fn expect_content(&self) {
+        self.0.held.store(i64::MAX, Ordering::Relaxed);
+    }
+
+    /// Why the body ended, once reading it failed.
+    pub(crate) fn end(&self) -> BodyEnd {
+        *self.0.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end_with(&self, end: BodyEnd) -> io::Error {
+        *self.0.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+        io::ErrorKind::Other.into()
+    }
+
+    /// False where this many more bytes are more than a parser may keep.
+    fn admits(&self, bytes: usize) -> bool {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.0.held.fetch_sub(bytes, Ordering::Relaxed) >= bytes
+    }
+}
+
+/// A bounded body. It gives its reader a pause after every piece: the form parser takes all that is ready, which could be a
+/// whole upload.
 struct Bounded {
-    body: BodyDataStream,
+    /// Absent once it ended.
+    body: Option<BodyDataStream>,
     left: u64,
     idle: Duration,
+    deadline: Instant,
     silence: Pin<Box<Sleep>>,
+    /// What came and was not given on yet.
+    pending: Bytes,
     paused: bool,
+    drains: bool,
+    watch: BodyWatch,
 }
 
 impl Bounded {
-    fn new(body: BodyDataStream, most: u64, idle: Duration) -> Self {
-        Self {
-            body,
-            left: most,
-            idle,
-            silence: Box::pin(sleep(idle)),
-            paused: false,
+    fn fail(&mut self, end: BodyEnd) -> Poll<Option<Result<Bytes, io::Error>>> {
+        if end != BodyEnd::EndlessHead {
+            self.body = None;
         }
+        Poll::Ready(Some(Err(self.watch.end_with(end))))
+    }
+
+    /// Gives on a piece of what is pending.
+    fn piece(&mut self) -> Poll<Option<Result<Bytes, io::Error>>> {
+        let piece = self.pending.split_to(self.pending.len().min(PIECE));
+        if !self.watch.admits(piece.len()) {
+            return self.fail(BodyEnd::EndlessHead);
+        }
+        self.paused = true;
+        Poll::Ready(Some(Ok(piece)))
     }
 }
 
@@ -94,23 +156,56 @@ impl Stream for Bounded {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let Poll::Ready(next) = Pin::new(&mut self.body).poll_next(context) else {
-            ready!(self.silence.as_mut().poll(context));
-            return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+        if !self.pending.is_empty() {
+            return self.piece();
+        }
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
         };
-        Poll::Ready(match next {
-            None => None,
-            Some(Err(error)) => Some(Err(io::Error::other(error))),
-            Some(Ok(bytes)) if bytes.len() as u64 > self.left => {
-                Some(Err(io::ErrorKind::FileTooLarge.into()))
+        let Poll::Ready(next) = Pin::new(body).poll_next(context) else {
+            ready!(self.silence.as_mut().poll(context));
+            return self.fail(BodyEnd::Late);
+        };
+        let bytes = match next {
+            None => {
+                self.body = None;
+                return Poll::Ready(None);
             }
-            Some(Ok(bytes)) => {
-                self.left -= bytes.len() as u64;
-                self.paused = true;
-                let deadline = tokio::time::Instant::now() + self.idle;
-                self.silence.as_mut().reset(deadline);
-                Some(Ok(bytes))
+            Some(Err(_)) => return self.fail(BodyEnd::Broken),
+            Some(Ok(bytes)) => bytes,
+        };
+        let Some(left) = self.left.checked_sub(bytes.len() as u64) else {
+            return self.fail(BodyEnd::TooLong);
+        };
+        let now = Instant::now();
+        if now >= self.deadline {
+            return self.fail(BodyEnd::Late);
+        }
+        self.left = left;
+        let until = self.deadline.min(now + self.idle);
+        self.silence.as_mut().reset(until);
+        self.pending = bytes;
+        self.piece()
+    }
+}
+
+impl Drop for Bounded {
+    /// Reads on where the reader stopped: a connection that is closed while its client still sends loses the answer.
+    fn drop(&mut self) {
+        let (Some(mut body), true) = (self.body.take(), self.drains) else {
+            return;
+        };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let mut left = self.left;
+        runtime.spawn(timeout(DRAIN_TIMEOUT, async move {
+            while let Some(Ok(bytes)) = body.next().await {
+                match left.checked_sub(bytes.len() as u64) {
+                    Some(rest) => left = rest,
+                    None => break,
+                }
             }
-        })
+        }));
     }
 }

@@ -1,41 +1,52 @@
 //! `GET /i/{expires}/{id}/{name}`: the bytes, the CDN's hot path.
 
+use std::sync::Arc;
+
 use app::error::ErrorCode;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
 use headers::{ETag, HeaderMapExt, IfNoneMatch, IfRange};
 
 use crate::domain::expiry::ExpiresAt;
-use crate::domain::picture::{PictureId, VariantName};
+use crate::domain::picture::{PictureId, Published, VariantName};
 use crate::error::Error;
 use crate::http::cache::CachePolicy;
-use crate::pictures::Status;
+use crate::pictures::{Pictures, Status};
 use crate::state::AppState;
 use crate::storage::StorageError;
 
-/// Answers an image, or 304, 206, 416; 410 from the picture's second on, whatever else was asked.
+/// A file is read in pieces of this many bytes, so that slow readers hold little memory.
+const PIECE: u64 = 256 * 1024;
+
+/// Answers an image, or 304, 206, 416; 410 from the picture's second on, whatever else was asked and by whatever method.
 pub(crate) async fn get_image(
     State(state): State<AppState>,
+    method: Method,
+    uri: Uri,
     Path((expires, id, name)): Path<(String, String, String)>,
     request_headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let (Some(expires_at), Some(id), Some(name)) = (
+    // One file has one spelling, or caches would hold it many times.
+    let (Some(expires_at), Some(id), Some(name), false) = (
         ExpiresAt::parse_compact(&expires),
         PictureId::parse(&id),
         VariantName::parse(&name),
+        uri.path().contains('%'),
     ) else {
         return Err(Error::not_found());
     };
-    let published = match state.pictures.status(&id).await? {
-        Status::Published(published) if published.expires_at == expires_at => published,
-        Status::Gone {
-            expires_at: Some(was),
-        } if was == expires_at => return Err(Error::gone()),
-        _ => return Err(Error::not_found()),
-    };
+    // The path alone tells when it is over, whether or not the index can be asked, or still knows the picture.
+    if expires_at.is_past(state.clock.now()) {
+        return Err(Error::gone());
+    }
+    if !matches!(method, Method::GET | Method::HEAD) {
+        return Ok(not_allowed());
+    }
+    let published = find(&state, &id, expires_at).await?;
     let Some(variant) = published
         .variants
         .iter()
@@ -69,12 +80,6 @@ pub(crate) async fn get_image(
             policy,
         ));
     }
-    let bytes = match state.pictures.read_image(&published, name).await {
-        Ok(bytes) => bytes,
-        // Deleted between the look-up and the read.
-        Err(StorageError::NotFound) => return Err(missing_object(&state, &id).await),
-        Err(error) => return Err(error.into()),
-    };
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static(name.content_type()),
@@ -86,16 +91,123 @@ pub(crate) async fn get_image(
         .get(header::RANGE)
         .filter(|_| current)
         .and_then(|range| range.to_str().ok());
-    let response = match range.map(|range| requested(range, bytes.len() as u64)) {
-        None | Some(Requested::Whole) => {
-            with_policy((headers, Body::from(bytes)).into_response(), policy)
-        }
+    let length = variant.size_bytes;
+    let whole = (StatusCode::OK, 0, length.saturating_sub(1));
+    let (status, first, last) = match range.map(|range| requested(range, length)) {
+        None | Some(Requested::Whole) => whole,
         Some(Requested::Part { first, last }) => {
-            with_policy(partial(headers, &bytes, first, last), policy)
+            let value = format!("bytes {first}-{last}/{length}");
+            headers.insert(header::CONTENT_RANGE, header_value(&value)?);
+            (StatusCode::PARTIAL_CONTENT, first, last)
         }
-        Some(Requested::Unsatisfiable) => unsatisfiable(bytes.len()),
+        Some(Requested::Unsatisfiable) => return Ok(unsatisfiable(length)),
     };
-    Ok(response)
+    headers.insert(header::CONTENT_LENGTH, (last - first + 1).into());
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else {
+        let file = File {
+            pictures: state.pictures.clone(),
+            id,
+            expires_at,
+            name,
+        };
+        file.read(first, last).await?
+    };
+    Ok(with_policy((status, headers, body).into_response(), policy))
+}
+
+/// The published picture of this path. While the index cannot be asked, its manifest answers: reading fails open.
+async fn find(
+    state: &AppState,
+    id: &PictureId,
+    expires_at: ExpiresAt,
+) -> Result<Box<Published>, Error> {
+    match state.pictures.status(id).await {
+        Ok(Status::Published(published)) if published.expires_at == expires_at => Ok(published),
+        // Deleted before its time.
+        Ok(Status::Gone {
+            expires_at: Some(was),
+        }) if was == expires_at => Err(Error::gone()),
+        Ok(_) => Err(Error::not_found()),
+        Err(error) => match state.pictures.find_by_manifest(id).await {
+            Ok(Some(published)) if published.expires_at == expires_at => Ok(Box::new(published)),
+            // Without the index nobody can say that there is no such picture.
+            Ok(_) | Err(_) => Err(error.into()),
+        },
+    }
+}
+
+/// One file of a published picture.
+#[derive(Clone)]
+struct File {
+    pictures: Arc<Pictures>,
+    id: PictureId,
+    expires_at: ExpiresAt,
+    name: VariantName,
+}
+
+impl File {
+    /// These bytes, both ends included. The first piece is read at once, so that a missing file is an error and no torn
+    /// answer.
+    async fn read(self, first: u64, last: u64) -> Result<Body, Error> {
+        let start = match self.piece(first, last).await {
+            Ok(bytes) => bytes,
+            // Deleted between the look-up and the read.
+            Err(StorageError::NotFound) => return Err(self.missing().await),
+            Err(error) => return Err(error.into()),
+        };
+        let next = first + start.len() as u64;
+        if next > last {
+            return Ok(Body::from(start));
+        }
+        let rest = stream::try_unfold(next, move |at| {
+            let file = self.clone();
+            async move {
+                if at > last {
+                    return Ok(None);
+                }
+                let bytes = file.piece(at, last).await?;
+                let next = at + bytes.len() as u64;
+                Ok::<_, StorageError>(Some((bytes, next)))
+            }
+        });
+        let start = stream::once(async move { Ok(start) });
+        Ok(Body::from_stream(start.chain(rest)))
+    }
+
+    async fn piece(&self, first: u64, last: u64) -> Result<Bytes, StorageError> {
+        let range = first..=last.min(first + PIECE - 1);
+        self.pictures
+            .read_image(&self.id, self.expires_at, self.name, range)
+            .await
+    }
+
+    async fn missing(&self) -> Error {
+        match self.pictures.status(&self.id).await {
+            Ok(Status::Published(_)) => {
+                tracing::error!(picture = %self.id, "a published picture's object is missing");
+                Error::new(
+                    ErrorCode::StorageUnavailable,
+                    "The picture could not be read. Please try again in a moment.",
+                )
+            }
+            Ok(_) => Error::gone(),
+            Err(error) => error.into(),
+        }
+    }
+}
+
+fn not_allowed() -> Response {
+    let mut response = super::not_allowed().into_response();
+    let methods = HeaderValue::from_static("GET, HEAD");
+    response.headers_mut().insert(header::ALLOW, methods);
+    response
+}
+
+fn header_value(text: &str) -> Result<HeaderValue, Error> {
+    HeaderValue::try_from(text)
+        .map_err(|_| Error::new(ErrorCode::Internal, "The picture could not be read."))
 }
 
 /// What of the whole a `Range` asks for.
@@ -146,22 +258,7 @@ fn requested(range: &str, length: u64) -> Requested {
     }
 }
 
-fn partial(mut headers: HeaderMap, bytes: &Bytes, first: u64, last: u64) -> Response {
-    let length = bytes.len();
-    // The bounds lie within the bytes, which lie in memory.
-    let (start, end) = (first as usize, last as usize + 1);
-    if let Ok(value) = HeaderValue::try_from(format!("bytes {first}-{last}/{length}")) {
-        headers.insert(header::CONTENT_RANGE, value);
-    }
-    (
-        StatusCode::PARTIAL_CONTENT,
-        headers,
-        Body::from(bytes.slice(start..end)),
-    )
-        .into_response()
-}
-
-fn unsatisfiable(length: usize) -> Response {
+fn unsatisfiable(length: u64) -> Response {
     let error = Error::new(
         ErrorCode::RangeNotSatisfiable,
         "The picture has no such range of bytes.",
@@ -171,20 +268,6 @@ fn unsatisfiable(length: usize) -> Response {
         response.headers_mut().insert(header::CONTENT_RANGE, value);
     }
     response
-}
-
-async fn missing_object(state: &AppState, id: &PictureId) -> Error {
-    match state.pictures.status(id).await {
-        Ok(Status::Published(_)) => {
-            tracing::error!(picture = %id, "a published picture's object is missing");
-            Error::new(
-                ErrorCode::StorageUnavailable,
-                "The picture could not be read. Please try again in a moment.",
-            )
-        }
-        Ok(_) => Error::gone(),
-        Err(error) => error.into(),
-    }
 }
 
 fn with_policy(mut response: Response, policy: CachePolicy) -> Response {

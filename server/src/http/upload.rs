@@ -1,6 +1,7 @@
 //! The three doors of an upload, and the one corridor behind them: `POST|PUT /api/v1/pictures`, the plain form's
 //! `POST /upload`, and (through the backend) the drop zone's server function.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use app::backend::Interstitial;
@@ -8,12 +9,12 @@ use app::error::ErrorCode;
 use app::types::UploadView;
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 
 use crate::error::Error;
-use crate::http::body::BodyEnd;
+use crate::http::body::{BodyEnd, BodyWatch};
 use crate::http::pages;
 use crate::pictures::{Accepted, IncomingUpload, Pictures, Status, UploadError};
 use crate::state::AppState;
@@ -61,8 +62,9 @@ pub(crate) async fn upload_form(State(state): State<AppState>, request: Request)
 pub(crate) async fn upload_from_form(
     state: &AppState,
     form: multer::Multipart<'static>,
+    watch: &BodyWatch,
 ) -> Result<UploadView, Error> {
-    let accepted = receive_field(&state.pictures, form).await?;
+    let accepted = receive_field(&state.pictures, form, watch).await?;
     answer(state, accepted, DEFAULT_WAIT).await
 }
 
@@ -98,43 +100,41 @@ pub(crate) fn not_multipart() -> Error {
     )
 }
 
-async fn receive(pictures: &Pictures, request: Request) -> Result<Accepted, Error> {
+async fn receive(pictures: &Arc<Pictures>, request: Request) -> Result<Accepted, Error> {
     match multipart_boundary(request.headers())? {
         Some(boundary) => receive_multipart(pictures, request, boundary).await,
         None => receive_raw(pictures, request).await,
     }
 }
 
-async fn receive_raw(pictures: &Pictures, request: Request) -> Result<Accepted, Error> {
+async fn receive_raw(pictures: &Arc<Pictures>, request: Request) -> Result<Accepted, Error> {
     refuse_by_length(pictures, request.headers())?;
+    let watch = watch_of(request.extensions());
     let mut upload = pictures.begin_upload().await?;
     let mut body = request.into_body().into_data_stream();
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| broken_body(pictures, &error))?;
-        if let Err(error) = upload.write(&chunk).await {
-            drop(upload);
-            // The rest is read, so that a client in the middle of sending gets to read the answer. The body is bounded.
-            while let Some(Ok(_)) = body.next().await {}
-            return Err(error.into());
-        }
+        let chunk = chunk.map_err(|_| broken_body(pictures, &watch))?;
+        upload.write(&chunk).await?;
     }
     Ok(upload.finish().await?)
 }
 
 async fn receive_multipart(
-    pictures: &Pictures,
+    pictures: &Arc<Pictures>,
     request: Request,
     boundary: String,
 ) -> Result<Accepted, Error> {
     refuse_by_length(pictures, request.headers())?;
+    let watch = watch_of(request.extensions());
     let body = request.into_body().into_data_stream();
-    receive_field(pictures, multer::Multipart::new(body, boundary)).await
+    receive_field(pictures, multer::Multipart::new(body, boundary), &watch).await
 }
 
 /// Takes exactly one field named `file`.
 async fn receive_field(
-    pictures: &Pictures,
+    pictures: &Arc<Pictures>,
     mut form: multer::Multipart<'static>,
+    watch: &BodyWatch,
 ) -> Result<Accepted, Error> {
     let one_file = || {
         Error::new(
@@ -142,30 +142,33 @@ async fn receive_field(
             "The form must hold exactly one file, in the field `file`.",
         )
     };
-    let mut upload: Option<IncomingUpload<'_>> = None;
-    while let Some(mut field) = form
-        .next_field()
-        .await
-        .map_err(|error| form_error(pictures, error))?
-    {
+    let mut upload: Option<IncomingUpload> = None;
+    loop {
+        watch.expect_form_head();
+        let field = form.next_field().await;
+        let Some(mut field) = field.map_err(|error| form_error(pictures, &error, watch))? else {
+            break;
+        };
         if field.name() != Some("file") || upload.is_some() {
             return Err(one_file());
         }
+        watch.expect_content();
         let mut incoming = pictures.begin_upload().await?;
         while let Some(chunk) = field
             .chunk()
             .await
-            .map_err(|error| form_error(pictures, error))?
+            .map_err(|error| form_error(pictures, &error, watch))?
         {
-            if let Err(error) = incoming.write(&chunk).await {
-                drop(incoming);
-                drain_field(field).await;
-                return Err(error.into());
-            }
+            incoming.write(&chunk).await?;
         }
         upload = Some(incoming);
     }
     Ok(upload.ok_or_else(one_file)?.finish().await?)
+}
+
+/// The watch that belongs to a request's body; an empty body has none, and needs none.
+pub(crate) fn watch_of(extensions: &Extensions) -> BodyWatch {
+    extensions.get::<BodyWatch>().cloned().unwrap_or_default()
 }
 
 /// Waits for the verdict, then says what the uploader needs.
@@ -214,7 +217,7 @@ fn refuse_by_length(pictures: &Pictures, headers: &HeaderMap) -> Result<(), Erro
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<u64>().ok());
     let too_long =
-        announced.is_some_and(|length| length > pictures.max_upload_bytes() + FORM_BYTES);
+        announced.is_some_and(|length| length > pictures.limits().max_upload_bytes + FORM_BYTES);
     if too_long && headers.contains_key(header::EXPECT) {
         Err(too_large(pictures))
     } else {
@@ -222,25 +225,18 @@ fn refuse_by_length(pictures: &Pictures, headers: &HeaderMap) -> Result<(), Erro
     }
 }
 
-/// Reads a form's file to its end without keeping it. The body is bounded, so this ends.
-async fn drain_field(mut field: multer::Field<'static>) {
-    while let Ok(Some(_)) = field.chunk().await {}
-}
-
-fn form_error(pictures: &Pictures, error: multer::Error) -> Error {
+fn form_error(pictures: &Pictures, error: &multer::Error, watch: &BodyWatch) -> Error {
     match error {
-        multer::Error::StreamReadFailed(source) => broken_body(pictures, source.as_ref()),
-        _ => Error::new(
-            ErrorCode::Malformed,
-            "The form could not be read to its end.",
-        ),
+        multer::Error::StreamReadFailed(_) => broken_body(pictures, watch),
+        _ => malformed_form(),
     }
 }
 
-fn broken_body(pictures: &Pictures, error: &(dyn std::error::Error + 'static)) -> Error {
-    match BodyEnd::of(error) {
-        BodyEnd::Silent => Error::new(ErrorCode::Timeout, "The upload stopped half-way."),
+fn broken_body(pictures: &Pictures, watch: &BodyWatch) -> Error {
+    match watch.end() {
+        BodyEnd::Late => Error::new(ErrorCode::Timeout, "The upload stopped half-way."),
         BodyEnd::TooLong => too_large(pictures),
+        BodyEnd::EndlessHead => malformed_form(),
         BodyEnd::Broken => Error::new(
             ErrorCode::Malformed,
             "The upload ended before it was complete.",
@@ -248,9 +244,16 @@ fn broken_body(pictures: &Pictures, error: &(dyn std::error::Error + 'static)) -
     }
 }
 
+fn malformed_form() -> Error {
+    Error::new(
+        ErrorCode::Malformed,
+        "The form could not be read to its end.",
+    )
+}
+
 fn too_large(pictures: &Pictures) -> Error {
     UploadError::TooLarge {
-        max_bytes: pictures.max_upload_bytes(),
+        max_bytes: pictures.limits().max_upload_bytes,
     }
     .into()
 }

@@ -1,15 +1,20 @@
 //! Receiving an upload: bytes are streamed to a private file, counted, hashed, and made durable before the index row.
 
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 use tempfile::TempPath;
-use tokio::fs::{self, File};
+use tokio::fs;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::spawn_blocking;
 
-use super::{Pictures, UploadError};
+use super::Pictures;
+use crate::db::DbError;
 use crate::domain::picture::{DeleteToken, PictureId, Received, Sha256Hash};
 use crate::imaging;
 
@@ -17,15 +22,44 @@ use crate::imaging;
 const DAY_SECONDS: i64 = 24 * 3600;
 /// Marks a file that is not whole yet.
 const UNFINISHED: &str = "part";
+/// More uploads than these never wait for a verdict: at half a second each the last would wait for minutes.
+const MAX_WAITING: u32 = 500;
+
+/// Why an upload is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    #[error("the upload is empty")]
+    Empty,
+    #[error("the upload is larger than {max_bytes} bytes")]
+    TooLarge { max_bytes: u64 },
+    #[error("too many uploads today")]
+    TooManyToday,
+    #[error("too many uploads at once")]
+    Busy,
+    #[error("the store is full")]
+    StorageFull,
+    #[error(transparent)]
+    Image(#[from] imaging::ImageError),
+    #[error("cannot keep the upload")]
+    Unavailable(#[from] anyhow::Error),
+}
+
+impl From<DbError> for UploadError {
+    fn from(error: DbError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
 
 /// An upload under way. Dropping it deletes what was received.
-pub struct IncomingUpload<'a> {
-    pictures: &'a Pictures,
+pub struct IncomingUpload {
+    pictures: Arc<Pictures>,
     id: PictureId,
     path: TempPath,
-    file: File,
+    file: fs::File,
     hasher: Sha256,
     size_bytes: u64,
+    /// The right to be received among the few that are at once.
+    _slot: OwnedSemaphorePermit,
 }
 
 /// An upload that is on disk, in the index, and on its way to a verdict.
@@ -37,36 +71,53 @@ pub struct Accepted {
 }
 
 impl Pictures {
-    /// Begins an upload, unless the day's count or the store is full.
+    /// Begins an upload, unless the day's count, the store or the queue is full. Waits a moment for its turn.
     ///
     /// # Errors
-    /// [`UploadError::TooManyToday`], [`UploadError::StorageFull`], or the disk's.
-    pub async fn begin_upload(&self) -> Result<IncomingUpload<'_>, UploadError> {
+    /// [`UploadError::TooManyToday`], [`UploadError::StorageFull`], [`UploadError::Busy`], or the disk's.
+    pub async fn begin_upload(self: &Arc<Self>) -> Result<IncomingUpload, UploadError> {
         let limits = &self.parts.limits;
-        let today = self
-            .parts
-            .db
-            .count_received_since(self.now_second() - DAY_SECONDS)
-            .await?;
-        if today >= limits.uploads_per_day {
+        let slot = tokio::time::timeout(
+            limits.upload_turn_timeout,
+            self.slots.clone().acquire_owned(),
+        )
+        .await
+        .map_err(|_| UploadError::Busy)?
+        .context("uploads are over")?;
+        let db = &self.parts.db;
+        if db.count_received_since(self.day_ago()).await? >= limits.uploads_per_day {
             return Err(UploadError::TooManyToday);
         }
-        if self.parts.db.stored_bytes().await? >= limits.max_stored_bytes {
+        let waiting = db.waiting().await?;
+        if waiting.uploads >= MAX_WAITING {
+            return Err(UploadError::Busy);
+        }
+        if db.stored_bytes().await?.saturating_add(waiting.bytes) >= limits.max_stored_bytes {
             return Err(UploadError::StorageFull);
         }
         let id = PictureId::random();
         let path = self.incoming_path(&id).with_extension(UNFINISHED);
-        let file = File::create_new(&path)
-            .await
-            .context("cannot create the incoming file")?;
+        // Made and given its owner in one go: a request dropped in between would leave a file that nobody deletes.
+        let (path, file) = spawn_blocking(move || -> anyhow::Result<_> {
+            let file = File::create_new(&path).context("cannot create the incoming file")?;
+            let path = TempPath::try_from_path(path).context("cannot name the incoming file")?;
+            Ok((path, file))
+        })
+        .await
+        .context("the file thread ended early")??;
         Ok(IncomingUpload {
-            pictures: self,
+            pictures: self.clone(),
             id,
-            path: TempPath::try_from_path(path).context("cannot name the incoming file")?,
-            file,
+            path,
+            file: fs::File::from_std(file),
             hasher: Sha256::new(),
             size_bytes: 0,
+            _slot: slot,
         })
+    }
+
+    fn day_ago(&self) -> i64 {
+        self.now_second() - DAY_SECONDS
     }
 
     /// The private file of an upload without a verdict.
@@ -101,7 +152,7 @@ impl Pictures {
     }
 }
 
-impl IncomingUpload<'_> {
+impl IncomingUpload {
     /// Takes the next bytes.
     ///
     /// # Errors
@@ -124,48 +175,65 @@ impl IncomingUpload<'_> {
     ///
     /// # Errors
     /// What the header already tells (type, size, bombs), [`UploadError::Empty`], or the disk's. Nothing is left behind.
-    pub async fn finish(mut self) -> Result<Accepted, UploadError> {
+    pub async fn finish(self) -> Result<Accepted, UploadError> {
         if self.size_bytes == 0 {
             return Err(UploadError::Empty);
         }
+        // On a task of its own: a client that hangs up now must not stop it between the file and its row.
+        tokio::spawn(self.complete())
+            .await
+            .context("the upload's task ended early")?
+    }
+
+    async fn complete(mut self) -> Result<Accepted, UploadError> {
+        let pictures = &self.pictures;
         self.file
             .flush()
             .await
             .context("cannot write the incoming file")?;
-        let (path, limits) = (self.path.to_path_buf(), self.pictures.image_limits());
-        tokio::task::spawn_blocking(move || imaging::inspect(&path, &limits))
-            .await
-            .context("the inspection ended early")??;
-        self.file
-            .sync_all()
-            .await
-            .context("cannot sync the incoming file")?;
-        let final_path = self.pictures.incoming_path(&self.id);
-        let folder = self.pictures.parts.incoming_dir.clone();
-        self.path
-            .persist(&final_path)
-            .context("cannot name the incoming file")?;
-        // From here on a failure must delete the file under its new name.
-        let guard = TempPath::try_from_path(final_path).context("cannot name the incoming file")?;
-        let folder = File::open(folder)
-            .await
-            .context("cannot open the folder of incoming files")?;
-        folder
-            .sync_all()
-            .await
-            .context("cannot sync the folder of incoming files")?;
+        let file = self.file.into_std().await;
+        let (path, limits) = (self.path, pictures.image_limits());
+        let final_path = pictures.incoming_path(&self.id);
+        let folder = pictures.parts.incoming_dir.clone();
+        let kept = spawn_blocking(move || -> Result<TempPath, UploadError> {
+            imaging::inspect(&path, &limits)?;
+            file.sync_all().context("cannot sync the incoming file")?;
+            path.persist(&final_path)
+                .context("cannot name the incoming file")?;
+            // From here on a failure must delete the file under its new name.
+            let kept =
+                TempPath::try_from_path(final_path).context("cannot name the incoming file")?;
+            File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .context("cannot sync the folder of incoming files")?;
+            Ok(kept)
+        })
+        .await
+        .context("the file thread ended early")??;
         let delete_token = DeleteToken::random();
         let received = Received {
             id: self.id.clone(),
             delete_token_hash: delete_token.hash(),
             content_hash: Sha256Hash(self.hasher.finalize().into()),
             size_bytes: self.size_bytes,
-            received_at: self.pictures.now_second(),
+            received_at: pictures.now_second(),
             leased_until: 0,
+            attempts: 0,
         };
-        self.pictures.parts.db.insert_received(&received).await?;
-        guard.keep().context("cannot keep the incoming file")?;
-        self.pictures.changed();
+        let recorded = pictures
+            .parts
+            .db
+            .insert_received(
+                &received,
+                pictures.day_ago(),
+                pictures.parts.limits.uploads_per_day,
+            )
+            .await?;
+        if !recorded {
+            return Err(UploadError::TooManyToday);
+        }
+        kept.keep().context("cannot keep the incoming file")?;
+        pictures.changed();
         Ok(Accepted {
             id: self.id,
             delete_token,

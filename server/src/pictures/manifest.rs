@@ -1,16 +1,26 @@
 //! The object that travels with a picture: enough to rebuild its index row.
 
+use anyhow::Context;
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::domain::expiry::rfc3339;
-use crate::domain::picture::{Published, Received};
+use super::Pictures;
+use crate::domain::expiry::{ExpiresAt, parse_rfc3339, rfc3339};
+use crate::domain::picture::{
+    PictureId, Published, Received, Sha256Hash, Tag, Variant, VariantName,
+};
+use crate::domain::verdict::Rules;
+use crate::storage::{StorageError, StorageKey};
 
-/// `meta/{id}.json`. Fields are only ever added.
-#[derive(Serialize)]
-pub(super) struct Manifest<'a> {
+/// The only version there is. A field that is added must have a default; any other change needs another number.
+const VERSION: u32 = 1;
+
+/// `meta/{id}.json`.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Manifest {
     version: u32,
-    id: &'a str,
+    id: String,
+    sequence: i64,
     /// Hexadecimal SHA-256 of the token; the token itself is nowhere.
     delete_token_sha256: String,
     content_sha256: String,
@@ -21,35 +31,57 @@ pub(super) struct Manifest<'a> {
     width: u32,
     height: u32,
     animated: bool,
-    alt: &'a str,
-    tags: Vec<ManifestTag<'a>>,
-    thumbhash: &'a [u8],
-    placeholder: &'a str,
-    perceptual_hash: u64,
-    stripped: &'a [String],
-    variants: Vec<ManifestVariant<'a>>,
+    alt: String,
+    tags: Vec<ManifestTag>,
+    thumbhash: Vec<u8>,
+    placeholder: String,
+    /// Hexadecimal, as a JSON number would lose digits in other readers.
+    perceptual_hash: String,
+    stripped: Vec<String>,
+    variants: Vec<ManifestVariant>,
+    /// Under which rules it was approved.
+    rules_sha256: String,
 }
 
-#[derive(Serialize)]
-struct ManifestTag<'a> {
-    name: &'a str,
+#[derive(Serialize, Deserialize)]
+struct ManifestTag {
+    name: String,
     confidence: f32,
 }
 
-#[derive(Serialize)]
-struct ManifestVariant<'a> {
-    name: &'static str,
+#[derive(Serialize, Deserialize)]
+struct ManifestVariant {
+    name: String,
     width: u32,
     height: u32,
     size_bytes: u64,
-    sha256: &'a str,
+    sha256: String,
 }
 
-impl<'a> Manifest<'a> {
-    pub(super) fn new(received: &'a Received, published: &'a Published) -> Self {
+impl Pictures {
+    /// Reads a picture's manifest. One that says nonsense counts as unavailable.
+    pub(super) async fn read_manifest(
+        &self,
+        id: &PictureId,
+    ) -> Result<(Received, Published), StorageError> {
+        let key = StorageKey::Manifest { id: id.clone() };
+        let bytes = self.parts.storage.get(&key, None).await?;
+        let (received, published) = Manifest::read(&bytes)
+            .with_context(|| format!("the manifest of {id} cannot be read"))?;
+        if published.id == *id {
+            Ok((received, published))
+        } else {
+            Err(anyhow::anyhow!("the manifest of {id} is that of {}", published.id).into())
+        }
+    }
+}
+
+impl Manifest {
+    pub(super) fn new(received: &Received, published: &Published) -> Self {
         Self {
-            version: 1,
-            id: published.id.as_str(),
+            version: VERSION,
+            id: published.id.to_string(),
+            sequence: published.sequence,
             delete_token_sha256: received.delete_token_hash.hex(),
             content_sha256: received.content_hash.hex(),
             size_bytes: received.size_bytes,
@@ -59,34 +91,97 @@ impl<'a> Manifest<'a> {
             width: published.width,
             height: published.height,
             animated: published.animated,
-            alt: &published.alt,
+            alt: published.alt.clone(),
             tags: published
                 .tags
                 .iter()
                 .map(|tag| ManifestTag {
-                    name: &tag.name,
+                    name: tag.name.clone(),
                     confidence: tag.confidence,
                 })
                 .collect(),
-            thumbhash: &published.thumbhash,
-            placeholder: &published.placeholder,
-            perceptual_hash: published.perceptual_hash,
-            stripped: &published.stripped,
+            thumbhash: published.thumbhash.clone(),
+            placeholder: published.placeholder.clone(),
+            perceptual_hash: format!("{:016x}", published.perceptual_hash),
+            stripped: published.stripped.clone(),
             variants: published
                 .variants
                 .iter()
                 .map(|variant| ManifestVariant {
-                    name: variant.name.as_str(),
+                    name: variant.name.as_str().to_owned(),
                     width: variant.width,
                     height: variant.height,
                     size_bytes: variant.size_bytes,
-                    sha256: &variant.hash,
+                    sha256: variant.hash.clone(),
                 })
                 .collect(),
+            rules_sha256: published.rules.0.hex(),
         }
     }
 
     pub(super) fn to_json(&self) -> anyhow::Result<Bytes> {
         Ok(serde_json::to_vec_pretty(self)?.into())
+    }
+
+    fn read(bytes: &[u8]) -> anyhow::Result<(Received, Published)> {
+        let manifest: Self = serde_json::from_slice(bytes)?;
+        anyhow::ensure!(
+            manifest.version == VERSION,
+            "version {} is unknown",
+            manifest.version
+        );
+        let id = PictureId::parse(&manifest.id).context("`id` is no id")?;
+        let hash =
+            |hex: &str| Sha256Hash::parse_hex(hex).with_context(|| format!("`{hex}` is no hash"));
+        let second =
+            |text: &str| parse_rfc3339(text).with_context(|| format!("`{text}` is no instant"));
+        let received = Received {
+            id: id.clone(),
+            delete_token_hash: hash(&manifest.delete_token_sha256)?,
+            content_hash: hash(&manifest.content_sha256)?,
+            size_bytes: manifest.size_bytes,
+            received_at: second(&manifest.received_at)?,
+            leased_until: 0,
+            attempts: 0,
+        };
+        let variants = manifest
+            .variants
+            .into_iter()
+            .map(|variant| {
+                Ok(Variant {
+                    name: VariantName::parse(&variant.name).context("a variant is unknown")?,
+                    width: variant.width,
+                    height: variant.height,
+                    size_bytes: variant.size_bytes,
+                    hash: hash(&variant.sha256)?.hex(),
+                })
+            })
+            .collect::<anyhow::Result<_>>()?;
+        let published = Published {
+            id,
+            sequence: manifest.sequence,
+            published_at: second(&manifest.published_at)?,
+            expires_at: ExpiresAt::from_second(second(&manifest.expires_at)?),
+            width: manifest.width,
+            height: manifest.height,
+            animated: manifest.animated,
+            alt: manifest.alt,
+            tags: manifest
+                .tags
+                .into_iter()
+                .map(|tag| Tag {
+                    name: tag.name,
+                    confidence: tag.confidence,
+                })
+                .collect(),
+            thumbhash: manifest.thumbhash,
+            placeholder: manifest.placeholder,
+            perceptual_hash: u64::from_str_radix(&manifest.perceptual_hash, 16)
+                .context("`perceptual_hash` is no hash")?,
+            stripped: manifest.stripped,
+            variants,
+            rules: Rules(hash(&manifest.rules_sha256)?),
+        };
+        Ok((received, published))
     }
 }

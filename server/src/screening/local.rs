@@ -91,6 +91,10 @@ impl Screener for LocalScreener {
         Ok(FrameLook { indecency, labels })
     }
 
+    fn identity(&self) -> Result<String, ScreeningError> {
+        Ok(format!("local {}", self.vision()?.models_digest()))
+    }
+
     fn check(&self) -> Result<(), ScreeningError> {
         self.vision().map(drop)
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Method, header};
+use axum::http::{Method, StatusCode, header};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -244,14 +244,38 @@ async fn a_full_day_or_store_takes_no_more() {
         .assert_error(429, "too-many-requests");
     site.clock.advance(Duration::from_secs(24 * 3600 + 1));
     site.publish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_in_the_store_waits_and_then_no_more_is_taken() {
+    let site = Site::start().await;
+    site.publish().await;
+    let stored = stored_bytes(&site);
 
     let mut setup = Setup::new();
-    setup.config.limits.max_stored_bytes = 1;
+    setup.config.limits.max_stored_bytes = stored + 1;
     let site = setup.start().await;
     site.publish().await;
+    let second = site
+        .upload_to("/api/v1/pictures?wait=1", fixture("chelsea.png"))
+        .await;
+    assert_eq!(second.status, StatusCode::ACCEPTED, "{}", second.text());
     site.upload(fixture("cat.webp"))
         .await
         .assert_error(503, "storage-full");
+    assert!(stored_bytes(&site) <= stored + 1);
+}
+
+fn stored_bytes(site: &Site) -> u64 {
+    let images = site.stored_files();
+    images
+        .iter()
+        .filter(|file| file.starts_with("objects/i/"))
+        .map(|file| {
+            let metadata = std::fs::metadata(site.data_dir.join(file));
+            metadata.expect("is there").len()
+        })
+        .sum()
 }
 
 /// Over a real socket: what a client does with its connection cannot be seen through the router.

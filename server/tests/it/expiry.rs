@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderName, Method, StatusCode, header};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
 
 use crate::support::{ScriptedScreener, Setup, Site, fixture, request};
 
@@ -236,13 +240,121 @@ async fn an_upload_without_a_verdict_ends_with_the_retention() {
         .await
         .json();
     site.clock.advance(Duration::from_secs(60));
-    site.state
-        .pictures
-        .expire()
-        .await
-        .expect("the sweeper works");
     site.get(answer["status_url"].as_str().expect("a URL"))
         .await
         .assert_error(410, "gone");
-    assert_eq!(site.stored_files(), Vec::<String>::new());
+    // A worker may be at it at this very moment; then the sweeper leaves it, and comes again.
+    while !site.stored_files().is_empty() {
+        site.state.pictures.expire().await.expect("sweeps");
+        tokio::task::yield_now().await;
+    }
+    site.get(answer["status_url"].as_str().expect("a URL"))
+        .await
+        .assert_error(410, "gone");
+}
+
+/// The second decides, for everything alike: asked with a clock that stands at random places around it.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_instant_decides_for_images_pages_lists_tags_caches_and_the_sweeper() {
+    let mut random = StdRng::seed_from_u64(7);
+    let site = Setup::new()
+        .with_retention(Duration::from_secs(60))
+        .start_without_jobs()
+        .await;
+    let mut now = 1_800_000_000_000;
+    for _ in 0..40 {
+        now += random.random_range(1000..100_000);
+        site.clock.stop_at(now);
+        let upload = site.send_in(fixture("cat.webp")).await;
+        assert!(site.state.pictures.screen_next().await.expect("works"));
+        let api = format!("/api/v1/pictures/{}", url(&upload, "id"));
+        let picture = site.get(&api).await.json();
+        let end = (now / 1000 + 60) * 1000;
+        for mut millisecond in [-2001, -2000, -1999, -1, 0, 1]
+            .into_iter()
+            .chain([random.random_range(-3000..0), random.random_range(0..3000)])
+        {
+            millisecond += end;
+            site.clock.stop_at(millisecond);
+            let alive = millisecond < end;
+            let expected = if alive {
+                StatusCode::OK
+            } else {
+                StatusCode::GONE
+            };
+            let answer = site.get(image(&picture)).await;
+            assert_eq!(answer.status, expected, "{}", millisecond - end);
+            let stored = millisecond <= end - 2000;
+            assert_eq!(
+                answer.header(header::CACHE_CONTROL) != "no-store",
+                stored,
+                "{}",
+                millisecond - end
+            );
+            for target in [url(&picture, "url"), &api] {
+                assert_eq!(site.get(target).await.status, expected, "{target}");
+            }
+            let count = usize::from(alive);
+            let list = site.get("/api/v1/pictures").await.json();
+            assert_eq!(list["pictures"].as_array().map(Vec::len), Some(count));
+            let tags = site.get("/api/v1/tags").await.json();
+            assert_eq!(tags["tags"].as_array().is_some_and(Vec::is_empty), !alive);
+            if alive {
+                assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 0);
+            }
+        }
+        site.clock.stop_at(end);
+        assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 1);
+        assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 0);
+        assert_eq!(site.stored_files(), Vec::<String>::new());
+        now = end;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_pictures_that_end_in_one_hour_are_swept_while_others_are_served() {
+    const DYING: u64 = 100_000;
+    let site = Setup::new().start_without_jobs().await;
+    let survivor = {
+        let upload = site.send_in(fixture("cat.webp")).await;
+        assert!(site.state.pictures.screen_next().await.expect("works"));
+        let api = format!("/api/v1/pictures/{}", url(&upload, "id"));
+        site.get(&api).await.json()
+    };
+    // Copies of the one row, as uploading so many would take hours. They have no files, which is no error.
+    let options = SqliteConnectOptions::new().filename(site.data_dir.join("index.sqlite"));
+    let mut index = SqliteConnection::connect_with(&options)
+        .await
+        .expect("opens");
+    let columns = "state, received_at, delete_token_hash, content_hash, size_bytes, published_at, width, height, animated, \
+                   alt, tags, tags_text, thumbhash, placeholder, perceptual_hash, stripped, variants, stored_bytes, rules";
+    let copy = format!(
+        "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {DYING})
+         INSERT INTO pictures (id, sequence, expires_at, {columns})
+         SELECT 'CattoCat' || replace(printf('%08d', n), '0', 'Z'), sequence + n, expires_at - 86400 + n % 3600, {columns}
+         FROM pictures, number"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(copy))
+        .execute(&mut index)
+        .await
+        .expect("copies");
+    index.close().await.expect("closes");
+
+    site.clock.advance(Duration::from_secs(7 * 24 * 3600 - 60));
+    let pictures = site.state.pictures.clone();
+    let sweep = tokio::spawn(async move { pictures.expire().await.expect("sweeps") });
+    let mut served = 0_u32;
+    while !sweep.is_finished() {
+        assert_eq!(site.get(image(&survivor)).await.status, StatusCode::OK);
+        let list = site.get("/api/v1/pictures").await.json();
+        assert_eq!(list["pictures"].as_array().map(Vec::len), Some(1));
+        served += 1;
+    }
+    assert_eq!(sweep.await.expect("ends"), DYING);
+    // A sweep that blocked serving would leave time for one or two.
+    assert!(
+        served > 20,
+        "only {served} requests were answered meanwhile"
+    );
+    assert_eq!(site.get(image(&survivor)).await.status, StatusCode::OK);
 }

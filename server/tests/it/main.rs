@@ -2,10 +2,16 @@
 
 mod architecture;
 mod bad_input;
+mod crash;
+mod duplicates;
+mod durability;
 mod expiry;
+mod faults;
 mod images;
+mod index_rebuild;
 mod lists;
 mod pages;
+mod pipeline;
 mod real_models;
 mod restart;
 mod storage_contract;

@@ -1,7 +1,10 @@
 //! A whole site in a temporary folder, and a client for it.
 
+pub(crate) mod process;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,6 +23,7 @@ use cattocdn::state::AppState;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
@@ -53,7 +57,7 @@ impl Setup {
                 listen: ([127, 0, 0, 1], 0).into(),
                 public_url: "http://catto.test".parse().expect("a URL"),
                 abuse_contact: Some("abuse@catto.test".into()),
-                admin_token: Some("an-admin-token-of-tests".to_owned().into()),
+                admin_token: Some(ADMIN_TOKEN.to_owned().into()),
                 site_dir,
             },
             files: FilesConfig {
@@ -90,17 +94,23 @@ impl Setup {
     }
 
     pub(crate) async fn start(self) -> Site {
+        let mut site = self.start_without_jobs().await;
+        site.jobs = Some(Jobs::spawn(&site.state.pictures, &site.clock));
+        site
+    }
+
+    /// A site where nobody screens or sweeps but the test.
+    pub(crate) async fn start_without_jobs(self) -> Site {
         let clock = Clock::default();
         let state = AppState::new(&self.config, self.screener, clock.clone())
             .await
             .expect("the site starts");
-        let jobs = Jobs::spawn(&state.pictures, &clock);
         Site {
             router: router(state.clone()),
             data_dir: self.config.files.data_dir.clone(),
             clock,
             state,
-            jobs,
+            jobs: None,
             _dir: self.dir,
         }
     }
@@ -112,7 +122,7 @@ pub(crate) struct Site {
     pub(crate) clock: Clock,
     pub(crate) state: AppState,
     pub(crate) data_dir: PathBuf,
-    jobs: Jobs,
+    jobs: Option<Jobs>,
     _dir: Option<TempDir>,
 }
 
@@ -123,7 +133,10 @@ impl Site {
 
     /// Stops workers and sweeper, as a restart would.
     pub(crate) async fn stop(self) {
-        self.jobs.stop().await;
+        if let Some(jobs) = self.jobs {
+            jobs.stop().await;
+        }
+        self.state.pictures.close().await;
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -190,6 +203,21 @@ impl Site {
         answer.json()
     }
 
+    /// Uploads without waiting for the verdict, and answers the JSON of its 202.
+    pub(crate) async fn send_in(&self, bytes: impl Into<Bytes>) -> Value {
+        let answer = self.upload_to("/api/v1/pictures?wait=0", bytes).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Deletes with this token.
+    pub(crate) async fn delete(&self, path: &str, token: &str) -> Answer {
+        let delete =
+            request(Method::DELETE, path).header(header::AUTHORIZATION, format!("Bearer {token}"));
+        self.send(delete.body(Body::empty()).expect("a request"))
+            .await
+    }
+
     /// Every file of the data folder, save the index.
     pub(crate) fn stored_files(&self) -> Vec<String> {
         let mut files = Vec::new();
@@ -198,7 +226,7 @@ impl Site {
             .iter()
             .filter_map(|path| path.strip_prefix(&self.data_dir).ok())
             .map(|path| path.to_string_lossy().into_owned())
-            .filter(|name| !name.starts_with("index.sqlite"))
+            .filter(|name| !name.starts_with("index.sqlite") && name != "lock")
             .collect();
         names.sort();
         names
@@ -258,6 +286,14 @@ pub(crate) struct ScriptedScreener {
     available: bool,
     /// A permit is needed for every look.
     gate: Arc<Semaphore>,
+    /// Where the looking threads wait for the permit.
+    runtime: Handle,
+    /// How often it was asked to look.
+    pub(crate) arrived: Arc<AtomicU32>,
+    /// How often it looked.
+    pub(crate) looks: Arc<AtomicU32>,
+    /// What it calls itself.
+    pub(crate) identity: &'static str,
 }
 
 impl ScriptedScreener {
@@ -268,6 +304,10 @@ impl ScriptedScreener {
             indecency: 0.0,
             available: true,
             gate,
+            runtime: Handle::current(),
+            arrived: Arc::default(),
+            looks: Arc::default(),
+            identity: "scripted",
         }
     }
 
@@ -303,17 +343,23 @@ impl ScriptedScreener {
 
 impl Screener for ScriptedScreener {
     fn look(&self, _frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError> {
-        let runtime = tokio::runtime::Handle::current();
-        let _permit = runtime
+        self.arrived.fetch_add(1, Ordering::SeqCst);
+        let _permit = self
+            .runtime
             .block_on(self.gate.acquire())
             .map_err(anyhow::Error::from)?;
         self.check()?;
+        self.looks.fetch_add(1, Ordering::SeqCst);
         let mut labels = vec![0.0; 1000];
         labels[281] = self.cat;
         Ok(FrameLook {
             indecency: self.indecency,
             labels: with_labels.then_some(labels),
         })
+    }
+
+    fn identity(&self) -> Result<String, ScreeningError> {
+        Ok(self.identity.to_owned())
     }
 
     fn check(&self) -> Result<(), ScreeningError> {
@@ -344,12 +390,15 @@ pub(crate) fn fixture(name: &str) -> Bytes {
 }
 
 /// The real models: where the test command says, or where `make models` puts them.
-fn models_dir() -> PathBuf {
+pub(crate) fn models_dir() -> PathBuf {
     std::env::var_os("CATTO_TEST_MODELS_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../models"),
         PathBuf::from,
     )
 }
+
+/// The admin's token of every test site.
+pub(crate) const ADMIN_TOKEN: &str = "an-admin-token-of-tests";
 
 pub(crate) const BOUNDARY: &str = "catto-boundary";
 
@@ -382,7 +431,7 @@ pub(crate) fn dimensions(bytes: &[u8]) -> (u32, u32) {
 }
 
 /// What a build leaves, in small: enough for the pages to name their files.
-fn write_site(site_dir: &Path) {
+pub(crate) fn write_site(site_dir: &Path) {
     let pkg = site_dir.join("pkg");
     std::fs::create_dir_all(&pkg).expect("a folder");
     let write = |path: PathBuf, text: &str| std::fs::write(path, text).expect("a file");
@@ -407,9 +456,9 @@ fn write_site(site_dir: &Path) {
 fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.path().is_dir() {
-            collect_files(&entry.path(), files)
+            collect_files(&entry.path(), files);
         } else {
-            files.push(entry.path())
+            files.push(entry.path());
         }
     }
 }

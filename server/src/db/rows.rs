@@ -1,0 +1,192 @@
+//! Between rows and domain types: how a picture is written into columns, and read from them.
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
+
+use super::DbError;
+use crate::domain::expiry::ExpiresAt;
+use crate::domain::picture::{
+    Life, PictureId, Published, Received, Sha256Hash, Tag, Variant, VariantName,
+};
+use crate::domain::search;
+use crate::domain::verdict::{Reason, Rules};
+
+#[derive(Serialize, Deserialize)]
+struct TagRecord {
+    name: String,
+    confidence: f32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct VariantRecord {
+    name: String,
+    width: u32,
+    height: u32,
+    size_bytes: u64,
+    hash: String,
+}
+
+/// Fills every column of a publication. [`bind_published`] binds all parameters but the last two: the id, and the lease
+/// of who publishes.
+pub(super) const PUBLISH: &str =
+    "UPDATE pictures SET state = 'published', leased_until = 0, sequence = ?, published_at = ?, expires_at = ?,
+         width = ?, height = ?, animated = ?, alt = ?, tags = ?, tags_text = ?, thumbhash = ?, placeholder = ?,
+         perceptual_hash = ?, stripped = ?, variants = ?, stored_bytes = ?, rules = ?
+     WHERE id = ? AND state = 'screening' AND leased_until = ?";
+
+/// Binds the parameters of [`PUBLISH`] but the last two.
+pub(super) fn bind_published<'q>(
+    query: Query<'q, Sqlite, SqliteArguments>,
+    published: &'q Published,
+) -> Result<Query<'q, Sqlite, SqliteArguments>, DbError> {
+    let variants: Vec<VariantRecord> = published
+        .variants
+        .iter()
+        .map(|variant| VariantRecord {
+            name: variant.name.as_str().to_owned(),
+            width: variant.width,
+            height: variant.height,
+            size_bytes: variant.size_bytes,
+            hash: variant.hash.clone(),
+        })
+        .collect();
+    Ok(query
+        .bind(published.sequence)
+        .bind(published.published_at)
+        .bind(published.expires_at.second())
+        .bind(published.width)
+        .bind(published.height)
+        .bind(published.animated)
+        .bind(&published.alt)
+        .bind(write_tags(&published.tags)?)
+        .bind(search::index_text(
+            published.tags.iter().map(|tag| tag.name.as_str()),
+        ))
+        .bind(&published.thumbhash)
+        .bind(&published.placeholder)
+        .bind(published.perceptual_hash.cast_signed())
+        .bind(to_json(&published.stripped)?)
+        .bind(to_json(&variants)?)
+        .bind(to_i64(published.stored_bytes()))
+        .bind(&published.rules.0.0[..]))
+}
+
+fn write_tags(tags: &[Tag]) -> Result<String, DbError> {
+    let records: Vec<TagRecord> = tags
+        .iter()
+        .map(|tag| TagRecord {
+            name: tag.name.clone(),
+            confidence: tag.confidence,
+        })
+        .collect();
+    to_json(&records)
+}
+
+/// Reads the `tags` column.
+pub(super) fn read_tags(text: &str) -> Result<Vec<Tag>, DbError> {
+    let records: Vec<TagRecord> = from_json(text)?;
+    Ok(records
+        .into_iter()
+        .map(|tag| Tag {
+            name: tag.name,
+            confidence: tag.confidence,
+        })
+        .collect())
+}
+
+pub(super) fn read_id(row: &SqliteRow) -> Result<PictureId, DbError> {
+    let id: &str = row.try_get("id")?;
+    Ok(PictureId::parse(id).context("a stored id is not an id")?)
+}
+
+pub(super) fn read_received(row: &SqliteRow) -> Result<Received, DbError> {
+    Ok(Received {
+        id: read_id(row)?,
+        delete_token_hash: read_hash(row, "delete_token_hash")?,
+        content_hash: read_hash(row, "content_hash")?,
+        size_bytes: row.try_get::<i64, _>("size_bytes")?.cast_unsigned(),
+        received_at: row.try_get("received_at")?,
+        leased_until: row.try_get("leased_until")?,
+        attempts: row.try_get("attempts")?,
+    })
+}
+
+fn read_hash(row: &SqliteRow, column: &str) -> Result<Sha256Hash, DbError> {
+    let bytes: &[u8] = row.try_get(column)?;
+    Ok(Sha256Hash::from_slice(bytes).context("a stored hash has not 32 bytes")?)
+}
+
+pub(super) fn read_life(row: &SqliteRow) -> Result<Life, DbError> {
+    let state: &str = row.try_get("state")?;
+    Ok(match state {
+        "screening" => Life::Screening {
+            received_at: row.try_get("received_at")?,
+        },
+        "published" => Life::Published(Box::new(read_published(row)?)),
+        "rejected" => Life::Rejected {
+            reason: Reason::parse(row.try_get("reason")?).context("a stored reason is unknown")?,
+            rejected_at: row.try_get("rejected_at")?,
+        },
+        "expired" => Life::Expired {
+            expires_at: read_expiry(row)?,
+        },
+        "removed" => Life::Removed {
+            expires_at: read_expiry(row)?,
+        },
+        other => return Err(anyhow::anyhow!("a stored state is unknown: {other}").into()),
+    })
+}
+
+pub(super) fn read_expiry(row: &SqliteRow) -> Result<Option<ExpiresAt>, DbError> {
+    let second: Option<i64> = row.try_get("expires_at")?;
+    Ok(second.map(ExpiresAt::from_second))
+}
+
+pub(super) fn read_published(row: &SqliteRow) -> Result<Published, DbError> {
+    let variants: Vec<VariantRecord> = from_json(row.try_get("variants")?)?;
+    Ok(Published {
+        id: read_id(row)?,
+        sequence: row.try_get("sequence")?,
+        published_at: row.try_get("published_at")?,
+        expires_at: ExpiresAt::from_second(row.try_get("expires_at")?),
+        width: row.try_get("width")?,
+        height: row.try_get("height")?,
+        animated: row.try_get("animated")?,
+        alt: row.try_get("alt")?,
+        tags: read_tags(row.try_get("tags")?)?,
+        thumbhash: row.try_get("thumbhash")?,
+        placeholder: row.try_get("placeholder")?,
+        perceptual_hash: row.try_get::<i64, _>("perceptual_hash")?.cast_unsigned(),
+        rules: Rules(read_hash(row, "rules")?),
+        stripped: from_json(row.try_get("stripped")?)?,
+        variants: variants
+            .into_iter()
+            .map(|variant| {
+                Ok(Variant {
+                    name: VariantName::parse(&variant.name)
+                        .context("a stored variant name is unknown")?,
+                    width: variant.width,
+                    height: variant.height,
+                    size_bytes: variant.size_bytes,
+                    hash: variant.hash,
+                })
+            })
+            .collect::<anyhow::Result<_>>()?,
+    })
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<String, DbError> {
+    Ok(serde_json::to_string(value).map_err(anyhow::Error::from)?)
+}
+
+fn from_json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, DbError> {
+    Ok(serde_json::from_str(text).map_err(anyhow::Error::from)?)
+}
+
+/// Sizes fit: nothing here comes near 2^63 bytes.
+pub(super) fn to_i64(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,201 @@
+//! How pictures end: deleted by their owner, taken down, or over. Hidden first, then their bytes.
+
+use anyhow::Context;
+use bytes::Bytes;
+use secrecy::ExposeSecret;
+use subtle::ConstantTimeEq;
+
+use super::{Pictures, Status};
+use crate::db::{DbError, Dead};
+use crate::domain::ban::Ban;
+use crate::domain::expiry::rfc3339;
+use crate::domain::picture::{DeleteToken, PictureId};
+use crate::storage::StorageKey;
+
+/// Objects of this many pictures are deleted before the sweeper looks at the index again.
+const SWEEP_BATCH: u32 = 200;
+/// How long a refusal is remembered, so that the same bytes cost no second look, seconds.
+pub(super) const REMEMBERED_SECONDS: i64 = 30 * 24 * 3600;
+
+/// Why a picture cannot be deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    #[error("no such picture")]
+    NotFound,
+    #[error("the picture is already gone")]
+    Gone,
+    #[error("the token does not belong to this picture")]
+    Forbidden,
+    #[error(transparent)]
+    Unavailable(#[from] anyhow::Error),
+}
+
+impl From<DbError> for DeleteError {
+    fn from(error: DbError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl Pictures {
+    /// Succeeds when this token, or the admin's, may delete this picture now.
+    pub async fn check_deletion(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
+        match self.status(id).await? {
+            Status::Screening | Status::Published(_) => {}
+            Status::Rejected(_) | Status::Gone { .. } => return Err(DeleteError::Gone),
+            Status::Unknown => return Err(DeleteError::NotFound),
+        }
+        let expected = self.parts.db.delete_token_hash(id).await?;
+        let owner = DeleteToken::parse(token).is_some_and(|token| Some(token.hash()) == expected);
+        if owner || self.is_admin(token) {
+            Ok(())
+        } else {
+            Err(DeleteError::Forbidden)
+        }
+    }
+
+    fn is_admin(&self, token: &str) -> bool {
+        self.parts.admin_token.as_ref().is_some_and(|admin| {
+            admin
+                .expose_secret()
+                .as_bytes()
+                .ct_eq(token.as_bytes())
+                .into()
+        })
+    }
+
+    /// Deletes a picture at once, with its owner's or the admin's token.
+    pub async fn delete(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
+        self.check_deletion(id, token).await?;
+        self.take_down(id).await
+    }
+
+    /// Deletes a published picture and refuses from now on what looks like it; only with the admin's token.
+    pub async fn ban(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
+        if !self.is_admin(token) {
+            return Err(DeleteError::Forbidden);
+        }
+        let published = match self.status(id).await? {
+            Status::Published(published) => published,
+            Status::Unknown => return Err(DeleteError::NotFound),
+            Status::Screening | Status::Rejected(_) | Status::Gone { .. } => {
+                return Err(DeleteError::Gone);
+            }
+        };
+        let ban = Ban::of(published.perceptual_hash);
+        self.record_ban(ban)
+            .await
+            .context("cannot record the ban")?;
+        self.take_down(id).await
+    }
+
+    /// Makes a ban durable, as an object and in the index, and lets the workers know of it.
+    async fn record_ban(&self, ban: Ban) -> anyhow::Result<()> {
+        let now = self.now_second();
+        let note = format!("{{\"banned_at\":\"{}\"}}\n", rfc3339(now));
+        self.parts
+            .storage
+            .put(vec![(StorageKey::Ban { ban }, Bytes::from(note))])
+            .await?;
+        self.parts.db.insert_ban(ban, now).await?;
+        self.reload_bans().await?;
+        Ok(())
+    }
+
+    pub(super) async fn reload_bans(&self) -> Result<(), DbError> {
+        let bans = self.parts.db.list_bans().await?;
+        *self
+            .bans
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = bans.into();
+        Ok(())
+    }
+
+    /// Deletes a picture at once: hidden first, then its bytes.
+    ///
+    /// Once it is hidden this succeeds: the bytes that cannot be deleted now are the sweeper's.
+    pub async fn take_down(&self, id: &PictureId) -> Result<(), DeleteError> {
+        if !self.parts.db.remove(id).await? {
+            return Err(DeleteError::Gone);
+        }
+        self.changed();
+        tracing::info!(picture = %id, "deleted a picture");
+        if let Err(error) = self.clear_removed(id).await {
+            tracing::warn!(
+                picture = %id, error = format!("{error:#}"),
+                "a deleted picture is hidden, but its bytes are left to the sweeper"
+            );
+        }
+        Ok(())
+    }
+
+    /// Frees the space of a removed picture, unless a worker holds it, which then does so itself.
+    pub(super) async fn clear_removed(&self, id: &PictureId) -> anyhow::Result<()> {
+        match self.parts.db.find_removed(id, self.now_second()).await? {
+            Some(dead) => self.sweep(&[dead]).await,
+            None => Ok(()),
+        }
+    }
+
+    /// One pass of the sweeper: frees the space of everything that is over. Handlers go by the clock and never wait for it.
+    /// Answers how many pictures were swept; can be repeated at any time.
+    pub async fn expire(&self) -> anyhow::Result<u64> {
+        let mut swept = 0;
+        let mut failed = None;
+        loop {
+            let now = self.parts.clock.now();
+            let dead = self
+                .parts
+                .db
+                .list_dead(now.as_second(), self.overdue(now), SWEEP_BATCH)
+                .await?;
+            let before = swept;
+            if self.sweep(&dead).await.is_ok() {
+                swept += dead.len() as u64;
+            } else {
+                // One that cannot be deleted must not keep the others.
+                for one in &dead {
+                    match self.sweep(std::slice::from_ref(one)).await {
+                        Ok(()) => swept += 1,
+                        Err(error) => {
+                            failed = Some(error.context(format!("cannot sweep {}", one.id)));
+                        }
+                    }
+                }
+            }
+            if dead.len() < SWEEP_BATCH as usize || swept == before {
+                break;
+            }
+        }
+        self.parts
+            .db
+            .forget_refusals(self.now_second() - REMEMBERED_SECONDS)
+            .await?;
+        if swept > 0 {
+            tracing::info!(swept, "swept expired pictures");
+            self.changed();
+        }
+        failed.map_or(Ok(swept), Err)
+    }
+
+    /// Deletes every byte of these pictures, then leaves their tombstones.
+    async fn sweep(&self, dead: &[Dead]) -> anyhow::Result<()> {
+        let mut keys = Vec::new();
+        let mut ids = Vec::with_capacity(dead.len());
+        for Dead { id, expires_at } in dead {
+            self.delete_incoming(id).await?;
+            if let Some(expires_at) = expires_at {
+                // The manifest first: where this is cut off, the picture must not come back when the index is rebuilt.
+                keys.push(StorageKey::Manifest { id: id.clone() });
+                keys.extend(Self::image_keys(id, *expires_at));
+            }
+            ids.push(id.clone());
+        }
+        self.parts.storage.delete(&keys).await?;
+        Ok(self.parts.db.bury(&ids).await?)
+    }
+
+    /// The second at which the next picture ends, if any lives.
+    pub async fn next_expiry(&self) -> Result<Option<crate::domain::expiry::ExpiresAt>, DbError> {
+        self.parts.db.next_expiry().await
+    }
+}

@@ -1,0 +1,119 @@
+//! Rebuilding the index from the objects, for when it is lost, damaged or older than they are.
+
+use futures_util::stream::{self, StreamExt};
+
+use super::Pictures;
+use crate::domain::picture::PictureId;
+use crate::storage::{Folder, StorageError, StorageKey};
+
+/// Manifests that are read at once.
+const READ_AT_ONCE: usize = 16;
+
+/// What came of rebuilding the index.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Pictures that the index knew already.
+    pub known: u64,
+    /// Pictures that it knows again.
+    pub restored: u64,
+    /// Bans that it knows now.
+    pub bans: u64,
+    /// Pictures that the index held for published but whose manifest is gone: buried.
+    pub lost: u64,
+    /// Files of pictures that have neither manifest nor row: deleted.
+    pub orphans: u64,
+    /// What could not be read, each with its reason; left as it is.
+    pub unreadable: Vec<String>,
+}
+
+impl Pictures {
+    /// Makes the index agree with the objects: restores every published picture exactly, its delete token included, and
+    /// every ban; forgets what has no objects any more; deletes files that no picture has. Pictures whose time is over are
+    /// restored as such, for the sweeper. Only while nothing serves from this index.
+    ///
+    /// # Errors
+    /// When the index or the storage cannot be used at all.
+    pub async fn rebuild(&self) -> anyhow::Result<Rebuilt> {
+        let mut rebuilt = Rebuilt::default();
+        let mut manifests = Vec::new();
+        for key in self.parts.storage.list(Folder::Manifests).await? {
+            if let StorageKey::Manifest { id } = key {
+                manifests.push(id);
+            }
+        }
+        let mut reads = stream::iter(&manifests)
+            .map(|id| async move { (id, self.read_manifest(id).await) })
+            .buffer_unordered(READ_AT_ONCE);
+        while let Some((id, read)) = reads.next().await {
+            match read {
+                Ok((received, published)) => {
+                    if self
+                        .parts
+                        .db
+                        .insert_published(&received, &published)
+                        .await?
+                    {
+                        rebuilt.restored += 1;
+                    } else {
+                        rebuilt.known += 1;
+                    }
+                }
+                // Deleted since it was listed.
+                Err(StorageError::NotFound) => {}
+                Err(StorageError::Unavailable(error)) => {
+                    rebuilt.unreadable.push(format!("{id}: {error:#}"));
+                }
+            }
+        }
+        drop(reads);
+        self.bury_lost(&manifests, &mut rebuilt).await?;
+        self.delete_orphaned_files(&manifests, &mut rebuilt).await?;
+        for key in self.parts.storage.list(Folder::Bans).await? {
+            if let StorageKey::Ban { ban } = key {
+                self.parts.db.insert_ban(ban, self.now_second()).await?;
+                rebuilt.bans += 1;
+            }
+        }
+        self.reload_bans().await?;
+        Ok(rebuilt)
+    }
+
+    /// Buries pictures that the index shows but whose manifest is gone.
+    async fn bury_lost(
+        &self,
+        manifests: &[PictureId],
+        rebuilt: &mut Rebuilt,
+    ) -> anyhow::Result<()> {
+        let there: std::collections::HashSet<&PictureId> = manifests.iter().collect();
+        let mut published = self.parts.db.list_published_ids().await?;
+        published.retain(|id| !there.contains(id));
+        for ids in published.chunks(500) {
+            self.parts.db.bury(ids).await?;
+        }
+        rebuilt.lost = published.len() as u64;
+        Ok(())
+    }
+
+    /// Deletes files of pictures without a manifest, unless a publication of them is under way in the index.
+    async fn delete_orphaned_files(
+        &self,
+        manifests: &[PictureId],
+        rebuilt: &mut Rebuilt,
+    ) -> anyhow::Result<()> {
+        let there: std::collections::HashSet<&PictureId> = manifests.iter().collect();
+        let mut orphans = Vec::new();
+        for key in self.parts.storage.list(Folder::Images).await? {
+            if let StorageKey::Image { id, .. } = &key
+                && !there.contains(id)
+                && !self.parts.db.is_screening(id).await?
+            {
+                orphans.push(key);
+            }
+        }
+        for keys in orphans.chunks(500) {
+            self.parts.storage.delete(keys).await?;
+        }
+        rebuilt.orphans = orphans.len() as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,289 @@
+//! What a worker does with the next waiting picture: screen it, render it, publish or refuse it.
+
+use std::time::Duration;
+
+use crate::background;
+use crate::db::{Begun, Blame, DbError};
+use crate::domain::expiry::ExpiresAt;
+use crate::domain::picture::{Published, Received, Sha256Hash, Variant};
+use crate::domain::verdict::{Reason, Rules, Verdict};
+use crate::imaging;
+use crate::screening::ScreeningError;
+use crate::storage::{StorageError, StorageKey};
+
+use super::endings::REMEMBERED_SECONDS;
+use super::manifest::Manifest;
+use super::screen::{self, Job, Outcome, Rendered};
+use super::{MEMORY_UNIT, Pictures};
+
+/// How long a worker may hold a picture before another may take it. Longer than any picture is worked on.
+const LEASE: Duration = Duration::from_secs(600);
+/// How often work on one picture is begun before it is refused: it may be what kills the workers. Kills from outside hit
+/// the same picture so often only by malice; an attempt that failed by the picture's own doing counts twice.
+const MAX_ATTEMPTS: u32 = 10;
+/// How long a picture rests when screening or storage is unavailable, seconds.
+const RETRY_SECONDS: i64 = 5;
+/// How long a picture rests for which there is no room, seconds: room comes as others end.
+const RETRY_FULL_SECONDS: i64 = 60;
+/// What a decoder is given beyond its time limit to notice it, before its thread is given up.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
+
+/// There is no room for a picture's files; it waits.
+#[derive(Debug, thiserror::Error)]
+#[error("the store is full (CATTO_MAX_STORED_BYTES)")]
+struct Full;
+
+/// What is to become of a picture.
+enum Judged {
+    /// Its pixels were seen, under these rules.
+    Looked(Outcome, Rules),
+    /// Refused without a look: for what the file is, or because the same bytes were refused before.
+    Refused(Reason),
+}
+
+impl Pictures {
+    /// Takes the next waiting picture through screening and publication. False when none waits.
+    pub async fn screen_next(&self) -> Result<bool, DbError> {
+        let now = self.parts.clock.now();
+        let second = now.as_second();
+        let lease = i64::try_from(LEASE.as_secs()).unwrap_or(i64::MAX);
+        let Some(received) = self
+            .parts
+            .db
+            .claim_next(second, second.saturating_add(lease), self.overdue(now))
+            .await?
+        else {
+            return Ok(false);
+        };
+        if let Err(error) = self.screen_and_publish(&received).await {
+            tracing::error!(
+                picture = %received.id, error = format!("{error:#}"),
+                "could not screen a picture; it waits"
+            );
+            // An outage is not the picture's fault; whatever else fails again and again is. What remains of image errors here
+            // is the disk's.
+            let full = error.is::<Full>();
+            let outage = full
+                || error.is::<ScreeningError>()
+                || error.is::<StorageError>()
+                || error.is::<DbError>()
+                || error.is::<imaging::ImageError>();
+            let blame = if outage {
+                Blame::Outage
+            } else {
+                Blame::Picture
+            };
+            let pause = if full {
+                RETRY_FULL_SECONDS
+            } else {
+                RETRY_SECONDS
+            };
+            self.parts
+                .db
+                .postpone(&received, self.now_second() + pause, blame)
+                .await?;
+        }
+        self.changed();
+        Ok(true)
+    }
+
+    async fn screen_and_publish(&self, received: &Received) -> anyhow::Result<()> {
+        let judged = if received.attempts > MAX_ATTEMPTS {
+            Judged::Refused(Reason::Corrupt)
+        } else {
+            self.screen(received).await?
+        };
+        let kept = match judged {
+            Judged::Looked(Outcome::Approved(rendered), rules) => {
+                self.publish(received, *rendered, rules).await?
+            }
+            Judged::Looked(Outcome::Rejected(reason), rules) => {
+                let rules = reason.is_of_the_pixels().then_some(rules);
+                self.reject(received, reason, rules).await?
+            }
+            Judged::Refused(reason) => self.reject(received, reason, None).await?,
+        };
+        if kept {
+            return self.delete_incoming(&received.id).await;
+        }
+        // Deleted or overdue meanwhile, which leaves the bytes to us or the sweeper; or another worker's, whose they are.
+        self.parts.db.release(received).await?;
+        self.clear_removed(&received.id).await
+    }
+
+    async fn reject(
+        &self,
+        received: &Received,
+        reason: Reason,
+        rules: Option<Rules>,
+    ) -> anyhow::Result<bool> {
+        let id = &received.id;
+        // An attempt that was cut off while publishing, under other rules or before too many others, left its objects.
+        if let Some(planned) = self.parts.db.planned_expiry(received).await? {
+            let mut keys = vec![StorageKey::Manifest { id: id.clone() }];
+            keys.extend(Self::image_keys(id, planned));
+            self.parts.storage.delete(&keys).await?;
+        }
+        let kept = self
+            .parts
+            .db
+            .reject(received, reason, rules.as_ref(), self.now_second())
+            .await?;
+        if kept {
+            tracing::info!(picture = %id, reason = reason.as_str(), "rejected a picture");
+        }
+        Ok(kept)
+    }
+
+    /// Looks at the picture and renders it, within the memory that all pictures share. The same bytes under the same rules
+    /// are not looked at again.
+    async fn screen(&self, received: &Received) -> anyhow::Result<Judged> {
+        let path = self.incoming_path(&received.id);
+        let limits = self.image_limits();
+        let (screener, thresholds) = (self.parts.screener.clone(), self.parts.thresholds);
+        let (inspected, rules) = {
+            let (path, limits, screener) = (path.clone(), limits.clone(), screener.clone());
+            background::run(move || {
+                (
+                    imaging::inspect(&path, &limits),
+                    screener
+                        .identity()
+                        .map(|screener| Rules::of(&thresholds, &screener)),
+                )
+            })
+            .await?
+        };
+        let rules = rules?;
+        let now = self.now_second();
+        let known = self
+            .parts
+            .db
+            .find_verdict(
+                &received.content_hash,
+                &rules,
+                now,
+                now - REMEMBERED_SECONDS,
+            )
+            .await?;
+        let approval = match known {
+            Some(Verdict::Rejected(reason)) => return Ok(Judged::Refused(reason)),
+            Some(Verdict::Approved { tags, alt }) => Some((tags, alt)),
+            None => None,
+        };
+        let inspected = match inspected {
+            Ok(inspected) => inspected,
+            Err(error) => return Ok(Judged::Refused(screen::rejection_of(error)?)),
+        };
+        // A picture that needs the last byte of the budget must not wait for a permit that does not exist.
+        let all = self.parts.limits.decode_memory_bytes / MEMORY_UNIT;
+        let units = u32::try_from(inspected.working_bytes.div_ceil(MEMORY_UNIT).min(all))?;
+        let memory = self.memory.clone().acquire_many_owned(units).await?;
+        let job = Job {
+            path,
+            inspected,
+            limits,
+            screener,
+            thresholds,
+            bans: self.bans(),
+            approval,
+            timeout: self.parts.limits.picture_timeout,
+        };
+        let give_up = job.timeout + GIVE_UP_AFTER;
+        let work = background::run(move || {
+            // Held by the thread, which may outlive this call.
+            let _memory = memory;
+            job.run()
+        });
+        let Ok(done) = tokio::time::timeout(give_up, work).await else {
+            tracing::error!(picture = %received.id, "gave up a picture that a decoder does not let go of");
+            return Ok(Judged::Refused(Reason::TooManyPixels));
+        };
+        Ok(Judged::Looked(done??, rules))
+    }
+
+    /// Stores the variants, then the manifest, then the row; only then does any URL answer. False when the picture is no
+    /// longer this worker's.
+    async fn publish(
+        &self,
+        received: &Received,
+        rendered: Rendered,
+        rules: Rules,
+    ) -> anyhow::Result<bool> {
+        let now = self.parts.clock.now();
+        let id = &received.id;
+        let expires_at = ExpiresAt::after(now, self.parts.retention);
+        let variants: Vec<Variant> = rendered
+            .files
+            .iter()
+            .map(|file| Variant {
+                name: file.name,
+                width: file.width,
+                height: file.height,
+                size_bytes: file.bytes.len() as u64,
+                hash: Sha256Hash::of(&file.bytes).hex(),
+            })
+            .collect();
+        let bytes = variants.iter().map(|variant| variant.size_bytes).sum();
+        let begun = self
+            .parts
+            .db
+            .begin_publishing(
+                received,
+                expires_at,
+                bytes,
+                self.parts.limits.max_stored_bytes,
+                self.overdue(now),
+            )
+            .await?;
+        let (sequence, earlier) = match begun {
+            Begun::Lost => return Ok(false),
+            Begun::Full => return Err(Full.into()),
+            Begun::Ready { sequence, earlier } => (sequence, earlier),
+        };
+        // Objects of an attempt that a crash cut off lie under the instant that it had noted.
+        if let Some(earlier) = earlier {
+            let keys: Vec<StorageKey> = Self::image_keys(id, earlier).collect();
+            self.parts.storage.delete(&keys).await?;
+        }
+        let published = Published {
+            id: id.clone(),
+            sequence,
+            published_at: now.as_second(),
+            expires_at,
+            width: rendered.width,
+            height: rendered.height,
+            animated: rendered.animated,
+            alt: rendered.alt,
+            tags: rendered.tags,
+            thumbhash: rendered.thumbhash,
+            placeholder: rendered.placeholder,
+            perceptual_hash: rendered.perceptual_hash,
+            stripped: rendered.stripped,
+            variants,
+            rules,
+        };
+        let objects = rendered
+            .files
+            .into_iter()
+            .map(|file| {
+                let key = StorageKey::Image {
+                    expires_at,
+                    id: id.clone(),
+                    name: file.name,
+                };
+                (key, file.bytes)
+            })
+            .collect();
+        self.parts.storage.put(objects).await?;
+        let manifest = Manifest::new(received, &published).to_json()?;
+        self.parts
+            .storage
+            .put(vec![(StorageKey::Manifest { id: id.clone() }, manifest)])
+            .await?;
+        let kept = self.parts.db.publish(&published, received).await?;
+        if kept {
+            tracing::info!(picture = %id, expires_at = %expires_at.timestamp(), "published a picture");
+        }
+        Ok(kept)
+    }
+}

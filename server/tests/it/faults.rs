@@ -1,0 +1,231 @@
+//! What a client sees while disk, database or models fail, and that all is well again once they do not.
+//! The faults are real ones: a folder that is no folder, a lock that another program holds, a disk without room.
+
+use std::path::Path;
+use std::process::Command;
+
+use axum::http::{StatusCode, header};
+use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+
+use crate::support::process::{Client, Launch};
+use crate::support::{Answer, Site, fixture};
+
+/// Puts a file where a folder should be, until it is mended.
+struct NoFolder {
+    folder: std::path::PathBuf,
+    aside: std::path::PathBuf,
+}
+
+impl NoFolder {
+    fn at(folder: &Path) -> Self {
+        let aside = folder.with_extension("aside");
+        std::fs::rename(folder, &aside).expect("is put aside");
+        std::fs::write(folder, "no folder").expect("is written");
+        Self {
+            folder: folder.to_owned(),
+            aside,
+        }
+    }
+
+    fn mend(self) {
+        std::fs::remove_file(&self.folder).expect("is deleted");
+        std::fs::rename(&self.aside, &self.folder).expect("comes back");
+    }
+}
+
+async fn status_of(site: &Site, upload: &Value) -> Answer {
+    site.get(upload["status_url"].as_str().expect("a URL"))
+        .await
+}
+
+async fn wait_for_publication(site: &Site, upload: &Value) {
+    let mut changes = site.state.pictures.changes();
+    while status_of(site, upload).await.json()["state"] == "screening" {
+        // The worker's own pause between two attempts.
+        changes.changed().await.expect("the site runs");
+    }
+    assert_eq!(status_of(site, upload).await.json()["state"], "published");
+}
+
+fn image(picture: &Value) -> &str {
+    picture["images"]["640.webp"].as_str().expect("a URL")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_objects_cannot_be_stored_uploads_wait_unpublished_and_are_published_afterwards() {
+    let site = Site::start().await;
+    let fault = NoFolder::at(&site.data_dir.join("objects/tmp"));
+    site.get("/readyz")
+        .await
+        .assert_error(503, "storage-unavailable");
+    let waiting = site.send_in(fixture("cat.webp")).await;
+    let mut changes = site.state.pictures.changes();
+    // An attempt was made, and failed.
+    changes.changed().await.expect("the site runs");
+    assert_eq!(
+        status_of(&site, &waiting).await.json()["state"],
+        "screening"
+    );
+    let files = site.stored_files();
+    assert!(
+        files.iter().all(|file| !file.starts_with("objects/i/")),
+        "{files:?}"
+    );
+    fault.mend();
+    assert_eq!(site.get("/readyz").await.status, StatusCode::OK);
+    site.clock.advance(std::time::Duration::from_secs(6));
+    wait_for_publication(&site, &waiting).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_uploads_cannot_be_kept_they_are_refused_and_pictures_are_served() {
+    let site = Site::start().await;
+    let picture = site.publish().await;
+    let fault = NoFolder::at(&site.data_dir.join("incoming"));
+    for _ in 0..2 {
+        site.upload(fixture("cat.webp"))
+            .await
+            .assert_error(503, "storage-unavailable");
+    }
+    assert_eq!(site.get(image(&picture)).await.status, StatusCode::OK);
+    fault.mend();
+    site.publish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_another_program_locks_the_index_uploads_are_refused_and_pictures_are_served() {
+    let site = Site::start().await;
+    let picture = site.publish().await;
+    let options = SqliteConnectOptions::new().filename(site.data_dir.join("index.sqlite"));
+    let mut other = SqliteConnection::connect_with(&options)
+        .await
+        .expect("opens");
+    sqlx::query("BEGIN EXCLUSIVE")
+        .execute(&mut other)
+        .await
+        .expect("locks");
+    site.upload(fixture("cat.webp"))
+        .await
+        .assert_error(503, "storage-unavailable");
+    assert_eq!(site.get(image(&picture)).await.status, StatusCode::OK);
+    assert_eq!(site.get("/api/v1/pictures").await.status, StatusCode::OK);
+    sqlx::query("COMMIT")
+        .execute(&mut other)
+        .await
+        .expect("unlocks");
+    site.publish().await;
+    let files = site.stored_files();
+    assert!(
+        files.iter().all(|file| !file.starts_with("incoming/")),
+        "the refused upload left {files:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_index_cannot_be_asked_images_are_served_and_end_on_time() {
+    let site = Site::start().await;
+    let picture = site.publish().await;
+    let before = site.get(image(&picture)).await;
+    site.state.pictures.close().await;
+    let during = site.get(image(&picture)).await;
+    assert_eq!((during.status, &during.body), (before.status, &before.body));
+    for name in [
+        header::ETAG,
+        header::EXPIRES,
+        header::CACHE_CONTROL,
+        header::CONTENT_TYPE,
+    ] {
+        assert_eq!(during.header(&name), before.header(&name), "{name}");
+    }
+    let other_instant = image(&picture).replacen("/i/2", "/i/3", 1);
+    for url in [other_instant.as_str(), "/api/v1/pictures"] {
+        site.get(url).await.assert_error(503, "storage-unavailable");
+    }
+    let page = site.get_page(picture["url"].as_str().expect("a URL")).await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    site.upload(fixture("cat.webp"))
+        .await
+        .assert_error(503, "storage-unavailable");
+    site.clock
+        .advance(std::time::Duration::from_secs(7 * 24 * 3600));
+    site.get(image(&picture)).await.assert_error(410, "gone");
+}
+
+/// On a disk of its own, which is as small as it is made; a namespace needs no rights to do so.
+#[test]
+fn on_a_full_disk_uploads_are_refused_pictures_are_served_and_room_mends_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let launch = Launch::within(dir.path());
+    std::fs::create_dir(&launch.data_dir).expect("is made");
+    let mount = format!(
+        "mount -t tmpfs -o size=4m tmpfs '{}' && exec \"$@\"",
+        launch.data_dir.display()
+    );
+    let wrapper = [
+        "unshare",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        &mount,
+        "sh",
+    ];
+    let possible = Command::new(wrapper[0])
+        .args(&wrapper[1..])
+        .arg("true")
+        .status();
+    assert!(
+        possible.is_ok_and(|status| status.success()),
+        "this system lets nobody mount a file system of their own: `unshare --map-root-user --mount`"
+    );
+    let server = launch.clone().wrapped_in(&wrapper).serve();
+    let client = server.client();
+    let picture = client
+        .upload("", &fixture("chelsea.png"))
+        .expect("is answered")
+        .json();
+
+    // Seen from outside of its namespace.
+    let inside = Path::new("/proc")
+        .join(server.process_id().to_string())
+        .join("root")
+        .join(launch.data_dir.strip_prefix("/").expect("is absolute"));
+    let balloon = inside.join("balloon");
+    let full = std::fs::write(&balloon, vec![0_u8; 8 << 20]);
+    assert_eq!(
+        full.expect_err("is full").kind(),
+        std::io::ErrorKind::StorageFull
+    );
+    for _ in 0..3 {
+        let refused = client
+            .upload("?wait=1", &fixture("rocket.jpg"))
+            .expect("is answered");
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (503, "storage-unavailable")
+        );
+        assert!(!refused.header("retry-after").is_empty());
+    }
+    assert_is_served(&client, &picture);
+    let left = std::fs::read_dir(inside.join("incoming")).expect("can be read");
+    assert_eq!(left.count(), 0);
+
+    std::fs::remove_file(balloon).expect("is deleted");
+    let taken = client
+        .upload("", &fixture("cat.webp"))
+        .expect("is answered");
+    assert_eq!(taken.status, 201, "{}", taken.code());
+    assert_is_served(&client, &picture);
+    assert_is_served(&client, &taken.json());
+    server.terminate();
+    assert!(server.wait().0.success());
+}
+
+fn assert_is_served(client: &Client, picture: &Value) {
+    for url in picture["images"].as_object().expect("images").values() {
+        let answer = client.get(url.as_str().expect("a URL"));
+        assert_eq!(answer.expect("is answered").status, 200);
+    }
+}

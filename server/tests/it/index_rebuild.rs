@@ -1,0 +1,189 @@
+//! The index can be lost: the objects tell all that is needed.
+
+use std::path::Path;
+use std::process::Output;
+
+use axum::http::StatusCode;
+use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, Row, SqliteConnection};
+
+use crate::support::process::Launch;
+use crate::support::{ADMIN_TOKEN, Setup, fixture};
+
+/// Every row of a table as text, in the order of its first column.
+async fn dump(data_dir: &Path, table: &'static str) -> Vec<String> {
+    let options = SqliteConnectOptions::new().filename(data_dir.join("index.sqlite"));
+    let mut connection = SqliteConnection::connect_with(&options)
+        .await
+        .expect("opens");
+    let columns: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM pragma_table_info(?) ORDER BY cid")
+            .bind(table)
+            .fetch_all(&mut connection)
+            .await
+            .expect("has columns");
+    // How often work began, and when an admin banned, are no part of what is shown.
+    let quoted: Vec<String> = columns
+        .iter()
+        .filter(|column| !["attempts", "banned_at"].contains(&column.as_str()))
+        .map(|column| format!("quote({column})"))
+        .collect();
+    let query = format!("SELECT {} FROM {table} ORDER BY 1", quoted.join("||' '||"));
+    let rows = sqlx::query(sqlx::AssertSqlSafe(query))
+        .fetch_all(&mut connection)
+        .await
+        .expect("can be read");
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+fn delete_index(data_dir: &Path) {
+    for name in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
+        match std::fs::remove_file(data_dir.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_index_is_rebuilt_exactly_with_delete_tokens_and_bans() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let site = Setup::within(dir.path()).start().await;
+    let mut pictures = Vec::new();
+    for name in [
+        "cat.webp",
+        "chelsea.png",
+        "cat-animated.gif",
+        "cat-sideways.jpg",
+    ] {
+        let answer = site.upload(fixture(name)).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{name}");
+        pictures.push(answer.json());
+    }
+    let banned = site.upload(fixture("coffee.png")).await.json();
+    let path = format!("/api/v1/pictures/{}?ban=true", text(&banned, "id"));
+    site.delete(&path, ADMIN_TOKEN).await;
+    let data_dir = site.data_dir.clone();
+    let list = site.get("/api/v1/pictures").await.json();
+    site.stop().await;
+    let tombstone = format!("'{}'", text(&banned, "id"));
+    let mut rows = dump(&data_dir, "pictures").await;
+    rows.retain(|row| !row.starts_with(&tombstone));
+    let bans = dump(&data_dir, "bans").await;
+    assert_eq!((rows.len(), bans.len()), (4, 1));
+    delete_index(&data_dir);
+
+    let site = Setup::within(dir.path()).start_without_jobs().await;
+    let rebuilt = site.state.pictures.rebuild().await.expect("rebuilds");
+    assert_eq!(
+        (
+            rebuilt.restored,
+            rebuilt.known,
+            rebuilt.bans,
+            rebuilt.lost,
+            rebuilt.orphans
+        ),
+        (4, 0, 1, 0, 0)
+    );
+    assert_eq!(rebuilt.unreadable, Vec::<String>::new());
+    assert_eq!(site.get("/api/v1/pictures").await.json(), list);
+    site.stop().await;
+    assert_eq!(dump(&data_dir, "pictures").await, rows);
+    assert_eq!(dump(&data_dir, "bans").await, bans);
+
+    let site = Setup::within(dir.path()).start().await;
+    site.upload(fixture("coffee.png"))
+        .await
+        .assert_error(422, "banned");
+    // What the index has forgotten is not found; its images' paths still tell that they are over.
+    let page = site.get(&format!("/c/{}", text(&banned, "id"))).await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    for picture in &pictures {
+        let path = format!("/api/v1/pictures/{}", text(picture, "id"));
+        let deleted = site.delete(&path, text(picture, "delete_token")).await;
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rebuilding_twice_changes_nothing_and_mends_what_disagrees() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let site = Setup::within(dir.path()).start().await;
+    let (kept, lost) = (site.publish().await, site.publish().await);
+    let data_dir = site.data_dir.clone();
+    site.stop().await;
+    std::fs::remove_file(data_dir.join(format!("objects/meta/{}.json", text(&lost, "id"))))
+        .expect("is deleted");
+    std::fs::write(data_dir.join("objects/meta/AAAAAAAAAAAAAAAA.json"), "{").expect("is written");
+    let site = Setup::within(dir.path()).start_without_jobs().await;
+    let rebuilt = site.state.pictures.rebuild().await.expect("rebuilds");
+    assert_eq!((rebuilt.known, rebuilt.restored), (1, 0));
+    assert_eq!((rebuilt.lost, rebuilt.orphans), (1, 5));
+    assert_eq!(rebuilt.unreadable.len(), 1, "{rebuilt:?}");
+    let again = site.state.pictures.rebuild().await.expect("rebuilds");
+    assert_eq!((again.known, again.lost, again.orphans), (1, 0, 0));
+    let image = kept["images"]["640.webp"].as_str().expect("a URL");
+    assert_eq!(site.get(image).await.status, StatusCode::OK);
+    let image = lost["images"]["640.webp"].as_str().expect("a URL");
+    site.get(image).await.assert_error(410, "gone");
+}
+
+#[test]
+fn a_damaged_index_stops_the_start_and_reindex_mends_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let launch = Launch::within(dir.path());
+    let server = launch.serve();
+    let picture = server
+        .client()
+        .upload("", &fixture("chelsea.png"))
+        .expect("is answered")
+        .json();
+    let busy = launch.run("reindex");
+    assert!(!busy.status.success());
+    assert!(
+        words(&busy).contains("another cattocdn"),
+        "{}",
+        words(&busy)
+    );
+    server.terminate();
+    assert!(server.wait().0.success());
+
+    let index = launch.data_dir.join("index.sqlite");
+    let noise: Vec<u8> = (0..8192_u32).map(|n| (n * 7919 >> 5) as u8).collect();
+    std::fs::write(&index, noise).expect("is written");
+    let refused = launch.run("serve");
+    assert!(!refused.status.success());
+    assert!(
+        words(&refused).contains("cattocdn reindex"),
+        "{}",
+        words(&refused)
+    );
+
+    let done = launch.run("reindex");
+    assert!(done.status.success(), "{}", words(&done));
+    assert!(
+        words(&done).contains("1 pictures restored"),
+        "{}",
+        words(&done)
+    );
+    let server = launch.serve();
+    let client = server.client();
+    let image = text(&picture["images"], "640.webp");
+    assert_eq!(client.get(image).expect("is answered").status, 200);
+    let path = format!("/api/v1/pictures/{}", text(&picture, "id"));
+    let deleted = client.delete(&path, text(&picture, "delete_token"));
+    assert_eq!(deleted.expect("is answered").status, 204);
+}
+
+fn words(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn text<'a>(json: &'a Value, field: &str) -> &'a str {
+    json[field].as_str().expect("is there")
+}
