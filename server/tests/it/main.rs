@@ -2,10 +2,15 @@
 
 mod architecture;
 mod bad_input;
+mod color;
 mod expiry;
 mod images;
 mod lists;
+mod made;
+mod metadata;
+mod orientation;
 mod pages;
+mod profile;
 mod real_models;
 mod restart;
 mod support;
