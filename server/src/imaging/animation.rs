@@ -43,6 +43,8 @@ pub struct Frames {
     drawn: u32,
     /// The profile, read once.
     icc: Option<Vec<u8>>,
+    /// Stored gray, which a gray profile needs.
+    gray: bool,
 }
 
 impl std::fmt::Debug for Frames {
@@ -70,6 +72,7 @@ pub fn frames(
         let player = Player::open(path, inspected, deadline)?;
         Ok(Frames {
             icc: player.icc().or_else(|| inspected.icc.clone()),
+            gray: player.gray(),
             player,
             inspected: inspected.clone(),
             deadline,
@@ -119,7 +122,7 @@ impl Frames {
         };
         let decoded = Decoded {
             raster: Raster { width, height, rgb },
-            gray: false,
+            gray: self.gray,
             icc: self.icc.clone(),
         };
         Ok(decoded.finish(&self.inspected))
@@ -203,6 +206,14 @@ impl Player {
         match self {
             Self::Png(player, _) => player.icc(),
             Self::Gif(_) | Self::WebP(_) => None,
+        }
+    }
+
+    /// Whether the frames are stored gray.
+    pub(super) fn gray(&self) -> bool {
+        match self {
+            Self::Png(player, _) => player.gray(),
+            Self::Gif(_) | Self::WebP(_) => false,
         }
     }
 }

@@ -48,8 +48,8 @@ pub fn decode_still(
                 let mut player = Player::open(path, inspected, deadline)?;
                 player.advance()?;
                 Decoded {
-                    icc: player.icc(),
-                    gray: false,
+                    icc: player.icc().or_else(|| inspected.icc.clone()),
+                    gray: player.gray(),
                     raster: whole(player.into_rgb(), inspected)?,
                 }
             }

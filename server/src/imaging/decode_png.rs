@@ -59,7 +59,7 @@ pub(super) fn decode(
     };
     Ok(Decoded {
         raster,
-        gray: matches!(color, ColorType::Grayscale | ColorType::GrayscaleAlpha),
+        gray: is_gray(color),
         icc,
     })
 }
@@ -90,6 +90,10 @@ fn icc(reader: &Reader<BufReader<TimedFile>>) -> Option<Vec<u8>> {
         return None;
     }
     info.icc_profile.as_deref().map(<[u8]>::to_vec)
+}
+
+fn is_gray(color: ColorType) -> bool {
+    matches!(color, ColorType::Grayscale | ColorType::GrayscaleAlpha)
 }
 
 /// One row of RGB on white from a row of any expanded kind.
@@ -163,6 +167,11 @@ impl PngPlayer {
     /// The profile for every frame.
     pub(super) fn icc(&self) -> Option<Vec<u8>> {
         self.icc.clone()
+    }
+
+    /// Whether the frames are stored gray.
+    pub(super) fn gray(&self) -> bool {
+        is_gray(self.reader.output_color_type().0)
     }
 
     /// Draws the next frame.

@@ -34,8 +34,13 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
                 0xff => {
                     let size = source.byte()?;
                     let name = source.bytes(size.into())?;
+                    if matches!(name.get(..8), Some(b"NETSCAPE" | b"ANIMEXTS")) {
+                        if !skip_looping(source)? {
+                            metadata.found("app-data");
+                        }
+                        continue;
+                    }
                     match name.get(..8) {
-                        Some(b"NETSCAPE" | b"ANIMEXTS") => {}
                         Some(b"XMP Data") => metadata.found("xmp"),
                         Some(b"ICCRGBG1") => metadata.found("icc"),
                         _ => metadata.found("app-data"),
@@ -93,6 +98,20 @@ fn skip_color_table(source: &mut Source, flags: u8) -> Result<(), ImageError> {
         return Ok(());
     }
     source.skip(3 << ((flags & 7) + 1))
+}
+
+/// Passes over a looping block, and says whether it holds nothing but what such blocks are for: how often to repeat (1) and how much to buffer (2).
+fn skip_looping(source: &mut Source) -> Result<bool, ImageError> {
+    let mut only_looping = true;
+    loop {
+        let size = source.byte()?;
+        if size == 0 {
+            return Ok(only_looping);
+        }
+        let kind = source.byte()?;
+        only_looping &= matches!((size, kind), (3, 1) | (5, 2));
+        source.skip(u64::from(size) - 1)?;
+    }
 }
 
 fn skip_sub_blocks(source: &mut Source) -> Result<(), ImageError> {

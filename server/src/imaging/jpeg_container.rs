@@ -136,8 +136,14 @@ fn note_segment(marker: u8, body: Vec<u8>, metadata: &mut Metadata, icc: &mut Ic
         0xe0 if body.starts_with(b"JFXX\0") => metadata.found("thumbnail"),
         // JFIF: version, units, density, then the thumbnail's sides.
         0xe0 if body.starts_with(b"JFIF\0") => {
-            if body.get(12..14).is_some_and(|sides| sides != [0, 0]) {
+            let thumbnail = body
+                .get(12..14)
+                .map_or(0, |sides| 3 * usize::from(sides[0]) * usize::from(sides[1]));
+            if thumbnail > 0 {
                 metadata.found("thumbnail");
+            }
+            if body.len() > 14 + thumbnail {
+                metadata.found("app-data");
             }
         }
         0xe1 if body.starts_with(b"Exif\0") => {
@@ -152,10 +158,37 @@ fn note_segment(marker: u8, body: Vec<u8>, metadata: &mut Metadata, icc: &mut Ic
             icc.push(&body[12..]);
         }
         0xe2 if body.starts_with(b"MPF\0") => metadata.found("thumbnail"),
-        0xed if body.starts_with(b"Photoshop 3.0\0") => metadata.found("iptc"),
-        // How the components are coded; not about the picture's maker.
-        0xee if body.starts_with(b"Adobe") => {}
+        0xed if body.starts_with(b"Photoshop 3.0\0") => note_photoshop(&body[14..], metadata),
+        // How the components are coded, in 12 bytes; not about the picture's maker.
+        0xee if body.starts_with(b"Adobe") && body.len() <= 12 => {}
         _ => metadata.found("app-data"),
+    }
+}
+
+/// Notes what Photoshop's image resources hold: each a signature, a number, a name and bytes, padded to even lengths.
+fn note_photoshop(mut resources: &[u8], metadata: &mut Metadata) {
+    while !resources.is_empty() {
+        let [_, _, _, _, high, low, name_length, rest @ ..] = resources else {
+            return metadata.found("app-data");
+        };
+        match u16::from_be_bytes([*high, *low]) {
+            0x0404 => metadata.found("iptc"),
+            0x0409 | 0x040c => metadata.found("thumbnail"),
+            0x040f => metadata.found("icc"),
+            0x0422 | 0x0423 => metadata.found("exif"),
+            0x0424 => metadata.found("xmp"),
+            // The checksum of the IPTC record.
+            0x0425 => {}
+            _ => metadata.found("app-data"),
+        }
+        let after_name = usize::from(*name_length | 1);
+        let Some(([a, b, c, d], body)) = rest.get(after_name..).and_then(<[u8]>::split_first_chunk)
+        else {
+            return metadata.found("app-data");
+        };
+        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+        // What does not end here goes on in another segment.
+        resources = body.get(length.next_multiple_of(2)..).unwrap_or_default();
     }
 }
 
@@ -188,17 +221,29 @@ mod tests {
 
     #[test]
     fn every_kind_of_segment_is_named() {
-        let cases: [(u8, &[u8], &[&str]); 10] = [
+        let cases: [(u8, &[u8], &[&str]); 14] = [
             (0xe1, b"Exif\0\0", &["exif"]),
             (0xe1, b"http://ns.adobe.com/xap/1.0/\0<x/>", &["xmp"]),
             (0xe2, b"ICC_PROFILE\0\x01\x01broken", &["icc"]),
             (0xe2, b"MPF\0MM\0*", &["thumbnail"]),
-            (0xed, b"Photoshop 3.0\x008BIM", &["iptc"]),
+            (
+                0xed,
+                b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x03abc\08BIM\x04\x0c\x02me\0\0\0\0\x01x\0",
+                &["iptc", "thumbnail"],
+            ),
+            (
+                0xed,
+                b"Photoshop 3.0\x008BIM\x04\x04\0\0\xff\xff\xff\xffabc",
+                &["iptc"],
+            ),
+            (0xed, b"Photoshop 3.0\x008BIM", &["app-data"]),
             (0xe0, b"JFXX\0\x10", &["thumbnail"]),
             (0xfe, b"taken at home", &["comment"]),
             (0xe5, b"maker", &["app-data"]),
             (0xe0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0", &[]),
             (0xee, b"Adobe\0\x64\0\0\0\0\x01", &[]),
+            (0xee, b"Adobe\0\x64\0\0\0\0\x01words", &["app-data"]),
+            (0xe0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0words", &["app-data"]),
         ];
         for (marker, body, expected) in cases {
             let file = insert_after_soi(&jpeg(64, 48), &segment(marker, body));

@@ -141,9 +141,9 @@ fn note_chunk(kind: &[u8; 4], start: &[u8], metadata: &mut Metadata) {
         b"eXIf" => metadata.found("exif"),
         b"iCCP" => metadata.found("icc"),
         b"tIME" => metadata.found("time"),
-        // What is needed to show the pixels.
+        // What is needed to show the pixels, and has no room for words (a suggested palette has a name).
         b"PLTE" | b"gAMA" | b"cHRM" | b"sRGB" | b"cICP" | b"mDCV" | b"cLLI" | b"bKGD" | b"pHYs"
-        | b"sBIT" | b"hIST" | b"sPLT" | b"fdAT" => {}
+        | b"sBIT" | b"hIST" | b"fdAT" => {}
         _ => metadata.found("app-data"),
     }
 }
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_chunk_is_named() {
-        let cases: [(&[u8; 4], &[u8], &[&str]); 9] = [
+        let cases: [(&[u8; 4], &[u8], &[&str]); 10] = [
             (b"tEXt", b"Author\0me", &["text"]),
             (b"zTXt", b"Raw profile type exif\0\0", &["exif"]),
             (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x/>", &["xmp"]),
@@ -165,6 +165,7 @@ mod tests {
             (b"tIME", &[7, 0xea, 1, 1, 0, 0, 0], &["time"]),
             (b"gAMA", &[0, 0, 0xb1, 0x8f], &[]),
             (b"prVt", b"secret", &["app-data"]),
+            (b"sPLT", b"words\0\x08", &["app-data"]),
         ];
         for (kind, body, expected) in cases {
             let file = insert_after_ihdr(&png_rgb(64, 48), &chunk(kind, body));

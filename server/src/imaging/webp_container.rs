@@ -75,6 +75,7 @@ impl Walk {
                 if self.durations_ms.len() >= max_frames as usize {
                     return Err(ImageError::TooManyFrames { limit: max_frames });
                 }
+                let after = source.remaining().saturating_sub(length);
                 source.skip(6)?;
                 let (width, height) = (read_24(source)? + 1, read_24(source)? + 1);
                 let pixels = u64::from(width) * u64::from(height);
@@ -83,7 +84,7 @@ impl Walk {
                 self.durations_ms.push(browser_delay(read_24(source)?));
                 source.skip(1)?;
                 // The decoder believes the bitstream and compares only when it has decoded all of it.
-                if self.frame_bitstream_size(source)? != (width, height) {
+                if self.frame_bitstream_size(source, after)? != (width, height) {
                     return Err(ImageError::corrupt("a frame is not as large as it says"));
                 }
             }
@@ -109,8 +110,12 @@ impl Walk {
         Ok(())
     }
 
-    /// Sides of a frame from its bitstream, which an alpha chunk may precede.
-    fn frame_bitstream_size(&mut self, source: &mut Source) -> Result<(u32, u32), ImageError> {
+    /// Sides of a frame from its bitstream, which an alpha chunk may precede and unknown chunks may follow. `after` is what remains of the file behind the frame.
+    fn frame_bitstream_size(
+        &mut self,
+        source: &mut Source,
+        after: u64,
+    ) -> Result<(u32, u32), ImageError> {
         let mut kind = source.array::<4>()?;
         let mut length = u64::from(u32::from_le_bytes(source.array()?));
         if &kind == b"ALPH" {
@@ -121,6 +126,9 @@ impl Walk {
         }
         if length < 10 || !matches!(&kind, b"VP8 " | b"VP8L") {
             return Err(ImageError::corrupt("a frame without a bitstream"));
+        }
+        if source.remaining() > after + length + length % 2 {
+            self.metadata.found("app-data");
         }
         self.bitstream_size(source, kind)
     }

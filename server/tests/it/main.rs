@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bad_input;
+mod color;
 mod crash;
 mod duplicates;
 mod durability;
@@ -10,8 +11,12 @@ mod faults;
 mod images;
 mod index_rebuild;
 mod lists;
+mod made;
+mod metadata;
+mod orientation;
 mod pages;
 mod pipeline;
+mod profile;
 mod real_models;
 mod restart;
 mod storage_contract;
