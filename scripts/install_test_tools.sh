@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# The tests need a Chromium: Debian's where apt may be used, Playwright's own where it can be downloaded.
+# The tests need cfn-lint, and a Chromium: Debian's where apt may be used, Playwright's own where it can be downloaded.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+scripts/install_cfn_lint.sh >/dev/null
 
 has_browser() {
   command -v chromium >/dev/null 2>&1 \
