@@ -12,6 +12,9 @@ const EDGE_KEY_DIGESTS = "${EdgeKeyDigests}";
 // encoded digit would name the same object and slip past the clock below.
 const IMAGE_PATH = /^\/i\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z\/[1-9A-HJ-NP-Za-km-z]+\/[0-9a-z]+\.[0-9a-z]+$/;
 
+// Empty and dot segments, which some reader on the way might fold away. No address of the site has any.
+const FOLDABLE = /\/(\/|\.{1,2}(\/|$))/;
+
 const DAY = "public, max-age=86400";
 const TEN_SECONDS = "public, max-age=10";
 
@@ -24,7 +27,7 @@ function handler(event) {
   }
 
   const path = decoded(request.uri);
-  if (path === null) return notFound();
+  if (path === null || FOLDABLE.test(path)) return notFound();
   if (path.startsWith("/i/")) {
     const parts = IMAGE_PATH.exec(request.uri);
     if (parts === null) return notFound();

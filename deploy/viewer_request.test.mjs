@@ -59,7 +59,13 @@ test("no other spelling of a picture's address outlives its end", () => {
     "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/../7Hq2vKxW9sNfRb3T/640.webp",
     "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp/",
     "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp\n",
+    "/c/../i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
+    "/c/%2e%2E/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
+    "/c%2F..%2Fi/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
+    "/./i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
+    "//i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
     "/i/",
+    "/i/..",
     "/%zz/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
     "/%C0%69/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
   ]) {
@@ -70,7 +76,7 @@ test("no other spelling of a picture's address outlives its end", () => {
 });
 
 test("other addresses pass, whatever they look like", () => {
-  for (const uri of ["/", "/c/7Hq2vKxW9sNfRb3T", "/tags/i", "/tags/chat%20noir", "/api/v1/pictures/i", "/index.html", "/pkg/a.b.wasm"]) {
+  for (const uri of ["/", "/c/7Hq2vKxW9sNfRb3T", "/tags/i", "/tags/chat%20noir", "/api/v1/pictures/i", "/api/v1/pictures/", "/api/v1/pictures/my..cat.jpg", "/.well-known/security.txt", "/pkg/a.b.wasm"]) {
     assert.equal(ask(open, uri).uri, uri);
   }
 });
