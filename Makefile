@@ -88,7 +88,7 @@ fmt: ## Format the code
 .PHONY: image
 image: ## Build the container image (needs Docker or Podman)
 	@engine=$$(command -v docker || command -v podman) || { echo "Neither Docker nor Podman is installed." >&2; exit 1; }
-	"$$engine" build --tag cattocdn .
+	DOCKER_BUILDKIT=1 "$$engine" build --tag cattocdn .
 
 .PHONY: bench
 bench: build models ## Measure upload latency, memory, start time and asset sizes of what is built
