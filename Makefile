@@ -42,7 +42,7 @@ models: ## Fetch and convert the two screening models once
 	@python3 server/models/fetch_models.py --out $(MODELS) --cache "$(CATTO_CACHE)/models"
 
 .PHONY: test
-test: test-setup lint wasm-deps build models ## Run every check and test: formatting, lints, unit, integration, end to end
+test: test-setup lint wasm-deps deploy-test build models ## Run every check and test: formatting, lints, unit, integration, end to end
 	@scripts/step "unit and integration tests"
 	CATTO_TEST_MODELS_DIR="$(abspath $(MODELS))" CATTO_TEST_SITE_DIR="$(abspath $(DIST))/site" \
 		cargo test --quiet --locked --release --package server
@@ -57,6 +57,15 @@ test-setup: setup
 e2e: ## Run the end-to-end tests against what is built
 	@scripts/step "end-to-end tests in Chromium"
 	cd end2end && npx playwright test
+
+.PHONY: deploy-test
+deploy-test: ## Check what is deployed: edge function, Cloudflare's rules, image, CloudFormation template
+	@scripts/step "deployment files"
+	node deploy/embed_viewer_request.mjs --check
+	node --test --test-reporter=spec deploy/*.test.mjs
+	export PYTHONPATH=$$(scripts/install_cfn_lint.sh)
+	python3 deploy/template_test.py
+	python3 -c 'import sys; from cfnlint.runner import main; sys.exit(main())' --regions us-east-1 --template deploy/template.yaml
 
 .PHONY: lint
 lint: setup ## Check formatting and lints
@@ -75,6 +84,11 @@ wasm-deps: ## Check that no server crate reaches the browser
 .PHONY: fmt
 fmt: ## Format the code
 	@cargo fmt --all
+
+.PHONY: image
+image: ## Build the container image (needs Docker or Podman)
+	@engine=$$(command -v docker || command -v podman) || { echo "Neither Docker nor Podman is installed." >&2; exit 1; }
+	DOCKER_BUILDKIT=1 "$$engine" build --tag cattocdn .
 
 .PHONY: bench
 bench: build models ## Measure upload latency, memory, start time and asset sizes of what is built

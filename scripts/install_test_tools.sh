@@ -1,40 +1,51 @@
 #!/usr/bin/env bash
-# The tests need a Chromium (Debian's where apt may be used, Playwright's own where it can be downloaded) and exiftool.
+# The tests need cfn-lint; from Debian exiftool, strace, unshare and pkill; and a Chromium (Debian's where apt may be used,
+# Playwright's own where it can be downloaded).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+scripts/install_cfn_lint.sh >/dev/null
+
+# Command, Debian's package, what needs it.
+debian_tools=(
+  "exiftool libimage-exiftool-perl The metadata tests"
+  "strace strace The durability tests"
+  "unshare util-linux The full-disk test"
+  "pkill procps The durability tests"
+)
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
 has_browser() {
-  command -v chromium >/dev/null 2>&1 \
+  has chromium \
     || (cd end2end && node -e 'process.exit(require("fs").existsSync(require("@playwright/test").chromium.executablePath()) ? 0 : 1)')
 }
 
-has_exiftool() { command -v exiftool >/dev/null 2>&1; }
+packages=()
+for tool in "${debian_tools[@]}"; do
+  read -r command package _ <<<"$tool"
+  has "$command" || packages+=("$package")
+done
+has_browser || packages+=(chromium fonts-dejavu-core)
 
-may_use_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; }
-
-apt_install() {
-  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
-}
-
-if ! has_exiftool && may_use_apt; then
-  scripts/step "installing exiftool with apt"
-  apt_install libimage-exiftool-perl || true
+if [ "${#packages[@]}" -gt 0 ] && [ "$(id -u)" = 0 ] && has apt-get; then
+  scripts/step "installing ${packages[*]} with apt"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${packages[@]}" >/dev/null || true
 fi
 if ! has_browser; then
-  if may_use_apt; then
-    scripts/step "installing Chromium with apt"
-    apt_install chromium fonts-dejavu-core || true
-  else
-    scripts/step "downloading Chromium with Playwright"
-    (cd end2end && npx playwright install chromium) || true
-  fi
+  scripts/step "downloading Chromium with Playwright"
+  (cd end2end && npx playwright install chromium) || true
 fi
 
 missing=0
-has_exiftool || {
-  echo "The metadata tests need exiftool: Debian: sudo apt-get install libimage-exiftool-perl, elsewhere: https://exiftool.org." >&2
-  missing=1
-}
+for tool in "${debian_tools[@]}"; do
+  read -r command package user <<<"$tool"
+  has "$command" || {
+    echo "$user need $command: Debian: sudo apt-get install $package." >&2
+    missing=1
+  }
+done
 has_browser || {
   echo "The end-to-end tests need Chromium: Debian: sudo apt-get install chromium, elsewhere: npx playwright install chromium." >&2
   missing=1
