@@ -27,8 +27,8 @@ impl Db {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Pictures that are over at `now`, or got no verdict though received by `received_by`, and are not buried yet, soonest
-    /// first. Those that a worker holds are left to it.
+    /// At most `limit` pictures that are over at `now`, or got no verdict though received by `received_by`, and are not
+    /// buried yet. Those that a worker holds are left to it.
     pub async fn list_dead(
         &self,
         now: i64,
@@ -36,11 +36,15 @@ impl Db {
         limit: u32,
     ) -> Result<Vec<Dead>, DbError> {
         let rows = sqlx::query(
-            "SELECT id, expires_at FROM pictures
-             WHERE (state = 'published' AND expires_at <= ?1)
-                OR (state = 'removed' AND delete_token_hash <> x'' AND leased_until <= ?1)
-                OR (state = 'screening' AND received_at <= ?2 AND leased_until <= ?1)
-             ORDER BY expires_at LIMIT ?3",
+            "SELECT * FROM (SELECT id, expires_at FROM pictures WHERE state = 'published' AND expires_at <= ?1
+                            ORDER BY expires_at LIMIT ?3)
+             UNION ALL
+             SELECT * FROM (SELECT id, expires_at FROM pictures
+                            WHERE state = 'removed' AND delete_token_hash <> x'' AND leased_until <= ?1 LIMIT ?3)
+             UNION ALL
+             SELECT * FROM (SELECT id, expires_at FROM pictures
+                            WHERE state = 'screening' AND received_at <= ?2 AND leased_until <= ?1 LIMIT ?3)
+             LIMIT ?3",
         )
         .bind(now)
         .bind(received_by)

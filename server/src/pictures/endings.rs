@@ -13,7 +13,7 @@ use crate::domain::picture::{DeleteToken, PictureId};
 use crate::storage::StorageKey;
 
 /// Objects of this many pictures are deleted before the sweeper looks at the index again.
-const SWEEP_BATCH: u32 = 200;
+const SWEEP_BATCH: u32 = 500;
 /// How long a refusal is remembered, so that the same bytes cost no second look, seconds.
 pub(super) const REMEMBERED_SECONDS: i64 = 30 * 24 * 3600;
 
