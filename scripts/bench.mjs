@@ -1,17 +1,31 @@
-// Measures what is built: start time, upload latency, memory, asset sizes. Prints a table; decides nothing.
+// Measures what is built: start time, upload latency, memory, viewers while uploads run, asset sizes. Prints a table and
+// the memory's course; decides nothing.
 // Usage: node scripts/bench.mjs [--uploads N] (after `make build models`)
 
 import { execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { Agent, get } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const { values: options } = parseArgs({ options: { uploads: { type: "string", default: "10" } } });
 const pictures = join(process.env.CATTO_CACHE, "bench-pictures");
+/** Viewers at once, and how often each asks. */
+const VIEWERS = 4;
+const ASKS = 1000;
+
+// The uploads that viewers are measured against run in a thread of their own, so that they delay no clock of ours.
+if (!isMainThread) {
+  await keepUploading(workerData.origin, workerData.at_once);
+  process.exit();
+}
+
 const data = mkdtempSync(join(tmpdir(), "cattocdn-bench-"));
 const rows = [];
 
@@ -36,15 +50,19 @@ const server = spawn(join(root, "dist", "cattocdn"), ["serve"], {
   },
   stdio: ["ignore", "inherit", "inherit"],
 });
+const course = [];
+const sampling = setInterval(() => course.push(kilobytes("VmRSS") / 1000), 250);
 try {
   await measure();
 } finally {
+  clearInterval(sampling);
   server.kill("SIGTERM");
   await new Promise((done) => server.once("exit", done));
   rmSync(data, { recursive: true, force: true });
 }
 const width = Math.max(...rows.map(([name]) => name.length));
 for (const [name, value] of rows) console.log(`${name.padEnd(width)}  ${value}`);
+console.log(`\nmemory over time, ${(course.length / 4).toFixed(0)} s, from 0 to 200 MB:\n${graph(course)}`);
 
 async function measure() {
   while (!(await fetch(`${origin}/healthz`).catch(() => null))) {
@@ -75,6 +93,8 @@ async function measure() {
     row("most memory so far", memory("VmHWM"));
   }
 
+  await measureViewers();
+
   const page = await (await fetch(`${origin}/`)).arrayBuffer();
   row("gallery page", `${(page.byteLength / 1000).toFixed(1)} kB (uncompressed)`);
   const pkg = join(root, "dist", "site", "pkg");
@@ -87,9 +107,64 @@ async function measure() {
   }
 }
 
-/** Uploads until the picture is published; a 202 is asked for again. */
-async function upload(bytes) {
-  const answer = await fetch(`${origin}/api/v1/pictures?wait=25`, { method: "POST", body: bytes });
+/** How long viewers wait for a picture: alone, and while eight uploads are always under way. */
+async function measureViewers() {
+  const { images } = await upload(readFileSync(join(pictures, "12mpx.jpg")));
+  await view(images["640.webp"]);
+  const idle = await view(images["640.webp"]);
+  const uploads = new Worker(fileURLToPath(import.meta.url), { workerData: { origin, at_once: 8 } });
+  await new Promise((started) => uploads.once("message", started));
+  const busy = await view(images["640.webp"]);
+  uploads.postMessage("stop");
+  const [count] = await new Promise((done) => uploads.on("message", (message) => Array.isArray(message) && done(message)));
+  const words = (times) => `p50 ${times.p50.toFixed(1)} ms, p99 ${times.p99.toFixed(1)} ms`;
+  row(`${VIEWERS} viewers, nothing else`, words(idle));
+  row(`${VIEWERS} viewers, eight uploads at once (${count} published meanwhile)`, `${words(busy)}; p99 ${(busy.p99 / idle.p99).toFixed(1)} times the idle one`);
+  row("most memory so far", memory("VmHWM"));
+}
+
+async function view(url) {
+  const agent = new Agent({ keepAlive: true, maxSockets: VIEWERS });
+  const times = [];
+  const viewer = async () => {
+    for (let ask = 0; ask < ASKS; ask += 1) {
+      const begun = performance.now();
+      await new Promise((done, fail) => {
+        get(url, { agent }, (answer) => {
+          if (answer.statusCode !== 200) fail(new Error(`${answer.statusCode} for ${url}`));
+          answer.resume().once("end", done);
+        }).once("error", fail);
+      });
+      times.push(performance.now() - begun);
+    }
+  };
+  await Promise.all(Array.from({ length: VIEWERS }, viewer));
+  agent.destroy();
+  times.sort((a, b) => a - b);
+  return { p50: times[times.length >> 1], p99: times[Math.floor(times.length * 0.99)] };
+}
+
+/** The thread that uploads: `at_once` at any time, until told to stop; then it tells how many were published. */
+async function keepUploading(origin, at_once) {
+  const kinds = ["12mpx.jpg", "12mpx-progressive.jpg", "50mpx.jpg", "50mpx.png"].map((name) => readFileSync(join(pictures, name)));
+  let stopping = false;
+  let published = 0;
+  parentPort.once("message", () => (stopping = true));
+  const uploader = async (number) => {
+    for (let turn = number; !stopping; turn += 1) {
+      await upload(kinds[turn % kinds.length], origin);
+      published += 1;
+      if (published === 1) parentPort.postMessage("started");
+    }
+  };
+  await Promise.all(Array.from({ length: at_once }, (_, number) => uploader(number)));
+  parentPort.postMessage([published]);
+}
+
+/** Uploads until the picture is published; a 202 is asked for again. Every upload is a file of its own: the same bytes are not looked at twice. */
+async function upload(bytes, to = origin) {
+  const body = Buffer.concat([bytes, randomBytes(8)]);
+  const answer = await fetch(`${to}/api/v1/pictures?wait=25`, { method: "POST", body });
   let json = await answer.json();
   if (answer.status === 202) {
     const status = json.status_url;
@@ -101,8 +176,19 @@ async function upload(bytes) {
 }
 
 function memory(field) {
+  return `${(kilobytes(field) / 1000).toFixed(0)} MB`;
+}
+
+function kilobytes(field) {
   const status = readFileSync(`/proc/${server.pid}/status`, "utf8");
-  return `${(Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)[1]) / 1000).toFixed(0)} MB`;
+  return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)[1]);
+}
+
+/** One character for each half second, as high as the most memory within it. */
+function graph(megabytes) {
+  const bars = " ▁▂▃▄▅▆▇█";
+  const pairs = Array.from({ length: Math.ceil(megabytes.length / 2) }, (_, at) => Math.max(...megabytes.slice(at * 2, at * 2 + 2)));
+  return pairs.map((value) => bars[Math.min(8, Math.ceil(value / 25))]).join("");
 }
 
 function milliseconds(time) {
