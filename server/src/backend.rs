@@ -1,7 +1,9 @@
 //! What the pages and server functions ask: the use cases, spoken in wire types.
 
+use std::sync::Arc;
+
 use app::backend::Backend;
-use app::error::{ApiError, ErrorCode};
+use app::error::ApiError;
 use app::types::{ListQuery, PicturePage, PictureStatus, SiteView, TagList, UploadView};
 use async_trait::async_trait;
 use axum::http::request::Parts;
@@ -10,20 +12,37 @@ use leptos::prelude::use_context;
 use crate::domain::picture::PictureId;
 use crate::domain::search::canonical;
 use crate::error::Error;
+use crate::http::body::BodyWatch;
+use crate::http::cache::{CachePolicy, Shown};
 use crate::http::upload;
 use crate::list;
 use crate::pictures::Status;
 use crate::state::AppState;
 use crate::views;
 
-/// The server, as the pages see it.
+/// The server, as the pages of one request see it.
 pub(crate) struct ServerBackend {
     state: AppState,
+    /// Where it notes what it gave, for the cache headers.
+    shown: Shown,
+    /// Of the request's body.
+    body: BodyWatch,
 }
 
 impl ServerBackend {
-    pub(crate) fn new(state: AppState) -> Self {
-        Self { state }
+    /// The backend of the request whose head the framework provides as a context. Outside of one, as for a page that is
+    /// rendered in place of another's answer, what it gives is noted nowhere.
+    pub(crate) fn of_request(state: AppState) -> Arc<dyn Backend> {
+        let parts = use_context::<Parts>();
+        let extensions = parts.as_ref().map(|parts| &parts.extensions);
+        Arc::new(Self {
+            state,
+            shown: extensions
+                .and_then(|extensions| extensions.get::<Shown>())
+                .cloned()
+                .unwrap_or_default(),
+            body: extensions.map(upload::watch_of).unwrap_or_default(),
+        })
     }
 }
 
@@ -37,9 +56,14 @@ impl Backend for ServerBackend {
         let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
         let site = &self.state.site;
         match self.state.pictures.status(&id).await.map_err(Error::from)? {
-            Status::Published(published) => Ok(PictureStatus::Published(Box::new(views::picture(
-                site, &published,
-            )))),
+            Status::Published(published) => {
+                self.shown.note(CachePolicy::Picture {
+                    expires_at: published.expires_at,
+                    id,
+                });
+                let view = views::picture(site, &published);
+                Ok(PictureStatus::Published(Box::new(view)))
+            }
             Status::Screening => Ok(PictureStatus::Screening(views::pending(site, &id))),
             Status::Rejected(reason) => Err(Error::from(reason).into()),
             Status::Gone { .. } => Err(Error::gone().into()),
@@ -50,11 +74,16 @@ impl Backend for ServerBackend {
     async fn list_pictures(&self, mut query: ListQuery) -> Result<PicturePage, ApiError> {
         query.q = canonical(&query.q);
         query.tag = canonical(&query.tag);
-        Ok(list::list_pictures(&self.state.pictures, &self.state.site, &query).await?)
+        let (page, policy) =
+            list::list_pictures(&self.state.pictures, &self.state.site, &query).await?;
+        self.shown.note(policy);
+        Ok(page)
     }
 
     async fn list_tags(&self) -> Result<TagList, ApiError> {
-        Ok(list::list_tags(&self.state.pictures).await?)
+        let (tags, policy) = list::list_tags(&self.state.pictures).await?;
+        self.shown.note(policy);
+        Ok(tags)
     }
 
     async fn check_deletion(&self, id: &str, token: &str) -> Result<(), ApiError> {
@@ -71,10 +100,6 @@ impl Backend for ServerBackend {
         &self,
         form: multer::Multipart<'static>,
     ) -> Result<UploadView, ApiError> {
-        // The framework gives a server function its form, and the rest of the request as a context.
-        let watch = use_context::<Parts>()
-            .map(|parts| upload::watch_of(&parts.extensions))
-            .ok_or_else(|| Error::new(ErrorCode::Internal, "Something went wrong on our side."))?;
-        Ok(upload::upload_from_form(&self.state, form, &watch).await?)
+        Ok(upload::upload_from_form(&self.state, form, &self.body).await?)
     }
 }

@@ -45,6 +45,7 @@ pub fn router(state: AppState) -> Router {
         )
         .route("/upload", post(upload::upload_form))
         .route("/api/v1/tags", get(api::list_tags))
+        .route("/random", get(api::random_picture))
         .route("/delete/{id}/{token}", post(pages::delete_picture))
         .route("/robots.txt", get(documents::robots))
         .route("/.well-known/security.txt", get(documents::security))

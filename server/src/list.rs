@@ -6,6 +6,7 @@ use app::types::{ListQuery, PicturePage, SiteView, TagCount, TagList};
 use crate::db::ListFilter;
 use crate::domain::search::{MAX_QUERY_BYTES, SearchQuery, canonical};
 use crate::error::Error;
+use crate::http::cache::CachePolicy;
 use crate::pictures::Pictures;
 use crate::views;
 
@@ -33,7 +34,7 @@ pub(crate) fn parse_query(query: &str) -> Result<ListQuery, Error> {
     Ok(list)
 }
 
-/// One page of pictures, newest first, with the cursor of the next.
+/// One page of pictures, newest first, with the cursor of the next, and how long it may be kept.
 ///
 /// # Errors
 /// `malformed` for a cursor, limit or query that cannot be; `storage-unavailable`.
@@ -41,7 +42,7 @@ pub(crate) async fn list_pictures(
     pictures: &Pictures,
     site: &SiteView,
     query: &ListQuery,
-) -> Result<PicturePage, Error> {
+) -> Result<(PicturePage, CachePolicy), Error> {
     let limit = query.limit.unwrap_or(PAGE_SIZE);
     if !(1..=PAGE_SIZE).contains(&limit) {
         return Err(bad_limit());
@@ -66,24 +67,32 @@ pub(crate) async fn list_pictures(
         .last()
         .filter(|_| more)
         .map(|last| last.sequence.to_string());
-    Ok(PicturePage {
+    let policy = CachePolicy::list(&found);
+    let page = PicturePage {
         pictures: found
             .iter()
             .map(|published| views::picture(site, published))
             .collect(),
         next,
-    })
+    };
+    Ok((page, policy))
 }
 
-/// All tags with counts.
-pub(crate) async fn list_tags(pictures: &Pictures) -> Result<TagList, Error> {
+/// All tags with counts, and how long they may be kept: every picture counts, so the next to end decides.
+pub(crate) async fn list_tags(pictures: &Pictures) -> Result<(TagList, CachePolicy), Error> {
+    let ends = pictures.next_expiry().await?;
     let tags = pictures.list_tags().await?;
-    Ok(TagList {
+    let list = TagList {
         tags: tags
             .into_iter()
             .map(|(name, count)| TagCount { name, count })
             .collect(),
-    })
+    };
+    let policy = CachePolicy::List {
+        ends,
+        pictures: Vec::new(),
+    };
+    Ok((list, policy))
 }
 
 fn parse_cursor(text: &str) -> Result<Option<i64>, Error> {

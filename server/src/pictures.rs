@@ -28,7 +28,7 @@ use crate::config::LimitsConfig;
 use crate::db::{Db, DbError, ListFilter};
 use crate::domain::ban::Ban;
 use crate::domain::expiry::{ExpiresAt, Retention};
-use crate::domain::picture::{Life, PictureId, Published, VariantName};
+use crate::domain::picture::{Life, PictureId, Published, Sha256Hash, VariantName};
 use crate::domain::verdict::{Reason, Thresholds};
 use crate::imaging;
 use crate::screening::Screener;
@@ -203,6 +203,23 @@ impl Pictures {
     /// Every tag with its count, most used first.
     pub async fn list_tags(&self) -> Result<Vec<(String, u32)>, DbError> {
         self.parts.db.list_tags(self.now_second()).await
+    }
+
+    /// The picture of the slot between these two seconds, drawn from those that live through it, or else from those that
+    /// live now.
+    pub async fn choose(&self, begins: i64, ends: i64) -> Result<Option<Published>, DbError> {
+        let seed = Sha256Hash::of(&begins.to_le_bytes()).0;
+        let draw = seed
+            .iter()
+            .take(4)
+            .fold(0, |draw, byte| draw << 8 | u32::from(*byte));
+        match self.parts.db.pick(begins, ends, draw).await? {
+            Some(published) => Ok(Some(published)),
+            None => {
+                let now = self.now_second();
+                self.parts.db.pick(now, now, draw).await
+            }
+        }
     }
 
     /// These bytes (both ends included) of one published file.

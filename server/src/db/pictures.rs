@@ -81,6 +81,28 @@ impl Db {
         rows.iter().map(read_published).collect()
     }
 
+    /// One of the pictures published at or before `published_by` that live beyond `alive_at`, by this number.
+    pub async fn pick(
+        &self,
+        published_by: i64,
+        alive_at: i64,
+        number: u32,
+    ) -> Result<Option<Published>, DbError> {
+        let row = sqlx::query(
+            "WITH candidates AS (SELECT id, sequence FROM pictures
+                                 WHERE state = 'published' AND published_at <= ?1 AND expires_at > ?2)
+             SELECT * FROM pictures
+             WHERE id = (SELECT id FROM candidates ORDER BY sequence LIMIT 1
+                         OFFSET ?3 % max(1, (SELECT count(*) FROM candidates)))",
+        )
+        .bind(published_by)
+        .bind(alive_at)
+        .bind(number)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(read_published).transpose()
+    }
+
     /// Every tag of the pictures alive at `now` with its count, most used first.
     pub async fn list_tags(&self, now: i64) -> Result<Vec<(String, u32)>, DbError> {
         let rows = sqlx::query(

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+/// What every cache is told of a picture's bytes, beside the absolute end (`Expires`): to keep them, not to ask about them
+/// before, and not to show them after. Never a relative lifetime: it would begin anew in each cache of a chain.
+pub const IMAGE_CACHING: &str =
+    "public, immutable, must-revalidate, stale-while-revalidate=0, stale-if-error=0";
+
 /// How long a picture lives from the moment its publishing begins. Whole seconds, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -86,6 +91,14 @@ impl ExpiresAt {
     #[must_use]
     pub fn timestamp(self) -> Timestamp {
         second_to_timestamp(self.0)
+    }
+
+    /// The last second in which caches may show it, as an HTTP date: one before the end, since caches count whole seconds.
+    #[must_use]
+    pub fn last_second_http_date(self) -> String {
+        second_to_timestamp(self.0 - 1)
+            .strftime("%a, %d %b %Y %H:%M:%S GMT")
+            .to_string()
     }
 
     /// As in image URLs and object keys: `20261129T101502Z`.

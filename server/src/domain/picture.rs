@@ -37,6 +37,14 @@ impl PictureId {
     }
 }
 
+impl PictureId {
+    /// By which everything in a cache that names this picture can be purged.
+    #[must_use]
+    pub fn cache_tag(&self) -> String {
+        format!("p-{}", self.0)
+    }
+}
+
 impl fmt::Display for PictureId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)

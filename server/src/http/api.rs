@@ -1,17 +1,23 @@
 //! `/api/v1`: reading and deleting pictures as JSON. Uploads have their own file.
 
 use app::error::ErrorCode;
-use axum::Json;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 
+use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::PictureId;
 use crate::error::Error;
+use crate::http::cache::CachePolicy;
+use crate::http::images::robots_tag;
 use crate::list;
 use crate::pictures::Status;
 use crate::state::AppState;
 use crate::views;
+
+/// The time in which `/random` shows the same picture to everyone, seconds.
+const SLOT: i64 = 60;
 
 /// `GET /api/v1/pictures?q=&tag=&after=&limit=`
 pub(crate) async fn list_pictures(
@@ -19,13 +25,14 @@ pub(crate) async fn list_pictures(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Error> {
     let query = list::parse_query(query.as_deref().unwrap_or_default())?;
-    let page = list::list_pictures(&state.pictures, &state.site, &query).await?;
-    Ok(Json(page).into_response())
+    let (page, policy) = list::list_pictures(&state.pictures, &state.site, &query).await?;
+    Ok((Extension(policy), Json(page)).into_response())
 }
 
 /// `GET /api/v1/tags`
 pub(crate) async fn list_tags(State(state): State<AppState>) -> Result<Response, Error> {
-    Ok(Json(list::list_tags(&state.pictures).await?).into_response())
+    let (tags, policy) = list::list_tags(&state.pictures).await?;
+    Ok((Extension(policy), Json(tags)).into_response())
 }
 
 /// `GET /api/v1/pictures/{id}`: the picture, or where its screening stands.
@@ -36,13 +43,40 @@ pub(crate) async fn get_picture(
     let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
     match state.pictures.status(&id).await? {
         Status::Published(published) => {
-            Ok(Json(views::picture(&state.site, &published)).into_response())
+            let policy = CachePolicy::Picture {
+                expires_at: published.expires_at,
+                id,
+            };
+            let robots = [("x-robots-tag", robots_tag(published.expires_at))];
+            let view = views::picture(&state.site, &published);
+            Ok((Extension(policy), robots, Json(view)).into_response())
         }
         Status::Screening => Ok(Json(views::pending(&state.site, &id)).into_response()),
         Status::Rejected(reason) => Err(reason.into()),
         Status::Gone { .. } => Err(Error::gone()),
         Status::Unknown => Err(Error::not_found()),
     }
+}
+
+/// `GET /random`: the way to a picture, the same for everyone within a minute.
+pub(crate) async fn random_picture(State(state): State<AppState>) -> Result<Response, Error> {
+    let now = state.clock.now().as_second();
+    let begins = now - now.rem_euclid(SLOT);
+    let ends = ExpiresAt::from_second(begins + SLOT);
+    let Some(published) = state.pictures.choose(begins, ends.second()).await? else {
+        return Err(Error::not_found());
+    };
+    let policy = CachePolicy::Slot {
+        // The slot may be kept to its end; the last second before the picture's is no longer safe.
+        ends: published
+            .expires_at
+            .min(ExpiresAt::from_second(ends.second() + 1)),
+        id: published.id.clone(),
+    };
+    let location = HeaderValue::try_from(format!("/c/{}", published.id))
+        .map_err(|_| Error::new(ErrorCode::Internal, "Something went wrong on our side."))?;
+    let headers = [(header::LOCATION, location)];
+    Ok((StatusCode::FOUND, Extension(policy), headers).into_response())
 }
 
 /// `DELETE /api/v1/pictures/{id}[?ban=true]` with the picture's or the admin's token as bearer; only an admin bans.

@@ -1,11 +1,13 @@
 //! Small text files for machines: `robots.txt`, `security.txt`.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
 
 use crate::domain::expiry::rfc3339;
 use crate::error::Error;
+use crate::http::cache::CachePolicy;
 use crate::state::AppState;
 
 /// `security.txt` must name its own end, at most a year ahead (RFC 9116, section 2.5.5); seconds.
@@ -19,6 +21,7 @@ const PLAIN_TEXT: [(HeaderName, HeaderValue); 1] = [(
 /// `GET /robots.txt`: everything may be read, save what only acts.
 pub(crate) async fn robots() -> impl IntoResponse {
     (
+        Extension(CachePolicy::Document),
         PLAIN_TEXT,
         "User-agent: *\nDisallow: /api/\nDisallow: /delete/\n",
     )
@@ -42,5 +45,5 @@ pub(crate) async fn security(State(state): State<AppState>) -> Result<impl IntoR
         "Contact: {contact}\nExpires: {expires}\nPreferred-Languages: en\n\
          Canonical: {url}/.well-known/security.txt\nPolicy: {url}/about\n"
     );
-    Ok((PLAIN_TEXT, text))
+    Ok((Extension(CachePolicy::Document), PLAIN_TEXT, text))
 }

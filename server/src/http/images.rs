@@ -69,7 +69,10 @@ pub(crate) async fn get_image(
     );
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert("x-robots-tag", robots_tag(expires_at));
-    let policy = CachePolicy::Image { expires_at };
+    let policy = CachePolicy::Image {
+        expires_at,
+        id: id.clone(),
+    };
 
     if request_headers
         .typed_get::<IfNoneMatch>()

@@ -1,22 +1,22 @@
 //! The pages: Leptos' wiring, the forms that work without scripts, and errors in words for browsers.
 
-use std::sync::Arc;
-
-use app::backend::{Backend, Interstitial};
+use app::backend::Interstitial;
 use app::error::{ApiError, ErrorCode};
 use app::{App, shell};
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use leptos::prelude::provide_context;
 use leptos_axum::{LeptosRoutes, generate_route_list, render_app_async_with_context};
 
 use crate::backend::ServerBackend;
 use crate::domain::picture::PictureId;
 use crate::error::Error;
+use crate::http::cache::{CachePolicy, Shown, is_kept};
+use crate::http::images::robots_tag;
 use crate::http::upload;
 use crate::list;
 use crate::state::AppState;
@@ -27,20 +27,51 @@ const MACHINE_PATHS: [&str; 3] = ["/api/", "/i/", "/pkg/"];
 /// Lists, whose query strings have one canonical spelling.
 const LIST_PATHS: [&str; 3] = ["/", "/search", "/api/v1/pictures"];
 const TAG_PAGES: &str = "/tags/";
+/// Pages that show no picture, and say the same to everyone.
+const DOCUMENTS: [&str; 2] = ["/about", "/upload"];
+/// Pages whose address holds a secret.
+const PRIVATE_PAGES: &str = "/delete/";
 
 /// Every page and server function of the app, and the page for what is not found.
 pub(crate) fn routes(state: &AppState) -> Router<AppState> {
-    let backend: Arc<dyn Backend> = Arc::new(ServerBackend::new(state.clone()));
     let options = state.leptos.clone();
     let context = {
-        let backend = backend.clone();
-        move || provide_context(backend.clone())
+        let state = state.clone();
+        move || provide_context(ServerBackend::of_request(state.clone()))
     };
     Router::new()
         .leptos_routes_with_context(state, generate_route_list(App), context, move || {
             shell(options.clone())
         })
+        .layer(from_fn(attach_page_policy))
         .fallback(not_found)
+}
+
+/// Attaches the cache policy of what a page shows.
+async fn attach_page_policy(mut request: Request, next: Next) -> Response {
+    let shown = Shown::default();
+    request.extensions_mut().insert(shown.clone());
+    let path = request.uri().path().to_owned();
+    let mut response = next.run(request).await;
+    let policy = if path.starts_with(PRIVATE_PAGES) {
+        Some(CachePolicy::NoStore)
+    } else if response.status().is_success() {
+        let of_path = DOCUMENTS
+            .contains(&path.as_str())
+            .then_some(CachePolicy::Document);
+        // A page that shows nothing, and is none of those that never do, waits for something.
+        Some(shown.policy().or(of_path).unwrap_or(CachePolicy::NoStore))
+    } else {
+        None
+    };
+    if let Some(CachePolicy::Picture { expires_at, .. }) = &policy {
+        let tag = robots_tag(*expires_at);
+        response.headers_mut().insert("x-robots-tag", tag);
+    }
+    if let Some(policy) = policy {
+        response.extensions_mut().insert(policy);
+    }
+    response
 }
 
 /// `POST /delete/{id}/{token}`: the confirmed deletion, answered with a page.
@@ -69,15 +100,17 @@ pub(crate) async fn render_interstitial(state: &AppState, page: Interstitial) ->
         Interstitial::Error(error) => Some(error.code),
         Interstitial::Deleted => None,
     };
-    let backend: Arc<dyn Backend> = Arc::new(ServerBackend::new(state.clone()));
     let options = state.leptos.clone();
-    let handler = render_app_async_with_context(
-        move || {
-            provide_context(backend.clone());
-            provide_context(page.clone());
-        },
-        move || shell(options.clone()),
-    );
+    let handler = {
+        let state = state.clone();
+        render_app_async_with_context(
+            move || {
+                provide_context(ServerBackend::of_request(state.clone()));
+                provide_context(page.clone());
+            },
+            move || shell(options.clone()),
+        )
+    };
     let mut response = handler(Request::new(Body::empty())).await;
     if let Some(code) = code {
         *response.status_mut() =
@@ -101,10 +134,11 @@ pub(crate) async fn explain_errors(
     request: Request,
     next: Next,
 ) -> Response {
-    let wants_page = accepts_html(request.headers())
-        && !MACHINE_PATHS
-            .iter()
-            .any(|path| request.uri().path().starts_with(path));
+    let wants_page = accepts_html(request.headers());
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_page_path = !MACHINE_PATHS
+        .iter()
+        .any(|path| request.uri().path().starts_with(path));
     let mut response = next.run(request).await;
     // A path that is no UTF-8 is refused by the framework, in its own words.
     if response.status() == StatusCode::BAD_REQUEST
@@ -118,10 +152,20 @@ pub(crate) async fn explain_errors(
             response = Error::not_found().into_response();
         }
     }
-    if wants_page && let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        return render_interstitial(&state, Interstitial::Error(error)).await;
+    let Some(error) = response.extensions_mut().remove::<ApiError>() else {
+        return response;
+    };
+    // What caches keep must read the same for everyone: where pages are, it is a page.
+    let kept = reads && is_kept(&error);
+    if !is_page_path || !(wants_page || kept) {
+        return response;
     }
-    response
+    let policy = response.extensions_mut().remove::<CachePolicy>();
+    let mut page = render_interstitial(&state, Interstitial::Error(error)).await;
+    if let Some(policy) = policy {
+        page.extensions_mut().insert(policy);
+    }
+    page
 }
 
 /// Server functions parse their body unasked; one that is no form with a boundary is answered before them.
@@ -159,6 +203,7 @@ pub(crate) async fn canonical_queries(
             return match HeaderValue::try_from(location) {
                 Ok(location) => (
                     StatusCode::MOVED_PERMANENTLY,
+                    Extension(CachePolicy::Redirect),
                     [(header::LOCATION, location)],
                 )
                     .into_response(),

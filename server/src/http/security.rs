@@ -24,7 +24,7 @@ const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// What any page of the web may read. The header is a constant, because an echoed origin would need `Vary`.
 const READABLE_PATHS: [&str; 2] = ["/api/v1/", "/i/"];
 
-/// Writes the headers that every answer carries, and completes HTML with its length, validator and policy.
+/// Writes the headers that every answer carries, and completes pages and lists.
 pub(crate) async fn write_security_headers(
     State(state): State<AppState>,
     request: Request,
@@ -36,19 +36,25 @@ pub(crate) async fn write_security_headers(
         .any(|path| request.uri().path().starts_with(path))
         && matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = next.run(request).await;
-    let is_html = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-    if is_html {
+    let is = |response: &Response, kind: &[u8]| {
+        let content_type = response.headers().get(header::CONTENT_TYPE);
+        content_type.is_some_and(|value| value.as_bytes().starts_with(kind))
+    };
+    if is(&response, b"text/html") {
         let policy = state
             .page_policy
             .get_or_try_init(|| content_security_policy(&state))
             .await;
         response = match policy {
-            Ok(policy) => complete_html(response, policy.clone(), if_none_match).await,
+            Ok(policy) => {
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
+                complete(response, if_none_match).await
+            }
             Err(error) => error.into_response(),
         };
+    } else if readable_by_all && is(&response, b"application/json") {
+        response = complete(response, if_none_match).await;
     }
     let headers = response.headers_mut();
     headers.insert(
@@ -79,19 +85,13 @@ pub(crate) async fn write_security_headers(
     response
 }
 
-async fn complete_html(
-    response: Response,
-    policy: HeaderValue,
-    if_none_match: Option<IfNoneMatch>,
-) -> Response {
+/// Gives a page or a list its length and its validator; answers 304 to who has it already.
+async fn complete(response: Response, if_none_match: Option<IfNoneMatch>) -> Response {
     let (mut parts, body) = response.into_parts();
     let body = match to_bytes(body, MAX_PAGE_BYTES).await {
         Ok(body) => body,
         Err(error) => return unfinished(error).into_response(),
     };
-    parts
-        .headers
-        .insert(header::CONTENT_SECURITY_POLICY, policy);
     let etag = format!("\"{}\"", Sha256Hash::of(&body).hex()).parse::<ETag>();
     if let (StatusCode::OK, Ok(etag)) = (parts.status, etag) {
         parts.headers.typed_insert(etag.clone());
