@@ -35,6 +35,7 @@ export function start({ port, url, retention }: Server) {
       CATTO_ABUSE_CONTACT: "abuse@cattocdn.example",
       // Runs upload as much as a whole town of people.
       CATTO_UPLOADS_PER_DAY: "100000",
+      CATTO_UPLOADS_PER_HOUR: "100000",
     },
   };
 }

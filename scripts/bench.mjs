@@ -46,6 +46,7 @@ const server = spawn(join(root, "dist", "cattocdn"), ["serve"], {
     CATTO_PUBLIC_URL: origin,
     CATTO_DATA_DIR: join(data, "data"),
     CATTO_MODELS_DIR: resolve(root, process.env.CATTO_MODELS_DIR ?? "models"),
+    CATTO_UPLOADS_PER_HOUR: "1000000",
     RUST_LOG: "warn",
   },
   stdio: ["ignore", "inherit", "inherit"],

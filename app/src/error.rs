@@ -112,6 +112,9 @@ impl ErrorCode {
 pub struct ApiError {
     pub code: ErrorCode,
     pub message: String,
+    /// Seconds to wait before asking again, where known better than by the code; sent as a header.
+    #[serde(skip)]
+    pub retry_after: Option<u32>,
 }
 
 impl ApiError {
@@ -119,7 +122,14 @@ impl ApiError {
         Self {
             code,
             message: message.into(),
+            retry_after: None,
         }
+    }
+
+    /// The seconds a client should wait before it asks again, for the answers that must say so (429 and 503).
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u32> {
+        self.retry_after.or(self.code.retry_after())
     }
 }
 

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use axum::http::request::Parts;
 use leptos::prelude::use_context;
 
+use crate::domain::client::ClientNetwork;
 use crate::domain::picture::PictureId;
 use crate::domain::search::canonical;
 use crate::error::Error;
@@ -27,6 +28,8 @@ pub(crate) struct ServerBackend {
     shown: Shown,
     /// Of the request's body.
     body: BodyWatch,
+    /// Who asks.
+    client: ClientNetwork,
 }
 
 impl ServerBackend {
@@ -42,6 +45,7 @@ impl ServerBackend {
                 .cloned()
                 .unwrap_or_default(),
             body: extensions.map(upload::watch_of).unwrap_or_default(),
+            client: extensions.map_or(ClientNetwork::UNKNOWN, upload::client_of),
         })
     }
 }
@@ -100,6 +104,6 @@ impl Backend for ServerBackend {
         &self,
         form: multer::Multipart<'static>,
     ) -> Result<UploadView, ApiError> {
-        Ok(upload::upload_from_form(&self.state, form, &self.body).await?)
+        Ok(upload::upload_from_form(&self.state, form, &self.body, self.client).await?)
     }
 }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use bytesize::ByteSize;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::domain::expiry::Retention;
@@ -14,14 +16,11 @@ use crate::domain::verdict::Thresholds;
 use crate::env::Env;
 
 /// Settings of the coming versions. Ignoring one could leave a site open that its operator believes closed.
-const NOT_SUPPORTED_YET: [&str; 11] = [
+const NOT_SUPPORTED_YET: [&str; 8] = [
     "CATTO_S3_BUCKET",
     "CATTO_S3_FORCE_PATH_STYLE",
-    "CATTO_UPLOADS_PER_HOUR",
     "CATTO_REKOGNITION_MONTHLY_CALLS",
     "CATTO_BUDGET_SPENT",
-    "CATTO_ORIGIN_KEY",
-    "CATTO_CLIENT_ADDRESS",
     "CATTO_CLOUDFLARE_ZONE",
     "CATTO_CLOUDFLARE_TOKEN",
     "CATTO_CLOUDFRONT_DISTRIBUTION",
@@ -32,6 +31,7 @@ const NOT_SUPPORTED_YET: [&str; 11] = [
 #[derive(Debug, Clone)]
 pub struct Config {
     pub http: HttpConfig,
+    pub origin: OriginConfig,
     pub files: FilesConfig,
     pub limits: LimitsConfig,
     pub retention: Retention,
@@ -51,6 +51,25 @@ pub struct HttpConfig {
     pub admin_token: Option<SecretString>,
     /// `CATTO_SITE_DIR`: the built CSS, JavaScript and WASM; the folder `site` beside the executable when not set.
     pub site_dir: PathBuf,
+}
+
+/// What is in front of this server.
+#[derive(Debug, Clone)]
+pub struct OriginConfig {
+    /// `CATTO_ORIGIN_KEY`: one secret, or two while they are being changed; the CDN sends one as `X-Catto-Origin-Key`.
+    /// While there is one, requests without it get 403. At least 16 characters each.
+    pub keys: Vec<SecretString>,
+    /// `CATTO_CLIENT_ADDRESS`: where the client's address is read.
+    pub client_address: ClientAddress,
+}
+
+/// Where a client's address is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// `socket`: whoever opened the connection.
+    Socket,
+    /// `header:NAME`: the last address in this header, where the request has an origin key; anyone can send a header.
+    Header(HeaderName),
 }
 
 /// Where things lie on disk.
@@ -73,6 +92,9 @@ pub struct LimitsConfig {
     pub max_pixels: u64,
     /// `CATTO_MAX_STORED_BYTES`: published objects altogether, bytes; uploads answer 503 beyond it.
     pub max_stored_bytes: u64,
+    /// `CATTO_UPLOADS_PER_HOUR`: uploads of one client (an IPv4 address, an IPv6 /64), all at once if it likes; refused
+    /// ones count double.
+    pub uploads_per_hour: NonZeroU32,
     /// `CATTO_UPLOADS_PER_DAY`: uploads of all clients together within 24 hours.
     pub uploads_per_day: u32,
     /// Memory for pictures being decoded, all together, bytes (fixed: it is what keeps a 256 MB machine alive).
@@ -101,6 +123,7 @@ impl Default for LimitsConfig {
             max_upload_bytes: 20 * 1024 * 1024,
             max_pixels: 50_000_000,
             max_stored_bytes: 5_000_000_000,
+            uploads_per_hour: NonZeroU32::new(60).expect("60 is not 0"),
             uploads_per_day: 2000,
             decode_memory_bytes: 110_000_000,
             uploads_at_once: 32,
@@ -140,6 +163,7 @@ impl Config {
         let files = FilesConfig::from_env(&mut env);
         let config = Self {
             http: HttpConfig::from_env(&mut env),
+            origin: OriginConfig::from_env(&mut env),
             files,
             limits: LimitsConfig::from_env(&mut env),
             retention: env.parsed_with("CATTO_RETENTION", Retention::default(), parse_retention),
@@ -182,7 +206,7 @@ impl HttpConfig {
         let admin_token = env.secret("CATTO_ADMIN_TOKEN");
         if admin_token
             .as_ref()
-            .is_some_and(|token| secrecy::ExposeSecret::expose_secret(token).len() < 16)
+            .is_some_and(|token| token.expose_secret().len() < 16)
         {
             env.problem("CATTO_ADMIN_TOKEN", "is shorter than 16 characters");
         }
@@ -205,6 +229,32 @@ impl HttpConfig {
             abuse_contact,
             admin_token,
             site_dir,
+        }
+    }
+}
+
+impl OriginConfig {
+    fn from_env(env: &mut Env) -> Self {
+        let keys: Vec<SecretString> = env
+            .secret("CATTO_ORIGIN_KEY")
+            .iter()
+            .flat_map(|keys| keys.expose_secret().split(','))
+            .map(|key| SecretString::from(key.trim()))
+            .collect();
+        if keys.len() > 2 {
+            env.problem("CATTO_ORIGIN_KEY", "holds more than two keys");
+        }
+        if keys.iter().any(|key| key.expose_secret().len() < 16) {
+            env.problem("CATTO_ORIGIN_KEY", "holds a key shorter than 16 characters");
+        }
+        let client_address = env.parsed_with(
+            "CATTO_CLIENT_ADDRESS",
+            ClientAddress::Socket,
+            parse_client_address,
+        );
+        Self {
+            keys,
+            client_address,
         }
     }
 }
@@ -253,6 +303,7 @@ impl LimitsConfig {
             max_stored_bytes: env
                 .parsed("CATTO_MAX_STORED_BYTES", ByteSize(default.max_stored_bytes))
                 .as_u64(),
+            uploads_per_hour: env.parsed("CATTO_UPLOADS_PER_HOUR", default.uploads_per_hour),
             uploads_per_day: env.parsed("CATTO_UPLOADS_PER_DAY", default.uploads_per_day),
             ..default
         }
@@ -308,6 +359,17 @@ fn parse_public_url(text: &str) -> Result<Url, String> {
         Ok(url)
     } else {
         Err("must be http(s)://host[:port] and nothing more".into())
+    }
+}
+
+fn parse_client_address(text: &str) -> Result<ClientAddress, String> {
+    match text.split_once(':') {
+        None if text == "socket" => Ok(ClientAddress::Socket),
+        Some(("header", name)) => name
+            .parse()
+            .map(ClientAddress::Header)
+            .map_err(|_| format!("`{name}` is no name of a header")),
+        _ => Err("must be `socket` or `header:NAME`".into()),
     }
 }
 

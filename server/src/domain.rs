@@ -3,6 +3,7 @@
 //! `now` is always an argument.
 
 pub mod ban;
+pub mod client;
 pub mod expiry;
 pub mod labels;
 pub mod picture;

@@ -1,6 +1,8 @@
 //! From every failure to the one answer a client gets: a stable code and a sentence, never internal text.
 //! The statuses themselves are in `app::error::ErrorCode`.
 
+use std::time::Duration;
+
 use app::error::{ApiError, ErrorBody, ErrorCode};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -12,6 +14,9 @@ use crate::imaging::ImageError;
 use crate::pictures::{DeleteError, UploadError};
 use crate::storage::StorageError;
 
+/// When to ask again once the day's uploads are taken: some of them are a day old by then.
+const AGAIN_TODAY: Duration = Duration::from_secs(3600);
+
 /// An answer that is an error. Handlers return it; the pages show it in words.
 #[derive(Debug, Clone)]
 pub(crate) struct Error(pub(crate) ApiError);
@@ -19,6 +24,13 @@ pub(crate) struct Error(pub(crate) ApiError);
 impl Error {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self(ApiError::new(code, message))
+    }
+
+    /// Says when to ask again, where that is known better than by the code alone.
+    fn retry_after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.0.retry_after = u32::try_from(seconds.max(1)).ok();
+        self
     }
 
     /// No picture has this id.
@@ -67,7 +79,7 @@ impl IntoResponse for Error {
             }),
         )
             .into_response();
-        if let Some(seconds) = code.retry_after() {
+        if let Some(seconds) = self.0.retry_after() {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -118,10 +130,16 @@ impl From<UploadError> for Error {
                     bytesize::ByteSize(max_bytes).display().iec()
                 ),
             ),
+            UploadError::TooManyOfClient { wait } => Self::new(
+                ErrorCode::TooManyRequests,
+                "Those were many pictures within an hour. Please wait a little before the next.",
+            )
+            .retry_after(wait),
             UploadError::TooManyToday => Self::new(
                 ErrorCode::TooManyRequests,
                 "The site has taken all the pictures it can today. Please come back later.",
-            ),
+            )
+            .retry_after(AGAIN_TODAY),
             UploadError::Busy => Self::new(
                 ErrorCode::ScreeningUnavailable,
                 "Too many pictures are arriving right now. Please try again in a moment.",

@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub mod assets;
 pub(crate) mod body;
 pub mod cache;
+pub(crate) mod client;
 pub(crate) mod connections;
 pub(crate) mod documents;
 pub(crate) mod health;
@@ -58,6 +59,7 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), pages::canonical_queries))
         .layer(map_request_with_state(state.clone(), body::bound_body))
         .layer(from_fn(pages::check_form))
+        .layer(from_fn_with_state(state.clone(), client::identify))
         .layer(from_fn_with_state(state.clone(), pages::explain_errors))
         .layer(from_fn_with_state(
             state.clone(),

@@ -1,6 +1,7 @@
 //! The use cases: a picture is uploaded, screened, published, listed, deleted, expired.
 //! Knows domain, imaging, storage, screening and index; knows nothing of HTTP or pages.
 
+mod allowance;
 mod endings;
 mod incoming;
 mod manifest;
@@ -20,6 +21,7 @@ use secrecy::SecretString;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::allowance::Allowance;
 pub use self::endings::DeleteError;
 pub use self::incoming::{Accepted, IncomingUpload, UploadError};
 pub use self::rebuild::Rebuilt;
@@ -69,6 +71,8 @@ pub struct PicturesParts {
 /// All pictures of this site.
 pub struct Pictures {
     parts: PicturesParts,
+    /// What each client may still upload.
+    allowance: Allowance,
     /// Uploads that may be received at once.
     slots: Arc<Semaphore>,
     /// Bytes that pictures being decoded may take, in units of [`MEMORY_UNIT`].
@@ -93,6 +97,7 @@ impl Pictures {
             .with_context(|| format!("cannot make {}", parts.incoming_dir.display()))?;
         let bans = parts.db.list_bans().await?;
         Ok(Self {
+            allowance: Allowance::new(parts.limits.uploads_per_hour, parts.clock.clone()),
             slots: Arc::new(Semaphore::new(parts.limits.uploads_at_once)),
             memory: Arc::new(Semaphore::new(permits)),
             bans: RwLock::new(bans.into()),

@@ -12,7 +12,7 @@ use leptos::config::LeptosOptions;
 use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, OriginConfig};
 use crate::db::Db;
 use crate::http::assets::Assets;
 use crate::pictures::{Pictures, PicturesParts};
@@ -24,6 +24,7 @@ use crate::storage::DiskStorage;
 pub struct AppState {
     pub pictures: Arc<Pictures>,
     pub site: Arc<SiteView>,
+    pub origin: Arc<OriginConfig>,
     pub clock: Clock,
     pub assets: Arc<Assets>,
     /// The content security policy of all pages, made when the first is asked for.
@@ -74,6 +75,7 @@ impl AppState {
         Ok(Self {
             pictures: Arc::new(pictures),
             site: Arc::new(site),
+            origin: Arc::new(config.origin.clone()),
             clock,
             assets: Arc::new(assets),
             page_policy: Arc::default(),

@@ -96,8 +96,8 @@ pub(crate) async fn delete_picture(
 
 /// A page outside the router: the outcome of a form, or an error.
 pub(crate) async fn render_interstitial(state: &AppState, page: Interstitial) -> Response {
-    let code = match &page {
-        Interstitial::Error(error) => Some(error.code),
+    let error = match &page {
+        Interstitial::Error(error) => Some(error.clone()),
         Interstitial::Deleted => None,
     };
     let options = state.leptos.clone();
@@ -112,10 +112,10 @@ pub(crate) async fn render_interstitial(state: &AppState, page: Interstitial) ->
         )
     };
     let mut response = handler(Request::new(Body::empty())).await;
-    if let Some(code) = code {
+    if let Some(error) = error {
         *response.status_mut() =
-            StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if let Some(seconds) = code.retry_after() {
+            StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if let Some(seconds) = error.retry_after() {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));

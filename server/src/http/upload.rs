@@ -13,6 +13,7 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 
+use crate::domain::client::ClientNetwork;
 use crate::error::Error;
 use crate::http::body::{BodyEnd, BodyWatch};
 use crate::http::pages;
@@ -63,8 +64,9 @@ pub(crate) async fn upload_from_form(
     state: &AppState,
     form: multer::Multipart<'static>,
     watch: &BodyWatch,
+    client: ClientNetwork,
 ) -> Result<UploadView, Error> {
-    let accepted = receive_field(&state.pictures, form, watch).await?;
+    let accepted = receive_field(&state.pictures, form, watch, client).await?;
     answer(state, accepted, DEFAULT_WAIT).await
 }
 
@@ -110,7 +112,9 @@ async fn receive(pictures: &Arc<Pictures>, request: Request) -> Result<Accepted,
 async fn receive_raw(pictures: &Arc<Pictures>, request: Request) -> Result<Accepted, Error> {
     refuse_by_length(pictures, request.headers())?;
     let watch = watch_of(request.extensions());
-    let mut upload = pictures.begin_upload().await?;
+    let mut upload = pictures
+        .begin_upload(client_of(request.extensions()))
+        .await?;
     let mut body = request.into_body().into_data_stream();
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|_| broken_body(pictures, &watch))?;
@@ -126,8 +130,15 @@ async fn receive_multipart(
 ) -> Result<Accepted, Error> {
     refuse_by_length(pictures, request.headers())?;
     let watch = watch_of(request.extensions());
+    let client = client_of(request.extensions());
     let body = request.into_body().into_data_stream();
-    receive_field(pictures, multer::Multipart::new(body, boundary), &watch).await
+    receive_field(
+        pictures,
+        multer::Multipart::new(body, boundary),
+        &watch,
+        client,
+    )
+    .await
 }
 
 /// Takes exactly one field named `file`.
@@ -135,6 +146,7 @@ async fn receive_field(
     pictures: &Arc<Pictures>,
     mut form: multer::Multipart<'static>,
     watch: &BodyWatch,
+    client: ClientNetwork,
 ) -> Result<Accepted, Error> {
     let one_file = || {
         Error::new(
@@ -153,7 +165,7 @@ async fn receive_field(
             return Err(one_file());
         }
         watch.expect_content();
-        let mut incoming = pictures.begin_upload().await?;
+        let mut incoming = pictures.begin_upload(client).await?;
         while let Some(chunk) = field
             .chunk()
             .await
@@ -169,6 +181,14 @@ async fn receive_field(
 /// The watch that belongs to a request's body; an empty body has none, and needs none.
 pub(crate) fn watch_of(extensions: &Extensions) -> BodyWatch {
     extensions.get::<BodyWatch>().cloned().unwrap_or_default()
+}
+
+/// The network that a request came from.
+pub(crate) fn client_of(extensions: &Extensions) -> ClientNetwork {
+    extensions
+        .get::<ClientNetwork>()
+        .copied()
+        .unwrap_or(ClientNetwork::UNKNOWN)
 }
 
 /// Waits for the verdict, then says what the uploader needs.

@@ -188,6 +188,7 @@ impl Pictures {
                 keys.push(StorageKey::Manifest { id: id.clone() });
                 keys.extend(Self::image_keys(id, *expires_at));
             }
+            self.allowance.settle(id, false);
             ids.push(id.clone());
         }
         self.parts.storage.delete(&keys).await?;

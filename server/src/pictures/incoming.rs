@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
@@ -15,6 +16,7 @@ use tokio::task::spawn_blocking;
 
 use super::Pictures;
 use crate::db::DbError;
+use crate::domain::client::ClientNetwork;
 use crate::domain::picture::{DeleteToken, PictureId, Received, Sha256Hash};
 use crate::imaging;
 
@@ -32,6 +34,11 @@ pub enum UploadError {
     Empty,
     #[error("the upload is larger than {max_bytes} bytes")]
     TooLarge { max_bytes: u64 },
+    #[error("too many uploads of this client")]
+    TooManyOfClient {
+        /// Until it may send the next.
+        wait: Duration,
+    },
     #[error("too many uploads today")]
     TooManyToday,
     #[error("too many uploads at once")]
@@ -53,6 +60,7 @@ impl From<DbError> for UploadError {
 /// An upload under way. Dropping it deletes what was received.
 pub struct IncomingUpload {
     pictures: Arc<Pictures>,
+    client: ClientNetwork,
     id: PictureId,
     path: TempPath,
     file: fs::File,
@@ -71,12 +79,19 @@ pub struct Accepted {
 }
 
 impl Pictures {
-    /// Begins an upload, unless the day's count, the store or the queue is full. Waits a moment for its turn.
+    /// Begins an upload of this client, unless its hour, everybody's day, the store or the queue is full. Waits a moment
+    /// for its turn.
     ///
     /// # Errors
-    /// [`UploadError::TooManyToday`], [`UploadError::StorageFull`], [`UploadError::Busy`], or the disk's.
-    pub async fn begin_upload(self: &Arc<Self>) -> Result<IncomingUpload, UploadError> {
+    /// [`UploadError::TooManyOfClient`], [`UploadError::TooManyToday`], [`UploadError::StorageFull`], [`UploadError::Busy`], or the disk's.
+    pub async fn begin_upload(
+        self: &Arc<Self>,
+        client: ClientNetwork,
+    ) -> Result<IncomingUpload, UploadError> {
         let limits = &self.parts.limits;
+        self.allowance
+            .take(client)
+            .map_err(|wait| UploadError::TooManyOfClient { wait })?;
         let slot = tokio::time::timeout(
             limits.upload_turn_timeout,
             self.slots.clone().acquire_owned(),
@@ -107,6 +122,7 @@ impl Pictures {
         .context("the file thread ended early")??;
         Ok(IncomingUpload {
             pictures: self.clone(),
+            client,
             id,
             path,
             file: fs::File::from_std(file),
@@ -179,10 +195,15 @@ impl IncomingUpload {
         if self.size_bytes == 0 {
             return Err(UploadError::Empty);
         }
+        let (pictures, client) = (self.pictures.clone(), self.client);
         // On a task of its own: a client that hangs up now must not stop it between the file and its row.
-        tokio::spawn(self.complete())
+        let done = tokio::spawn(self.complete())
             .await
-            .context("the upload's task ended early")?
+            .context("the upload's task ended early")?;
+        if let Err(UploadError::Image(_)) = &done {
+            pictures.allowance.charge(client);
+        }
+        done
     }
 
     async fn complete(mut self) -> Result<Accepted, UploadError> {
@@ -220,6 +241,8 @@ impl IncomingUpload {
             leased_until: 0,
             attempts: 0,
         };
+        // Before a worker can take it up.
+        pictures.allowance.remember(&self.id, self.client);
         let recorded = pictures
             .parts
             .db
@@ -228,8 +251,11 @@ impl IncomingUpload {
                 pictures.day_ago(),
                 pictures.parts.limits.uploads_per_day,
             )
-            .await?;
-        if !recorded {
+            .await;
+        if !matches!(recorded, Ok(true)) {
+            pictures.allowance.settle(&self.id, false);
+        }
+        if !recorded? {
             return Err(UploadError::TooManyToday);
         }
         kept.keep().context("cannot keep the incoming file")?;

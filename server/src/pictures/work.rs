@@ -130,6 +130,7 @@ impl Pictures {
             .reject(received, reason, rules.as_ref(), self.now_second())
             .await?;
         if kept {
+            self.allowance.settle(id, true);
             tracing::info!(picture = %id, reason = reason.as_str(), "rejected a picture");
         }
         Ok(kept)
@@ -282,6 +283,7 @@ impl Pictures {
             .await?;
         let kept = self.parts.db.publish(&published, received).await?;
         if kept {
+            self.allowance.settle(id, false);
             tracing::info!(picture = %id, expires_at = %expires_at.timestamp(), "published a picture");
         }
         Ok(kept)

@@ -12,7 +12,9 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bytes::Bytes;
 use cattocdn::clock::Clock;
-use cattocdn::config::{Config, FilesConfig, HttpConfig, LimitsConfig, ScreeningConfig};
+use cattocdn::config::{
+    ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig, OriginConfig, ScreeningConfig,
+};
 use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::verdict::{FrameLook, Thresholds};
 use cattocdn::http::router;
@@ -59,6 +61,10 @@ impl Setup {
                 abuse_contact: Some("abuse@catto.test".into()),
                 admin_token: Some(ADMIN_TOKEN.to_owned().into()),
                 site_dir,
+            },
+            origin: OriginConfig {
+                keys: Vec::new(),
+                client_address: ClientAddress::Socket,
             },
             files: FilesConfig {
                 database_url: format!("sqlite://{}", data_dir.join("index.sqlite").display()),
