@@ -70,6 +70,7 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
     if source.remaining() > 0 {
         metadata.found("trailing-data");
     }
+    let side_bytes = icc.seen_bytes;
     metadata.icc = icc.join();
     let frame = frame.ok_or_else(|| ImageError::corrupt("no frame header"))?;
     Ok(Container {
@@ -78,6 +79,7 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
         bit_depth: 8,
         progressive: frame.progressive,
         too_much_work: visits > MAX_VISITS,
+        side_bytes,
         storage: Storage::Jpeg {
             sampling: frame.sampling,
             progressive: frame.progressive,
@@ -219,21 +221,26 @@ fn note_segment(marker: u8, body: Vec<u8>, metadata: &mut Metadata, icc: &mut Ic
 
 /// A colour profile cut over several segments (ICC.1, annex B.4).
 #[derive(Default)]
-struct IccParts(Vec<(u8, Vec<u8>)>);
+struct IccParts {
+    parts: Vec<(u8, Vec<u8>)>,
+    /// Of every part, also those that are not kept here: the decoder keeps them all.
+    seen_bytes: u64,
+}
 
 impl IccParts {
     fn push(&mut self, body: &[u8]) {
-        let held: usize = self.0.iter().map(|(_, part)| part.len()).sum();
+        self.seen_bytes += body.len() as u64;
+        let held: usize = self.parts.iter().map(|(_, part)| part.len()).sum();
         if let [number, _count, part @ ..] = body
             && held + part.len() <= MAX_ICC_BYTES
         {
-            self.0.push((*number, part.to_vec()));
+            self.parts.push((*number, part.to_vec()));
         }
     }
 
     fn join(mut self) -> Option<Vec<u8>> {
-        self.0.sort_by_key(|(number, _)| *number);
-        let profile: Vec<u8> = self.0.into_iter().flat_map(|(_, part)| part).collect();
+        self.parts.sort_by_key(|(number, _)| *number);
+        let profile: Vec<u8> = self.parts.into_iter().flat_map(|(_, part)| part).collect();
         (!profile.is_empty()).then_some(profile)
     }
 }
@@ -303,6 +310,17 @@ mod tests {
                 Ok(_) | Err(ImageError::TooManyPixels { .. })
             ));
         }
+    }
+
+    #[test]
+    fn a_profile_of_any_length_counts_as_memory() {
+        let part = segment(
+            0xe2,
+            &[&b"ICC_PROFILE\0\x01\x01"[..], &[0; 60_000]].concat(),
+        );
+        let file = insert_after_soi(&jpeg(64, 48), &part.repeat(200));
+        let found = inspect(write(&file).path(), &Limits::default()).expect("a good picture");
+        assert!(found.working_bytes > 12_000_000);
     }
 
     #[test]

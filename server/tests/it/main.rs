@@ -3,6 +3,7 @@
 mod architecture;
 mod bad_input;
 mod expiry;
+mod hostile;
 mod images;
 mod lists;
 mod pages;
