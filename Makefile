@@ -42,16 +42,26 @@ models: ## Fetch and convert the two screening models once
 	@python3 server/models/fetch_models.py --out $(MODELS) --cache "$(CATTO_CACHE)/models"
 
 .PHONY: test
-test: test-setup lint wasm-deps deploy-test build models ## Run every check and test: formatting, lints, unit, integration, end to end
+test: test-setup lint wasm-deps deploy-test build models ## Run every check and test: formatting, lints, unit, integration, fuzzing, end to end
 	@scripts/step "unit and integration tests"
 	CATTO_TEST_MODELS_DIR="$(abspath $(MODELS))" CATTO_TEST_SITE_DIR="$(abspath $(DIST))/site" \
 		cargo test --quiet --locked --release --package server
 	cargo test --quiet --locked --release --package app --features ssr
+	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory e2e
 
 .PHONY: test-setup
 test-setup: setup
 	@scripts/install_test_tools.sh
+
+.PHONY: fuzz
+fuzz: setup ## Fuzz what meets strangers' bytes, ten seconds a target
+	@scripts/fuzz.sh 10
+
+.PHONY: fuzz-long
+fuzz-long: FUZZ_SECONDS ?= 600
+fuzz-long: setup ## The same for FUZZ_SECONDS (600) a target
+	@scripts/fuzz.sh $(FUZZ_SECONDS)
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests against what is built
@@ -71,6 +81,7 @@ deploy-test: ## Check what is deployed: edge function, Cloudflare's rules, image
 lint: setup ## Check formatting and lints
 	@scripts/step "formatting and lints"
 	cargo fmt --all --check
+	cargo fmt --all --check --manifest-path fuzz/Cargo.toml
 	(cd end2end && npx tsc --noEmit)
 	cargo clippy --quiet --locked --release --package server --all-targets -- --deny warnings
 	cargo clippy --quiet --locked --release --package app --features ssr --all-targets -- --deny warnings

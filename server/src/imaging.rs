@@ -34,6 +34,7 @@ mod decode_png;
 mod decode_webp;
 mod encode;
 mod error;
+mod exif;
 mod fingerprint;
 mod gif_container;
 mod inspect;
@@ -48,6 +49,7 @@ mod shrink;
 mod sniff;
 mod source;
 mod variants;
+mod vp8l;
 mod webp_container;
 
 #[cfg(test)]

@@ -229,7 +229,7 @@ impl GifPlayer {
     fn open(path: &Path, inspected: &Inspected, deadline: Instant) -> Result<Self, ImageError> {
         let mut options = gif::DecodeOptions::new();
         options.set_color_output(gif::ColorOutput::Indexed);
-        let decoder = options.read_info(open_timed(path, deadline)?)?;
+        let decoder = options.read_info(open_timed(path, inspected.end, deadline)?)?;
         let (width, height) = inspected.stored;
         if (u32::from(decoder.width()), u32::from(decoder.height())) != (width, height) {
             return Err(ImageError::corrupt("the file has changed"));

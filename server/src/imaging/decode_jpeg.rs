@@ -27,7 +27,7 @@ pub(super) fn decode(
     inspected: &Inspected,
     deadline: Instant,
 ) -> Result<Decoded, ImageError> {
-    let mut decoder = Decoder::new(open_timed(path, deadline)?);
+    let mut decoder = Decoder::new(open_timed(path, inspected.end, deadline)?);
     let (stored, target) = (inspected.stored, inspected.target());
     let eighths = memory::jpeg_scale(stored, target);
     let side =

@@ -69,11 +69,13 @@ fn open(
     inspected: &Inspected,
     deadline: Instant,
 ) -> Result<Reader<BufReader<TimedFile>>, ImageError> {
-    // Three rows of at most four 16-bit channels, and a profile, which could be a bomb of its own.
+    // Three rows of at most four 16-bit channels, one more for each frame (the library counts them together and holds one), and a profile, which could be a bomb of its own.
+    let rows = 3 + inspected.frames as usize;
     let limits = png::Limits {
-        bytes: inspected.stored.0 as usize * 8 * 3 + MAX_ICC_BYTES,
+        bytes: inspected.stored.0 as usize * 8 * rows + MAX_ICC_BYTES,
     };
-    let mut decoder = png::Decoder::new_with_limits(open_timed(path, deadline)?, limits);
+    let mut decoder =
+        png::Decoder::new_with_limits(open_timed(path, inspected.end, deadline)?, limits);
     decoder.set_ignore_text_chunk(true);
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let reader = decoder.read_info()?;

@@ -47,7 +47,7 @@ fn open(
     inspected: &Inspected,
     deadline: Instant,
 ) -> Result<(WebPDecoder<BufReader<TimedFile>>, Vec<u8>), ImageError> {
-    let decoder = WebPDecoder::new(open_timed(path, deadline)?)?;
+    let decoder = WebPDecoder::new(open_timed(path, inspected.end, deadline)?)?;
     if decoder.dimensions() != inspected.stored {
         return Err(ImageError::corrupt("the file has changed"));
     }

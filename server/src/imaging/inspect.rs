@@ -67,6 +67,8 @@ pub struct Inspected {
     pub(super) orientation: Orientation,
     /// Of JPEG and WebP; a PNG's is compressed, and read when decoding.
     pub(super) icc: Option<Vec<u8>>,
+    /// How many bytes of the file were walked. Decoders see no more, so what was not inspected is not decoded.
+    pub(super) end: u64,
 }
 
 impl Inspected {
@@ -123,6 +125,12 @@ pub(super) struct Container {
     pub(super) frame_pixels: u64,
     /// Pixels of the largest frame.
     pub(super) largest_frame: u64,
+    /// What the decoder holds beside the pixels while it decodes one frame, as far as it depends on the frame's data.
+    pub(super) side_bytes: u64,
+    /// The same of all frames together, which is a measure of time.
+    pub(super) all_side_bytes: u64,
+    /// Decoding would take too long, whatever the size.
+    pub(super) too_much_work: bool,
     pub(super) storage: Storage,
     pub(super) metadata: Metadata,
 }
@@ -140,6 +148,9 @@ impl Container {
             durations_ms: vec![0],
             frame_pixels: 0,
             largest_frame: 0,
+            side_bytes: 0,
+            all_side_bytes: 0,
+            too_much_work: false,
             storage: Storage::Gif,
             metadata,
         }
@@ -168,9 +179,10 @@ fn inspect_unguarded(path: &Path, limits: &Limits) -> Result<Inspected, ImageErr
     let container = match format {
         Format::Jpeg => jpeg_container::walk(&mut source)?,
         Format::Png => png_container::walk(&mut source, limits.max_frames)?,
-        Format::WebP => webp_container::walk(&mut source, limits.max_frames)?,
+        Format::WebP => webp_container::walk(&mut source, limits)?,
         Format::Gif => gif_container::walk(&mut source, limits.max_frames)?,
     };
+    let end = file_bytes - source.remaining();
     let stored = (container.width, container.height);
     let orientation = container.metadata.orientation;
     let (width, height) = orientation.turn_size(stored.0, stored.1);
@@ -190,8 +202,9 @@ fn inspect_unguarded(path: &Path, limits: &Limits) -> Result<Inspected, ImageErr
     // Every frame is drawn on the canvas, so a large canvas of tiny frames costs as much as large frames.
     let work = container
         .frame_pixels
-        .max(canvas * u64::from(container.frames));
-    if animated && work > limits.max_animation_pixels {
+        .max(canvas * u64::from(container.frames))
+        .saturating_add(container.all_side_bytes);
+    if container.too_much_work || animated && work > limits.max_animation_pixels {
         return Err(too_many_pixels);
     }
     let working_bytes = memory::working_bytes(&container, file_bytes, target);
@@ -213,6 +226,7 @@ fn inspect_unguarded(path: &Path, limits: &Limits) -> Result<Inspected, ImageErr
         stored,
         orientation,
         icc: container.metadata.icc,
+        end,
     })
 }
 

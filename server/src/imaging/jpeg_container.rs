@@ -8,12 +8,22 @@ use super::source::Source;
 /// Most scans of a progressive picture. Encoders make about ten; each one costs a pass over all coefficients, however few bytes it has.
 const MAX_SCANS: u32 = 64;
 
+/// Most coefficients that all scans together may visit, one visit being 4 ns, and 16 ns where every code is a long one.
+///
+/// Where a scan's data end early the decoder goes on with zeros and never reads from the file, so that it cannot be stopped: a file of 1 kB has taken 36 s.
+/// A full pass over 50 Mpx of four inks is 210 million, libjpeg's ten scans of a 24 Mpx photograph are 110 million.
+const MAX_VISITS: u64 = 300_000_000;
+
+/// What a block costs in each scan, as coefficients.
+const VISITS_PER_BLOCK: u64 = 4;
+
 /// Reads everything between the start and the end marker; a file without its end marker is cut off.
 pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
     let mut metadata = Metadata::default();
     let mut icc = IccParts::default();
-    let mut frame = None;
+    let mut frame: Option<FrameHeader> = None;
     let mut scans = 0;
+    let mut visits = 0;
     source.skip(2)?;
     loop {
         match next_marker(source)? {
@@ -40,7 +50,10 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
                         if scans > MAX_SCANS {
                             return Err(ImageError::corrupt("too many scans"));
                         }
-                        source.skip(length.into())?;
+                        let header = source.bytes(length.into())?;
+                        if let Some(frame) = &frame {
+                            visits += frame.visits(&header)?;
+                        }
                     }
                     0xe0..=0xef | 0xfe => {
                         let body = source.bytes(length.into())?;
@@ -57,6 +70,7 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
     if source.remaining() > 0 {
         metadata.found("trailing-data");
     }
+    let side_bytes = icc.seen_bytes;
     metadata.icc = icc.join();
     let frame = frame.ok_or_else(|| ImageError::corrupt("no frame header"))?;
     Ok(Container {
@@ -64,6 +78,8 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
         height: frame.height,
         bit_depth: 8,
         progressive: frame.progressive,
+        too_much_work: visits > MAX_VISITS,
+        side_bytes,
         storage: Storage::Jpeg {
             sampling: frame.sampling,
             progressive: frame.progressive,
@@ -91,6 +107,46 @@ struct FrameHeader {
     height: u32,
     progressive: bool,
     sampling: Vec<(u8, u8)>,
+    /// Identifier of each component, in the order of `sampling`.
+    identifiers: Vec<u8>,
+}
+
+impl FrameHeader {
+    /// Coefficients that a scan with this header visits.
+    fn visits(&self, scan: &[u8]) -> Result<u64, ImageError> {
+        let short = || ImageError::corrupt("a short scan header");
+        let (count, rest) = scan.split_first().ok_or_else(short)?;
+        let count = usize::from(*count);
+        let (components, _) = rest.as_chunks::<2>();
+        let components = components.get(..count).ok_or_else(short)?;
+        let (first, last) = match rest.get(count * 2..count * 2 + 2) {
+            Some([first, last]) if self.progressive => (u64::from(*first), u64::from(*last)),
+            Some(_) => (0, 63),
+            None => return Err(short()),
+        };
+        let band = (last.min(63) + 1).saturating_sub(first) + VISITS_PER_BLOCK;
+        let mut blocks = 0;
+        for [identifier, _] in components {
+            let number = self
+                .identifiers
+                .iter()
+                .position(|found| found == identifier)
+                .ok_or_else(|| ImageError::corrupt("a scan of an unknown component"))?;
+            blocks += self.blocks(number);
+        }
+        Ok(blocks * band)
+    }
+
+    /// Blocks of 8 x 8 samples of a component.
+    fn blocks(&self, number: usize) -> u64 {
+        let most = |factor: fn(&(u8, u8)) -> u8| {
+            u64::from(self.sampling.iter().map(factor).max().unwrap_or(1))
+        };
+        let units = u64::from(self.width).div_ceil(8 * most(|(across, _)| *across))
+            * u64::from(self.height).div_ceil(8 * most(|(_, down)| *down));
+        let (across, down) = self.sampling[number];
+        units * u64::from(across) * u64::from(down)
+    }
 }
 
 fn frame_header(marker: u8, body: &[u8]) -> Result<FrameHeader, ImageError> {
@@ -119,6 +175,10 @@ fn frame_header(marker: u8, body: &[u8]) -> Result<FrameHeader, ImageError> {
         height: u16::from_be_bytes([*h1, *h0]).into(),
         progressive: marker == 0xc2,
         sampling,
+        identifiers: components
+            .iter()
+            .map(|[identifier, _, _]| *identifier)
+            .collect(),
     })
 }
 
@@ -149,7 +209,7 @@ fn note_segment(marker: u8, body: Vec<u8>, metadata: &mut Metadata, icc: &mut Ic
         0xe1 if body.starts_with(b"Exif\0") => {
             let tiff = body.get(6..).unwrap_or_default();
             if tiff.len() <= MAX_EXIF_BYTES {
-                metadata.found_exif(tiff.to_vec());
+                metadata.found_exif(tiff);
             }
         }
         0xe1 if body.starts_with(b"http://ns.adobe.com/") => metadata.found("xmp"),
@@ -194,28 +254,33 @@ fn note_photoshop(mut resources: &[u8], metadata: &mut Metadata) {
 
 /// A colour profile cut over several segments (ICC.1, annex B.4).
 #[derive(Default)]
-struct IccParts(Vec<(u8, Vec<u8>)>);
+struct IccParts {
+    parts: Vec<(u8, Vec<u8>)>,
+    /// Of every part, also those that are not kept here: the decoder keeps them all.
+    seen_bytes: u64,
+}
 
 impl IccParts {
     fn push(&mut self, body: &[u8]) {
-        let held: usize = self.0.iter().map(|(_, part)| part.len()).sum();
+        self.seen_bytes += body.len() as u64;
+        let held: usize = self.parts.iter().map(|(_, part)| part.len()).sum();
         if let [number, _count, part @ ..] = body
             && held + part.len() <= MAX_ICC_BYTES
         {
-            self.0.push((*number, part.to_vec()));
+            self.parts.push((*number, part.to_vec()));
         }
     }
 
     fn join(mut self) -> Option<Vec<u8>> {
-        self.0.sort_by_key(|(number, _)| *number);
-        let profile: Vec<u8> = self.0.into_iter().flat_map(|(_, part)| part).collect();
+        self.parts.sort_by_key(|(number, _)| *number);
+        let profile: Vec<u8> = self.parts.into_iter().flat_map(|(_, part)| part).collect();
         (!profile.is_empty()).then_some(profile)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{insert_after_soi, jpeg, segment, write};
+    use super::super::samples::{insert_after_soi, jpeg, jpeg_without_data, segment, write};
     use super::super::{Limits, inspect};
     use super::*;
 
@@ -270,6 +335,52 @@ mod tests {
         file.extend_from_slice(b"\xff\xd9");
         let result = inspect(write(&file).path(), &Limits::default());
         assert!(matches!(result, Err(ImageError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn scans_are_bounded_by_what_they_cost_together() {
+        // Six scans of 35 Mpx are what encoders make; many are a bomb, and so are few of the largest size.
+        for (size, components, progressive, scans, taken) in [
+            ((7000, 5000), 1, true, 6, true),
+            ((7000, 5000), 1, true, 40, false),
+            ((400, 300), 3, true, 64, true),
+            ((7000, 7000), 4, false, 1, true),
+            ((7000, 7000), 4, false, 2, false),
+        ] {
+            let file = jpeg_without_data(size, components, progressive, scans);
+            let result = inspect(write(&file).path(), &Limits::default());
+            assert_eq!(result.is_ok(), taken, "{scans} scans: {result:?}");
+            assert!(matches!(
+                result,
+                Ok(_) | Err(ImageError::TooManyPixels { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn a_profile_of_any_length_counts_as_memory() {
+        let part = segment(
+            0xe2,
+            &[&b"ICC_PROFILE\0\x01\x01"[..], &[0; 60_000]].concat(),
+        );
+        let file = insert_after_soi(&jpeg(64, 48), &part.repeat(200));
+        let found = inspect(write(&file).path(), &Limits::default()).expect("a good picture");
+        assert!(found.working_bytes > 12_000_000);
+    }
+
+    #[test]
+    fn a_scan_of_what_is_not_there_is_corrupt() {
+        for scan in [&[][..], &[1], &[1, 7, 0, 0, 63, 0], &[2, 1, 0, 0, 63, 0]] {
+            let mut file = jpeg(64, 48);
+            file.truncate(file.len() - 2);
+            file.extend(segment(0xda, scan));
+            file.extend_from_slice(b"\xff\xd9");
+            let result = inspect(write(&file).path(), &Limits::default());
+            assert!(
+                matches!(result, Err(ImageError::Corrupt { .. })),
+                "{scan:?}: {result:?}"
+            );
+        }
     }
 
     #[test]

@@ -27,48 +27,49 @@ pub(super) fn working_bytes(container: &Container, file_bytes: u64, target: (u32
     let raster = target_width * target_height * 3;
     // Shrinking goes across first, so a picture of the final width and the first height stands between.
     let between = target_width * u64::from(container.height) * 3;
-    let decoding = match &container.storage {
-        Storage::Jpeg {
-            sampling,
-            progressive,
-        } => jpeg(container, sampling, *progressive, target),
-        Storage::Png {
-            channels,
-            bit_depth,
-            interlaced,
-        } => {
-            let row = u64::from(container.width) * u64::from(*channels);
-            let rows = row * u64::from(bit_depth.div_ceil(8)) * 4 + row * 40;
-            if container.frames > 1 {
-                rows + pixels * (3 + 3 + u64::from(*channels)) + between + raster
-            } else if *interlaced {
-                rows + pixels * u64::from(*channels) + between + raster
-            } else {
-                // Whole-number boxes come first, so less than twice the final height is held.
-                rows + (target_width * target_height * 2 * 3).min(between) + raster
+    let decoding = container.side_bytes
+        + match &container.storage {
+            Storage::Jpeg {
+                sampling,
+                progressive,
+            } => jpeg(container, sampling, *progressive, target),
+            Storage::Png {
+                channels,
+                bit_depth,
+                interlaced,
+            } => {
+                let row = u64::from(container.width) * u64::from(*channels);
+                let rows = row * u64::from(bit_depth.div_ceil(8)) * 4 + row * 40;
+                if container.frames > 1 {
+                    rows + pixels * (3 + 3 + u64::from(*channels)) + between + raster
+                } else if *interlaced {
+                    rows + pixels * u64::from(*channels) + between + raster
+                } else {
+                    // Whole-number boxes come first, so less than twice the final height is held.
+                    rows + (target_width * target_height * 2 * 3).min(between) + raster
+                }
             }
-        }
-        Storage::WebP {
-            lossless,
-            alpha,
-            in_frames,
-        } => {
-            let bytes_per_pixel = match (lossless, alpha) {
-                (true, true) => 4,
-                (true, false) => 7,
-                (false, true) => 11,
-                (false, false) => 5,
-            };
-            if *in_frames {
-                // Frames lie between the decoder's canvas and its copy; a lossless one has four bytes a pixel.
-                pixels * 8 + container.largest_frame * bytes_per_pixel.max(5) + between + raster
-            } else {
-                // The bitstream is read whole before it is decoded.
-                file_bytes + (pixels * bytes_per_pixel).max(pixels * 3 + between + raster)
+            Storage::WebP {
+                lossless,
+                alpha,
+                in_frames,
+            } => {
+                let bytes_per_pixel = match (lossless, alpha) {
+                    (true, true) => 4,
+                    (true, false) => 7,
+                    (false, true) => 11,
+                    (false, false) => 5,
+                };
+                if *in_frames {
+                    // Frames lie between the decoder's canvas and its copy; a lossless one has four bytes a pixel.
+                    pixels * 8 + container.largest_frame * bytes_per_pixel.max(5) + between + raster
+                } else {
+                    // The bitstream is read whole before it is decoded.
+                    file_bytes + (pixels * bytes_per_pixel).max(pixels * 3 + between + raster)
+                }
             }
-        }
-        Storage::Gif => pixels * 6 + container.largest_frame + between + raster,
-    };
+            Storage::Gif => pixels * 6 + container.largest_frame + between + raster,
+        };
     let per_pixel = if encodes_in_parallel(target.0, target.1) {
         PARALLEL_BYTES_PER_PIXEL
     } else {

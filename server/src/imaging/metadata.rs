@@ -1,7 +1,6 @@
 //! What a container carries besides pixels: what we tell the sender was stripped, and the two things we obey (orientation and colour profile).
 
-use exif::{In, Tag, Value};
-
+use super::exif;
 use super::orientation::Orientation;
 
 /// Longest EXIF block that is parsed, in bytes; longer ones are stripped unread.
@@ -30,33 +29,19 @@ impl Metadata {
     }
 
     /// Notes an EXIF block and obeys its orientation. `tiff` begins at the TIFF header; a broken block is only noted.
-    pub(super) fn found_exif(&mut self, tiff: Vec<u8>) {
+    pub(super) fn found_exif(&mut self, tiff: &[u8]) {
         self.found("exif");
-        let parsed = exif::Reader::new()
-            .continue_on_error(true)
-            .read_raw(tiff)
-            .or_else(|error| error.distill_partial_result(|_| ()));
-        let Ok(exif) = parsed else { return };
-        if let Some(field) = exif.get_field(Tag::Orientation, In::PRIMARY)
-            && let Some(value) = field.value.get_uint(0)
-        {
+        let exif = exif::read(tiff);
+        if let Some(value) = exif.orientation {
             self.orientation = Orientation::from_exif(value);
         }
-        if exif
-            .fields()
-            .any(|field| field.tag.context() == exif::Context::Gps)
-        {
-            self.found("gps");
-        }
-        if exif.fields().any(|field| field.ifd_num == In::THUMBNAIL) {
-            self.found("thumbnail");
-        }
-        // Lightroom and others put an XMP packet or IPTC record into TIFF tags 700 and 33723.
-        for (number, kind) in [(700, "xmp"), (33_723, "iptc")] {
-            let tag = Tag(exif::Context::Tiff, number);
-            if exif.get_field(tag, In::PRIMARY).is_some_and(
-                |field| !matches!(&field.value, Value::Byte(bytes) if bytes.is_empty()),
-            ) {
+        for (found, kind) in [
+            (exif.gps, "gps"),
+            (exif.thumbnail, "thumbnail"),
+            (exif.xmp, "xmp"),
+            (exif.iptc, "iptc"),
+        ] {
+            if found {
                 self.found(kind);
             }
         }
@@ -71,7 +56,7 @@ mod tests {
     #[test]
     fn orientation_and_position_are_read() {
         let mut metadata = Metadata::default();
-        metadata.found_exif(exif_block(6, true));
+        metadata.found_exif(&exif_block(6, true));
         assert_eq!(metadata.kinds, ["exif", "gps"]);
         assert_eq!(metadata.orientation, Orientation::from_exif(6));
     }
@@ -79,7 +64,7 @@ mod tests {
     #[test]
     fn broken_exif_is_noted_and_not_obeyed() {
         let mut metadata = Metadata::default();
-        metadata.found_exif(b"II*\0garbage that is no directory".to_vec());
+        metadata.found_exif(b"II*\0garbage that is no directory");
         assert_eq!(metadata.kinds, ["exif"]);
         assert_eq!(metadata.orientation, Orientation::default());
     }

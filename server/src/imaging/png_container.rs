@@ -68,7 +68,7 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
             }
             b"eXIf" if length as usize <= MAX_EXIF_BYTES => {
                 let exif = source.bytes(length as usize)?;
-                metadata.found_exif(exif);
+                metadata.found_exif(&exif);
                 source.skip(4)?;
             }
             _ => {

@@ -294,15 +294,6 @@ pub(super) fn webp_rgba(width: u32, height: u32, rgba: &[u8]) -> Vec<u8> {
 /// An extended file with a profile, EXIF (orientation 6, a position) and XMP.
 pub(super) fn webp_with_metadata(raster: &Raster) -> Vec<u8> {
     let still = webp_still(raster, 80.0);
-    let riff_chunk = |kind: &[u8; 4], body: &[u8]| {
-        let mut bytes = kind.to_vec();
-        bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(body);
-        if bytes.len() % 2 == 1 {
-            bytes.push(0);
-        }
-        bytes
-    };
     let mut extended = vec![0x20 | 0x08 | 0x04, 0, 0, 0];
     extended.extend_from_slice(&(raster.width - 1).to_le_bytes()[..3]);
     extended.extend_from_slice(&(raster.height - 1).to_le_bytes()[..3]);
@@ -316,4 +307,167 @@ pub(super) fn webp_with_metadata(raster: &Raster) -> Vec<u8> {
     ]
     .concat();
     riff_chunk(b"RIFF", &chunks)
+}
+
+/// One chunk of a RIFF file, padded.
+pub(super) fn riff_chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let mut bytes = kind.to_vec();
+    bytes.extend((body.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(body);
+    if body.len() % 2 == 1 {
+        bytes.push(0);
+    }
+    bytes
+}
+
+/// A WebP file of these chunks.
+pub(super) fn webp_of(chunks: &[Vec<u8>]) -> Vec<u8> {
+    let body = chunks.concat();
+    let mut file = b"RIFF".to_vec();
+    file.extend((body.len() as u32 + 4).to_le_bytes());
+    file.extend_from_slice(b"WEBP");
+    file.extend(body);
+    file
+}
+
+/// The chunk that begins an extended WebP file.
+pub(super) fn vp8x(animated: bool, width: u32, height: u32) -> Vec<u8> {
+    let mut body = vec![if animated { 0x12 } else { 0x10 }, 0, 0, 0];
+    body.extend_from_slice(&(width - 1).to_le_bytes()[..3]);
+    body.extend_from_slice(&(height - 1).to_le_bytes()[..3]);
+    riff_chunk(b"VP8X", &body)
+}
+
+/// A frame that covers its canvas.
+pub(super) fn anmf(width: u32, height: u32, chunks: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = vec![0; 6];
+    for number in [width - 1, height - 1, 50] {
+        body.extend_from_slice(&number.to_le_bytes()[..3]);
+    }
+    body.push(0);
+    body.extend(chunks.concat());
+    riff_chunk(b"ANMF", &body)
+}
+
+/// A lossless stream of black pixels whose entropy image names group `groups - 1`, and with as many groups of codes; `costly` ones have five tables of 4 kB each. `head` makes it a stream of its own.
+pub(super) fn vp8l_groups(
+    width: u32,
+    height: u32,
+    groups: u32,
+    costly: bool,
+    head: bool,
+) -> Vec<u8> {
+    let mut bits = BitWriter::default();
+    if head {
+        bits.put(0x2f, 8);
+        bits.put(width - 1, 14);
+        bits.put(height - 1, 14);
+        bits.put(0, 4);
+    }
+    // No transform, no colour cache; an entropy image of blocks of 4 x 4, without a cache, all of one colour.
+    bits.put(0, 2);
+    bits.put(1, 1);
+    bits.put(0, 3);
+    bits.put(0, 1);
+    for symbol in [(groups - 1) & 255, (groups - 1) >> 8, 0, 0, 0] {
+        bits.put_single(symbol);
+    }
+    for _ in 0..groups * 5 {
+        if costly {
+            bits.put_deep_code();
+        } else {
+            bits.put_single(0);
+        }
+    }
+    // Four channels a pixel, each with the code word 0.
+    bits.finish((width * height / 2 + 8) as usize)
+}
+
+/// Bits, lowest first.
+#[derive(Default)]
+struct BitWriter {
+    bytes: Vec<u8>,
+    used: u32,
+}
+
+impl BitWriter {
+    fn put(&mut self, value: u32, count: u32) {
+        for number in 0..count {
+            if self.used == 0 {
+                self.bytes.push(0);
+            }
+            let bit = ((value >> number) & 1) as u8;
+            if let Some(last) = self.bytes.last_mut() {
+                *last |= bit << self.used;
+            }
+            self.used = (self.used + 1) % 8;
+        }
+    }
+
+    /// A code of one symbol.
+    fn put_single(&mut self, symbol: u32) {
+        self.put(0b101, 3);
+        self.put(symbol, 8);
+    }
+
+    /// A code of eleven symbols, whose lengths are 1, 2, … 9, 10, 10.
+    fn put_deep_code(&mut self) {
+        self.put(0, 1);
+        // All but 13, 14 and 15 of the nineteen symbols for lengths have words of four bits, in order.
+        self.put(19 - 4, 4);
+        for symbol in [
+            17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+        ] {
+            self.put(if matches!(symbol, 13..=15) { 0 } else { 4 }, 3);
+        }
+        // Eleven lengths follow.
+        self.put(0b11, 2);
+        self.put(0, 2);
+        self.put(11 - 2, 4);
+        for length in (1..=10_u32).chain([10]) {
+            self.put(length.reverse_bits() >> 28, 4);
+        }
+    }
+
+    fn finish(mut self, zeros: usize) -> Vec<u8> {
+        self.bytes.resize(self.bytes.len() + zeros, 0);
+        self.bytes
+    }
+}
+
+/// A JPEG without data: every scan ends at once, and a decoder goes on with zeros, each of which is a word of its codes.
+pub(super) fn jpeg_without_data(
+    size: (u16, u16),
+    components: u8,
+    progressive: bool,
+    scans: u32,
+) -> Vec<u8> {
+    let mut file = b"\xff\xd8".to_vec();
+    file.extend(segment(0xdb, &[&[0][..], &[1; 64]].concat()));
+    for (class, symbol) in [(0x00, 0), (0x10, 1)] {
+        let mut body = vec![class, 1];
+        body.extend([0; 15]);
+        body.push(symbol);
+        file.extend(segment(0xc4, &body));
+    }
+    let mut frame = vec![8];
+    frame.extend(size.1.to_be_bytes());
+    frame.extend(size.0.to_be_bytes());
+    frame.push(components);
+    frame.extend((1..=components).flat_map(|number| [number, 0x11, 0]));
+    file.extend(segment(if progressive { 0xc2 } else { 0xc0 }, &frame));
+    for number in 0..scans {
+        let (first, last) = match (progressive, number) {
+            (false, _) => (0, 63),
+            (true, 0) => (0, 0),
+            (true, _) => (1, 63),
+        };
+        let together = if first == 0 { components } else { 1 };
+        let mut scan = vec![together];
+        scan.extend((1..=together).flat_map(|number| [number, 0]));
+        scan.extend([first, last, 0]);
+        file.extend(segment(0xda, &scan));
+    }
+    file.extend_from_slice(b"\xff\xd9");
+    file
 }

@@ -87,21 +87,29 @@ impl Source {
     }
 }
 
-/// A file for a decoder: reads fail with [`io::ErrorKind::TimedOut`] once the deadline has passed.
+/// A file for a decoder: it ends where inspection ended, and reads fail with [`io::ErrorKind::TimedOut`] once the deadline has passed.
 pub(super) struct TimedFile {
     file: File,
+    position: u64,
+    end: u64,
     deadline: Instant,
 }
 
-/// Opens `path` for a decoder that must be done by `deadline`.
+/// Opens `path` for a decoder that must be done by `deadline` and needs the first `end` bytes.
 pub(super) fn open_timed(
     path: &Path,
+    end: u64,
     deadline: Instant,
 ) -> Result<BufReader<TimedFile>, ImageError> {
     let file = File::open(path).map_err(ImageError::Io)?;
     Ok(BufReader::with_capacity(
         BUFFER_BYTES,
-        TimedFile { file, deadline },
+        TimedFile {
+            file,
+            position: 0,
+            end,
+            deadline,
+        },
     ))
 }
 
@@ -110,12 +118,47 @@ impl Read for TimedFile {
         if Instant::now() >= self.deadline {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        self.file.read(buffer)
+        let left = self.end.saturating_sub(self.position);
+        let most = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
+        let read = self.file.read(&mut buffer[..most])?;
+        self.position += read as u64;
+        Ok(read)
     }
 }
 
 impl Seek for TimedFile {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.file.seek(position)
+        self.position = self.file.seek(position)?;
+        Ok(self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::samples::write;
+    use super::*;
+
+    #[test]
+    fn a_decoder_sees_nothing_behind_the_end() {
+        let file = write(b"picture and tail");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut reader = open_timed(file.path(), 7, deadline).expect("opens");
+        let mut found = Vec::new();
+        reader.read_to_end(&mut found).expect("readable");
+        assert_eq!(found, b"picture");
+        for position in [SeekFrom::Start(3), SeekFrom::Current(-4)] {
+            found.clear();
+            reader.seek(position).expect("seeks");
+            reader.read_to_end(&mut found).expect("readable");
+            assert_eq!(found, b"ture");
+        }
+        found.clear();
+        reader.seek(SeekFrom::Start(9)).expect("seeks");
+        reader.read_to_end(&mut found).expect("readable");
+        assert_eq!(found, b"");
     }
 }

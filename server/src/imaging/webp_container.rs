@@ -1,13 +1,13 @@
 //! Walking a WebP file's RIFF chunks (WebP Container Specification) to its end, without decoding.
 
-use super::ImageError;
 use super::inspect::{Container, Storage, browser_delay};
 use super::metadata::{MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata};
 use super::source::Source;
+use super::{ImageError, Limits, vp8l};
 
 /// What is known so far.
-#[derive(Default)]
-struct Walk {
+struct Walk<'a> {
+    limits: &'a Limits,
     metadata: Metadata,
     canvas: Option<(u32, u32)>,
     bitstream: Option<(u32, u32)>,
@@ -17,10 +17,15 @@ struct Walk {
     durations_ms: Vec<u32>,
     frame_pixels: u64,
     largest_frame: u64,
+    /// What decoding holds beside the pixels: the most of any frame, and of all together.
+    side_bytes: u64,
+    all_side_bytes: u64,
+    /// A still's alpha plane has been seen.
+    plane: bool,
 }
 
-/// Reads every chunk's header. `max_frames` ends the walk early.
-pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, ImageError> {
+/// Reads every chunk's header, and of lossless streams what stands before the pixels. More frames than `limits` allow end the walk early.
+pub(super) fn walk(source: &mut Source, limits: &Limits) -> Result<Container, ImageError> {
     source.skip(4)?;
     let riff_bytes = u64::from(u32::from_le_bytes(source.array()?));
     // The size counts from the "WEBP" on; an odd last chunk is often not padded.
@@ -29,15 +34,28 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
     }
     let end = source.remaining().saturating_sub(riff_bytes);
     source.skip(4)?;
-    let mut walk = Walk::default();
+    let mut walk = Walk {
+        limits,
+        metadata: Metadata::default(),
+        canvas: None,
+        bitstream: None,
+        lossless: false,
+        alpha: false,
+        animated: false,
+        durations_ms: Vec::new(),
+        frame_pixels: 0,
+        largest_frame: 0,
+        side_bytes: 0,
+        all_side_bytes: 0,
+        plane: false,
+    };
     while source.remaining() >= end + 8 {
-        let kind = source.array::<4>()?;
-        let length = u64::from(u32::from_le_bytes(source.array()?));
+        let (kind, length) = chunk_head(source)?;
         let after = source
             .remaining()
             .checked_sub(length)
             .ok_or_else(|| ImageError::corrupt("a chunk is cut off"))?;
-        walk.chunk(source, kind, length, max_frames)?;
+        walk.chunk(source, kind, length)?;
         let unread = source
             .remaining()
             .checked_sub(after)
@@ -53,27 +71,33 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
     walk.finish()
 }
 
-impl Walk {
-    fn chunk(
-        &mut self,
-        source: &mut Source,
-        kind: [u8; 4],
-        length: u64,
-        max_frames: u32,
-    ) -> Result<(), ImageError> {
+impl Walk<'_> {
+    fn chunk(&mut self, source: &mut Source, kind: [u8; 4], length: u64) -> Result<(), ImageError> {
         match &kind {
-            b"VP8X" if length >= 10 => {
+            // The decoder knows only the first.
+            b"VP8X" if length >= 10 && self.canvas.is_none() => {
                 let [flags, _, _, _] = source.array()?;
                 self.animated = flags & 0x02 != 0;
                 self.alpha = flags & 0x10 != 0;
                 self.canvas = Some((read_24(source)? + 1, read_24(source)? + 1));
             }
             b"VP8 " | b"VP8L" if self.bitstream.is_none() => {
-                self.bitstream = Some(self.bitstream_size(source, kind)?);
+                self.bitstream = Some(self.bitstream_size(source, kind, length)?);
+            }
+            // The decoder uses the first, and only where there is a canvas.
+            b"ALPH" if !self.animated && !std::mem::replace(&mut self.plane, true) => {
+                if let Some(canvas) = self.canvas {
+                    self.look_at_plane(source, length, canvas)?;
+                }
+            }
+            // The decoder would take a still's pixels from a frame. It also passes over no padding between frames, of which there is none where the frames' own chunks are padded.
+            b"ANMF" if !self.animated || length % 2 == 1 => {
+                return Err(ImageError::corrupt("a frame out of place"));
             }
             b"ANMF" if length >= 24 => {
-                if self.durations_ms.len() >= max_frames as usize {
-                    return Err(ImageError::TooManyFrames { limit: max_frames });
+                let limit = self.limits.max_frames;
+                if self.durations_ms.len() >= limit as usize {
+                    return Err(ImageError::TooManyFrames { limit });
                 }
                 let after = source.remaining().saturating_sub(length);
                 source.skip(6)?;
@@ -84,7 +108,7 @@ impl Walk {
                 self.durations_ms.push(browser_delay(read_24(source)?));
                 source.skip(1)?;
                 // The decoder believes the bitstream and compares only when it has decoded all of it.
-                if self.frame_bitstream_size(source, after)? != (width, height) {
+                if self.frame_bitstream_size(source, (width, height), after)? != (width, height) {
                     return Err(ImageError::corrupt("a frame is not as large as it says"));
                 }
             }
@@ -92,7 +116,7 @@ impl Walk {
                 if length as usize <= MAX_EXIF_BYTES {
                     let exif = source.bytes(length as usize)?;
                     let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif);
-                    self.metadata.found_exif(tiff.to_vec());
+                    self.metadata.found_exif(tiff);
                 } else {
                     self.metadata.found("exif");
                 }
@@ -114,15 +138,20 @@ impl Walk {
     fn frame_bitstream_size(
         &mut self,
         source: &mut Source,
+        size: (u32, u32),
         after: u64,
     ) -> Result<(u32, u32), ImageError> {
-        let mut kind = source.array::<4>()?;
-        let mut length = u64::from(u32::from_le_bytes(source.array()?));
+        let (mut kind, mut length) = chunk_head(source)?;
         if &kind == b"ALPH" {
             self.alpha = true;
-            source.skip(length + length % 2)?;
-            kind = source.array::<4>()?;
-            length = u64::from(u32::from_le_bytes(source.array()?));
+            let bitstream = source.remaining().checked_sub(length + length % 2);
+            self.look_at_plane(source, length, size)?;
+            let unread = bitstream.and_then(|left| source.remaining().checked_sub(left));
+            source.skip(unread.ok_or_else(|| ImageError::corrupt("alpha is cut off"))?)?;
+            (kind, length) = chunk_head(source)?;
+            if &kind != b"VP8 " {
+                return Err(ImageError::corrupt("alpha without a lossy bitstream"));
+            }
         }
         if length < 10 || !matches!(&kind, b"VP8 " | b"VP8L") {
             return Err(ImageError::corrupt("a frame without a bitstream"));
@@ -130,14 +159,15 @@ impl Walk {
         if source.remaining() > after + length + length % 2 {
             self.metadata.found("app-data");
         }
-        self.bitstream_size(source, kind)
+        self.bitstream_size(source, kind, length)
     }
 
-    /// Sides from the head of a key frame (RFC 6386, 9.1) or of a lossless stream.
+    /// Sides from the head of a key frame (RFC 6386, 9.1) or of a lossless stream, which is also looked into.
     fn bitstream_size(
         &mut self,
         source: &mut Source,
         kind: [u8; 4],
+        length: u64,
     ) -> Result<(u32, u32), ImageError> {
         if &kind == b"VP8L" {
             let [signature, bytes @ ..] = source.array::<5>()?;
@@ -147,13 +177,53 @@ impl Walk {
             let bits = u32::from_le_bytes(bytes);
             self.lossless = true;
             self.alpha |= bits & (1 << 28) != 0;
-            return Ok(((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1));
+            let size = ((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1);
+            self.look_into_lossless(source, length.saturating_sub(5), size)?;
+            return Ok(size);
         }
         let [_, _, _, 0x9d, 0x01, 0x2a, w0, w1, h0, h1] = source.array::<10>()? else {
             return Err(ImageError::corrupt("no key frame"));
         };
         let side = |low, high| u32::from(u16::from_le_bytes([low, high]) & 0x3fff);
         Ok((side(w0, w1), side(h0, h1)))
+    }
+
+    /// An alpha plane of `length` bytes, which may be a lossless stream without its head.
+    fn look_at_plane(
+        &mut self,
+        source: &mut Source,
+        length: u64,
+        size: (u32, u32),
+    ) -> Result<(), ImageError> {
+        let rest = length
+            .checked_sub(1)
+            .ok_or_else(|| ImageError::corrupt("an empty alpha plane"))?;
+        if source.byte()? & 0b11 == 1 {
+            self.look_into_lossless(source, rest, size)?;
+        }
+        Ok(())
+    }
+
+    /// Counts what decoding a lossless stream will hold beside its pixels.
+    fn look_into_lossless(
+        &mut self,
+        source: &mut Source,
+        length: u64,
+        size: (u32, u32),
+    ) -> Result<(), ImageError> {
+        // Such a picture is refused whatever is in it.
+        if u64::from(size.0) * u64::from(size.1) > self.limits.max_pixels {
+            return Ok(());
+        }
+        let left = self
+            .limits
+            .max_animation_pixels
+            .saturating_sub(self.all_side_bytes);
+        let most = left.min(self.limits.memory_bytes);
+        let bytes = vp8l::side_bytes(source, length, size, most)?;
+        self.side_bytes = self.side_bytes.max(bytes);
+        self.all_side_bytes += bytes;
+        Ok(())
     }
 
     fn finish(self) -> Result<Container, ImageError> {
@@ -176,6 +246,8 @@ impl Walk {
             },
             frame_pixels: self.frame_pixels,
             largest_frame: self.largest_frame,
+            side_bytes: self.side_bytes,
+            all_side_bytes: self.all_side_bytes,
             storage: Storage::WebP {
                 lossless: self.lossless,
                 alpha: self.alpha,
@@ -186,6 +258,12 @@ impl Walk {
     }
 }
 
+/// Kind and length of the next chunk.
+fn chunk_head(source: &mut Source) -> Result<([u8; 4], u64), ImageError> {
+    let kind = source.array()?;
+    Ok((kind, u64::from(u32::from_le_bytes(source.array()?))))
+}
+
 fn read_24(source: &mut Source) -> Result<u32, ImageError> {
     let [a, b, c] = source.array()?;
     Ok(u32::from_le_bytes([a, b, c, 0]))
@@ -193,8 +271,158 @@ fn read_24(source: &mut Source) -> Result<u32, ImageError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{solid, webp_still, webp_with_metadata, write};
-    use super::super::{ImageError, Limits, inspect};
+    use super::super::samples::{
+        anmf, riff_chunk, solid, vp8l_groups, vp8x, webp_of, webp_rgba, webp_still,
+        webp_with_metadata, write,
+    };
+    use super::super::{ImageError, Inspected, Limits, inspect};
+
+    fn look(file: &[u8]) -> Result<Inspected, ImageError> {
+        inspect(write(file).path(), &Limits::default())
+    }
+
+    /// The lossy bitstream of a still, as a chunk.
+    fn lossy(width: u32, height: u32) -> Vec<u8> {
+        webp_still(&solid(width, height, [9, 9, 9]), 80.0)[12..].to_vec()
+    }
+
+    /// Files with these groups of codes, in each place where a lossless stream can be.
+    fn files_with_groups(groups: u32, costly: bool) -> [(&'static str, Vec<u8>); 4] {
+        let stream = |head| vp8l_groups(64, 64, groups, costly, head);
+        let pixels = riff_chunk(b"VP8L", &stream(true));
+        let plane = riff_chunk(b"ALPH", &[&[1][..], &stream(false)].concat());
+        let animated = |chunks: &[Vec<u8>]| {
+            let anim = riff_chunk(b"ANIM", &[0; 6]);
+            let frame = anmf(64, 64, chunks);
+            webp_of(&[vp8x(true, 64, 64), anim, frame.clone(), frame])
+        };
+        [
+            ("a still", webp_of(std::slice::from_ref(&pixels))),
+            (
+                "an alpha plane",
+                webp_of(&[vp8x(false, 64, 64), plane.clone(), lossy(64, 64)]),
+            ),
+            ("a frame", animated(&[pixels])),
+            ("a frame's alpha plane", animated(&[plane, lossy(64, 64)])),
+        ]
+    }
+
+    #[test]
+    fn too_many_code_groups_are_refused_wherever_they_are() {
+        for (name, file) in files_with_groups(65_536, true) {
+            let result = look(&file);
+            assert!(
+                matches!(result, Err(ImageError::TooManyPixels { .. })),
+                "{name}: {result:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn tables_of_codes_count_as_memory() {
+        for (name, file) in files_with_groups(1000, true) {
+            let found = look(&file).expect("a good picture");
+            assert!(
+                found.working_bytes > 1000 * 5 * 4096,
+                "{name}: {}",
+                found.working_bytes
+            );
+        }
+        for (name, file) in files_with_groups(300, false) {
+            let found = look(&file).expect("a good picture");
+            assert!(
+                found.working_bytes < 20_000_000,
+                "{name}: {}",
+                found.working_bytes
+            );
+        }
+    }
+
+    #[test]
+    fn tables_of_all_frames_count_as_work() {
+        let frame = anmf(
+            64,
+            64,
+            &[riff_chunk(b"VP8L", &vp8l_groups(64, 64, 2000, true, true))],
+        );
+        let mut chunks = vec![vp8x(true, 64, 64), riff_chunk(b"ANIM", &[0; 6])];
+        chunks.extend(vec![frame; 40]);
+        let result = look(&webp_of(&chunks));
+        assert!(matches!(result, Err(ImageError::TooManyPixels { .. })));
+    }
+
+    #[test]
+    fn a_lossless_stream_cut_in_its_codes_is_corrupt() {
+        let stream = vp8l_groups(64, 64, 40, true, true);
+        for keep in [5, 7, 20, 500] {
+            let file = webp_of(&[riff_chunk(b"VP8L", &stream[..keep])]);
+            let result = look(&file);
+            assert!(
+                matches!(result, Err(ImageError::Corrupt { .. })),
+                "{keep} bytes: {result:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_decoder_would_take_from_elsewhere_is_corrupt() {
+        let pixels = riff_chunk(b"VP8L", &vp8l_groups(64, 64, 1, false, true));
+        let frame = anmf(64, 64, std::slice::from_ref(&pixels));
+        let alpha = riff_chunk(b"ALPH", &[0; 64 * 64 + 1]);
+        let anim = riff_chunk(b"ANIM", &[0; 6]);
+        let mut odd = frame.clone();
+        odd[4] += 1;
+        odd.extend([0; 2]);
+        for (name, chunks) in [
+            (
+                "a frame in a still",
+                vec![vp8x(false, 64, 64), lossy(64, 64), frame.clone()],
+            ),
+            (
+                "a frame of an odd length",
+                vec![vp8x(true, 64, 64), anim.clone(), odd, frame.clone()],
+            ),
+            (
+                "alpha before a lossless stream",
+                vec![
+                    vp8x(true, 64, 64),
+                    anim,
+                    anmf(64, 64, &[alpha, pixels]),
+                    frame,
+                ],
+            ),
+        ] {
+            let result = look(&webp_of(&chunks));
+            assert!(
+                matches!(result, Err(ImageError::Corrupt { .. })),
+                "{name}: {result:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_encoders_lossless_pictures_pass() {
+        let mut noise = 1_u32;
+        let mut rgba: Vec<u8> = (0..300 * 200 * 4_u32)
+            .map(|at| {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                ((at / 7) as u8).wrapping_add((noise >> 28) as u8)
+            })
+            .collect();
+        let few_colors: Vec<u8> = rgba
+            .chunks_exact(4)
+            .flat_map(|pixel| [pixel[0] & 0xc0, 0, 90, 255])
+            .collect();
+        for pixel in rgba.chunks_exact_mut(4).take(20_000) {
+            pixel[3] = 255;
+        }
+        for pixels in [&rgba, &few_colors] {
+            let still = webp_rgba(300, 200, pixels);
+            assert_eq!(&still[12..16], b"VP8L");
+            let found = look(&still).expect("a good picture");
+            assert_eq!((found.width, found.height), (300, 200));
+        }
+    }
 
     #[test]
     fn metadata_chunks_are_named() {

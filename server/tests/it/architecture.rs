@@ -148,3 +148,38 @@ fn every_variable_that_is_read_is_explained() {
         );
     }
 }
+
+#[test]
+fn the_fuzz_targets_try_the_libraries_that_the_server_has() {
+    let versions = |lock_file: &str| -> Vec<(String, String)> {
+        let text = fs::read_to_string(root().join(lock_file)).expect("a lock file");
+        let value = |line: &str| line.split('"').nth(1).unwrap_or_default().to_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        lines
+            .windows(2)
+            .filter(|pair| pair[0].starts_with("name = ") && pair[1].starts_with("version = "))
+            .map(|pair| (value(pair[0]), value(pair[1])))
+            .collect()
+    };
+    let (server, fuzz) = (versions("Cargo.lock"), versions("fuzz/Cargo.lock"));
+    for library in [
+        "gif",
+        "image-webp",
+        "jpeg-decoder",
+        "moxcms",
+        "multer",
+        "png",
+    ] {
+        let of = |packages: &[(String, String)]| -> Vec<String> {
+            let found = packages.iter().filter(|(name, _)| name == library);
+            found.map(|(_, version)| version.clone()).collect()
+        };
+        let found = of(&fuzz);
+        assert_eq!(found.len(), 1, "{library}");
+        assert!(
+            of(&server).contains(&found[0]),
+            "{library} {} in fuzz/Cargo.lock is not the server's",
+            found[0]
+        );
+    }
+}

@@ -9,6 +9,7 @@ mod duplicates;
 mod durability;
 mod expiry;
 mod faults;
+mod hostile;
 mod images;
 mod index_rebuild;
 mod lists;

@@ -1,0 +1,41 @@
+//! Reading a form as `http/upload.rs` does: the boundary from a header, then every field to its end, from a body that comes in pieces.
+#![no_main]
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures_util::{FutureExt, stream};
+use libfuzzer_sys::fuzz_target;
+use multer::{Multipart, parse_boundary};
+
+// The first line is the header; the next byte says how long the pieces of the body are.
+fuzz_target!(|bytes: &[u8]| {
+    let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
+    let (Some(header), Some(rest)) = (lines.next(), lines.next()) else {
+        return;
+    };
+    let Ok(header) = std::str::from_utf8(header) else {
+        return;
+    };
+    let (Ok(boundary), Some((piece, body))) = (parse_boundary(header), rest.split_first()) else {
+        return;
+    };
+    let pieces: Vec<Result<Bytes, Infallible>> = body
+        .chunks(usize::from(*piece) + 1)
+        .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+        .collect();
+    let read = async {
+        let mut form = Multipart::new(stream::iter(pieces), boundary);
+        let mut total = 0;
+        while let Ok(Some(mut field)) = form.next_field().await {
+            assert!(field.name().map_or(0, str::len) <= body.len() * 4);
+            while let Ok(Some(chunk)) = field.chunk().await {
+                total += chunk.len();
+            }
+        }
+        total
+    };
+    // The body never keeps the form waiting.
+    let total = read.now_or_never().expect("the form ends with its body");
+    assert!(total <= body.len());
+});

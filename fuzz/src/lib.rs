@@ -1,0 +1,65 @@
+//! The server's own imaging module, compiled without the rest of the server, and what the targets share.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tempfile::NamedTempFile;
+
+// The folder is given instead of the file, because a file named by `#[path]` would look for its submodules elsewhere.
+#[path = "../../server/src"]
+mod server {
+    pub mod imaging;
+}
+
+pub use server::imaging;
+
+use imaging::Limits;
+
+/// As the server's, but so small that whatever breaks through shows as memory or time at once.
+pub fn small_limits() -> Limits {
+    Limits {
+        max_pixels: 1_000_000,
+        max_frames: 30,
+        max_animation_pixels: 4_000_000,
+        memory_bytes: 32_000_000,
+    }
+}
+
+/// When decoding must be over. Never reached by a decoder that looks at it; one that does not is found by the fuzzer's own limit.
+pub fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
+/// Lets the module deal with a decoder's panic, as it does in the server, instead of ending the process at once. A panic that leaves the module is still found.
+pub fn let_panics_be_caught() {
+    std::panic::set_hook(Box::new(|_| ()));
+}
+
+/// Calls `look` with a file of these bytes.
+pub fn with_file(bytes: &[u8], look: impl FnOnce(&Path)) {
+    let mut file = NamedTempFile::new().expect("a temporary file");
+    file.write_all(bytes).expect("space on the disk");
+    look(file.path());
+}
+
+/// Decodes a still and describes it; encodes it where that is quick.
+pub fn decode(path: &Path) {
+    let Ok(inspected) = imaging::inspect(path, &small_limits()) else {
+        return;
+    };
+    assert!(inspected.working_bytes <= small_limits().memory_bytes);
+    let Ok(raster) = imaging::decode_still(path, &inspected, deadline()) else {
+        return;
+    };
+    assert_eq!(
+        raster.rgb.len(),
+        raster.width as usize * raster.height as usize * 3
+    );
+    assert!(raster.width <= inspected.width && raster.height <= inspected.height);
+    imaging::perceptual_hash(&raster).expect("every picture has a hash");
+    imaging::thumbhash(&raster).expect("every picture has a thumbhash");
+    if raster.rgb.len() <= 64 * 64 * 3 {
+        imaging::encode_variants(&raster, deadline()).expect("every picture can be encoded");
+    }
+}
