@@ -223,6 +223,10 @@ impl Screener for Panics {
         self.inner.look(frame, with_labels)
     }
 
+    fn identity(&self) -> Result<String, ScreeningError> {
+        self.inner.identity()
+    }
+
     fn check(&self) -> Result<(), ScreeningError> {
         self.inner.check()
     }
