@@ -6,20 +6,16 @@ CREATE TABLE pictures (
     state TEXT NOT NULL,
     received_at INTEGER NOT NULL,
     delete_token_hash BLOB NOT NULL,
-    -- SHA-256 and length of the uploaded bytes. Empty, as the token's hash, once the picture is over; of a refused one the
-    -- hash stays for a while, so that the same bytes are refused without another look.
+    -- SHA-256 and length of the uploaded bytes. Empty, as the token's hash, once the picture is over.
     content_hash BLOB NOT NULL,
     size_bytes INTEGER NOT NULL,
     -- A worker that died leaves its lease to run out; then another takes the picture.
     leased_until INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
-    -- Under which rules (models, thresholds, policy) the pixels were judged; another verdict may hold under others.
-    rules BLOB,
     -- Set when rejected.
     rejected_at INTEGER,
     reason TEXT,
-    -- Set when published; `sequence`, `expires_at` and `stored_bytes` already when publishing begins, so that an attempt that
-    -- is cut off can be cleaned up. `sequence` grows with every publication: lists and cursors go by it.
+    -- Set when published. `sequence` grows with every publication: lists and cursors go by it.
     sequence INTEGER UNIQUE,
     published_at INTEGER,
     expires_at INTEGER,
@@ -38,7 +34,7 @@ CREATE TABLE pictures (
     stripped TEXT,
     -- JSON: [{"name":"640.webp","width":640,"height":480,"size_bytes":1,"hash":"…"}]
     variants TEXT,
-    -- The sum of the variants' sizes while they are or may be stored; 0 before and after.
+    -- The sum of the variants' sizes while they are stored; 0 before and after.
     stored_bytes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
@@ -52,13 +48,3 @@ CREATE INDEX pictures_waiting ON pictures (received_at) WHERE state = 'screening
 CREATE INDEX pictures_stored ON pictures (stored_bytes) WHERE stored_bytes > 0;
 -- How many came today.
 CREATE INDEX pictures_received ON pictures (received_at);
--- The same bytes again.
-CREATE INDEX pictures_content ON pictures (content_hash) WHERE content_hash <> x'';
--- Refusals that are still remembered.
-CREATE INDEX pictures_refused ON pictures (rejected_at) WHERE state = 'rejected' AND content_hash <> x'';
-
--- How pictures look that an admin does not want back.
-CREATE TABLE bans (
-    perceptual_hash INTEGER PRIMARY KEY,
-    banned_at INTEGER NOT NULL
-) STRICT;

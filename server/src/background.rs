@@ -1,13 +1,25 @@
 //! Long computing beside the answering of requests: on threads of its own, which step back when a request needs the
 //! processor, and which a caller can give up.
 
-use anyhow::Context;
+use std::io;
+
 use tokio::sync::oneshot;
 
 /// The niceness of computing threads. At 10 the scheduler gives them a tenth of what a thread that answers gets, when both
 /// want the processor; at 19 uploads would starve on a busy machine.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
+
+/// Why work came to no end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BackgroundError {
+    /// The system's fault.
+    #[error("no thread can be started")]
+    NoThread(#[from] io::Error),
+    /// The work's own.
+    #[error("the work panicked")]
+    Panicked,
+}
 
 /// Runs `work` on a new thread with little claim to the processor. Whoever drops the future gives the thread up: it ends
 /// when its work does, and takes along what it was given.
@@ -16,7 +28,7 @@ const NICENESS: i32 = 10;
 /// When no thread can be started, or `work` panicked.
 pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> anyhow::Result<T> {
+) -> Result<T, BackgroundError> {
     let (done, result) = oneshot::channel();
     std::thread::Builder::new()
         .name("background".into())
@@ -24,9 +36,8 @@ pub(crate) async fn run<T: Send + 'static>(
             lower_priority();
             // Nobody may be listening any more.
             let _ = done.send(work());
-        })
-        .context("no thread can be started")?;
-    result.await.context("the background thread panicked")
+        })?;
+    result.await.map_err(|_| BackgroundError::Panicked)
 }
 
 /// Makes the calling thread, and those it starts, step back behind all others. Elsewhere than on Linux it does nothing:
@@ -46,7 +57,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_costs_the_work_and_nothing_else() {
-        let panicked: anyhow::Result<()> = run(|| panic!("a decoder's bug")).await;
+        let panicked: Result<(), _> = run(|| panic!("a decoder's bug")).await;
         assert!(panicked.is_err());
         assert_eq!(run(|| 7).await.expect("runs"), 7);
     }

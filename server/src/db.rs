@@ -102,7 +102,9 @@ impl Db {
 
     /// Succeeds when the database answers.
     pub async fn check(&self) -> Result<(), DbError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        sqlx::query("SELECT 1 FROM pictures LIMIT 1")
+            .fetch_optional(&self.pool)
+            .await?;
         Ok(())
     }
 

@@ -80,8 +80,9 @@ pub(crate) async fn list_pictures(
 
 /// All tags with counts, and how long they may be kept: every picture counts, so the next to end decides.
 pub(crate) async fn list_tags(pictures: &Pictures) -> Result<(TagList, CachePolicy), Error> {
-    let ends = pictures.next_expiry().await?;
     let tags = pictures.list_tags().await?;
+    // Read last, so that it covers every picture that was counted.
+    let ends = pictures.next_expiry().await?;
     let list = TagList {
         tags: tags
             .into_iter()

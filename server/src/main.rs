@@ -132,8 +132,8 @@ async fn reindex(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Resul
         rebuilt.restored, rebuilt.known, rebuilt.bans
     );
     println!(
-        "{} pictures without objects forgotten, {} files without a picture deleted",
-        rebuilt.lost, rebuilt.orphans
+        "{} pictures without objects forgotten, {} ended ones and {} files without a picture deleted",
+        rebuilt.lost, rebuilt.ended, rebuilt.orphans
     );
     for problem in &rebuilt.unreadable {
         println!("left as it is: {problem}");

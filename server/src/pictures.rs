@@ -95,6 +95,10 @@ impl Pictures {
         tokio::fs::create_dir_all(&parts.incoming_dir)
             .await
             .with_context(|| format!("cannot make {}", parts.incoming_dir.display()))?;
+        if let Some(above) = parts.incoming_dir.parent() {
+            // The folder must outlive a power cut, as the rows of what lies in it do.
+            tokio::fs::File::open(above).await?.sync_all().await?;
+        }
         let bans = parts.db.list_bans().await?;
         Ok(Self {
             allowance: Allowance::new(parts.limits.uploads_per_hour, parts.clock.clone()),
@@ -159,6 +163,10 @@ impl Pictures {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    fn is_banned(&self, perceptual_hash: u64) -> bool {
+        self.bans().iter().any(|ban| ban.covers(perceptual_hash))
     }
 
     /// Where this picture is in its life, as the clock has it.

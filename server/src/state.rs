@@ -71,6 +71,7 @@ impl AppState {
             ))
             .build();
         let pictures = open_pictures(config, screener, clock.clone()).await?;
+        pictures.rebuild_if_lost().await?;
         pictures.recover().await?;
         Ok(Self {
             pictures: Arc::new(pictures),

@@ -163,7 +163,7 @@ impl Db {
     ) -> Result<Option<Verdict>, DbError> {
         let row = sqlx::query(
             "SELECT state, reason, tags, alt FROM pictures
-             WHERE content_hash = ? AND rules = ?
+             WHERE content_hash = ? AND content_hash <> x'' AND rules = ?
                AND (state = 'published' AND expires_at > ? OR state = 'rejected' AND rejected_at > ?)
              LIMIT 1",
         )

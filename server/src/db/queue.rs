@@ -63,7 +63,9 @@ impl Db {
 
     /// Takes the longest-waiting picture for work until `leased_until`, if one is free and not `overdue` (received then or
     /// before).
-    /// Of several uploads of the same bytes one is worked on at a time, so that the others find its verdict.
+    ///
+    /// Of several uploads of the same bytes one is worked on at a time, so that the others find its verdict. A picture that
+    /// was begun before, and so may be what kills the workers, goes first and alone: it must not take others with it.
     pub async fn claim_next(
         &self,
         now: i64,
@@ -71,12 +73,15 @@ impl Db {
         overdue: i64,
     ) -> Result<Option<Received>, DbError> {
         let row = sqlx::query(
-            "UPDATE pictures SET leased_until = ?1, attempts = attempts + 1
-             WHERE id = (SELECT id FROM pictures AS free WHERE state = 'screening' AND leased_until <= ?2
-                           AND received_at > ?3
-                           AND NOT EXISTS (SELECT 1 FROM pictures AS twin
-                                           WHERE twin.content_hash = free.content_hash AND twin.id <> free.id
-                                             AND twin.state = 'screening' AND twin.leased_until > ?2)
+            "WITH free AS (SELECT * FROM pictures
+                           WHERE state = 'screening' AND leased_until <= ?2 AND rests_until <= ?2 AND received_at > ?3),
+                  held AS (SELECT * FROM pictures WHERE state = 'screening' AND leased_until > ?2)
+             UPDATE pictures SET leased_until = ?1, attempts = attempts + 1
+             WHERE id = (SELECT id FROM free
+                         WHERE (attempts > 0 OR NOT EXISTS (SELECT 1 FROM free WHERE attempts > 0))
+                           AND NOT EXISTS (SELECT 1 FROM held
+                                           WHERE held.attempts > 1 OR free.attempts > 0
+                                              OR held.content_hash = free.content_hash)
                          ORDER BY received_at, rowid LIMIT 1)
              RETURNING id, received_at, delete_token_hash, content_hash, size_bytes, leased_until, attempts",
         )
@@ -94,8 +99,8 @@ impl Db {
     pub async fn release_leases(&self, now: i64) -> Result<(), DbError> {
         sqlx::query(
             "UPDATE pictures
-             SET leased_until = CASE WHEN state = 'screening' AND attempts > 1
-                                     THEN ? + min(1 << min(attempts - 1, 20), ?) ELSE 0 END
+             SET leased_until = 0,
+                 rests_until = CASE WHEN attempts > 1 THEN ? + min(1 << min(attempts - 1, 20), ?) ELSE 0 END
              WHERE leased_until > 0",
         )
         .bind(now)
@@ -117,7 +122,8 @@ impl Db {
             Blame::Picture => 1,
         };
         sqlx::query(
-            "UPDATE pictures SET leased_until = ?, attempts = attempts + ? WHERE id = ? AND leased_until = ?",
+            "UPDATE pictures SET leased_until = 0, rests_until = ?, attempts = attempts + ?
+             WHERE id = ? AND leased_until = ?",
         )
         .bind(at)
         .bind(change)

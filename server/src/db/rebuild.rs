@@ -27,13 +27,34 @@ impl Db {
         if inserted.rows_affected() == 0 {
             return Ok(false);
         }
-        bind_published(sqlx::query(PUBLISH), published)?
+        // An index that went on without this picture may have given its number away.
+        let taken: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pictures WHERE sequence = ?)")
+                .bind(published.sequence)
+                .fetch_one(&mut *transaction)
+                .await?;
+        let mut published = published.clone();
+        if taken {
+            published.sequence = sqlx::query_scalar("SELECT max(sequence) + 1 FROM pictures")
+                .fetch_one(&mut *transaction)
+                .await?;
+        }
+        bind_published(sqlx::query(PUBLISH), &published)?
             .bind(published.id.as_str())
             .bind(0)
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
         Ok(true)
+    }
+
+    /// True where the index has never seen an upload.
+    pub async fn is_new(&self) -> Result<bool, DbError> {
+        Ok(
+            sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM pictures)")
+                .fetch_one(&self.pool)
+                .await?,
+        )
     }
 
     /// Every picture that the index holds for published.

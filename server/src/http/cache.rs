@@ -7,7 +7,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use app::error::ApiError;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -252,6 +251,10 @@ impl Shown {
     }
 }
 
+/// Marks an answer as a page, which names files of one build.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IsPage;
+
 /// Turns the policy that a handler attached into headers.
 pub(crate) async fn write_cache_headers(
     State(clock): State<Clock>,
@@ -265,39 +268,50 @@ pub(crate) async fn write_cache_headers(
     }
     let policy = response.extensions_mut().remove::<CachePolicy>();
     let status = response.status();
-    let is_html = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    // Not by its content type, which a 304 does not have.
+    let is_page = response.extensions().get::<IsPage>().is_some();
     let headers = response.headers_mut();
     match policy {
         Some(policy) if reads && (status.is_success() || status.is_redirection()) => {
             policy.apply(headers, &clock);
-            let tags = tags(&policy, is_html);
+            let tags = tags(&policy, is_page);
             if !tags.is_empty() && headers[header::CACHE_CONTROL] != "no-store" {
                 set_text(headers, CACHE_TAG, &tags);
             }
         }
         // Handlers that must not be kept even then say so.
-        None if reads && status == StatusCode::NOT_FOUND => set(headers, "public, max-age=10"),
-        // An id is never used again.
-        None if reads && status == StatusCode::GONE => set(headers, "public, max-age=86400"),
+        None if reads && is_kept(status) => {
+            // An id is never used again; what is not there may come.
+            let seconds = if status == StatusCode::GONE {
+                86400
+            } else {
+                10
+            };
+            set_text(
+                headers,
+                header::CACHE_CONTROL,
+                &format!("public, max-age={seconds}"),
+            );
+            if is_page {
+                set_text(headers, CACHE_TAG, "html");
+            }
+        }
         _ => no_store(headers),
     }
     response
 }
 
-fn tags(policy: &CachePolicy, is_html: bool) -> String {
+fn tags(policy: &CachePolicy, is_page: bool) -> String {
     let mut tags: Vec<String> = policy.pictures().iter().map(PictureId::cache_tag).collect();
-    if is_html {
+    if is_page {
         tags.push("html".into());
     }
     tags.join(",")
 }
 
-/// True for an error that may be kept, whoever asks: it must read the same for all of them.
-pub(crate) fn is_kept(error: &ApiError) -> bool {
-    matches!(error.code.status(), 404 | 410)
+/// True for errors that may be kept, unless a policy says otherwise: they must read the same for everyone.
+pub(crate) fn is_kept(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
 }
 
 #[cfg(test)]

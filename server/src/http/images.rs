@@ -46,7 +46,7 @@ pub(crate) async fn get_image(
     if !matches!(method, Method::GET | Method::HEAD) {
         return Ok(not_allowed());
     }
-    let published = find(&state, &id, expires_at).await?;
+    let Found { published, policy } = find(&state, &id, expires_at).await?;
     let Some(variant) = published
         .variants
         .iter()
@@ -69,11 +69,6 @@ pub(crate) async fn get_image(
     );
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert("x-robots-tag", robots_tag(expires_at));
-    let policy = CachePolicy::Image {
-        expires_at,
-        id: id.clone(),
-    };
-
     if request_headers
         .typed_get::<IfNoneMatch>()
         .is_some_and(|tags| !tags.precondition_passes(&etag))
@@ -92,7 +87,8 @@ pub(crate) async fn get_image(
         .is_none_or(|if_range| !if_range.is_modified(Some(&etag), None));
     let range = request_headers
         .get(header::RANGE)
-        .filter(|_| current)
+        // Ranges are for GET (RFC 9110, section 14.2).
+        .filter(|_| current && method == Method::GET)
         .and_then(|range| range.to_str().ok());
     let length = variant.size_bytes;
     let whole = (StatusCode::OK, 0, length.saturating_sub(1));
@@ -120,21 +116,33 @@ pub(crate) async fn get_image(
     Ok(with_policy((status, headers, body).into_response(), policy))
 }
 
+/// A picture to be read, and what caches may do with it.
+struct Found {
+    published: Box<Published>,
+    policy: CachePolicy,
+}
+
 /// The published picture of this path. While the index cannot be asked, its manifest answers: reading fails open.
-async fn find(
-    state: &AppState,
-    id: &PictureId,
-    expires_at: ExpiresAt,
-) -> Result<Box<Published>, Error> {
+async fn find(state: &AppState, id: &PictureId, expires_at: ExpiresAt) -> Result<Found, Error> {
     match state.pictures.status(id).await {
-        Ok(Status::Published(published)) if published.expires_at == expires_at => Ok(published),
+        Ok(Status::Published(published)) if published.expires_at == expires_at => Ok(Found {
+            published,
+            policy: CachePolicy::Image {
+                expires_at,
+                id: id.clone(),
+            },
+        }),
         // Deleted before its time.
         Ok(Status::Gone {
             expires_at: Some(was),
         }) if was == expires_at => Err(Error::gone()),
         Ok(_) => Err(Error::not_found()),
         Err(error) => match state.pictures.find_by_manifest(id).await {
-            Ok(Some(published)) if published.expires_at == expires_at => Ok(Box::new(published)),
+            // It may have been deleted a moment ago; nobody should keep it on the manifest's word.
+            Ok(Some(published)) if published.expires_at == expires_at => Ok(Found {
+                published: Box::new(published),
+                policy: CachePolicy::NoStore,
+            }),
             // Without the index nobody can say that there is no such picture.
             Ok(_) | Err(_) => Err(error.into()),
         },

@@ -15,7 +15,7 @@ use leptos_axum::{LeptosRoutes, generate_route_list, render_app_async_with_conte
 use crate::backend::ServerBackend;
 use crate::domain::picture::PictureId;
 use crate::error::Error;
-use crate::http::cache::{CachePolicy, Shown, is_kept};
+use crate::http::cache::{CachePolicy, IsPage, Shown, is_kept};
 use crate::http::images::robots_tag;
 use crate::http::upload;
 use crate::list;
@@ -68,6 +68,7 @@ async fn attach_page_policy(mut request: Request, next: Next) -> Response {
         let tag = robots_tag(*expires_at);
         response.headers_mut().insert("x-robots-tag", tag);
     }
+    response.extensions_mut().insert(IsPage);
     if let Some(policy) = policy {
         response.extensions_mut().insert(policy);
     }
@@ -156,12 +157,13 @@ pub(crate) async fn explain_errors(
         return response;
     };
     // What caches keep must read the same for everyone: where pages are, it is a page.
-    let kept = reads && is_kept(&error);
+    let kept = reads && is_kept(response.status());
     if !is_page_path || !(wants_page || kept) {
         return response;
     }
     let policy = response.extensions_mut().remove::<CachePolicy>();
     let mut page = render_interstitial(&state, Interstitial::Error(error)).await;
+    page.extensions_mut().insert(IsPage);
     if let Some(policy) = policy {
         page.extensions_mut().insert(policy);
     }

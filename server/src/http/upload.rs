@@ -193,7 +193,19 @@ pub(crate) fn client_of(extensions: &Extensions) -> ClientNetwork {
 
 /// Waits for the verdict, then says what the uploader needs.
 async fn answer(state: &AppState, accepted: Accepted, wait: Duration) -> Result<UploadView, Error> {
-    match state.pictures.wait_for_verdict(&accepted.id, wait).await? {
+    let status = match state.pictures.wait_for_verdict(&accepted.id, wait).await {
+        Ok(status) => status,
+        // The upload is safe; an error here would lose its token.
+        Err(error) => {
+            let error = format!("{:#}", anyhow::Error::from(error));
+            tracing::error!(
+                error,
+                "the index failed while an upload waited for its verdict"
+            );
+            Status::Screening
+        }
+    };
+    match status {
         Status::Screening => Ok(views::upload(&state.site, &accepted, None)),
         Status::Published(published) => Ok(views::upload(&state.site, &accepted, Some(&published))),
         Status::Rejected(reason) => Err(reason.into()),

@@ -85,7 +85,11 @@ impl Pictures {
         self.record_ban(ban)
             .await
             .context("cannot record the ban")?;
-        self.take_down(id).await
+        match self.take_down(id).await {
+            // Its owner was quicker; the ban stands.
+            Err(DeleteError::Gone) => Ok(()),
+            done => done,
+        }
     }
 
     /// Makes a ban durable, as an object and in the index, and lets the workers know of it.

@@ -252,10 +252,24 @@ impl IncomingUpload {
                 pictures.parts.limits.uploads_per_day,
             )
             .await;
-        if !matches!(recorded, Ok(true)) {
+        let recorded = match recorded {
+            Ok(recorded) => recorded,
+            // It may have been committed all the same: then the file is the row's.
+            Err(error) => match pictures.parts.db.is_screening(&self.id).await {
+                Ok(true) => true,
+                Ok(false) => {
+                    pictures.allowance.settle(&self.id, false);
+                    return Err(error.into());
+                }
+                Err(_) => {
+                    // Nobody knows; what no row owns is deleted at the next start.
+                    kept.keep().context("cannot keep the incoming file")?;
+                    return Err(error.into());
+                }
+            },
+        };
+        if !recorded {
             pictures.allowance.settle(&self.id, false);
-        }
-        if !recorded? {
             return Err(UploadError::TooManyToday);
         }
         kept.keep().context("cannot keep the incoming file")?;

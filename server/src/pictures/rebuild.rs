@@ -3,7 +3,7 @@
 use futures_util::stream::{self, StreamExt};
 
 use super::Pictures;
-use crate::domain::picture::PictureId;
+use crate::domain::picture::{Life, PictureId};
 use crate::storage::{Folder, StorageError, StorageKey};
 
 /// Manifests that are read at once.
@@ -16,6 +16,8 @@ pub struct Rebuilt {
     pub known: u64,
     /// Pictures that it knows again.
     pub restored: u64,
+    /// Pictures that the index knows to be over: their objects are deleted.
+    pub ended: u64,
     /// Bans that it knows now.
     pub bans: u64,
     /// Pictures that the index held for published but whose manifest is gone: buried.
@@ -41,6 +43,12 @@ impl Pictures {
                 manifests.push(id);
             }
         }
+        let published = self.parts.db.list_published_ids().await?;
+        anyhow::ensure!(
+            published.is_empty() || !manifests.is_empty(),
+            "the index lists {} pictures and the storage holds none: is the right folder or bucket mounted?",
+            published.len()
+        );
         let mut reads = stream::iter(&manifests)
             .map(|id| async move { (id, self.read_manifest(id).await) })
             .buffer_unordered(READ_AT_ONCE);
@@ -54,8 +62,14 @@ impl Pictures {
                         .await?
                     {
                         rebuilt.restored += 1;
-                    } else {
+                    } else if matches!(self.parts.db.find(id).await?, Some(Life::Published(_))) {
                         rebuilt.known += 1;
+                    } else {
+                        // The index knows that it ended; a backup brought its objects back.
+                        let mut keys = vec![StorageKey::Manifest { id: id.clone() }];
+                        keys.extend(Self::image_keys(id, published.expires_at));
+                        self.parts.storage.delete(&keys).await?;
+                        rebuilt.ended += 1;
                     }
                 }
                 // Deleted since it was listed.
@@ -76,6 +90,25 @@ impl Pictures {
         }
         self.reload_bans().await?;
         Ok(rebuilt)
+    }
+
+    /// Rebuilds an index that is new although there are objects: somebody lost it.
+    ///
+    /// # Errors
+    /// When the index or the storage cannot be used.
+    pub async fn rebuild_if_lost(&self) -> anyhow::Result<()> {
+        if !self.parts.db.is_new().await? {
+            return Ok(());
+        }
+        let rebuilt = self.rebuild().await?;
+        if rebuilt.restored > 0 || !rebuilt.unreadable.is_empty() {
+            tracing::warn!(
+                restored = rebuilt.restored,
+                unreadable = rebuilt.unreadable.len(),
+                "the index was lost; it is rebuilt from the objects"
+            );
+        }
+        Ok(())
     }
 
     /// Buries pictures that the index shows but whose manifest is gone.

@@ -1,8 +1,9 @@
 //! What a worker does with the next waiting picture: screen it, render it, publish or refuse it.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
-use crate::background;
+use crate::background::{self, BackgroundError};
 use crate::db::{Begun, Blame, DbError};
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{Published, Received, Sha256Hash, Variant};
@@ -25,6 +26,8 @@ const MAX_ATTEMPTS: u32 = 10;
 const RETRY_SECONDS: i64 = 5;
 /// How long a picture rests for which there is no room, seconds: room comes as others end.
 const RETRY_FULL_SECONDS: i64 = 60;
+/// How long a picture waits for memory, well within its lease; a decoder that was given up may hold some for ever.
+const MEMORY_WAIT: Duration = Duration::from_secs(180);
 /// What a decoder is given beyond its time limit to notice it, before its thread is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 
@@ -32,6 +35,21 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 #[error("the store is full (CATTO_MAX_STORED_BYTES)")]
 struct Full;
+
+/// The memory that pictures share is taken; this one waits.
+#[derive(Debug, thiserror::Error)]
+#[error("no memory became free in time")]
+struct NoMemory;
+
+/// True for what is not the picture's fault; whatever else fails again and again is.
+fn is_outage(error: &anyhow::Error) -> bool {
+    error.is::<NoMemory>()
+        || error.is::<ScreeningError>()
+        || error.is::<StorageError>()
+        || error.is::<DbError>()
+        || matches!(error.downcast_ref(), Some(BackgroundError::NoThread(_)))
+        || matches!(error.downcast_ref(), Some(imaging::ImageError::Io(_)))
+}
 
 /// What is to become of a picture.
 enum Judged {
@@ -60,15 +78,8 @@ impl Pictures {
                 picture = %received.id, error = format!("{error:#}"),
                 "could not screen a picture; it waits"
             );
-            // An outage is not the picture's fault; whatever else fails again and again is. What remains of image errors here
-            // is the disk's.
             let full = error.is::<Full>();
-            let outage = full
-                || error.is::<ScreeningError>()
-                || error.is::<StorageError>()
-                || error.is::<DbError>()
-                || error.is::<imaging::ImageError>();
-            let blame = if outage {
+            let blame = if full || is_outage(&error) {
                 Blame::Outage
             } else {
                 Blame::Picture
@@ -94,6 +105,12 @@ impl Pictures {
             self.screen(received).await?
         };
         let kept = match judged {
+            // A ban may have come while it was looked at.
+            Judged::Looked(Outcome::Approved(rendered), _)
+                if self.is_banned(rendered.perceptual_hash) =>
+            {
+                self.reject(received, Reason::Banned, None).await?
+            }
             Judged::Looked(Outcome::Approved(rendered), rules) => {
                 self.publish(received, *rendered, rules).await?
             }
@@ -173,12 +190,20 @@ impl Pictures {
         };
         let inspected = match inspected {
             Ok(inspected) => inspected,
+            // Without its bytes it can never be decided.
+            Err(imaging::ImageError::Io(error)) if error.kind() == ErrorKind::NotFound => {
+                tracing::error!(picture = %received.id, "an upload's file is missing");
+                return Ok(Judged::Refused(Reason::Corrupt));
+            }
             Err(error) => return Ok(Judged::Refused(screen::rejection_of(error)?)),
         };
         // A picture that needs the last byte of the budget must not wait for a permit that does not exist.
         let all = self.parts.limits.decode_memory_bytes / MEMORY_UNIT;
         let units = u32::try_from(inspected.working_bytes.div_ceil(MEMORY_UNIT).min(all))?;
-        let memory = self.memory.clone().acquire_many_owned(units).await?;
+        let memory = self.memory.clone().acquire_many_owned(units);
+        let memory = tokio::time::timeout(MEMORY_WAIT, memory)
+            .await
+            .map_err(|_| NoMemory)??;
         let job = Job {
             path,
             inspected,

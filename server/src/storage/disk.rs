@@ -63,16 +63,12 @@ impl DiskStorage {
         let _guard = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
         for (file, path) in written {
             let folder = path.parent().context("an object's path has a folder")?;
-            // New folders are entries of their parents, which must reach the disk as well.
-            changed_folders.insert(folder.to_owned());
-            let mut missing = folder;
-            while !missing.exists() {
-                let Some(parent) = missing.parent() else {
-                    break;
-                };
-                changed_folders.insert(parent.to_owned());
-                missing = parent;
-            }
+            // New folders are entries of their parents, which must reach the disk as well. Whether one is new cannot be
+            // asked: an attempt that was cut off may have made it without syncing.
+            let above = folder
+                .ancestors()
+                .take_while(|folder| folder.starts_with(&self.root));
+            changed_folders.extend(above.map(Path::to_owned));
             fs::create_dir_all(folder)?;
             file.persist(&path)
                 .with_context(|| format!("cannot name {}", path.display()))?;

@@ -53,6 +53,7 @@ impl Launch {
             .env("RUST_LOG", "warn,cattocdn=info")
             // All clients of a test come from one address.
             .env("CATTO_UPLOADS_PER_HOUR", "1000000")
+            .env("CATTO_UPLOADS_PER_DAY", "1000000")
             // A developer's own .env must not be read.
             .current_dir(&self.site_dir);
         command
