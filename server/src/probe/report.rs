@@ -221,10 +221,12 @@ fn verdict(pages: &[PageReport]) -> Verdict {
         let Some(measured) = &asset.measured else {
             return Verdict::Unreachable;
         };
+        // Where a named address leads elsewhere, what was meant was not measured.
+        let worst = if asset.kind == Kind::Named { 300 } else { 400 };
         let failed = measured
             .requests
             .iter()
-            .any(|request| request.status >= 400);
+            .any(|request| request.status >= worst);
         if failed || measured.hit_on_repeat == Some(false) {
             verdict = Verdict::NotCached;
         }

@@ -16,6 +16,7 @@ mod metadata;
 mod orientation;
 mod pages;
 mod pipeline;
+mod probe;
 mod profile;
 mod real_models;
 mod restart;
