@@ -2,7 +2,7 @@
 //!
 //! `http` and `jobs` are what the world and the clock drive; both call the use cases in `pictures`, which know `storage`,
 //! `screening`, `imaging` and `db`, and all of those know `domain`, the rules. `views`, `list`, `backend` and `error` turn
-//! the domain into what the wire and the pages speak.
+//! the domain into what the wire and the pages speak. `probe` stands apart: it looks at a site from outside.
 
 mod background;
 pub mod clock;
@@ -17,6 +17,7 @@ pub mod jobs;
 mod list;
 pub mod memory;
 pub mod pictures;
+pub mod probe;
 pub mod screening;
 pub mod state;
 pub mod storage;

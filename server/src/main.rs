@@ -1,5 +1,6 @@
 //! The command line: reads the configuration, builds the state, runs one command. No logic.
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use anyhow::Context;
 use cattocdn::clock::Clock;
 use cattocdn::config::Config;
 use cattocdn::domain::picture::PictureId;
+use cattocdn::probe::Probe;
 use cattocdn::screening::{LocalScreener, Screener};
 use cattocdn::state::{AppState, lock_data_dir, open_pictures, put_aside_if_damaged};
 use clap::{Parser, Subcommand};
@@ -25,6 +27,22 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Site(SiteCommand),
+    /// Measure what viewers get through the caches: hits, latency and size, and why something missed
+    ///
+    /// Asks for each address once on a new connection and then again on the same one, and for the assets of pages too.
+    /// Tells what Cloudflare, CloudFront and other caches say of each answer, and explains every miss. Needs no
+    /// configuration, and sends no secret.
+    ///
+    /// Ends with 0 when caches answered every repeat of what may be cached, with 1 when they did not or an answer was an
+    /// error, and with 2 when something could not be fetched.
+    Probe(Probe),
+}
+
+/// What works on the configured site.
+#[derive(Subcommand)]
+enum SiteCommand {
     /// Serve the site (the default); brings the index up to date first
     Serve,
     /// Delete everything that is past its time, once
@@ -45,13 +63,34 @@ fn main() -> ExitCode {
     if let Err(error) = cattocdn::memory::give_back_what_is_freed() {
         complain(&anyhow::Error::from(error).context("the allocator keeps its defaults"));
     }
-    match run(cli.command.unwrap_or(Command::Serve)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&error);
-            ExitCode::FAILURE
-        }
+    let (done, failure) = match cli.command {
+        // It must work where nothing is configured, and read no secret. Its 1 means something else than failure.
+        Some(Command::Probe(options)) => (probe(&options), ExitCode::from(2)),
+        Some(Command::Site(command)) => (run(command), ExitCode::FAILURE),
+        None => (run(SiteCommand::Serve), ExitCode::FAILURE),
+    };
+    done.unwrap_or_else(|error| {
+        complain(&error);
+        failure
+    })
+}
+
+fn probe(probe: &Probe) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let report = runtime.block_on(probe.run(&Clock::default()));
+    let text = if probe.json {
+        report.to_json()? + "\n"
+    } else {
+        report.to_string()
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads, such as `head`, may have seen enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
     }
+    Ok(ExitCode::from(report.verdict.exit_code()))
 }
 
 #[expect(
@@ -62,7 +101,7 @@ fn complain(error: &anyhow::Error) {
     eprintln!("cattocdn: {error:#}");
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+fn run(command: SiteCommand) -> anyhow::Result<ExitCode> {
     match dotenvy::dotenv() {
         // The error would quote the line, which may hold a secret.
         Err(dotenvy::Error::LineParse(_, position)) => {
@@ -79,15 +118,15 @@ fn run(command: Command) -> anyhow::Result<()> {
     let done = runtime.block_on(async {
         let screener = Arc::new(LocalScreener::new(&config.files.models_dir));
         match command {
-            Command::Serve => serve(&config, screener).await,
-            Command::Expire => expire(&config, screener).await,
-            Command::Reindex => reindex(&config, screener).await,
-            Command::Takedown { id } => takedown(&config, screener, &id).await,
+            SiteCommand::Serve => serve(&config, screener).await,
+            SiteCommand::Expire => expire(&config, screener).await,
+            SiteCommand::Reindex => reindex(&config, screener).await,
+            SiteCommand::Takedown { id } => takedown(&config, screener, &id).await,
         }
     });
     // What did not end in time, such as a decoder that was given up, must not keep the process.
     runtime.shutdown_background();
-    done
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {

@@ -107,6 +107,23 @@ fn adapters_do_not_know_each_other() {
 }
 
 #[test]
+fn the_probe_looks_from_outside_and_knows_no_secret() {
+    assert_absent(
+        &["server/src/probe.rs", "server/src/probe"],
+        &[
+            "crate::config",
+            "crate::db",
+            "crate::domain",
+            "crate::env",
+            "crate::http",
+            "crate::state",
+            "crate::storage",
+        ],
+        &[],
+    );
+}
+
+#[test]
 fn one_place_decides_each_thing() {
     let all = ["server/src", "app/src"];
     assert_absent(&all, &["CACHE_CONTROL"], &["http/cache.rs"]);

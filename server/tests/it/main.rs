@@ -18,6 +18,7 @@ mod metadata;
 mod orientation;
 mod pages;
 mod pipeline;
+mod probe;
 mod profile;
 mod real_models;
 mod restart;
