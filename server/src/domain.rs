@@ -3,8 +3,10 @@
 //! `now` is always an argument.
 
 pub mod ban;
+pub mod detection;
 pub mod expiry;
 pub mod labels;
+pub mod moderation;
 pub mod picture;
 pub mod search;
 pub mod verdict;

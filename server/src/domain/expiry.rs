@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+/// What every cache is told about a picture's bytes, beside the instant of [`ExpiresAt::last_fresh_second`]; the same in our
+/// own answers and frozen into objects that a CDN reads directly. Without a relative lifetime: in a chain of caches those add
+/// up, because caches do not subtract the age that an object gained before them.
+pub const IMAGE_CACHING: &str =
+    "public, immutable, must-revalidate, stale-while-revalidate=0, stale-if-error=0";
+
 /// How long a picture lives from the moment its publishing begins. Whole seconds, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -73,6 +79,12 @@ impl ExpiresAt {
     #[must_use]
     pub fn is_past(self, now: Timestamp) -> bool {
         now.as_second() >= self.0
+    }
+
+    /// The second that caches are given as the end: one earlier, so that none still holds the picture at its end.
+    #[must_use]
+    pub fn last_fresh_second(self) -> i64 {
+        self.0 - 1
     }
 
     /// Whole seconds left, rounded down; 0 once past.

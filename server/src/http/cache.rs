@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::clock::Clock;
-use crate::domain::expiry::ExpiresAt;
+use crate::domain::expiry::{ExpiresAt, IMAGE_CACHING};
 
 /// With less than this left, a picture is not worth a cache entry, seconds.
 const SHORTEST_LIFE: u64 = 2;
@@ -29,12 +29,11 @@ impl CachePolicy {
     fn apply(self, headers: &mut HeaderMap, clock: &Clock) {
         match self {
             Self::Image { expires_at } if expires_at.seconds_left(clock.now()) >= SHORTEST_LIFE => {
-                set(
-                    headers,
-                    "public, immutable, must-revalidate, stale-while-revalidate=0, stale-if-error=0",
-                );
+                set(headers, IMAGE_CACHING);
                 let last = std::time::SystemTime::UNIX_EPOCH
-                    + std::time::Duration::from_secs(expires_at.second().cast_unsigned() - 1);
+                    + std::time::Duration::from_secs(
+                        expires_at.last_fresh_second().cast_unsigned(),
+                    );
                 if let Ok(value) = HeaderValue::try_from(httpdate::fmt_http_date(last)) {
                     headers.insert(header::EXPIRES, value);
                 }
