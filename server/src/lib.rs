@@ -4,6 +4,7 @@
 //! `screening`, `imaging` and `db`, and all of those know `domain`, the rules. `views`, `list`, `backend` and `error` turn
 //! the domain into what the wire and the pages speak.
 
+pub mod aws;
 pub mod clock;
 pub mod config;
 pub mod db;

@@ -53,27 +53,14 @@ impl DiskStorage {
         let mut changed_folders = BTreeSet::new();
         let mut written = Vec::with_capacity(objects.len());
         for (key, bytes) in objects {
-            let path = self.root.join(key.path());
-            let mut file = tempfile::NamedTempFile::new_in(self.temporary())?;
-            file.write_all(bytes)
-                .with_context(|| format!("cannot write {}", path.display()))?;
-            file.as_file().sync_all()?;
-            written.push((file, path));
+            written.push((
+                self.write_temporary(key, bytes)?,
+                self.root.join(key.path()),
+            ));
         }
         let _guard = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
         for (file, path) in written {
-            let folder = path.parent().context("an object's path has a folder")?;
-            // New folders are entries of their parents, which must reach the disk as well.
-            changed_folders.insert(folder.to_owned());
-            let mut missing = folder;
-            while !missing.exists() {
-                let Some(parent) = missing.parent() else {
-                    break;
-                };
-                changed_folders.insert(parent.to_owned());
-                missing = parent;
-            }
-            fs::create_dir_all(folder)?;
+            changed_folders.append(&mut make_folder_of(&path)?);
             file.persist(&path)
                 .with_context(|| format!("cannot name {}", path.display()))?;
         }
@@ -81,6 +68,38 @@ impl DiskStorage {
             sync_folder(&folder)?;
         }
         Ok(())
+    }
+
+    /// As [`Self::put_blocking`] for one file, which is named in one step that fails where the name is taken.
+    fn create_blocking(&self, key: &StorageKey, bytes: &Bytes) -> anyhow::Result<bool> {
+        let path = self.root.join(key.path());
+        let file = self.write_temporary(key, bytes)?;
+        let _guard = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed_folders = make_folder_of(&path)?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => {}
+            Err(taken) if taken.error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot name {}", path.display()));
+            }
+        }
+        for folder in changed_folders {
+            sync_folder(&folder)?;
+        }
+        Ok(true)
+    }
+
+    /// A whole file, on disk, under a name that nobody reads and that vanishes unless the file gets another.
+    fn write_temporary(
+        &self,
+        key: &StorageKey,
+        bytes: &Bytes,
+    ) -> anyhow::Result<tempfile::NamedTempFile> {
+        let mut file = tempfile::NamedTempFile::new_in(self.temporary())?;
+        file.write_all(bytes)
+            .with_context(|| format!("cannot write {}", key.path()))?;
+        file.as_file().sync_all()?;
+        Ok(file)
     }
 
     fn get_blocking(
@@ -189,6 +208,23 @@ impl DiskStorage {
     }
 }
 
+/// Makes the folder that this file lies in, and answers every folder whose entries change with the file.
+fn make_folder_of(path: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
+    let folder = path.parent().context("an object's path has a folder")?;
+    let mut changed = BTreeSet::from([folder.to_owned()]);
+    let mut missing = folder;
+    // New folders are entries of their parents, which must reach the disk as well.
+    while !missing.exists() {
+        let Some(parent) = missing.parent() else {
+            break;
+        };
+        changed.insert(parent.to_owned());
+        missing = parent;
+    }
+    fs::create_dir_all(folder)?;
+    Ok(changed)
+}
+
 /// Makes what happened to a folder's entries survive a power cut.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
@@ -215,6 +251,11 @@ impl ObjectStorage for DiskStorage {
     async fn put(&self, objects: Vec<(StorageKey, Bytes)>) -> Result<(), StorageError> {
         let storage = self.clone();
         Ok(blocking(move || storage.put_blocking(&objects)).await?)
+    }
+
+    async fn create(&self, key: &StorageKey, bytes: Bytes) -> Result<bool, StorageError> {
+        let (storage, key) = (self.clone(), key.clone());
+        Ok(blocking(move || storage.create_blocking(&key, &bytes)).await?)
     }
 
     async fn get(
