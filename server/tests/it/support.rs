@@ -1,5 +1,8 @@
 //! A whole site in a temporary folder, and a client for it.
 
+pub(crate) mod aws;
+pub(crate) mod rekognition_server;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +12,9 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bytes::Bytes;
 use cattocdn::clock::Clock;
-use cattocdn::config::{Config, FilesConfig, HttpConfig, LimitsConfig, ScreeningConfig};
+use cattocdn::config::{
+    Config, FilesConfig, HttpConfig, LimitsConfig, ScreeningConfig, StorageConfig,
+};
 use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::verdict::{FrameLook, Thresholds};
 use cattocdn::http::router;
@@ -17,6 +22,7 @@ use cattocdn::imaging::Raster;
 use cattocdn::jobs::Jobs;
 use cattocdn::screening::{LocalScreener, Screener, ScreeningError};
 use cattocdn::state::AppState;
+use cattocdn::storage::ObjectStorage;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -30,6 +36,7 @@ const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) screener: Arc<dyn Screener>,
+    storage: Option<Arc<dyn ObjectStorage>>,
     dir: Option<TempDir>,
 }
 
@@ -61,6 +68,7 @@ impl Setup {
                 models_dir: models_dir(),
                 data_dir,
             },
+            storage: StorageConfig::Disk,
             limits: LimitsConfig::default(),
             retention: Retention::new(RETENTION).expect("a week is valid"),
             screening: ScreeningConfig {
@@ -70,12 +78,19 @@ impl Setup {
         Self {
             config,
             screener: Arc::new(ScriptedScreener::cat()),
+            storage: None,
             dir: None,
         }
     }
 
     pub(crate) fn screened_by(mut self, screener: impl Screener) -> Self {
         self.screener = Arc::new(screener);
+        self
+    }
+
+    /// On a storage that is open already, instead of the data folder's.
+    pub(crate) fn stored_in(mut self, storage: Arc<dyn ObjectStorage>) -> Self {
+        self.storage = Some(storage);
         self
     }
 
@@ -91,9 +106,13 @@ impl Setup {
 
     pub(crate) async fn start(self) -> Site {
         let clock = Clock::default();
-        let state = AppState::new(&self.config, self.screener, clock.clone())
-            .await
-            .expect("the site starts");
+        let state = match self.storage {
+            Some(storage) => {
+                AppState::with_storage(&self.config, storage, self.screener, clock.clone()).await
+            }
+            None => AppState::new(&self.config, self.screener, clock.clone()).await,
+        }
+        .expect("the site starts");
         let jobs = Jobs::spawn(&state.pictures, &clock);
         Site {
             router: router(state.clone()),
