@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests need cfn-lint; from Debian exiftool, strace, unshare and pkill; and a Chromium (Debian's where apt may be used,
+# The tests need cfn-lint and moto's server, from PyPI; from Debian exiftool, strace, unshare and pkill; and a Chromium (Debian's where apt may be used,
 # Playwright's own where it can be downloaded).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,6 +13,22 @@ debian_tools=(
   "unshare util-linux The full-disk test"
   "pkill procps The durability tests"
 )
+
+# moto and what it needs, in pinned versions, in a folder of their own; again when the list or the Python changes.
+moto="$CATTO_CACHE/moto"
+wanted=$(python3 --version; cat server/tests/it/support/moto.txt)
+if [ "$(cat "$moto/.installed" 2>/dev/null)" != "$wanted" ]; then
+  scripts/step "installing moto's server for the tests"
+  pip=(python3 -m pip)
+  if ! "${pip[@]}" --version >/dev/null 2>&1; then
+    python3 -m venv "$CATTO_CACHE/pip"
+    pip=("$CATTO_CACHE/pip/bin/python" -m pip)
+  fi
+  rm -rf "$moto"
+  PIP_ROOT_USER_ACTION=ignore "${pip[@]}" install --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+    --target "$moto" --requirement server/tests/it/support/moto.txt
+  printf '%s\n' "$wanted" >"$moto/.installed"
+fi
 
 has() { command -v "$1" >/dev/null 2>&1; }
 

@@ -16,9 +16,7 @@ use crate::domain::verdict::Thresholds;
 use crate::env::Env;
 
 /// Settings of the coming versions. Ignoring one could leave a site open that its operator believes closed.
-const NOT_SUPPORTED_YET: [&str; 8] = [
-    "CATTO_S3_BUCKET",
-    "CATTO_S3_FORCE_PATH_STYLE",
+const NOT_SUPPORTED_YET: [&str; 6] = [
     "CATTO_REKOGNITION_MONTHLY_CALLS",
     "CATTO_BUDGET_SPENT",
     "CATTO_CLOUDFLARE_ZONE",
@@ -33,6 +31,7 @@ pub struct Config {
     pub http: HttpConfig,
     pub origin: OriginConfig,
     pub files: FilesConfig,
+    pub storage: StorageConfig,
     pub limits: LimitsConfig,
     pub retention: Retention,
     pub screening: ScreeningConfig,
@@ -81,6 +80,24 @@ pub struct FilesConfig {
     pub models_dir: PathBuf,
     /// `CATTO_DATABASE_URL`: `sqlite://…`; `index.sqlite` in the data folder when not set.
     pub database_url: String,
+}
+
+/// `CATTO_STORAGE`: where published pictures lie.
+#[derive(Debug, Clone)]
+pub enum StorageConfig {
+    /// `disk`: a folder below the data folder.
+    Disk,
+    /// `s3`: a bucket of Amazon S3 or of a server that speaks its protocol.
+    S3(S3Config),
+}
+
+/// Which bucket, and how it is addressed. Region, endpoint and credentials are the SDK's to read.
+#[derive(Debug, Clone)]
+pub struct S3Config {
+    /// `CATTO_S3_BUCKET`: the bucket's name.
+    pub bucket: String,
+    /// `CATTO_S3_FORCE_PATH_STYLE`: names the bucket in the path and not in the host, as most servers but Amazon's want it.
+    pub force_path_style: bool,
 }
 
 /// What an upload may be, and how much of it there may be.
@@ -165,6 +182,7 @@ impl Config {
             http: HttpConfig::from_env(&mut env),
             origin: OriginConfig::from_env(&mut env),
             files,
+            storage: StorageConfig::from_env(&mut env),
             limits: LimitsConfig::from_env(&mut env),
             retention: env.parsed_with("CATTO_RETENTION", Retention::default(), parse_retention),
             screening: ScreeningConfig::from_env(&mut env),
@@ -173,15 +191,6 @@ impl Config {
             if env.text(name).is_some() {
                 env.problem(name, "is set, but this version does not support it yet");
             }
-        }
-        if env
-            .text("CATTO_STORAGE")
-            .is_some_and(|storage| storage != "disk")
-        {
-            env.problem(
-                "CATTO_STORAGE",
-                "is not `disk`, and this version supports nothing else yet",
-            );
         }
         let problems = env.into_problems();
         if problems.is_empty() {
@@ -292,6 +301,52 @@ impl FilesConfig {
     }
 }
 
+impl StorageConfig {
+    fn from_env(env: &mut Env) -> Self {
+        let storage = env.text("CATTO_STORAGE").unwrap_or_else(|| "disk".into());
+        let bucket = env.text("CATTO_S3_BUCKET");
+        let force_path_style = env.text("CATTO_S3_FORCE_PATH_STYLE");
+        match storage.as_str() {
+            "s3" => {
+                if bucket.is_none() {
+                    env.problem("CATTO_S3_BUCKET", "is not set, and CATTO_STORAGE is `s3`");
+                } else if !bucket.as_deref().is_some_and(is_bucket) {
+                    env.problem(
+                        "CATTO_S3_BUCKET",
+                        "is not the plain name of a bucket: 3 to 63 letters, digits, dots, hyphens and underscores",
+                    );
+                }
+                Self::S3(S3Config {
+                    bucket: bucket.unwrap_or_default(),
+                    force_path_style: env.parsed("CATTO_S3_FORCE_PATH_STYLE", false),
+                })
+            }
+            "disk" => {
+                // An operator who names a bucket believes that pictures go there.
+                for (name, value) in [
+                    ("CATTO_S3_BUCKET", bucket),
+                    ("CATTO_S3_FORCE_PATH_STYLE", force_path_style),
+                ] {
+                    if value.is_some() {
+                        env.problem(
+                            name,
+                            "is set, but CATTO_STORAGE is `disk`, which does not use it",
+                        );
+                    }
+                }
+                Self::Disk
+            }
+            _ => {
+                env.problem(
+                    "CATTO_STORAGE",
+                    &format!("is `{storage}`: must be `disk` or `s3`"),
+                );
+                Self::Disk
+            }
+        }
+    }
+}
+
 impl LimitsConfig {
     fn from_env(env: &mut Env) -> Self {
         let default = Self::default();
@@ -386,6 +441,13 @@ fn parse_pixels(text: &str) -> Result<u64, String> {
     }
 }
 
+fn is_bucket(name: &str) -> bool {
+    (3..=63).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+}
+
 fn parse_share(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
@@ -437,6 +499,20 @@ mod tests {
             "https://a:b@catto.example",
         ] {
             assert!(parse_public_url(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_is_a_name_and_no_address() {
+        assert!(is_bucket("catto-pictures") && is_bucket("a.b_2"));
+        for text in [
+            "ab",
+            "s3://catto",
+            "arn:aws:s3:::catto",
+            "catto/pictures",
+            "",
+        ] {
+            assert!(!is_bucket(text), "{text}");
         }
     }
 

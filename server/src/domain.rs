@@ -4,8 +4,10 @@
 
 pub mod ban;
 pub mod client;
+pub mod detection;
 pub mod expiry;
 pub mod labels;
+pub mod moderation;
 pub mod picture;
 pub mod search;
 pub mod verdict;

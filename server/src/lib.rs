@@ -4,6 +4,7 @@
 //! `screening`, `imaging` and `db`, and all of those know `domain`, the rules. `views`, `list`, `backend` and `error` turn
 //! the domain into what the wire and the pages speak. `probe` stands apart: it looks at a site from outside.
 
+pub mod aws;
 mod background;
 pub mod clock;
 pub mod config;

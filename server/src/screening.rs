@@ -1,8 +1,10 @@
 //! Looking at frames: what the models see, without judging it (`domain::verdict` judges).
 
 mod local;
+mod rekognition;
 
 pub use self::local::{LocalScreener, squares_of};
+pub use self::rekognition::{Found, RekognitionClient, RekognitionError, RekognitionOptions};
 use crate::domain::verdict::FrameLook;
 use crate::imaging::Raster;
 

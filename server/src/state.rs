@@ -11,13 +11,14 @@ use axum::http::HeaderValue;
 use leptos::config::LeptosOptions;
 use tokio::sync::OnceCell;
 
+use crate::aws;
 use crate::clock::Clock;
-use crate::config::{Config, OriginConfig};
+use crate::config::{Config, OriginConfig, StorageConfig};
 use crate::db::Db;
 use crate::http::assets::Assets;
 use crate::pictures::{Pictures, PicturesParts};
 use crate::screening::Screener;
-use crate::storage::DiskStorage;
+use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
 
 /// The dependency bag; cheap to clone.
 #[derive(Clone, FromRef)]
@@ -40,6 +41,20 @@ impl AppState {
     /// When the data folder, the index or the built site cannot be used.
     pub async fn new(
         config: &Config,
+        screener: Arc<dyn Screener>,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
+        let storage = open_storage(config).await?;
+        Self::with_storage(config, storage, screener, clock).await
+    }
+
+    /// As [`Self::new`], on a storage that is open already.
+    ///
+    /// # Errors
+    /// When the data folder, the index or the built site cannot be used.
+    pub async fn with_storage(
+        config: &Config,
+        storage: Arc<dyn ObjectStorage>,
         screener: Arc<dyn Screener>,
         clock: Clock,
     ) -> anyhow::Result<Self> {
@@ -70,7 +85,7 @@ impl AppState {
                 site_dir.join("hash.txt").to_string_lossy(),
             ))
             .build();
-        let pictures = open_pictures(config, screener, clock.clone()).await?;
+        let pictures = pictures_on(config, storage, screener, clock.clone()).await?;
         pictures.rebuild_if_lost().await?;
         pictures.recover().await?;
         Ok(Self {
@@ -94,16 +109,42 @@ pub async fn open_pictures(
     screener: Arc<dyn Screener>,
     clock: Clock,
 ) -> anyhow::Result<Pictures> {
+    let storage = open_storage(config).await?;
+    pictures_on(config, storage, screener, clock).await
+}
+
+/// Opens the place for objects that the configuration names.
+async fn open_storage(config: &Config) -> anyhow::Result<Arc<dyn ObjectStorage>> {
+    Ok(match &config.storage {
+        StorageConfig::Disk => {
+            make_data_dir(config)?;
+            let folder = config.files.data_dir.join("objects");
+            Arc::new(DiskStorage::open(&folder)?)
+        }
+        StorageConfig::S3(s3) => Arc::new(S3Storage::new(&aws::load().await?, s3)),
+    })
+}
+
+fn make_data_dir(config: &Config) -> anyhow::Result<()> {
     let data_dir = &config.files.data_dir;
     std::fs::create_dir_all(data_dir)
-        .with_context(|| format!("cannot make CATTO_DATA_DIR ({})", data_dir.display()))?;
+        .with_context(|| format!("cannot make CATTO_DATA_DIR ({})", data_dir.display()))
+}
+
+async fn pictures_on(
+    config: &Config,
+    storage: Arc<dyn ObjectStorage>,
+    screener: Arc<dyn Screener>,
+    clock: Clock,
+) -> anyhow::Result<Pictures> {
+    make_data_dir(config)?;
+    let data_dir = &config.files.data_dir;
     let db = Db::open(&config.files.database_url)
         .await
         .context("cannot open the index (CATTO_DATABASE_URL); if it is damaged, `cattocdn reindex` makes it anew from the objects")?;
-    let storage = DiskStorage::open(&data_dir.join("objects"))?;
     Pictures::open(PicturesParts {
         db,
-        storage: Arc::new(storage),
+        storage,
         screener,
         clock,
         incoming_dir: data_dir.join("incoming"),

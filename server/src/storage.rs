@@ -2,6 +2,7 @@
 //! Nothing here knows the index, HTTP statuses or the screening.
 
 mod disk;
+mod s3;
 
 use std::ops::RangeInclusive;
 
@@ -9,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use self::disk::DiskStorage;
+pub use self::s3::S3Storage;
 use crate::domain::ban::Ban;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{PictureId, VariantName};
@@ -109,7 +111,7 @@ impl StorageKey {
 pub enum StorageError {
     #[error("no such object")]
     NotFound,
-    /// The outside failed: a full disk, a missing permission.
+    /// The outside failed: a full disk, a missing permission, a network.
     #[error(transparent)]
     Unavailable(#[from] anyhow::Error),
 }
@@ -120,6 +122,9 @@ pub enum StorageError {
 pub trait ObjectStorage: Send + Sync + 'static {
     /// Stores these objects; each is whole and durable once this returns. Replaces what was there.
     async fn put(&self, objects: Vec<(StorageKey, Bytes)>) -> Result<(), StorageError>;
+    /// Stores this object only where its key is free: false where it is taken, and what is there stays as it is. Of several
+    /// callers with different bytes, on one machine or many, at most one MUST be told true.
+    async fn create(&self, key: &StorageKey, bytes: Bytes) -> Result<bool, StorageError>;
     /// The whole object, or these bytes of it (both ends included, and within it).
     async fn get(
         &self,
@@ -132,7 +137,7 @@ pub trait ObjectStorage: Send + Sync + 'static {
     async fn list(&self, folder: Folder) -> Result<Vec<StorageKey>, StorageError>;
     /// Removes what an earlier run left half-written. Only before anything is put.
     async fn delete_unfinished(&self) -> Result<(), StorageError>;
-    /// Succeeds when objects can be written.
+    /// Succeeds when the place can be reached.
     async fn check(&self) -> Result<(), StorageError>;
 }
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// What every cache is told of a picture's bytes, beside the absolute end (`Expires`): to keep them, not to ask about them
-/// before, and not to show them after. Never a relative lifetime: it would begin anew in each cache of a chain.
+/// What every cache is told about a picture's bytes, beside the instant of [`ExpiresAt::last_fresh_second`]; the same in our
+/// own answers and frozen into objects that a CDN reads directly. Without a relative lifetime: in a chain of caches those add
+/// up, because caches do not subtract the age that an object gained before them.
 pub const IMAGE_CACHING: &str =
     "public, immutable, must-revalidate, stale-while-revalidate=0, stale-if-error=0";
 
@@ -80,6 +81,12 @@ impl ExpiresAt {
         now.as_second() >= self.0
     }
 
+    /// The second that caches are given as the end: one earlier, so that none still holds the picture at its end.
+    #[must_use]
+    pub fn last_fresh_second(self) -> i64 {
+        self.0 - 1
+    }
+
     /// Whole seconds left, rounded down; 0 once past.
     #[must_use]
     pub fn seconds_left(self, now: Timestamp) -> u64 {
@@ -93,10 +100,10 @@ impl ExpiresAt {
         second_to_timestamp(self.0)
     }
 
-    /// The last second in which caches may show it, as an HTTP date: one before the end, since caches count whole seconds.
+    /// [`Self::last_fresh_second`] as HTTP writes dates.
     #[must_use]
     pub fn last_second_http_date(self) -> String {
-        second_to_timestamp(self.0 - 1)
+        second_to_timestamp(self.last_fresh_second())
             .strftime("%a, %d %b %Y %H:%M:%S GMT")
             .to_string()
     }

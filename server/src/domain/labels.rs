@@ -151,7 +151,8 @@ fn things(probs: &[f32], floor: f32) -> Vec<Tag> {
     found
 }
 
-fn with_article(name: &str) -> String {
+/// "a sofa", "an umbrella", "sunglasses".
+pub(super) fn with_article(name: &str) -> String {
     if WITHOUT_ARTICLE.contains(&name) {
         name.to_owned()
     } else if name.starts_with(['a', 'e', 'i', 'o', 'u']) {

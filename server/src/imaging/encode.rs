@@ -24,6 +24,9 @@ const FRAME_QUALITY: f32 = 75.0;
 /// The IJG scale, 1 to 100.
 const JPEG_QUALITY: u8 = 82;
 
+/// As [`JPEG_QUALITY`] for a file that only a model sees.
+const SCREENING_QUALITY: u8 = 88;
+
 /// A lossy WebP file of a still.
 pub(super) fn webp_still(raster: &Raster) -> Result<Bytes, ImageError> {
     let method = if raster.width <= CAREFUL_WIDTH {
@@ -53,12 +56,21 @@ pub(super) fn webp(raster: &Raster, quality: f32, method: i32) -> Result<Bytes, 
 
 /// A progressive JPEG file with 4:2:0 sampling and its own Huffman tables.
 pub(super) fn jpeg(raster: &Raster) -> Result<Bytes, ImageError> {
+    write_jpeg(raster, JPEG_QUALITY, true)
+}
+
+/// A plain sequential JPEG file with 4:2:0 sampling: what every reader of JPEG reads.
+pub(super) fn screening_jpeg(raster: &Raster) -> Result<Bytes, ImageError> {
+    write_jpeg(raster, SCREENING_QUALITY, false)
+}
+
+fn write_jpeg(raster: &Raster, quality: u8, progressive: bool) -> Result<Bytes, ImageError> {
     let side = |length: u32| u16::try_from(length).map_err(ImageError::encode);
     let mut file = Vec::new();
-    let mut encoder = jpeg_encoder::Encoder::new(&mut file, JPEG_QUALITY);
+    let mut encoder = jpeg_encoder::Encoder::new(&mut file, quality);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    encoder.set_progressive(true);
-    encoder.set_optimized_huffman_tables(true);
+    encoder.set_progressive(progressive);
+    encoder.set_optimized_huffman_tables(progressive);
     encoder
         .encode(
             &raster.rgb,

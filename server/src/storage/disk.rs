@@ -53,23 +53,14 @@ impl DiskStorage {
         let mut changed_folders = BTreeSet::new();
         let mut written = Vec::with_capacity(objects.len());
         for (key, bytes) in objects {
-            let path = self.root.join(key.path());
-            let mut file = tempfile::NamedTempFile::new_in(self.temporary())?;
-            file.write_all(bytes)
-                .with_context(|| format!("cannot write {}", path.display()))?;
-            file.as_file().sync_all()?;
-            written.push((file, path));
+            written.push((
+                self.write_temporary(key, bytes)?,
+                self.root.join(key.path()),
+            ));
         }
         let _guard = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
         for (file, path) in written {
-            let folder = path.parent().context("an object's path has a folder")?;
-            // New folders are entries of their parents, which must reach the disk as well. Whether one is new cannot be
-            // asked: an attempt that was cut off may have made it without syncing.
-            let above = folder
-                .ancestors()
-                .take_while(|folder| folder.starts_with(&self.root));
-            changed_folders.extend(above.map(Path::to_owned));
-            fs::create_dir_all(folder)?;
+            changed_folders.append(&mut self.make_folder_of(&path)?);
             file.persist(&path)
                 .with_context(|| format!("cannot name {}", path.display()))?;
         }
@@ -77,6 +68,50 @@ impl DiskStorage {
             sync_folder(&folder)?;
         }
         Ok(())
+    }
+
+    /// As [`Self::put_blocking`] for one file, which is named in one step that fails where the name is taken.
+    fn create_blocking(&self, key: &StorageKey, bytes: &Bytes) -> anyhow::Result<bool> {
+        let path = self.root.join(key.path());
+        let file = self.write_temporary(key, bytes)?;
+        let _guard = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed_folders = self.make_folder_of(&path)?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => {}
+            Err(taken) if taken.error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot name {}", path.display()));
+            }
+        }
+        for folder in changed_folders {
+            sync_folder(&folder)?;
+        }
+        Ok(true)
+    }
+
+    /// Makes the folder of this path. Answers it and those above: each may be new, and then is an entry of the next, which
+    /// must reach the disk as well. Whether one is new cannot be asked: an attempt that was cut off may have made it
+    /// without syncing.
+    fn make_folder_of(&self, path: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
+        let folder = path.parent().context("an object's path has a folder")?;
+        fs::create_dir_all(folder)?;
+        let above = folder
+            .ancestors()
+            .take_while(|folder| folder.starts_with(&self.root));
+        Ok(above.map(Path::to_owned).collect())
+    }
+
+    /// A whole file, on disk, under a name that nobody reads and that vanishes unless the file gets another.
+    fn write_temporary(
+        &self,
+        key: &StorageKey,
+        bytes: &Bytes,
+    ) -> anyhow::Result<tempfile::NamedTempFile> {
+        let mut file = tempfile::NamedTempFile::new_in(self.temporary())?;
+        file.write_all(bytes)
+            .with_context(|| format!("cannot write {}", key.path()))?;
+        file.as_file().sync_all()?;
+        Ok(file)
     }
 
     fn get_blocking(
@@ -211,6 +246,11 @@ impl ObjectStorage for DiskStorage {
     async fn put(&self, objects: Vec<(StorageKey, Bytes)>) -> Result<(), StorageError> {
         let storage = self.clone();
         Ok(blocking(move || storage.put_blocking(&objects)).await?)
+    }
+
+    async fn create(&self, key: &StorageKey, bytes: Bytes) -> Result<bool, StorageError> {
+        let (storage, key) = (self.clone(), key.clone());
+        Ok(blocking(move || storage.create_blocking(&key, &bytes)).await?)
     }
 
     async fn get(

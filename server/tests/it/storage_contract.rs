@@ -19,6 +19,22 @@ macro_rules! for_every_storage {
                 super::$promise(super::disk(folder.path())).await;
             })*
         }
+
+        mod s3s_fs {
+            $(#[tokio::test]
+            async fn $promise() {
+                let bucket = crate::support::aws::Bucket::on_s3s_fs().await;
+                super::$promise(std::sync::Arc::new(bucket.storage().await)).await;
+            })*
+        }
+
+        mod moto {
+            $(#[tokio::test]
+            async fn $promise() {
+                let bucket = crate::support::aws::Bucket::on_moto().await;
+                super::$promise(std::sync::Arc::new(bucket.storage().await)).await;
+            })*
+        }
     };
 }
 
@@ -31,7 +47,33 @@ for_every_storage!(
     a_list_names_what_lies_in_its_folder_and_nothing_deeper,
     objects_survive_the_removal_of_unfinished_ones,
     many_at_once_do_not_disturb_each_other,
+    a_creation_takes_a_free_key_and_leaves_a_taken_one_alone,
+    more_objects_than_one_answer_holds_are_listed_and_deleted,
 );
+
+/// The S3 servers of the tests look and then write, so only the disk can show this; Amazon's does both in one step.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_creators_one_wins_and_its_bytes_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let storage = disk(folder.path());
+    let key = manifest(&PictureId::random());
+    let creators: Vec<_> = (0..32_u32)
+        .map(|number| {
+            let (storage, key) = (storage.clone(), key.clone());
+            tokio::spawn(async move {
+                let bytes = Bytes::from(number.to_string());
+                let won = storage.create(&key, bytes.clone()).await.expect("answers");
+                won.then_some(bytes)
+            })
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for creator in creators {
+        winners.extend(creator.await.expect("ends well"));
+    }
+    assert_eq!(winners.len(), 1);
+    assert_eq!(storage.get(&key, None).await.expect("gets"), winners[0]);
+}
 
 fn disk(folder: &Path) -> Arc<dyn ObjectStorage> {
     Arc::new(DiskStorage::open(&folder.join("objects")).expect("opens"))
@@ -198,4 +240,45 @@ async fn many_at_once_do_not_disturb_each_other(storage: Arc<dyn ObjectStorage>)
         task.await.expect("ends well");
     }
     assert_eq!(storage.list(Folder::Images).await.expect("lists"), []);
+}
+
+async fn a_creation_takes_a_free_key_and_leaves_a_taken_one_alone(storage: Arc<dyn ObjectStorage>) {
+    let key = manifest(&PictureId::random());
+    let create = async |text: &'static str| {
+        let bytes = Bytes::from_static(text.as_bytes());
+        storage.create(&key, bytes).await.expect("answers")
+    };
+    assert!(create("first").await);
+    assert!(!create("second").await);
+    assert!(!create("first").await, "the same bytes take no key either");
+    assert_eq!(storage.get(&key, None).await.expect("gets"), "first");
+    let put = (key.clone(), Bytes::from_static(b"put"));
+    storage.put(vec![put]).await.expect("a put replaces it");
+    assert!(!create("third").await);
+    assert_eq!(storage.get(&key, None).await.expect("gets"), "put");
+    let keys = std::slice::from_ref(&key);
+    storage.delete(keys).await.expect("deletes");
+    assert!(create("fourth").await);
+    assert_eq!(storage.get(&key, None).await.expect("gets"), "fourth");
+    assert_eq!(storage.list(Folder::Manifests).await.expect("lists"), keys);
+}
+
+async fn more_objects_than_one_answer_holds_are_listed_and_deleted(
+    storage: Arc<dyn ObjectStorage>,
+) {
+    // S3 names and deletes a thousand at a time.
+    let keys: Vec<_> = (0..1005).map(|_| manifest(&PictureId::random())).collect();
+    let objects = keys
+        .iter()
+        .map(|key| (key.clone(), Bytes::from_static(b"{}")))
+        .collect();
+    storage.put(objects).await.expect("puts");
+    let mut expected: Vec<_> = keys.iter().map(StorageKey::path).collect();
+    let listed = storage.list(Folder::Manifests).await.expect("lists");
+    let mut found: Vec<_> = listed.iter().map(StorageKey::path).collect();
+    expected.sort();
+    found.sort();
+    assert_eq!(found, expected);
+    storage.delete(&keys).await.expect("deletes");
+    assert_eq!(storage.list(Folder::Manifests).await.expect("lists"), []);
 }

@@ -1,6 +1,8 @@
 //! A whole site in a temporary folder, and a client for it.
 
+pub(crate) mod aws;
 pub(crate) mod process;
+pub(crate) mod rekognition_server;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use bytes::Bytes;
 use cattocdn::clock::Clock;
 use cattocdn::config::{
     ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig, OriginConfig, ScreeningConfig,
+    StorageConfig,
 };
 use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::verdict::{FrameLook, Thresholds};
@@ -22,6 +25,7 @@ use cattocdn::imaging::Raster;
 use cattocdn::jobs::Jobs;
 use cattocdn::screening::{LocalScreener, Screener, ScreeningError};
 use cattocdn::state::AppState;
+use cattocdn::storage::ObjectStorage;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -36,6 +40,7 @@ const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) screener: Arc<dyn Screener>,
+    storage: Option<Arc<dyn ObjectStorage>>,
     dir: Option<TempDir>,
 }
 
@@ -71,6 +76,7 @@ impl Setup {
                 models_dir: models_dir(),
                 data_dir,
             },
+            storage: StorageConfig::Disk,
             limits: LimitsConfig::default(),
             retention: Retention::new(RETENTION).expect("a week is valid"),
             screening: ScreeningConfig {
@@ -80,12 +86,19 @@ impl Setup {
         Self {
             config,
             screener: Arc::new(ScriptedScreener::cat()),
+            storage: None,
             dir: None,
         }
     }
 
     pub(crate) fn screened_by(mut self, screener: impl Screener) -> Self {
         self.screener = Arc::new(screener);
+        self
+    }
+
+    /// On a storage that is open already, instead of the data folder's.
+    pub(crate) fn stored_in(mut self, storage: Arc<dyn ObjectStorage>) -> Self {
+        self.storage = Some(storage);
         self
     }
 
@@ -108,9 +121,13 @@ impl Setup {
     /// A site where nobody screens or sweeps but the test.
     pub(crate) async fn start_without_jobs(self) -> Site {
         let clock = Clock::default();
-        let state = AppState::new(&self.config, self.screener, clock.clone())
-            .await
-            .expect("the site starts");
+        let state = match self.storage {
+            Some(storage) => {
+                AppState::with_storage(&self.config, storage, self.screener, clock.clone()).await
+            }
+            None => AppState::new(&self.config, self.screener, clock.clone()).await,
+        }
+        .expect("the site starts");
         Site {
             router: router(state.clone()),
             data_dir: self.config.files.data_dir.clone(),

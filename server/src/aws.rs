@@ -1,0 +1,60 @@
+//! What every AWS client of this server shares: one pool of connections, one TLS stack, and region, endpoint and
+//! credentials as the SDK finds them (`AWS_*`, profile files, the machine's own role).
+
+use anyhow::Context;
+use aws_config::retry::RetryConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+
+/// How often a request is made before it has failed, where a client does not say otherwise.
+const MAX_ATTEMPTS: u32 = 3;
+
+/// The SDK's settings before the environment is read.
+#[must_use]
+pub fn settings() -> ConfigLoader {
+    let http_client = Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    // A new version of the SDK must not change what it does unasked.
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http_client)
+        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+}
+
+/// Reads region and credentials, once, at start.
+///
+/// # Errors
+/// When there is no region or there are no credentials: both would fail every request later.
+pub async fn load() -> anyhow::Result<SdkConfig> {
+    let config = settings().load().await;
+    config
+        .region()
+        .context("no AWS region is set (AWS_REGION; stores outside AWS want one too)")?;
+    let provider = config
+        .credentials_provider()
+        .context("there are no AWS credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)")?;
+    match provider.provide_credentials().await {
+        Ok(_) => {}
+        Err(
+            error @ (CredentialsError::CredentialsNotLoaded(_)
+            | CredentialsError::InvalidConfiguration(_)),
+        ) => {
+            return Err(error).context(
+                "there are no usable AWS credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)",
+            );
+        }
+        // Where they come from is out of reach; it may come back, and every request asks again.
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the AWS credentials could not be fetched yet"
+            );
+        }
+    }
+    Ok(config)
+}

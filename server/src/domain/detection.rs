@@ -1,0 +1,286 @@
+//! What Rekognition's labels mean: is it a cat, of which breed, and what is around it. Pure.
+//!
+//! Its list of labels is long and changes, so no breed is spelled out: a breed is whatever has a cat among its parents.
+
+use crate::domain::labels::with_article;
+use crate::domain::picture::Tag;
+use crate::domain::verdict::{Reason, Verdict};
+
+/// The label that makes a cat.
+const CAT: &str = "cat";
+
+/// Labels of this category tell a person's sex and age. They are no tags: nobody uploads a cat to have that said.
+const PEOPLE: &str = "person description";
+
+/// What an animal has among its parents.
+const ANIMAL: &str = "animal";
+
+/// One label of an answer.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DetectedLabel {
+    pub name: String,
+    /// 0 to 1.
+    pub confidence: f32,
+    /// Every wider label, nearest first or not.
+    pub parents: Vec<String>,
+    /// Other names for the same thing.
+    pub aliases: Vec<String>,
+    /// What field of life it belongs to.
+    pub categories: Vec<String>,
+    /// How many of it were located in the picture; 0 for a scene or an idea.
+    pub instances: usize,
+}
+
+/// From which confidence on a label counts, each 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DetectionMinimums {
+    /// For the cat.
+    pub cat: f32,
+    /// For a tag.
+    pub tag: f32,
+}
+
+impl Default for DetectionMinimums {
+    fn default() -> Self {
+        Self { cat: 0.8, tag: 0.7 }
+    }
+}
+
+impl DetectionMinimums {
+    /// The lowest confidence that decides anything: labels below it need not be asked for.
+    #[must_use]
+    pub fn lowest(&self) -> f32 {
+        self.cat.min(self.tag)
+    }
+}
+
+/// Judges a decent picture by its labels: tags and a description where there is a cat, else a refusal.
+#[must_use]
+pub fn judge(labels: &[DetectedLabel], minimums: &DetectionMinimums) -> Verdict {
+    let cat = labels
+        .iter()
+        .filter(|label| label.is(CAT))
+        .map(|label| label.confidence)
+        .fold(0.0, f32::max);
+    // Written so that a minimum that is no number refuses.
+    if !(cat >= minimums.cat && cat > 0.0) {
+        return Verdict::Rejected(Reason::NotACat);
+    }
+    let seen: Vec<&DetectedLabel> = labels
+        .iter()
+        .filter(|label| label.confidence >= minimums.tag && !contains(&label.categories, PEOPLE))
+        .collect();
+    Verdict::Approved {
+        tags: tags(&seen, cat),
+        alt: alt_text(&seen),
+    }
+}
+
+impl DetectedLabel {
+    /// True when it is this thing, or a kind of it.
+    fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name) || contains(&self.parents, name)
+    }
+
+    /// True for a kind of cat.
+    fn is_breed(&self) -> bool {
+        contains(&self.parents, CAT)
+    }
+}
+
+fn contains(names: &[String], name: &str) -> bool {
+    names.iter().any(|other| other.eq_ignore_ascii_case(name))
+}
+
+/// The labels, then their aliases, parents and categories, best first and none twice. "cat" is always among them.
+fn tags(seen: &[&DetectedLabel], cat: f32) -> Vec<Tag> {
+    let names = seen
+        .iter()
+        .map(|label| (&label.name, label.confidence))
+        .collect::<Vec<_>>();
+    let wider = seen.iter().flat_map(|label| {
+        [&label.aliases, &label.parents, &label.categories]
+            .into_iter()
+            .flatten()
+            .map(|name| (name, label.confidence))
+    });
+    let mut tags = vec![Tag {
+        name: CAT.to_owned(),
+        confidence: cat,
+    }];
+    // A label's own confidence comes before the one that a narrower label lends it.
+    for (name, confidence) in names.into_iter().chain(wider) {
+        let name = name.trim().to_lowercase();
+        if !name.is_empty() && tags.iter().all(|tag| tag.name != name) {
+            tags.push(Tag { name, confidence });
+        }
+    }
+    // The sort is stable: a label stays before what it lent its confidence to.
+    tags.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    tags
+}
+
+/// "abyssinian cat with a couch"; without a breed or a thing, "cat".
+///
+/// Only what was located in the picture is a thing: scenes and ideas, such as "indoors", cannot be counted.
+fn alt_text(seen: &[&DetectedLabel]) -> String {
+    let best = |wanted: &dyn Fn(&DetectedLabel) -> bool| {
+        seen.iter()
+            .filter(|label| wanted(label))
+            .max_by(|a, b| a.confidence.total_cmp(&b.confidence))
+            .map(|label| label.name.to_lowercase())
+    };
+    let kind = match best(&DetectedLabel::is_breed) {
+        Some(breed) if breed.contains(CAT) || breed == "kitten" => breed,
+        Some(breed) => format!("{breed} cat"),
+        None => CAT.to_owned(),
+    };
+    let is_thing =
+        |label: &DetectedLabel| label.instances > 0 && !label.is(ANIMAL) && !label.is("person");
+    match best(&is_thing) {
+        Some(thing) => format!("{kind} with {}", with_article(&thing)),
+        None => kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    fn label(name: &str, confidence: f32, parents: &[&str]) -> DetectedLabel {
+        DetectedLabel {
+            name: name.to_owned(),
+            confidence,
+            parents: words(parents),
+            ..DetectedLabel::default()
+        }
+    }
+
+    fn breed(name: &str, confidence: f32) -> DetectedLabel {
+        label(name, confidence, &["Pet", "Cat", "Mammal", "Animal"])
+    }
+
+    fn thing(name: &str, confidence: f32) -> DetectedLabel {
+        DetectedLabel {
+            instances: 1,
+            ..label(name, confidence, &[])
+        }
+    }
+
+    fn judged(labels: &[DetectedLabel]) -> Option<(Vec<String>, String)> {
+        match judge(labels, &DetectionMinimums::default()) {
+            Verdict::Approved { tags, alt } => {
+                Some((tags.into_iter().map(|tag| tag.name).collect(), alt))
+            }
+            Verdict::Rejected(reason) => {
+                assert_eq!(reason, Reason::NotACat);
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn a_cat_is_a_label_named_cat_or_with_a_parent_named_cat() {
+        for (labels, is_cat) in [
+            (vec![label("Cat", 0.8, &["Animal"])], true),
+            (vec![label("Cat", 0.79, &["Animal"])], false),
+            (vec![breed("Manx", 0.9)], true),
+            (vec![breed("Manx", 0.5), label("Cat", 0.95, &[])], true),
+            (vec![label("Dog", 0.99, &["Animal", "Pet"])], false),
+            (vec![label("Caterpillar", 0.99, &["Animal"])], false),
+            (vec![label("Cat Toy", 0.99, &["Toy"])], false),
+            (vec![label("Cat", f32::NAN, &[])], false),
+            (vec![], false),
+        ] {
+            assert_eq!(judged(&labels).is_some(), is_cat, "{labels:?}");
+        }
+    }
+
+    #[test]
+    fn a_minimum_that_is_no_number_refuses() {
+        let minimums = DetectionMinimums {
+            cat: f32::NAN,
+            tag: 0.7,
+        };
+        let verdict = judge(&[label("Cat", 0.99, &[])], &minimums);
+        assert_eq!(verdict, Verdict::Rejected(Reason::NotACat));
+    }
+
+    #[test]
+    fn tags_hold_labels_with_their_parents_aliases_and_categories_once() {
+        let phone = DetectedLabel {
+            aliases: words(&["Cell Phone"]),
+            categories: words(&["Technology and Computing"]),
+            ..label("Mobile Phone", 0.9, &["Phone", "Electronics"])
+        };
+        let labels = [
+            label("Animal", 0.98, &[]),
+            label("Cat", 0.98, &["Animal", "Mammal", "Pet"]),
+            phone,
+            label("Phone", 0.95, &[]),
+            label("Sock", 0.69, &[]),
+        ];
+        let (tags, _) = judged(&labels).expect("a cat");
+        assert_eq!(
+            tags,
+            [
+                "cat",
+                "animal",
+                "mammal",
+                "pet",
+                "phone",
+                "mobile phone",
+                "cell phone",
+                "electronics",
+                "technology and computing",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_said_of_people_is_no_tag() {
+        let woman = DetectedLabel {
+            categories: words(&["Person Description"]),
+            instances: 1,
+            ..label("Woman", 0.99, &["Adult", "Person"])
+        };
+        let (tags, alt) = judged(&[label("Cat", 0.9, &[]), woman]).expect("a cat");
+        assert_eq!(tags, ["cat"]);
+        assert_eq!(alt, "cat");
+    }
+
+    #[test]
+    fn the_description_names_breed_and_thing_where_they_are_sure() {
+        let cat = || label("Cat", 0.98, &["Animal"]);
+        for (others, expected) in [
+            (vec![], "cat"),
+            (
+                vec![breed("Abyssinian", 0.9), breed("Manx", 0.8)],
+                "abyssinian cat",
+            ),
+            (vec![breed("Abyssinian", 0.6)], "cat"),
+            (vec![breed("Black Cat", 0.9)], "black cat"),
+            (vec![breed("Kitten", 0.9)], "kitten"),
+            (
+                vec![thing("Couch", 0.9), thing("Umbrella", 0.95)],
+                "cat with an umbrella",
+            ),
+            (vec![label("Indoors", 0.99, &[])], "cat"),
+            (
+                vec![DetectedLabel {
+                    instances: 1,
+                    ..label("Dog", 0.99, &["Animal"])
+                }],
+                "cat",
+            ),
+        ] {
+            let mut labels = vec![cat()];
+            labels.extend(others);
+            assert_eq!(judged(&labels).expect("a cat").1, expected, "{labels:?}");
+        }
+    }
+}

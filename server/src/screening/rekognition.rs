@@ -1,0 +1,319 @@
+//! Amazon Rekognition: two calls, each paid, each made exactly once when asked for.
+//!
+//! Nothing here tries again. A call that timed out may be billed all the same, so whoever pays must reserve before each
+//! attempt and therefore must be the one to loop; [`RekognitionError`] says when that helps.
+//! The pictures are our own small JPEGs, one for both calls: moderation first, labels only if it found nothing.
+
+use std::error::Error;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_rekognition::Client;
+use aws_sdk_rekognition::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_rekognition::operation::RequestId;
+use aws_sdk_rekognition::primitives::Blob;
+use aws_sdk_rekognition::types::{self, DetectLabelsFeatureName, Image};
+
+use crate::domain::detection::{DetectedLabel, DetectionMinimums};
+use crate::domain::moderation::{ModerationLabel, ModerationMinimums};
+use crate::imaging::ScreeningImage;
+
+/// The most labels that are asked for; pictures of cats seldom have half as many.
+const MAX_LABELS: i32 = 100;
+
+/// What can be set.
+#[derive(Debug, Clone)]
+pub struct RekognitionOptions {
+    /// Moderation labels below this confidence are not asked for, 0 to 1.
+    pub moderation_minimum: f32,
+    /// Other labels below this confidence are not asked for, 0 to 1.
+    pub detection_minimum: f32,
+    /// How long a connection may take to come about.
+    pub connect_timeout: Duration,
+    /// How long a call may take, connection and sending included.
+    pub call_timeout: Duration,
+}
+
+impl Default for RekognitionOptions {
+    fn default() -> Self {
+        Self {
+            moderation_minimum: ModerationMinimums::default().lowest(),
+            detection_minimum: DetectionMinimums::default().lowest(),
+            connect_timeout: Duration::from_secs(3),
+            // A call takes about a second; ten allow for a slow uplink and still leave time for another attempt.
+            call_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Asks Rekognition.
+#[derive(Debug, Clone)]
+pub struct RekognitionClient {
+    client: Client,
+    options: RekognitionOptions,
+}
+
+/// What one call found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found<Label> {
+    pub labels: Vec<Label>,
+    /// The model that was asked; another one may judge the same picture differently.
+    pub model_version: String,
+}
+
+/// Why a call has no answer, as far as the caller acts differently.
+#[derive(Debug, thiserror::Error)]
+pub enum RekognitionError {
+    /// More calls than the account may make just now. Trying again later helps, and nothing was billed.
+    #[error("Rekognition is asked too often")]
+    Throttled(#[source] anyhow::Error),
+    /// The service failed, answered nonsense, or did not answer in time. Trying again helps; this attempt may be billed.
+    #[error("Rekognition is unavailable")]
+    Unavailable(#[source] anyhow::Error),
+    /// It will not serve us as we are set up: credentials, permissions, region, clock. Somebody must look; trying again
+    /// does not help.
+    #[error("Rekognition refuses this server's configuration")]
+    Refused(#[source] anyhow::Error),
+    /// It cannot read the picture. Trying again does not help.
+    #[error("Rekognition cannot read the picture")]
+    InvalidImage(#[source] anyhow::Error),
+}
+
+impl RekognitionError {
+    /// True when the same call may succeed a little later.
+    #[must_use]
+    pub const fn retry_helps(&self) -> bool {
+        matches!(self, Self::Throttled(_) | Self::Unavailable(_))
+    }
+}
+
+impl RekognitionClient {
+    /// Prepares a client; nothing is sent yet.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, options: RekognitionOptions) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(options.connect_timeout)
+            .operation_attempt_timeout(options.call_timeout)
+            .operation_timeout(options.call_timeout)
+            .build();
+        let client = Client::from_conf(
+            aws_sdk_rekognition::config::Builder::from(sdk)
+                .retry_config(RetryConfig::disabled())
+                .timeout_config(timeouts)
+                .build(),
+        );
+        Self { client, options }
+    }
+
+    /// What is indecent in this picture; one paid call.
+    ///
+    /// # Errors
+    /// When there is no answer, or one that does not say whether the picture is decent.
+    pub async fn detect_moderation(
+        &self,
+        image: &ScreeningImage,
+    ) -> Result<Found<ModerationLabel>, RekognitionError> {
+        let answer = self
+            .client
+            .detect_moderation_labels()
+            .image(bytes_of(image))
+            .min_confidence(percent(self.options.moderation_minimum))
+            .send()
+            .await
+            .map_err(|error| classified("DetectModerationLabels", error))?;
+        // An empty list says that all is well; no list says nothing.
+        let labels = answer
+            .moderation_labels
+            .ok_or_else(|| malformed("DetectModerationLabels"))?;
+        Ok(Found {
+            labels: labels.into_iter().map(moderation_label).collect(),
+            model_version: answer.moderation_model_version.unwrap_or_default(),
+        })
+    }
+
+    /// What is in this picture; one paid call.
+    ///
+    /// # Errors
+    /// When there is no answer, or one without labels.
+    pub async fn detect_labels(
+        &self,
+        image: &ScreeningImage,
+    ) -> Result<Found<DetectedLabel>, RekognitionError> {
+        let answer = self
+            .client
+            .detect_labels()
+            .image(bytes_of(image))
+            .max_labels(MAX_LABELS)
+            .min_confidence(percent(self.options.detection_minimum))
+            // The other feature, colours, costs extra.
+            .features(DetectLabelsFeatureName::GeneralLabels)
+            .send()
+            .await
+            .map_err(|error| classified("DetectLabels", error))?;
+        let labels = answer.labels.ok_or_else(|| malformed("DetectLabels"))?;
+        Ok(Found {
+            labels: labels.into_iter().map(detected_label).collect(),
+            model_version: answer.label_model_version.unwrap_or_default(),
+        })
+    }
+}
+
+fn bytes_of(image: &ScreeningImage) -> Image {
+    Image::builder()
+        .bytes(Blob::new(image.jpeg().as_ref()))
+        .build()
+}
+
+fn percent(share: f32) -> f32 {
+    (share * 100.0).clamp(0.0, 100.0)
+}
+
+/// A label without a confidence counts as sure: screening fails closed.
+fn moderation_label(label: types::ModerationLabel) -> ModerationLabel {
+    ModerationLabel {
+        name: label.name.unwrap_or_default(),
+        parent: label.parent_name.unwrap_or_default(),
+        confidence: label.confidence.map_or(1.0, |percent| percent / 100.0),
+    }
+}
+
+/// A label without a confidence counts for nothing.
+fn detected_label(label: types::Label) -> DetectedLabel {
+    DetectedLabel {
+        name: label.name.unwrap_or_default(),
+        confidence: label.confidence.map_or(0.0, |percent| percent / 100.0),
+        parents: names(label.parents, |parent| parent.name),
+        aliases: names(label.aliases, |alias| alias.name),
+        categories: names(label.categories, |category| category.name),
+        instances: label.instances.map_or(0, |instances| instances.len()),
+    }
+}
+
+fn names<T>(list: Option<Vec<T>>, name: impl Fn(T) -> Option<String>) -> Vec<String> {
+    list.into_iter().flatten().filter_map(name).collect()
+}
+
+fn malformed(call: &str) -> RekognitionError {
+    RekognitionError::Unavailable(anyhow!("the answer of {call} lacks its labels"))
+}
+
+fn classified<E>(call: &str, error: SdkError<E>) -> RekognitionError
+where
+    E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+    SdkError<E>: RequestId,
+{
+    let status = error.raw_response().map(|answer| answer.status().as_u16());
+    let class = match (&error, status) {
+        (SdkError::ServiceError(_), Some(status)) => class_of(error.code(), status),
+        (SdkError::ConstructionFailure(_), _) => RekognitionError::Refused,
+        _ if lacks_credentials(&error) => RekognitionError::Refused,
+        _ => RekognitionError::Unavailable,
+    };
+    let mut message = format!("{call} failed");
+    if let Some(status) = status {
+        message = format!(
+            "{message} (status {status}, {}, request {})",
+            error.code().unwrap_or("no code"),
+            error.request_id().unwrap_or("unnamed"),
+        );
+    }
+    class(anyhow::Error::from(error).context(message))
+}
+
+/// What an answer of this code and status means. The code decides where it is known: throttling may come as 400 or 500.
+fn class_of(code: Option<&str>, status: u16) -> fn(anyhow::Error) -> RekognitionError {
+    match (code.unwrap_or_default(), status) {
+        (
+            "ThrottlingException"
+            | "Throttling"
+            | "ProvisionedThroughputExceededException"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded",
+            _,
+        )
+        | (_, 429) => RekognitionError::Throttled,
+        (
+            "InvalidImageFormatException" | "ImageTooLargeException" | "InvalidS3ObjectException",
+            _,
+        ) => RekognitionError::InvalidImage,
+        ("InternalServerError" | "ServiceUnavailableException" | "RequestTimeout", _)
+        // Under 400 the service means well, but its answer cannot be read.
+        | (_, ..400 | 408 | 500..) => RekognitionError::Unavailable,
+        // Denied, expired, unknown, wrongly signed, or a request that it does not understand: none mends itself.
+        _ => RekognitionError::Refused,
+    }
+}
+
+/// True when the call was not made because there is nothing to sign it with. A source of credentials that is out of reach
+/// for the moment is another matter.
+fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<CredentialsError>() {
+            return matches!(
+                error,
+                CredentialsError::CredentialsNotLoaded(_)
+                    | CredentialsError::InvalidConfiguration(_)
+            );
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(code: Option<&str>, status: u16) -> &'static str {
+        match class_of(code, status)(anyhow!("a test")) {
+            RekognitionError::Throttled(_) => "throttled",
+            RekognitionError::Unavailable(_) => "unavailable",
+            RekognitionError::Refused(_) => "refused",
+            RekognitionError::InvalidImage(_) => "invalid image",
+        }
+    }
+
+    #[test]
+    fn every_answer_that_is_none_has_its_class() {
+        for (code, status, class) in [
+            ("ThrottlingException", 400, "throttled"),
+            ("ThrottlingException", 500, "throttled"),
+            ("ProvisionedThroughputExceededException", 400, "throttled"),
+            ("", 429, "throttled"),
+            ("InternalServerError", 500, "unavailable"),
+            ("ServiceUnavailableException", 503, "unavailable"),
+            ("", 502, "unavailable"),
+            ("", 200, "unavailable"),
+            ("InvalidImageFormatException", 400, "invalid image"),
+            ("ImageTooLargeException", 400, "invalid image"),
+            ("InvalidS3ObjectException", 400, "invalid image"),
+            ("AccessDeniedException", 400, "refused"),
+            ("ExpiredTokenException", 400, "refused"),
+            ("UnrecognizedClientException", 400, "refused"),
+            ("InvalidSignatureException", 400, "refused"),
+            ("InvalidParameterException", 400, "refused"),
+            ("ResourceNotFoundException", 400, "refused"),
+            ("ResourceNotReadyException", 400, "refused"),
+            ("HumanLoopQuotaExceededException", 400, "refused"),
+            ("UnknownOperationException", 404, "refused"),
+            ("", 403, "refused"),
+            ("SomethingNew", 400, "refused"),
+        ] {
+            let code = Some(code).filter(|code| !code.is_empty());
+            assert_eq!(name(code, status), class, "{code:?} {status}");
+        }
+    }
+
+    #[test]
+    fn a_label_without_a_confidence_fails_closed() {
+        let bare = types::ModerationLabel::builder().name("Alcohol").build();
+        assert_eq!(moderation_label(bare).confidence, 1.0);
+        let bare = types::Label::builder().name("Cat").build();
+        assert_eq!(detected_label(bare).confidence, 0.0);
+    }
+}
