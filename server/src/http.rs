@@ -57,9 +57,9 @@ pub fn router(state: AppState) -> Router {
         // Innermost first: what a handler answered is put in words for a browser, hashed for the CSP, then given its
         // cache headers.
         .layer(from_fn_with_state(state.clone(), pages::canonical_queries))
-        .layer(map_request_with_state(state.clone(), body::bound_body))
         .layer(from_fn(pages::check_form))
         .layer(from_fn_with_state(state.clone(), client::identify))
+        .layer(map_request_with_state(state.clone(), body::bound_body))
         .layer(from_fn_with_state(state.clone(), pages::explain_errors))
         .layer(from_fn_with_state(
             state.clone(),

@@ -107,16 +107,20 @@ pub(crate) async fn delete_picture(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Reads `ban` from the query: `true` or `false`, which is also its absence.
+/// Reads `ban` from the query: `true` or `false`, which is also its absence. Nothing else is taken: a slip must not leave a
+/// picture free to come back that an admin believes banned.
 fn parse_ban(query: &str) -> Result<bool, Error> {
-    let value = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "ban");
-    match value.as_ref().map(|(_, value)| value.as_ref()) {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        // A slip must not leave a picture free to come back that an admin believes banned.
-        Some(_) => Err(Error::new(
+    let mut parameters = url::form_urlencoded::parse(query.as_bytes());
+    let first = parameters.next();
+    let first = first
+        .as_ref()
+        .map(|(name, value)| (name.as_ref(), value.as_ref()));
+    match (first, parameters.next()) {
+        (None | Some(("ban", "false")), None) => Ok(false),
+        (Some(("ban", "true")), None) => Ok(true),
+        _ => Err(Error::new(
             ErrorCode::Malformed,
-            "`ban` must be `true` or `false`.",
+            "The only parameter is `ban`, which must be `true` or `false`.",
         )),
     }
 }

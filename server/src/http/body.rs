@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
@@ -20,10 +20,12 @@ use crate::state::AppState;
 /// How much beyond the largest file is still read: what a form adds, and a file a little too large, whose sender should get
 /// to read the answer.
 const ALLOWANCE: u64 = 64 * 1024 * 1024;
-/// How much may come before the parts of a form that hold no file end. The parser keeps all of it in memory.
-const FORM_HEAD: i64 = 512 * 1024;
-/// The largest piece that a reader gets at once.
-const PIECE: usize = 64 * 1024;
+/// How much may come before the parts of a form that hold no file end. The parser keeps all of it in memory, and searches
+/// all of it again whenever more comes.
+const FORM_HEAD: i64 = 64 * 1024;
+/// The largest piece that a reader gets at once; a quarter of a form's head, so that the end of a head and the begin of a
+/// file may share a piece.
+const PIECE: usize = 16 * 1024;
 /// How long the rest of a body is read for the sake of its sender, once it was answered.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -44,7 +46,7 @@ pub(crate) async fn bound_body(State(state): State<AppState>, mut request: Reque
             idle: limits.body_idle_timeout,
             deadline: Instant::now() + limits.body_timeout,
             silence: Box::pin(sleep(limits.body_idle_timeout)),
-            pending: Bytes::new(),
+            pending: BytesMut::new(),
             paused: false,
             drains,
             watch,
@@ -123,7 +125,7 @@ struct Bounded {
     deadline: Instant,
     silence: Pin<Box<Sleep>>,
     /// What came and was not given on yet.
-    pending: Bytes,
+    pending: BytesMut,
     paused: bool,
     drains: bool,
     watch: BodyWatch,
@@ -139,7 +141,8 @@ impl Bounded {
 
     /// Gives on a piece of what is pending.
     fn piece(&mut self) -> Poll<Option<Result<Bytes, io::Error>>> {
-        let piece = self.pending.split_to(self.pending.len().min(PIECE));
+        let length = self.pending.len().min(PIECE);
+        let piece = self.pending.split_to(length).freeze();
         if !self.watch.admits(piece.len()) {
             return self.fail(BodyEnd::EndlessHead);
         }
@@ -156,35 +159,38 @@ impl Stream for Bounded {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if !self.pending.is_empty() {
-            return self.piece();
+        // What is there is taken together: a client may send its bytes in chunks of one, and each piece costs its reader
+        // a search or a write.
+        while self.pending.len() < PIECE {
+            let Some(body) = &mut self.body else { break };
+            let bytes = match Pin::new(body).poll_next(context) {
+                Poll::Ready(Some(Ok(bytes))) => bytes,
+                Poll::Ready(Some(Err(_))) => return self.fail(BodyEnd::Broken),
+                Poll::Ready(None) => {
+                    self.body = None;
+                    break;
+                }
+                Poll::Pending if self.pending.is_empty() => {
+                    ready!(self.silence.as_mut().poll(context));
+                    return self.fail(BodyEnd::Late);
+                }
+                Poll::Pending => break,
+            };
+            let Some(left) = self.left.checked_sub(bytes.len() as u64) else {
+                return self.fail(BodyEnd::TooLong);
+            };
+            self.left = left;
+            self.pending.extend_from_slice(&bytes);
         }
-        let Some(body) = &mut self.body else {
+        if self.pending.is_empty() {
             return Poll::Ready(None);
-        };
-        let Poll::Ready(next) = Pin::new(body).poll_next(context) else {
-            ready!(self.silence.as_mut().poll(context));
-            return self.fail(BodyEnd::Late);
-        };
-        let bytes = match next {
-            None => {
-                self.body = None;
-                return Poll::Ready(None);
-            }
-            Some(Err(_)) => return self.fail(BodyEnd::Broken),
-            Some(Ok(bytes)) => bytes,
-        };
-        let Some(left) = self.left.checked_sub(bytes.len() as u64) else {
-            return self.fail(BodyEnd::TooLong);
-        };
+        }
         let now = Instant::now();
         if now >= self.deadline {
             return self.fail(BodyEnd::Late);
         }
-        self.left = left;
         let until = self.deadline.min(now + self.idle);
         self.silence.as_mut().reset(until);
-        self.pending = bytes;
         self.piece()
     }
 }

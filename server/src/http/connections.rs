@@ -18,13 +18,13 @@ use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
 /// More connections than these wait in the system's queue until another ends.
-const MAX_CONNECTIONS: usize = 512;
+const MAX_CONNECTIONS: usize = 1024;
 /// How long a request's header may take, and a connection may idle between requests. CDNs reuse theirs within seconds.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may take no byte of an answer that waits for it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The most that is read ahead of a handler, bytes; also the longest header of a request.
-const READ_AHEAD: usize = 64 * 1024;
+const READ_AHEAD: usize = 16 * 1024;
 /// The pause after the system refused a connection, mostly for want of file descriptors.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(1);
 

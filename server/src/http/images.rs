@@ -20,7 +20,7 @@ use crate::state::AppState;
 use crate::storage::StorageError;
 
 /// A file is read in pieces of this many bytes, so that slow readers hold little memory.
-const PIECE: u64 = 256 * 1024;
+const PIECE: u64 = 64 * 1024;
 
 /// Answers an image, or 304, 206, 416; 410 from the picture's second on, whatever else was asked and by whatever method.
 pub(crate) async fn get_image(

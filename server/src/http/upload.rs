@@ -154,6 +154,8 @@ async fn receive_field(
             "The form must hold exactly one file, in the field `file`.",
         )
     };
+    // Its turn comes before its first byte: a form's head is kept in memory.
+    let mut waiting = Some(pictures.begin_upload(client).await?);
     let mut upload: Option<IncomingUpload> = None;
     loop {
         watch.expect_form_head();
@@ -161,11 +163,10 @@ async fn receive_field(
         let Some(mut field) = field.map_err(|error| form_error(pictures, &error, watch))? else {
             break;
         };
-        if field.name() != Some("file") || upload.is_some() {
+        let (Some("file"), Some(mut incoming)) = (field.name(), waiting.take()) else {
             return Err(one_file());
-        }
+        };
         watch.expect_content();
-        let mut incoming = pictures.begin_upload(client).await?;
         while let Some(chunk) = field
             .chunk()
             .await

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock as _;
@@ -10,6 +10,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::domain::client::ClientNetwork;
@@ -17,6 +18,9 @@ use crate::domain::picture::PictureId;
 
 /// So many clients are remembered; beyond it those that have their whole allowance back are forgotten first.
 const MOST_CLIENTS: usize = 100_000;
+
+/// So many uploads of one client are received at once, of those that all clients have together.
+const AT_ONCE: usize = 8;
 
 /// The site's clock, as the limiter reads it.
 #[derive(Debug, Clone)]
@@ -42,6 +46,8 @@ type Limiter = RateLimiter<
 pub(super) struct Allowance {
     limiter: Limiter,
     clock: LimiterClock,
+    /// The turns of the clients that are sending.
+    turns: Mutex<HashMap<ClientNetwork, Arc<Semaphore>>>,
     /// Who sent the uploads that wait for their verdict. As few as may wait.
     senders: Mutex<HashMap<PictureId, ClientNetwork>>,
 }
@@ -53,6 +59,7 @@ impl Allowance {
         Self {
             limiter: RateLimiter::hashmap_with_clock(Quota::per_hour(per_hour), clock.clone()),
             clock,
+            turns: Mutex::default(),
             senders: Mutex::default(),
         }
     }
@@ -74,6 +81,17 @@ impl Allowance {
         self.limiter
             .check_key(&client)
             .map_err(|until| until.wait_time_from(self.clock.now()))
+    }
+
+    /// This client's turns, of which each upload that is received takes one.
+    pub(super) fn turns(&self, client: ClientNetwork) -> Arc<Semaphore> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        // Kept only as long as somebody waits for one or has one.
+        turns.retain(|_, turns| Arc::strong_count(turns) > 1);
+        turns
+            .entry(client)
+            .or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)))
+            .clone()
     }
 
     /// Remembers who sent an upload until [`Self::settle`].

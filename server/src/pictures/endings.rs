@@ -119,7 +119,10 @@ impl Pictures {
     /// Once it is hidden this succeeds: the bytes that cannot be deleted now are the sweeper's.
     pub async fn take_down(&self, id: &PictureId) -> Result<(), DeleteError> {
         if !self.parts.db.remove(id).await? {
-            return Err(DeleteError::Gone);
+            return Err(match self.parts.db.find(id).await? {
+                Some(_) => DeleteError::Gone,
+                None => DeleteError::NotFound,
+            });
         }
         self.changed();
         tracing::info!(picture = %id, "deleted a picture");

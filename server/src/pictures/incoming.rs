@@ -10,8 +10,8 @@ use anyhow::Context;
 use sha2::{Digest, Sha256};
 use tempfile::TempPath;
 use tokio::fs;
-use tokio::io::AsyncWriteExt;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::io::{AsyncWriteExt, BufWriter};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio::task::spawn_blocking;
 
 use super::Pictures;
@@ -24,6 +24,8 @@ use crate::imaging;
 const DAY_SECONDS: i64 = 24 * 3600;
 /// Marks a file that is not whole yet.
 const UNFINISHED: &str = "part";
+/// Bytes of an upload are written in pieces of this many: each costs a turn on a thread that may wait for the disk.
+const WRITE_BUFFER: usize = 128 * 1024;
 /// More uploads than these never wait for a verdict: at half a second each the last would wait for minutes.
 const MAX_WAITING: u32 = 500;
 
@@ -63,11 +65,11 @@ pub struct IncomingUpload {
     client: ClientNetwork,
     id: PictureId,
     path: TempPath,
-    file: fs::File,
+    file: BufWriter<fs::File>,
     hasher: Sha256,
     size_bytes: u64,
-    /// The right to be received among the few that are at once.
-    _slot: OwnedSemaphorePermit,
+    /// The right to be received among the few of this client, and of all, that are at once.
+    _turns: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
 /// An upload that is on disk, in the index, and on its way to a verdict.
@@ -92,13 +94,15 @@ impl Pictures {
         self.allowance
             .take(client)
             .map_err(|wait| UploadError::TooManyOfClient { wait })?;
-        let slot = tokio::time::timeout(
-            limits.upload_turn_timeout,
-            self.slots.clone().acquire_owned(),
-        )
-        .await
-        .map_err(|_| UploadError::Busy)?
-        .context("uploads are over")?;
+        let turns = async {
+            // One client's first, so that it waits for itself and not in everyone's way.
+            let own = self.allowance.turns(client).acquire_owned().await?;
+            Ok::<_, AcquireError>((own, self.slots.clone().acquire_owned().await?))
+        };
+        let turns = tokio::time::timeout(limits.upload_turn_timeout, turns)
+            .await
+            .map_err(|_| UploadError::Busy)?
+            .context("uploads are over")?;
         let db = &self.parts.db;
         if db.count_received_since(self.day_ago()).await? >= limits.uploads_per_day {
             return Err(UploadError::TooManyToday);
@@ -125,10 +129,10 @@ impl Pictures {
             client,
             id,
             path,
-            file: fs::File::from_std(file),
+            file: BufWriter::with_capacity(WRITE_BUFFER, fs::File::from_std(file)),
             hasher: Sha256::new(),
             size_bytes: 0,
-            _slot: slot,
+            _turns: turns,
         })
     }
 
@@ -155,13 +159,20 @@ impl Pictures {
     pub(super) async fn delete_orphaned_uploads(&self) -> anyhow::Result<()> {
         let mut entries = fs::read_dir(&self.parts.incoming_dir).await?;
         while let Some(entry) = entries.next_entry().await? {
+            if entry.file_type().await?.is_dir() {
+                // Not ours.
+                continue;
+            }
             let id = entry.file_name().to_str().and_then(PictureId::parse);
             let owned = match id {
                 Some(id) => self.parts.db.is_screening(&id).await?,
                 None => false,
             };
             if !owned {
-                fs::remove_file(entry.path()).await?;
+                let path = entry.path();
+                fs::remove_file(&path)
+                    .await
+                    .with_context(|| format!("cannot delete {}", path.display()))?;
             }
         }
         Ok(())
@@ -212,7 +223,7 @@ impl IncomingUpload {
             .flush()
             .await
             .context("cannot write the incoming file")?;
-        let file = self.file.into_std().await;
+        let file = self.file.into_inner().into_std().await;
         let (path, limits) = (self.path, pictures.image_limits());
         let final_path = pictures.incoming_path(&self.id);
         let folder = pictures.parts.incoming_dir.clone();

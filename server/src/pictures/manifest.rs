@@ -15,6 +15,9 @@ use crate::storage::{StorageError, StorageKey};
 /// The only version there is. A field that is added must have a default; any other change needs another number.
 const VERSION: u32 = 1;
 
+/// More pictures than there will ever be, and exact in every reader of JSON.
+const LARGEST_SEQUENCE: i64 = 1 << 53;
+
 /// `meta/{id}.json`.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Manifest {
@@ -129,6 +132,10 @@ impl Manifest {
             manifest.version == VERSION,
             "version {} is unknown",
             manifest.version
+        );
+        anyhow::ensure!(
+            (1..=LARGEST_SEQUENCE).contains(&manifest.sequence),
+            "`sequence` is out of range"
         );
         let id = PictureId::parse(&manifest.id).context("`id` is no id")?;
         let hash =
