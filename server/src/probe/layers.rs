@@ -108,7 +108,7 @@ fn cloudflare(headers: &HeaderMap) -> Option<Sighting> {
         "EXPIRED" => Did::Expired,
         "BYPASS" => Did::Bypassed,
         "DYNAMIC" => Did::NotEligible,
-        "NONE" | "UNKNOWN" | "NONE/UNKNOWN" => Did::Unclear,
+        // Also NONE and UNKNOWN: a Worker, the firewall or a redirect answered.
         _ => Did::Unclear,
     };
     Some(Sighting {
