@@ -21,4 +21,5 @@ mod real_models;
 mod restart;
 mod storage_contract;
 mod support;
+mod two_caches;
 mod upload;

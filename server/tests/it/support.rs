@@ -1,5 +1,6 @@
 //! A whole site in a temporary folder, and a client for it.
 
+pub(crate) mod caches;
 pub(crate) mod process;
 
 use std::path::{Path, PathBuf};

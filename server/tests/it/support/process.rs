@@ -20,6 +20,7 @@ pub(crate) struct Launch {
     site_dir: PathBuf,
     /// What runs the binary instead of the system itself: a tracer, a namespace.
     wrapper: Vec<String>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Launch {
@@ -31,7 +32,14 @@ impl Launch {
             data_dir: dir.join("data"),
             site_dir,
             wrapper: Vec::new(),
+            variables: Vec::new(),
         }
+    }
+
+    /// With one more environment variable.
+    pub(crate) fn with_variable(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
     }
 
     pub(crate) fn wrapped_in(mut self, wrapper: &[&str]) -> Self {
@@ -51,6 +59,7 @@ impl Launch {
             .env("CATTO_SITE_DIR", &self.site_dir)
             .env("CATTO_MODELS_DIR", models_dir())
             .env("RUST_LOG", "warn,cattocdn=info")
+            .envs(self.variables.iter().cloned())
             // A developer's own .env must not be read.
             .current_dir(&self.site_dir);
         command
@@ -206,7 +215,7 @@ impl Received {
 }
 
 impl Client {
-    fn new(address: &str) -> Self {
+    pub(crate) fn new(address: &str) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
