@@ -121,7 +121,12 @@ fn start_varnish(dir: &Path, origin: &str) -> Program {
     std::fs::create_dir(dir).expect("a folder");
     let (host, port) = origin.split_once(':').expect("host and port");
     let rules = dir.join("rules.vcl");
-    let text = format!("vcl 4.1;\nbackend default {{ .host = \"{host}\"; .port = \"{port}\"; }}\n");
+    // One site, whichever relay was asked.
+    let text = format!(
+        "vcl 4.1;\n\
+         backend default {{ .host = \"{host}\"; .port = \"{port}\"; }}\n\
+         sub vcl_recv {{ set req.http.Host = \"catto.test\"; }}\n"
+    );
     std::fs::write(&rules, text).expect("is written");
     let socket = dir.join("socket");
     let mut varnishd = command("varnishd");
@@ -142,7 +147,7 @@ fn start_varnish(dir: &Path, origin: &str) -> Program {
 
 /// nginx in two steps. The first keeps nothing: it puts what Cloudflare reads in the place of what nginx reads. The second
 /// is the cache; what it hands out carries what the browser is to read. It knows no stale answers but those that the
-/// headers allow.
+/// headers allow, and looks for those only while `X-Accel-Expires` has not come yet; so that header stands last.
 fn start_nginx(dir: &Path, inner: &Path) -> Program {
     std::fs::create_dir(dir).expect("a folder");
     let socket = dir.join("socket");
@@ -196,8 +201,8 @@ http {
       proxy_pass http://inner;
       proxy_hide_header Cache-Control;
       proxy_hide_header Cloudflare-CDN-Cache-Control;
-      add_header X-Accel-Expires $cloudflare_seconds always;
       add_header Cache-Control $cloudflare_reads always;
+      add_header X-Accel-Expires $cloudflare_seconds always;
       add_header X-Browser-Cache-Control $upstream_http_cache_control always;
     }
   }
