@@ -114,14 +114,13 @@ pub(crate) struct Workload {
     requests_made: i64,
     uploads: Peekable<IntoIter<i64>>,
     deletions: Peekable<IntoIter<i64>>,
-    next_sweep: i64,
-    published: u64,
+    /// When pictures end, in order: then the sweeper wakes.
+    ends: VecDeque<i64>,
     /// By obscurity.
     known: Vec<Known>,
     /// The sums of the first n weights.
     weights: Vec<f64>,
     queries: Vec<String>,
-    due: VecDeque<(i64, Event)>,
 }
 
 impl Workload {
@@ -148,20 +147,15 @@ impl Workload {
             requests_made: 0,
             uploads,
             deletions,
-            next_sweep: begins,
-            published: 0,
+            ends: VecDeque::new(),
             known: Vec::new(),
             weights,
             queries,
-            due: VecDeque::new(),
         }
     }
 
     /// The next thing that happens, and its millisecond since 1970.
     pub(crate) fn next(&mut self) -> Option<(i64, Event)> {
-        if let Some(due) = self.due.pop_front() {
-            return Some(due);
-        }
         if self.requests_made == REQUESTS {
             return None;
         }
@@ -177,9 +171,7 @@ impl Workload {
             self.known[chosen].deleted = true;
             return Some((at, Event::Delete(self.known[chosen].id.clone())));
         }
-        if self.next_sweep <= pace {
-            let at = self.next_sweep;
-            self.next_sweep += HOUR_MS;
+        if let Some(at) = self.ends.pop_front_if(|at| *at <= pace) {
             self.known
                 .retain(|known| known.ends_ms + LINKS_OUTLIVE_MS > at);
             return Some((at, Event::Sweep));
@@ -190,7 +182,6 @@ impl Workload {
     }
 
     fn publish(&mut self, at: i64) -> Event {
-        self.published += 1;
         let id: String = (0..16)
             .map(|_| {
                 let letters = b"ABCDEFGHJKLMNPQRSTUVWXYZ";
@@ -204,6 +195,7 @@ impl Workload {
             ends_ms: end_second * 1000,
             deleted: false,
         };
+        self.ends.push_back(known.ends_ms);
         let place = self
             .known
             .partition_point(|other| other.obscurity < known.obscurity);
@@ -304,7 +296,7 @@ fn queries(random: &mut StdRng) -> Vec<String> {
         .iter()
         .flat_map(|breed| THINGS.iter().map(move |thing| (breed, thing)));
     for (number, (breed, thing)) in pairs.enumerate() {
-        let words = format!("{} {thing}", breed).replace(' ', "+");
+        let words = format!("{breed} {thing}").replace(' ', "+");
         rest.push(if number % 5 == 0 {
             format!("/api/v1/pictures?q={words}")
         } else {

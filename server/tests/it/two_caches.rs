@@ -102,6 +102,7 @@ fn a_repeat_is_a_hit_at_the_outer_cache_and_asks_the_server_for_nothing() {
         "/api/v1/tags".into(),
         "/about".into(),
         "/robots.txt".into(),
+        "/favicon.svg".into(),
         "/pkg/cattocdn.0123.css".into(),
     ] {
         let first = get(&world.caches.outer(), &target);
