@@ -105,6 +105,12 @@ image: ## Build the container image (needs Docker or Podman)
 bench: build models ## Measure upload latency, memory, start time and asset sizes of what is built
 	@node scripts/bench.mjs
 
+.PHONY: simulate
+simulate: setup ## Replay a week of traffic through two levels of simulated caches, and count what reaches the server
+	@scripts/step "building the simulation"
+	cargo build --quiet --locked --release --package server --example simulate
+	"$(CARGO_TARGET_DIR)/release/examples/simulate"
+
 .PHONY: screenshots
 screenshots: ## Take pictures of every page, narrow and wide, light and dark, into end2end/screenshots
 	@cd end2end && npx playwright test --config screenshots.config.ts

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The tests need cfn-lint and moto's server, from PyPI; from Debian exiftool, strace, unshare and pkill; and a Chromium (Debian's where apt may be used,
-# Playwright's own where it can be downloaded).
+# The tests need cfn-lint and moto's server, from PyPI; from Debian exiftool, strace, unshare, pkill, Varnish and nginx; and a
+# Chromium (Debian's where apt may be used, Playwright's own where it can be downloaded).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,12 @@ debian_tools=(
   "strace strace The durability tests"
   "unshare util-linux The full-disk test"
   "pkill procps The durability tests"
+  "varnishd varnish The two-cache tests"
+  "nginx nginx-light The two-cache tests"
 )
+
+# Debian puts servers where not everybody's path leads.
+PATH="$PATH:/usr/sbin"
 
 # moto and what it needs, in pinned versions, in a folder of their own; again when the list or the Python changes.
 moto="$CATTO_CACHE/moto"

@@ -131,7 +131,10 @@ pub(crate) async fn get_asset(
 
 /// `GET /favicon.svg`
 pub(crate) async fn get_favicon(State(state): State<AppState>, request: HeaderMap) -> Response {
-    state.assets.favicon.answer(&request)
+    let mut response = state.assets.favicon.answer(&request);
+    // Its name stays while its content may change.
+    response.extensions_mut().insert(CachePolicy::Document);
+    response
 }
 
 /// True when `Accept-Encoding` names this coding and does not weigh it with zero.

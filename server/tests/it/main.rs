@@ -26,4 +26,5 @@ mod restart;
 mod s3;
 mod storage_contract;
 mod support;
+mod two_caches;
 mod upload;

@@ -20,6 +20,7 @@ pub(crate) struct Launch {
     site_dir: PathBuf,
     /// What runs the binary instead of the system itself: a tracer, a namespace.
     wrapper: Vec<String>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Launch {
@@ -31,7 +32,14 @@ impl Launch {
             data_dir: dir.join("data"),
             site_dir,
             wrapper: Vec::new(),
+            variables: Vec::new(),
         }
+    }
+
+    /// With one more environment variable.
+    pub(crate) fn with_variable(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
     }
 
     pub(crate) fn wrapped_in(mut self, wrapper: &[&str]) -> Self {
@@ -54,6 +62,7 @@ impl Launch {
             // All clients of a test come from one address.
             .env("CATTO_UPLOADS_PER_HOUR", "1000000")
             .env("CATTO_UPLOADS_PER_DAY", "1000000")
+            .envs(self.variables.iter().cloned())
             // A developer's own .env must not be read.
             .current_dir(&self.site_dir);
         command
@@ -209,7 +218,7 @@ impl Received {
 }
 
 impl Client {
-    fn new(address: &str) -> Self {
+    pub(crate) fn new(address: &str) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)

@@ -1,0 +1,311 @@
+//! Who asks for what, and when: a week that begins with a week's pictures there.
+
+use std::collections::VecDeque;
+use std::iter::Peekable;
+use std::vec::IntoIter;
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+
+use crate::site::{Picture, RETENTION_SECONDS};
+
+const REQUESTS: i64 = 1_000_000;
+const UPLOADS_PER_WEEK: usize = 1000;
+const DELETIONS: usize = 50;
+/// Distinct lists and searches.
+const QUERIES: usize = 500;
+/// How much more the first of many is asked for than the n-th: n to this power.
+const ZIPF: f64 = 0.9;
+const HOUR_MS: i64 = 3_600_000;
+const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
+/// How long links to a picture are still followed after its end.
+const LINKS_OUTLIVE_MS: i64 = HOUR_MS;
+
+pub(crate) const ROUTES: [&str; 6] = [
+    "images",
+    "picture pages",
+    "lists, search",
+    "/random",
+    "documents",
+    "with fbclid",
+];
+
+/// Files of a picture by how often they are asked for, in per cent: the gallery's cards, pages, large views, previews.
+const FILES: [(&str, u32); 5] = [
+    ("640.webp", 45),
+    ("320.webp", 25),
+    ("1280.webp", 20),
+    ("2048.webp", 5),
+    ("1280.jpg", 5),
+];
+const DOCUMENTS: [&str; 5] = [
+    "/about",
+    "/upload",
+    "/robots.txt",
+    "/.well-known/security.txt",
+    "/favicon.svg",
+];
+const BREEDS: [&str; 20] = [
+    "tabby cat",
+    "tiger cat",
+    "persian cat",
+    "siamese cat",
+    "egyptian cat",
+    "lynx",
+    "calico",
+    "ragdoll",
+    "sphynx",
+    "birman",
+    "bengal",
+    "burmese",
+    "manx",
+    "korat",
+    "ocicat",
+    "somali",
+    "savannah",
+    "toyger",
+    "munchkin",
+    "angora",
+];
+const THINGS: [&str; 24] = [
+    "sofa", "laptop", "window", "garden", "box", "blanket", "keyboard", "basket", "curtain",
+    "table", "lamp", "pillow", "paper", "bag", "towel", "sink", "book", "plant", "rug", "chair",
+    "shoe", "hat", "ball", "bed",
+];
+
+/// What happens at an instant.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Publish(Picture),
+    Delete(String),
+    /// The sweeper's turn.
+    Sweep,
+    Ask(Request),
+}
+
+/// One client's request.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) route: &'static str,
+    pub(crate) url: String,
+    /// Which of many clients, hence which outer cache.
+    pub(crate) client: usize,
+    /// The end of the picture that is asked for, milliseconds since 1970.
+    pub(crate) ends: Option<i64>,
+    /// Whether that picture was deleted before.
+    pub(crate) deleted: bool,
+}
+
+/// A picture that can be asked for.
+#[derive(Debug)]
+struct Known {
+    /// The smaller, the better known.
+    obscurity: f64,
+    id: String,
+    ends_ms: i64,
+    deleted: bool,
+}
+
+/// The week, event by event.
+pub(crate) struct Workload {
+    random: StdRng,
+    begins: i64,
+    requests_made: i64,
+    uploads: Peekable<IntoIter<i64>>,
+    deletions: Peekable<IntoIter<i64>>,
+    /// When pictures end, in order: then the sweeper wakes.
+    ends: VecDeque<i64>,
+    /// By obscurity.
+    known: Vec<Known>,
+    /// The sums of the first n weights.
+    weights: Vec<f64>,
+    queries: Vec<String>,
+}
+
+impl Workload {
+    pub(crate) fn new(begins: i64) -> Self {
+        let mut random = StdRng::seed_from_u64(5);
+        let mut instants = |count: usize, from: i64, to: i64| {
+            let mut all: Vec<i64> = (0..count).map(|_| random.random_range(from..to)).collect();
+            all.sort_unstable();
+            all.into_iter().peekable()
+        };
+        let uploads = instants(2 * UPLOADS_PER_WEEK, begins - WEEK_MS, begins + WEEK_MS);
+        let deletions = instants(DELETIONS, begins, begins + WEEK_MS);
+        let mut sum = 0.0;
+        let weights = (1..=4 * UPLOADS_PER_WEEK.max(QUERIES))
+            .map(|rank| {
+                sum += f64::from(u32::try_from(rank).unwrap_or(u32::MAX)).powf(-ZIPF);
+                sum
+            })
+            .collect();
+        let queries = queries(&mut random);
+        Self {
+            random,
+            begins,
+            requests_made: 0,
+            uploads,
+            deletions,
+            ends: VecDeque::new(),
+            known: Vec::new(),
+            weights,
+            queries,
+        }
+    }
+
+    /// The next thing that happens, and its millisecond since 1970.
+    pub(crate) fn next(&mut self) -> Option<(i64, Event)> {
+        if self.requests_made == REQUESTS {
+            return None;
+        }
+        let pace = self.begins + self.requests_made * WEEK_MS / REQUESTS;
+        if let Some(at) = self.uploads.next_if(|at| *at <= pace) {
+            return Some((at, self.publish(at)));
+        }
+        if let Some(at) = self.deletions.next_if(|at| *at <= pace) {
+            let alive: Vec<usize> = (0..self.known.len())
+                .filter(|index| !self.known[*index].deleted && self.known[*index].ends_ms > at)
+                .collect();
+            let chosen = alive[self.random.random_range(0..alive.len())];
+            self.known[chosen].deleted = true;
+            return Some((at, Event::Delete(self.known[chosen].id.clone())));
+        }
+        if let Some(at) = self.ends.pop_front_if(|at| *at <= pace) {
+            self.known
+                .retain(|known| known.ends_ms + LINKS_OUTLIVE_MS > at);
+            return Some((at, Event::Sweep));
+        }
+        self.requests_made += 1;
+        let request = self.request();
+        Some((pace, Event::Ask(request)))
+    }
+
+    fn publish(&mut self, at: i64) -> Event {
+        let id: String = (0..16)
+            .map(|_| {
+                let letters = b"ABCDEFGHJKLMNPQRSTUVWXYZ";
+                char::from(letters[self.random.random_range(0..letters.len())])
+            })
+            .collect();
+        let end_second = at / 1000 + RETENTION_SECONDS;
+        let known = Known {
+            obscurity: self.random.random(),
+            id: id.clone(),
+            ends_ms: end_second * 1000,
+            deleted: false,
+        };
+        self.ends.push_back(known.ends_ms);
+        let place = self
+            .known
+            .partition_point(|other| other.obscurity < known.obscurity);
+        self.known.insert(place, known);
+        let breed = self.zipf(BREEDS.len());
+        let mut tags = vec!["cat", "animal", "pet", BREEDS[breed]];
+        for _ in 0..self.random.random_range(0..3) {
+            let thing = THINGS[self.zipf(THINGS.len())];
+            if !tags.contains(&thing) {
+                tags.push(thing);
+            }
+        }
+        Event::Publish(Picture {
+            id,
+            published_second: at / 1000,
+            end_second,
+            tags,
+        })
+    }
+
+    fn request(&mut self) -> Request {
+        let client = self.random.random_range(0..usize::MAX / 2);
+        let plain = |route, url: String| Request {
+            route,
+            url,
+            client,
+            ends: None,
+            deleted: false,
+        };
+        match self.random.random_range(0..100) {
+            0..55 => self.of_picture("images", client),
+            55..75 => self.of_picture("picture pages", client),
+            75..90 => {
+                let query = self.zipf(QUERIES);
+                plain("lists, search", self.queries[query].clone())
+            }
+            90..95 => plain("/random", "/random".into()),
+            95..98 => {
+                let document = self.random.random_range(0..DOCUMENTS.len());
+                plain("documents", DOCUMENTS[document].into())
+            }
+            _ => {
+                let click = format!("fbclid={:016x}", self.random.random::<u64>());
+                if self.random.random_bool(0.5) {
+                    plain("with fbclid", format!("/?{click}"))
+                } else {
+                    let mut request = self.of_picture("picture pages", client);
+                    request.route = "with fbclid";
+                    request.url = format!("{}?{click}", request.url);
+                    request
+                }
+            }
+        }
+    }
+
+    /// A picture's file or page.
+    fn of_picture(&mut self, route: &'static str, client: usize) -> Request {
+        let chosen = self.zipf(self.known.len());
+        let mut file = self.random.random_range(0..100);
+        let known = &self.known[chosen];
+        let url = if route == "images" {
+            let name = FILES.iter().find_map(|(name, share)| {
+                let found = file < *share;
+                file = file.saturating_sub(*share);
+                found.then_some(*name)
+            });
+            let end = crate::site::compact(known.ends_ms / 1000);
+            format!("/i/{end}/{}/{}", known.id, name.unwrap_or("640.webp"))
+        } else {
+            format!("/c/{}", known.id)
+        };
+        Request {
+            route,
+            url,
+            client,
+            ends: Some(known.ends_ms),
+            deleted: known.deleted,
+        }
+    }
+
+    /// A rank below `count`: low ones often, high ones seldom.
+    fn zipf(&mut self, count: usize) -> usize {
+        let draw = self.random.random::<f64>() * self.weights[count - 1];
+        self.weights
+            .partition_point(|sum| *sum <= draw)
+            .min(count - 1)
+    }
+}
+
+/// The gallery first, then every tag's page and pairs of words in a random order; every fifth of the pairs by the API.
+fn queries(random: &mut StdRng) -> Vec<String> {
+    let mut rest: Vec<String> = BREEDS
+        .iter()
+        .chain(&THINGS)
+        .map(|tag| format!("/tags/{}", tag.replace(' ', "%20")))
+        .collect();
+    let pairs = BREEDS
+        .iter()
+        .flat_map(|breed| THINGS.iter().map(move |thing| (breed, thing)));
+    for (number, (breed, thing)) in pairs.enumerate() {
+        let words = format!("{breed} {thing}").replace(' ', "+");
+        rest.push(if number % 5 == 0 {
+            format!("/api/v1/pictures?q={words}")
+        } else {
+            format!("/search?q={words}")
+        });
+    }
+    rest.shuffle(random);
+    let mut queries = vec!["/".to_owned(), "/api/v1/tags".to_owned()];
+    queries.extend(rest);
+    queries.truncate(QUERIES);
+    queries
+}
