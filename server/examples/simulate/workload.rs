@@ -171,7 +171,10 @@ impl Workload {
             self.known[chosen].deleted = true;
             return Some((at, Event::Delete(self.known[chosen].id.clone())));
         }
-        if let Some(at) = self.ends.pop_front_if(|at| *at <= pace) {
+        if let Some(at) = self.ends.front().copied()
+            && at <= pace
+        {
+            self.ends.pop_front();
             self.known
                 .retain(|known| known.ends_ms + LINKS_OUTLIVE_MS > at);
             return Some((at, Event::Sweep));
