@@ -73,7 +73,7 @@ impl Db {
         overdue: i64,
     ) -> Result<Option<Received>, DbError> {
         let row = sqlx::query(
-            "WITH free AS (SELECT * FROM pictures
+            "WITH free AS (SELECT rowid AS arrival, * FROM pictures
                            WHERE state = 'screening' AND leased_until <= ?2 AND rests_until <= ?2 AND received_at > ?3),
                   held AS (SELECT * FROM pictures WHERE state = 'screening' AND leased_until > ?2)
              UPDATE pictures SET leased_until = ?1, attempts = attempts + 1
@@ -82,7 +82,7 @@ impl Db {
                            AND NOT EXISTS (SELECT 1 FROM held
                                            WHERE held.attempts > 1 OR free.attempts > 0
                                               OR held.content_hash = free.content_hash)
-                         ORDER BY received_at, rowid LIMIT 1)
+                         ORDER BY received_at, arrival LIMIT 1)
              RETURNING id, received_at, delete_token_hash, content_hash, size_bytes, leased_until, attempts",
         )
         .bind(leased_until)
