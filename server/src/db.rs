@@ -114,7 +114,7 @@ impl Db {
     }
 }
 
-/// SQLite's words for a file that it cannot make sense of: SQLITE_CORRUPT (11) and SQLITE_NOTADB (26), whose extended codes
+/// SQLite's words for a file that it cannot make sense of: `SQLITE_CORRUPT` (11) and `SQLITE_NOTADB` (26), whose extended codes
 /// carry them in their lowest byte.
 fn is_damage(error: &dyn DatabaseError) -> bool {
     let code = error.code().and_then(|code| code.parse::<u32>().ok());

@@ -3,6 +3,11 @@
 //!
 //! `CATTO_CRASH_KILLS` and `CATTO_CRASH_SEED` make a longer or another run.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "figures for whoever runs the test by hand"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,10 @@
 //! Nothing outlives its second.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "figures for whoever runs the test by hand"
+)]
+
 use std::time::Duration;
 
 use axum::body::Body;

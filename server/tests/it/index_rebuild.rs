@@ -152,7 +152,7 @@ fn a_damaged_index_stops_the_start_and_reindex_mends_it() {
     assert!(server.wait().0.success());
 
     let index = launch.data_dir.join("index.sqlite");
-    let noise: Vec<u8> = (0..8192_u32).map(|n| (n * 7919 >> 5) as u8).collect();
+    let noise: Vec<u8> = (0..8192_u32).map(|n| ((n * 7919) >> 5) as u8).collect();
     std::fs::write(&index, noise).expect("is written");
     let refused = launch.run("serve");
     assert!(!refused.status.success());

@@ -3,6 +3,11 @@
 //! These tests keep appointments with the clock, because the caches do, and go by the clock's time and not by how long
 //! something took. Where the machine was too slow for an appointment, the round proves nothing and another is made.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "figures for whoever runs the test by hand"
+)]
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
