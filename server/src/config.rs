@@ -1,5 +1,7 @@
 //! What an operator can set, read once at start and then passed on in parts. Nothing reads it globally.
 
+mod parse;
+
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -11,6 +13,10 @@ use bytesize::ByteSize;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use self::parse::{
+    is_bucket, is_contact, parse_client_address, parse_pixels, parse_public_url, parse_retention,
+    parse_share,
+};
 use crate::domain::expiry::Retention;
 use crate::domain::verdict::Thresholds;
 use crate::env::Env;
@@ -126,6 +132,8 @@ pub struct LimitsConfig {
     pub body_timeout: Duration,
     /// How long one picture may be worked on (fixed).
     pub picture_timeout: Duration,
+    /// What a decoder is given beyond that to notice it, before its thread is given up (fixed).
+    pub give_up_after: Duration,
 }
 
 /// How pictures are judged.
@@ -148,6 +156,7 @@ impl Default for LimitsConfig {
             body_idle_timeout: Duration::from_secs(20),
             body_timeout: Duration::from_secs(600),
             picture_timeout: Duration::from_secs(60),
+            give_up_after: Duration::from_secs(10),
         }
     }
 }
@@ -395,130 +404,4 @@ fn site_beside_executable() -> PathBuf {
 
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-fn parse_retention(text: &str) -> Result<Retention, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    Retention::new(duration).ok_or_else(|| "must be whole seconds, from 1s to 366 days".into())
-}
-
-fn parse_public_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    let plain = matches!(url.scheme(), "http" | "https")
-        && url.host().is_some()
-        && url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty();
-    if plain {
-        Ok(url)
-    } else {
-        Err("must be http(s)://host[:port] and nothing more".into())
-    }
-}
-
-fn parse_client_address(text: &str) -> Result<ClientAddress, String> {
-    match text.split_once(':') {
-        None if text == "socket" => Ok(ClientAddress::Socket),
-        Some(("header", name)) => name
-            .parse()
-            .map(ClientAddress::Header)
-            .map_err(|_| format!("`{name}` is no name of a header")),
-        _ => Err("must be `socket` or `header:NAME`".into()),
-    }
-}
-
-fn parse_pixels(text: &str) -> Result<u64, String> {
-    let number = text.trim_end_matches("Mpx").trim();
-    let unit = if number.len() == text.len() {
-        1
-    } else {
-        1_000_000
-    };
-    match number.parse::<u64>() {
-        Ok(pixels) if pixels > 0 => Ok(pixels.saturating_mul(unit)),
-        _ => Err("must be a number of pixels such as `50000000` or `50 Mpx`".into()),
-    }
-}
-
-fn is_bucket(name: &str) -> bool {
-    (3..=63).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
-}
-
-fn parse_share(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
-        _ => Err("must be above 0 and at most 1".into()),
-    }
-}
-
-fn is_contact(text: &str) -> bool {
-    let address = text.split_once('@').is_some_and(|(name, host)| {
-        !name.is_empty() && host.contains('.') && !text.contains(char::is_whitespace)
-    });
-    address || Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "mailto"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pixels_are_read_with_and_without_unit() {
-        for (text, pixels) in [
-            ("50000000", 50_000_000),
-            ("50Mpx", 50_000_000),
-            ("12 Mpx", 12_000_000),
-        ] {
-            assert_eq!(parse_pixels(text), Ok(pixels), "{text}");
-        }
-        for text in ["", "0", "-1", "many", "Mpx"] {
-            assert!(parse_pixels(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn retention_is_whole_seconds_within_a_year() {
-        assert!(parse_retention("3s").is_ok());
-        assert!(parse_retention("7d").is_ok());
-        for text in ["0s", "1500ms", "400d", "soon"] {
-            assert!(parse_retention(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_public_url_is_an_origin_and_nothing_more() {
-        assert!(parse_public_url("https://catto.example").is_ok());
-        for text in [
-            "catto.example",
-            "ftp://catto.example",
-            "https://catto.example/path",
-            "https://a:b@catto.example",
-        ] {
-            assert!(parse_public_url(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_bucket_is_a_name_and_no_address() {
-        assert!(is_bucket("catto-pictures") && is_bucket("a.b_2"));
-        for text in [
-            "ab",
-            "s3://catto",
-            "arn:aws:s3:::catto",
-            "catto/pictures",
-            "",
-        ] {
-            assert!(!is_bucket(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_contact_is_an_address_or_a_link() {
-        assert!(is_contact("abuse@catto.example") && is_contact("https://catto.example/abuse"));
-        assert!(!is_contact("javascript:alert(1)") && !is_contact("somebody"));
-    }
 }

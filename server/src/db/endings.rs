@@ -113,12 +113,14 @@ impl Db {
         Ok(())
     }
 
-    /// When the next published picture ends.
-    pub async fn next_expiry(&self) -> Result<Option<ExpiresAt>, DbError> {
-        let second: Option<i64> =
-            sqlx::query_scalar("SELECT min(expires_at) FROM pictures WHERE state = 'published'")
-                .fetch_one(&self.pool)
-                .await?;
+    /// When the next of the published pictures ends that live at `now`. Those that are over wait for the sweeper only.
+    pub async fn next_expiry(&self, now: i64) -> Result<Option<ExpiresAt>, DbError> {
+        let second: Option<i64> = sqlx::query_scalar(
+            "SELECT min(expires_at) FROM pictures WHERE state = 'published' AND expires_at > ?",
+        )
+        .bind(now)
+        .fetch_one(&self.pool)
+        .await?;
         Ok(second.map(ExpiresAt::from_second))
     }
 

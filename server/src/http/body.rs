@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
+use crate::config::LimitsConfig;
 use crate::state::AppState;
 
 /// How much beyond the largest file is still read: what a form adds, and a file a little too large, whose sender should get
@@ -39,19 +40,7 @@ pub(crate) async fn bound_body(State(state): State<AppState>, mut request: Reque
     request.extensions_mut().insert(watch.clone());
     // A client that asks before it sends must not be told to go on after a refusal.
     let drains = !request.headers().contains_key(header::EXPECT);
-    request.map(|body| {
-        Body::from_stream(Bounded {
-            body: Some(body.into_data_stream()),
-            left: limits.max_upload_bytes.saturating_add(ALLOWANCE),
-            idle: limits.body_idle_timeout,
-            deadline: Instant::now() + limits.body_timeout,
-            silence: Box::pin(sleep(limits.body_idle_timeout)),
-            pending: BytesMut::new(),
-            paused: false,
-            drains,
-            watch,
-        })
-    })
+    request.map(|body| Body::from_stream(Bounded::new(body, limits, drains, watch)))
 }
 
 /// Why a body ended early.
@@ -132,6 +121,20 @@ struct Bounded {
 }
 
 impl Bounded {
+    fn new(body: Body, limits: &LimitsConfig, drains: bool, watch: BodyWatch) -> Self {
+        Self {
+            body: Some(body.into_data_stream()),
+            left: limits.max_upload_bytes.saturating_add(ALLOWANCE),
+            idle: limits.body_idle_timeout,
+            deadline: Instant::now() + limits.body_timeout,
+            silence: Box::pin(sleep(limits.body_idle_timeout)),
+            pending: BytesMut::new(),
+            paused: false,
+            drains,
+            watch,
+        }
+    }
+
     fn fail(&mut self, end: BodyEnd) -> Poll<Option<Result<Bytes, io::Error>>> {
         if end != BodyEnd::EndlessHead {
             self.body = None;
@@ -213,5 +216,53 @@ impl Drop for Bounded {
                 }
             }
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    /// A body of so many chunks of so many bytes each, all there at once.
+    fn chunks(count: usize, bytes: usize, watch: &BodyWatch) -> Bounded {
+        let chunk = Bytes::from(vec![b'x'; bytes]);
+        let chunks = stream::iter((0..count).map(move |_| Ok::<_, io::Error>(chunk.clone())));
+        let limits = LimitsConfig::default();
+        Bounded::new(Body::from_stream(chunks), &limits, false, watch.clone())
+    }
+
+    async fn sizes(body: Bounded) -> Vec<Result<usize, io::ErrorKind>> {
+        body.map(|piece| piece.map(|bytes| bytes.len()).map_err(|error| error.kind()))
+            .collect()
+            .await
+    }
+
+    #[tokio::test]
+    async fn chunks_of_one_byte_reach_the_reader_in_whole_pieces_and_large_ones_are_cut() {
+        for (count, bytes) in [(4 * PIECE, 1), (4, PIECE), (1, 4 * PIECE)] {
+            let pieces = sizes(chunks(count, bytes, &BodyWatch::default())).await;
+            assert_eq!(pieces, [Ok(PIECE); 4], "{count} chunks of {bytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_parser_is_given_no_more_than_it_may_keep_until_the_reader_takes_over() {
+        let head = usize::try_from(FORM_HEAD).expect("fits");
+        let watch = BodyWatch::default();
+        watch.expect_form_head();
+        let pieces = sizes(chunks(head + 1, 1, &watch)).await;
+        let given: usize = pieces.iter().flatten().sum();
+        assert_eq!(given, head);
+        assert_eq!(pieces.last(), Some(&Err(io::ErrorKind::Other)));
+        assert_eq!(watch.end(), BodyEnd::EndlessHead);
+
+        let watch = BodyWatch::default();
+        watch.expect_form_head();
+        let mut body = chunks(head + 1, 1, &watch);
+        assert!(body.next().await.is_some_and(|piece| piece.is_ok()));
+        watch.expect_content();
+        assert!(sizes(body).await.iter().all(Result::is_ok));
     }
 }

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use super::{Pictures, Status};
 use crate::db::{DbError, Dead};
 use crate::domain::ban::Ban;
-use crate::domain::expiry::rfc3339;
+use crate::domain::expiry::{ExpiresAt, rfc3339};
 use crate::domain::picture::{DeleteToken, PictureId};
 use crate::storage::StorageKey;
 
@@ -203,7 +203,7 @@ impl Pictures {
     }
 
     /// The second at which the next picture ends, if any lives.
-    pub async fn next_expiry(&self) -> Result<Option<crate::domain::expiry::ExpiresAt>, DbError> {
-        self.parts.db.next_expiry().await
+    pub async fn next_expiry(&self) -> Result<Option<ExpiresAt>, DbError> {
+        self.parts.db.next_expiry(self.now_second()).await
     }
 }

@@ -28,8 +28,6 @@ const RETRY_SECONDS: i64 = 5;
 const RETRY_FULL_SECONDS: i64 = 60;
 /// How long a picture waits for memory, well within its lease; a decoder that was given up may hold some for ever.
 const MEMORY_WAIT: Duration = Duration::from_secs(180);
-/// What a decoder is given beyond its time limit to notice it, before its thread is given up.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 
 /// There is no room for a picture's files; it waits.
 #[derive(Debug, thiserror::Error)]
@@ -214,7 +212,7 @@ impl Pictures {
             approval,
             timeout: self.parts.limits.picture_timeout,
         };
-        let give_up = job.timeout + GIVE_UP_AFTER;
+        let give_up = job.timeout + self.parts.limits.give_up_after;
         let work = background::run(move || {
             // Held by the thread, which may outlive this call.
             let _memory = memory;

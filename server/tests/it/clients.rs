@@ -1,12 +1,16 @@
 //! Who is believed: the CDN's key, forged headers, and each client's share of uploads.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Method, Request, StatusCode, header};
+use bytes::Bytes;
 use cattocdn::config::ClientAddress;
+use futures_util::stream;
+use tokio::sync::mpsc;
 
 use crate::support::{Answer, ScriptedScreener, Setup, Site, fixture, request};
 
@@ -27,16 +31,20 @@ fn behind_cdn(keys: &[&str]) -> Setup {
 
 /// Uploads over a connection from `peer`, with these headers.
 async fn upload(site: &Site, peer: &str, headers: &[(&str, &str)]) -> Answer {
+    let cat = Body::from(fixture("cat.webp"));
+    site.send(from(peer, cat, headers)).await
+}
+
+/// An upload of this body over a connection from `peer`.
+fn from(peer: &str, body: Body, headers: &[(&str, &str)]) -> Request<Body> {
     let mut upload = request(Method::POST, "/api/v1/pictures");
     for (name, value) in headers {
         upload = upload.header(*name, *value);
     }
-    let mut upload: Request<Body> = upload
-        .body(Body::from(fixture("cat.webp")))
-        .expect("a request");
+    let mut upload = upload.body(body).expect("a request");
     let peer: SocketAddr = format!("{peer}:1234").parse().expect("an address");
     upload.extensions_mut().insert(ConnectInfo(peer));
-    site.send(upload).await
+    upload
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,4 +137,46 @@ async fn refused_pictures_count_double() {
     upload(&site, "192.0.2.1", &[])
         .await
         .assert_error(429, "too-many-requests");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_client_cannot_take_every_turn() {
+    let mut setup = Setup::new();
+    setup.config.limits.upload_turn_timeout = Duration::from_millis(50);
+    let site = Arc::new(setup.start().await);
+    let cat = fixture("cat.webp");
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let (pieces, body) = mpsc::channel::<Result<Bytes, std::io::Error>>(1);
+        let body = stream::unfold(body, |mut body| async move {
+            body.recv().await.map(|piece| (piece, body))
+        });
+        let upload = from("192.0.2.1", Body::from_stream(body), &[]);
+        let site = site.clone();
+        let sending = tokio::spawn(async move { site.send(upload).await.status });
+        pieces.send(Ok(cat.slice(..1000))).await.expect("is read");
+        slow.push((pieces, sending));
+    }
+    while incoming(&site) < 8 {
+        tokio::task::yield_now().await;
+    }
+    upload(&site, "192.0.2.1", &[])
+        .await
+        .assert_error(503, "screening-unavailable");
+    let other = upload(&site, "192.0.2.2", &[]).await;
+    assert_eq!(other.status, StatusCode::CREATED, "{}", other.text());
+    for (pieces, sending) in slow {
+        pieces.send(Ok(cat.slice(1000..))).await.expect("is read");
+        drop(pieces);
+        assert_eq!(sending.await.expect("ends"), StatusCode::CREATED);
+    }
+    let again = upload(&site, "192.0.2.1", &[]).await;
+    assert_eq!(again.status, StatusCode::CREATED);
+}
+
+/// Uploads that are being received.
+fn incoming(site: &Site) -> usize {
+    let files = site.stored_files();
+    let is_part = |file: &&String| file.starts_with("incoming/") && file.ends_with(".part");
+    files.iter().filter(is_part).count()
 }

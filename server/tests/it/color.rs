@@ -2,7 +2,6 @@
 //!
 //! What is expected is computed here from the colour spaces' own definitions, in floating point, and the profiles are written byte by byte, so that nothing depends on the library that the server converts with.
 
-use axum::http::StatusCode;
 use cattocdn::imaging::Raster;
 
 use crate::made::{
@@ -98,14 +97,7 @@ fn lab(srgb: [f64; 3]) -> [f64; 3] {
 
 /// Uploads a sheet of patches and checks both widths and both formats of what is published, every frame.
 async fn assert_shows(site: &Site, name: &str, file: Vec<u8>, wanted: &[[f64; 3]], most: f64) {
-    let answer = site.upload(file).await;
-    assert_eq!(
-        answer.status,
-        StatusCode::CREATED,
-        "{name}: {}",
-        answer.text()
-    );
-    let json = answer.json();
+    let json = site.publish_file(name, file).await;
     for variant in ["1280.jpg", "640.webp"] {
         let url = json["images"][variant].as_str().expect("a URL").to_owned();
         for frame in read_back(&site.get(&url).await.body) {

@@ -330,18 +330,8 @@ async fn pixels_that_nobody_could_see_are_not_shown() {
         ),
         ("a picture before an animation", hidden_first),
     ] {
-        let answer = site.upload(file).await;
-        assert_eq!(
-            answer.status,
-            StatusCode::CREATED,
-            "{name}: {}",
-            answer.text()
-        );
-        for url in answer.json()["images"]
-            .as_object()
-            .expect("images")
-            .values()
-        {
+        let picture = site.publish_file(name, file).await;
+        for url in picture["images"].as_object().expect("images").values() {
             let body = site.get(url.as_str().expect("a URL")).await.body;
             for frame in read_back(&body) {
                 for x in 0..frame.width {

@@ -1,6 +1,5 @@
 //! Whichever way a picture is stored, it is published upright.
 
-use axum::http::StatusCode;
 use cattocdn::imaging::Raster;
 use serde_json::Value;
 
@@ -76,18 +75,6 @@ fn opposite(side: Side) -> Side {
         Left => Right,
         Right => Left,
     }
-}
-
-/// Uploads a file and answers the API's JSON of the published picture.
-async fn publish(site: &Site, name: &str, file: Vec<u8>) -> Value {
-    let answer = site.upload(file).await;
-    assert_eq!(
-        answer.status,
-        StatusCode::CREATED,
-        "{name}: {}",
-        answer.text()
-    );
-    answer.json()
 }
 
 /// Checks sizes and corners of what is published: every frame of it.
@@ -169,7 +156,7 @@ async fn all_eight_orientations_of_every_format_are_published_upright() {
             ),
         ] {
             let name = format!("{format} with orientation {value}");
-            let json = publish(&site, &name, file).await;
+            let json = site.publish_file(&name, file).await;
             assert_corners(&site, &name, &json, CORNERS, (WIDTH, HEIGHT)).await;
         }
     }
@@ -183,7 +170,9 @@ async fn no_or_a_strange_orientation_turns_nothing() {
         let block = exif(Some(value), &[], false);
         let app1 = segment(0xe1, &[b"Exif\0\0", &block[..]].concat());
         let name = format!("orientation {value}");
-        let json = publish(&site, &name, with_segments(&jpeg(&picture), &[app1])).await;
+        let json = site
+            .publish_file(&name, with_segments(&jpeg(&picture), &[app1]))
+            .await;
         assert_corners(&site, &name, &json, CORNERS, (WIDTH, HEIGHT)).await;
     }
     // Viewers obey the EXIF tag alone; some programs leave the XMP one behind when they turn a picture.
@@ -192,7 +181,9 @@ async fn no_or_a_strange_orientation_turns_nothing() {
         0xe1,
         &[b"http://ns.adobe.com/xap/1.0/\0", packet.as_bytes()].concat(),
     );
-    let json = publish(&site, "XMP", with_segments(&jpeg(&picture), &[app1])).await;
+    let json = site
+        .publish_file("XMP", with_segments(&jpeg(&picture), &[app1]))
+        .await;
     assert_corners(&site, "XMP", &json, CORNERS, (WIDTH, HEIGHT)).await;
 }
 
@@ -201,7 +192,7 @@ async fn an_animated_gif_stands_as_it_is_stored_whatever_it_carries() {
     let site = Site::start().await;
     let file = gif(WIDTH as u16, HEIGHT as u16, &[[RED, BLUE], [RED, BLUE]]);
     let block = gif_block(b"XMP DataXMP", xmp_with_orientation(6).as_bytes());
-    let json = publish(&site, "GIF", with_blocks(&file, &[block])).await;
+    let json = site.publish_file("GIF", with_blocks(&file, &[block])).await;
     assert_corners(&site, "GIF", &json, [RED, RED, BLUE, BLUE], (WIDTH, HEIGHT)).await;
 }
 

@@ -84,8 +84,13 @@ async fn of_two_workers_that_hold_one_picture_only_the_later_publishes_it() {
     site.clock.advance(Duration::from_secs(601));
     let second = work();
     wait_for_lookers(&arrived, 2).await;
-    gate.add_permits(2);
-    assert!(first.await.expect("ends") && second.await.expect("ends"));
+    // Permits are spent in the order in which they were asked for: the first worker goes on, and finds itself too late.
+    gate.add_permits(1);
+    assert!(first.await.expect("ends"));
+    assert_eq!(files_below(&site, "objects/"), 0);
+    assert_eq!(site.get(&api(&picture)).await.json()["state"], "screening");
+    gate.add_permits(1);
+    assert!(second.await.expect("ends"));
     assert_eq!(site.get(&api(&picture)).await.json()["state"], "published");
     let list = site.get("/api/v1/pictures").await.json();
     assert_eq!(list["pictures"].as_array().map(Vec::len), Some(1));
@@ -103,6 +108,35 @@ async fn wait_for_lookers(arrived: &AtomicU32, count: u32) {
     while arrived.load(Ordering::SeqCst) < count {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thread_that_does_not_come_back_costs_its_picture_and_nothing_else() {
+    let gate = Arc::new(Semaphore::new(0));
+    let screener = ScriptedScreener::waiting_for(gate.clone());
+    let arrived = screener.arrived.clone();
+    let mut setup = Setup::new().screened_by(screener);
+    setup.config.limits.picture_timeout = Duration::from_secs(2);
+    setup.config.limits.give_up_after = Duration::ZERO;
+    let site = setup.start_without_jobs().await;
+    let stuck = site.send_in(fixture("cat.webp")).await;
+    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert_eq!(
+        arrived.load(Ordering::SeqCst),
+        1,
+        "it never came to be stuck"
+    );
+    site.get(&api(&stuck))
+        .await
+        .assert_error(413, "too-many-pixels");
+    // The first permit goes to the thread that was given up, the second to the next picture.
+    gate.add_permits(2);
+    let next = site.send_in(fixture("chelsea.png")).await;
+    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert_eq!(site.get(&api(&next)).await.json()["state"], "published");
+    site.get(&api(&stuck))
+        .await
+        .assert_error(413, "too-many-pixels");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,7 +273,9 @@ async fn who_waits_for_a_verdict_is_told_to_ask_again_when_the_server_stops() {
         tokio::task::yield_now().await;
     }
     site.state.pictures.stop_waiting();
-    let answer = waiting.await.expect("ends");
+    // Not before its own 25 seconds, unless it is told.
+    let answer = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+    let answer = answer.expect("is told").expect("ends");
     assert_eq!(answer.status, StatusCode::ACCEPTED);
     assert!(answer.json()["status_url"].is_string());
 }

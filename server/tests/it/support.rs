@@ -226,8 +226,18 @@ impl Site {
 
     /// Uploads a cat and answers the JSON of its 201.
     pub(crate) async fn publish(&self) -> Value {
-        let answer = self.upload(fixture("cat.webp")).await;
-        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        self.publish_file("cat.webp", fixture("cat.webp")).await
+    }
+
+    /// Uploads this file, called so where it fails, and answers the JSON of its 201.
+    pub(crate) async fn publish_file(&self, name: &str, file: impl Into<Bytes>) -> Value {
+        let answer = self.upload(file).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::CREATED,
+            "{name}: {}",
+            answer.text()
+        );
         answer.json()
     }
 
@@ -318,7 +328,7 @@ pub(crate) struct ScriptedScreener {
     cat: f32,
     indecency: f32,
     available: bool,
-    /// A permit is needed for every look.
+    /// A permit is spent on every look.
     gate: Arc<Semaphore>,
     /// Where the looking threads wait for the permit.
     runtime: Handle,
@@ -378,10 +388,9 @@ impl ScriptedScreener {
 impl Screener for ScriptedScreener {
     fn look(&self, _frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError> {
         self.arrived.fetch_add(1, Ordering::SeqCst);
-        let _permit = self
-            .runtime
-            .block_on(self.gate.acquire())
-            .map_err(anyhow::Error::from)?;
+        let permit = self.runtime.block_on(self.gate.acquire());
+        // Spent: each permit is one look.
+        permit.map_err(anyhow::Error::from)?.forget();
         self.check()?;
         self.looks.fetch_add(1, Ordering::SeqCst);
         let mut labels = vec![0.0; 1000];
