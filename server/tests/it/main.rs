@@ -14,6 +14,7 @@ mod hostile;
 mod images;
 mod index_rebuild;
 mod lists;
+mod load;
 mod made;
 mod metadata;
 mod orientation;
