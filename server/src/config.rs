@@ -1,5 +1,6 @@
 //! What an operator can set, read once at start and then passed on in parts. Nothing reads it globally.
 
+mod cdn;
 mod parse;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use bytesize::ByteSize;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+pub use self::cdn::{CdnConfig, CloudFrontConfig, CloudflareConfig};
 use self::parse::{
     is_bucket, is_contact, parse_client_address, parse_pixels, parse_public_url, parse_retention,
     parse_share,
@@ -22,12 +24,9 @@ use crate::domain::verdict::Thresholds;
 use crate::env::Env;
 
 /// Settings of the coming versions. Ignoring one could leave a site open that its operator believes closed.
-const NOT_SUPPORTED_YET: [&str; 6] = [
+const NOT_SUPPORTED_YET: [&str; 3] = [
     "CATTO_REKOGNITION_MONTHLY_CALLS",
     "CATTO_BUDGET_SPENT",
-    "CATTO_CLOUDFLARE_ZONE",
-    "CATTO_CLOUDFLARE_TOKEN",
-    "CATTO_CLOUDFRONT_DISTRIBUTION",
     "CATTO_CLOUDFRONT_MONTHLY_PATHS",
 ];
 
@@ -41,6 +40,7 @@ pub struct Config {
     pub limits: LimitsConfig,
     pub retention: Retention,
     pub screening: ScreeningConfig,
+    pub cdn: CdnConfig,
 }
 
 /// How the site is reached and what it says of itself.
@@ -195,6 +195,7 @@ impl Config {
             limits: LimitsConfig::from_env(&mut env),
             retention: env.parsed_with("CATTO_RETENTION", Retention::default(), parse_retention),
             screening: ScreeningConfig::from_env(&mut env),
+            cdn: CdnConfig::from_env(&mut env),
         };
         for name in NOT_SUPPORTED_YET {
             if env.text(name).is_some() {

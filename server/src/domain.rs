@@ -9,5 +9,6 @@ pub mod expiry;
 pub mod labels;
 pub mod moderation;
 pub mod picture;
+pub mod purge;
 pub mod search;
 pub mod verdict;
