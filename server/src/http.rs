@@ -1,7 +1,7 @@
 //! The route table, then the layers in order. Only here and below is HTTP known.
 
 pub(crate) mod api;
-pub mod assets;
+pub(crate) mod assets;
 pub(crate) mod body;
 pub mod cache;
 pub(crate) mod client;

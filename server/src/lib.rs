@@ -1,11 +1,13 @@
 //! CattoCDN's server. From the outside in:
 //!
 //! `http` and `jobs` are what the world and the clock drive; both call the use cases in `pictures`, which know `storage`,
-//! `screening`, `imaging`, `cdn` and `db`, and all of those know `domain`, the rules. `views`, `list`, `backend` and `error` turn
+//! `screening`, `imaging`, `cdn` and `db`, and all of those know `domain`, the rules. `builds` keeps what browsers load.
+//! `views`, `list`, `backend` and `error` turn
 //! the domain into what the wire and the pages speak. `probe` stands apart: it looks at a site from outside.
 
 pub mod aws;
 mod background;
+pub mod builds;
 pub mod cdn;
 pub mod clock;
 pub mod config;
@@ -44,7 +46,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
 /// Serves the site until `shutdown` resolves, then starts nothing new, tells those who wait for a verdict to ask again,
 /// and ends what is under way.
 pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future<Output = ()>) {
-    let jobs = Jobs::spawn(&state.pictures, &state.clock);
+    let jobs = Jobs::spawn(&state);
     let pictures = state.pictures.clone();
     let stop = async {
         shutdown.await;

@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use app::types::{SiteView, UploadRules};
@@ -12,13 +13,16 @@ use leptos::config::LeptosOptions;
 use tokio::sync::OnceCell;
 
 use crate::aws;
+use crate::builds::{Build, Builds};
 use crate::clock::Clock;
 use crate::config::{Config, OriginConfig, StorageConfig};
 use crate::db::Db;
-use crate::http::assets::Assets;
 use crate::pictures::{Pictures, PicturesParts};
 use crate::screening::Screener;
 use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
+
+/// How long the start waits until this build's files are stored. What is not done by then is done later.
+const PATIENCE_WITH_STORAGE: Duration = Duration::from_secs(10);
 
 /// The dependency bag; cheap to clone.
 #[derive(Clone, FromRef)]
@@ -27,7 +31,7 @@ pub struct AppState {
     pub site: Arc<SiteView>,
     pub origin: Arc<OriginConfig>,
     pub clock: Clock,
-    pub assets: Arc<Assets>,
+    pub builds: Arc<Builds>,
     /// The content security policy of all pages, made when the first is asked for.
     pub page_policy: Arc<OnceCell<HeaderValue>>,
     /// Leptos' own settings, as its routes want them.
@@ -58,7 +62,13 @@ impl AppState {
         screener: Arc<dyn Screener>,
         clock: Clock,
     ) -> anyhow::Result<Self> {
-        let assets = Assets::load(&config.http.site_dir)?;
+        let build = Build::load(&config.http.site_dir)?;
+        let hashes = config.http.site_dir.join("hash.txt");
+        anyhow::ensure!(
+            hashes.is_file(),
+            "{} is missing: run `make build`",
+            hashes.display()
+        );
         // Leptos joins the hash file to the executable's folder, unless it is absolute.
         let site_dir = std::path::absolute(&config.http.site_dir)?;
         let site = SiteView {
@@ -85,15 +95,17 @@ impl AppState {
                 site_dir.join("hash.txt").to_string_lossy(),
             ))
             .build();
+        let builds = Builds::new(build, storage.clone(), clock.clone(), config.retention);
         let pictures = pictures_on(config, storage, screener, clock.clone()).await?;
         pictures.rebuild_if_lost().await?;
         pictures.recover().await?;
+        builds.keep_within(PATIENCE_WITH_STORAGE).await;
         Ok(Self {
             pictures: Arc::new(pictures),
             site: Arc::new(site),
             origin: Arc::new(config.origin.clone()),
             clock,
-            assets: Arc::new(assets),
+            builds: Arc::new(builds),
             page_policy: Arc::default(),
             leptos,
         })

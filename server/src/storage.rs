@@ -12,6 +12,7 @@ use bytes::Bytes;
 pub use self::disk::DiskStorage;
 pub use self::s3::S3Storage;
 use crate::domain::ban::Ban;
+use crate::domain::build::{AssetName, BuildId, Coding};
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{PictureId, VariantName};
 
@@ -28,6 +29,13 @@ pub enum StorageKey {
     Manifest { id: PictureId },
     /// A picture that may not come back: `meta/bans/{perceptual hash, 16 hexadecimal digits}.json`.
     Ban { ban: Ban },
+    /// A file of a build of the site, as it is or compressed: `pkg/{name}`, and with `.br` or `.gz`.
+    Asset {
+        name: AssetName,
+        coding: Option<Coding>,
+    },
+    /// Which files a build has, and when another one replaced it: `meta/builds/{id}.json`.
+    Build { id: BuildId },
 }
 
 /// What can be listed.
@@ -36,6 +44,8 @@ pub enum Folder {
     Images,
     Manifests,
     Bans,
+    Assets,
+    Builds,
 }
 
 impl Folder {
@@ -46,6 +56,8 @@ impl Folder {
             Self::Images => "i/",
             Self::Manifests => "meta/",
             Self::Bans => "meta/bans/",
+            Self::Assets => "pkg/",
+            Self::Builds => "meta/builds/",
         }
     }
 
@@ -54,7 +66,7 @@ impl Folder {
     pub const fn depth(self) -> usize {
         match self {
             Self::Images => 3,
-            Self::Manifests | Self::Bans => 1,
+            Self::Manifests | Self::Bans | Self::Assets | Self::Builds => 1,
         }
     }
 }
@@ -73,6 +85,8 @@ impl StorageKey {
             }
             Self::Manifest { id } => format!("meta/{id}.json"),
             Self::Ban { ban } => format!("meta/bans/{}.json", ban.hex()),
+            Self::Asset { name, coding } => format!("pkg/{}", name.stored(*coding)),
+            Self::Build { id } => format!("meta/builds/{id}.json"),
         }
     }
 
@@ -92,6 +106,13 @@ impl StorageKey {
             ["meta", "bans", name] => Some(Self::Ban {
                 ban: Ban::parse_hex(name.strip_suffix(".json")?)?,
             }),
+            ["pkg", name] => {
+                let (name, coding) = AssetName::parse_stored(name)?;
+                Some(Self::Asset { name, coding })
+            }
+            ["meta", "builds", name] => Some(Self::Build {
+                id: BuildId::parse(name.strip_suffix(".json")?)?,
+            }),
             _ => None,
         }
     }
@@ -101,7 +122,8 @@ impl StorageKey {
     pub const fn content_type(&self) -> &'static str {
         match self {
             Self::Image { name, .. } => name.content_type(),
-            Self::Manifest { .. } | Self::Ban { .. } => "application/json",
+            Self::Manifest { .. } | Self::Ban { .. } | Self::Build { .. } => "application/json",
+            Self::Asset { name, .. } => name.kind().content_type(),
         }
     }
 }
@@ -153,7 +175,14 @@ mod tests {
             StorageKey::Ban {
                 ban: Ban::of(0x00ff_1234_5678_9abc),
             },
+            StorageKey::Build {
+                id: BuildId::of([]),
+            },
         ];
+        for coding in [None, Some(Coding::Brotli), Some(Coding::Gzip)] {
+            let name = AssetName::parse("cattocdn.0123.wasm").expect("a name");
+            keys.push(StorageKey::Asset { name, coding });
+        }
         keys.extend(VariantName::ALL.map(|name| StorageKey::Image {
             expires_at: ExpiresAt::from_second(1_800_000_000),
             id: id.clone(),
@@ -176,6 +205,10 @@ mod tests {
             "meta/bans/nothex.json",
             "/meta/AAAAAAAAAAAAAAAA.json",
             "other/AAAAAAAAAAAAAAAA.json",
+            "pkg/cattocdn.css",
+            "pkg/../cattocdn.0123.css",
+            "pkg/below/cattocdn.0123.css",
+            "meta/builds/README.json",
         ] {
             assert_eq!(StorageKey::parse(path), None, "{path}");
         }

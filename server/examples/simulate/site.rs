@@ -11,8 +11,8 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use cattocdn::clock::Clock;
 use cattocdn::config::{
-    ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig, OriginConfig, ScreeningConfig,
-    StorageConfig,
+    CdnConfig, ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig, OriginConfig,
+    ScreeningConfig, StorageConfig,
 };
 use cattocdn::domain::expiry::{ExpiresAt, Retention, rfc3339};
 use cattocdn::domain::search::index_text;
@@ -227,6 +227,7 @@ fn config(dir: &Path) -> Done<Config> {
         screening: ScreeningConfig {
             thresholds: Thresholds::default(),
         },
+        cdn: CdnConfig::default(),
     })
 }
 

@@ -80,6 +80,18 @@ fn use_cases_know_no_http_and_no_pages() {
         &["axum", "leptos", "app::", "StatusCode"],
         &[],
     );
+    assert_absent(
+        &["server/src/builds.rs", "server/src/builds"],
+        &[
+            "axum",
+            "leptos",
+            "app::",
+            "StatusCode",
+            "crate::db",
+            "crate::pictures",
+        ],
+        &[],
+    );
 }
 
 #[test]

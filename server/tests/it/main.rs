@@ -1,6 +1,7 @@
 //! Integration tests: one binary, through the router, with a real index, real files and a real clock that tests can move.
 
 mod architecture;
+mod assets;
 mod bad_input;
 mod cache_policies;
 mod clients;
