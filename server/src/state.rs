@@ -13,6 +13,7 @@ use leptos::config::LeptosOptions;
 use tokio::sync::OnceCell;
 
 use crate::aws;
+use crate::budget::Budget;
 use crate::builds::{Build, Builds};
 use crate::clock::Clock;
 use crate::config::{Config, OriginConfig, StorageConfig};
@@ -28,6 +29,7 @@ const PATIENCE_WITH_STORAGE: Duration = Duration::from_secs(10);
 #[derive(Clone, FromRef)]
 pub struct AppState {
     pub pictures: Arc<Pictures>,
+    pub budget: Arc<Budget>,
     pub site: Arc<SiteView>,
     pub origin: Arc<OriginConfig>,
     pub clock: Clock,
@@ -101,6 +103,7 @@ impl AppState {
         pictures.recover().await?;
         builds.keep_within(PATIENCE_WITH_STORAGE).await;
         Ok(Self {
+            budget: pictures.budget().clone(),
             pictures: Arc::new(pictures),
             site: Arc::new(site),
             origin: Arc::new(config.origin.clone()),
@@ -154,10 +157,17 @@ async fn pictures_on(
     let db = Db::open(&config.files.database_url)
         .await
         .context("cannot open the index (CATTO_DATABASE_URL); if it is damaged, `cattocdn reindex` makes it anew from the objects")?;
+    let budget = Budget::new(
+        db.clone(),
+        storage.clone(),
+        clock.clone(),
+        config.budget.clone(),
+    );
     Pictures::open(PicturesParts {
         db,
         storage,
         screener,
+        budget: Arc::new(budget),
         clock,
         incoming_dir: data_dir.join("incoming"),
         limits: config.limits.clone(),

@@ -14,6 +14,7 @@ pub use self::s3::S3Storage;
 use crate::domain::ban::Ban;
 use crate::domain::build::{AssetName, BuildId, Coding};
 use crate::domain::expiry::ExpiresAt;
+use crate::domain::month::Month;
 use crate::domain::picture::{PictureId, VariantName};
 
 /// The whole key scheme.
@@ -36,6 +37,8 @@ pub enum StorageKey {
     },
     /// Which files a build has, and when another one replaced it: `meta/builds/{id}.json`.
     Build { id: BuildId },
+    /// The most that may have been spent in a month: `meta/ledger/2026-11.json`.
+    Ledger { month: Month },
 }
 
 /// What can be listed.
@@ -46,6 +49,7 @@ pub enum Folder {
     Bans,
     Assets,
     Builds,
+    Ledgers,
 }
 
 impl Folder {
@@ -58,6 +62,7 @@ impl Folder {
             Self::Bans => "meta/bans/",
             Self::Assets => "pkg/",
             Self::Builds => "meta/builds/",
+            Self::Ledgers => "meta/ledger/",
         }
     }
 
@@ -66,7 +71,7 @@ impl Folder {
     pub const fn depth(self) -> usize {
         match self {
             Self::Images => 3,
-            Self::Manifests | Self::Bans | Self::Assets | Self::Builds => 1,
+            Self::Manifests | Self::Bans | Self::Assets | Self::Builds | Self::Ledgers => 1,
         }
     }
 }
@@ -87,6 +92,7 @@ impl StorageKey {
             Self::Ban { ban } => format!("meta/bans/{}.json", ban.hex()),
             Self::Asset { name, coding } => format!("pkg/{}", name.stored(*coding)),
             Self::Build { id } => format!("meta/builds/{id}.json"),
+            Self::Ledger { month } => format!("meta/ledger/{month}.json"),
         }
     }
 
@@ -113,6 +119,9 @@ impl StorageKey {
             ["meta", "builds", name] => Some(Self::Build {
                 id: BuildId::parse(name.strip_suffix(".json")?)?,
             }),
+            ["meta", "ledger", name] => Some(Self::Ledger {
+                month: Month::parse(name.strip_suffix(".json")?)?,
+            }),
             _ => None,
         }
     }
@@ -122,7 +131,9 @@ impl StorageKey {
     pub const fn content_type(&self) -> &'static str {
         match self {
             Self::Image { name, .. } => name.content_type(),
-            Self::Manifest { .. } | Self::Ban { .. } | Self::Build { .. } => "application/json",
+            Self::Manifest { .. } | Self::Ban { .. } | Self::Ledger { .. } | Self::Build { .. } => {
+                "application/json"
+            }
             Self::Asset { name, .. } => name.kind().content_type(),
         }
     }
@@ -178,6 +189,9 @@ mod tests {
             StorageKey::Build {
                 id: BuildId::of([]),
             },
+            StorageKey::Ledger {
+                month: Month::parse("2026-11").expect("a month"),
+            },
         ];
         for coding in [None, Some(Coding::Brotli), Some(Coding::Gzip)] {
             let name = AssetName::parse("cattocdn.0123.wasm").expect("a name");
@@ -203,6 +217,7 @@ mod tests {
             "i/20270115T080000Z/AAAAAAAAAAAAAAAA/../640.webp",
             "meta/README.txt",
             "meta/bans/nothex.json",
+            "meta/ledger/2026-13.json",
             "/meta/AAAAAAAAAAAAAAAA.json",
             "other/AAAAAAAAAAAAAAAA.json",
             "pkg/cattocdn.css",

@@ -89,6 +89,7 @@ impl S3Storage {
             // Nobody but us reads these.
             StorageKey::Manifest { .. }
             | StorageKey::Ban { .. }
+            | StorageKey::Ledger { .. }
             | StorageKey::Asset { .. }
             | StorageKey::Build { .. } => request.cache_control("no-store"),
         }

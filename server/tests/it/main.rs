@@ -3,6 +3,7 @@
 mod architecture;
 mod assets;
 mod bad_input;
+mod budget;
 mod cache_policies;
 mod clients;
 mod color;
