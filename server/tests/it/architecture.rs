@@ -124,6 +124,21 @@ fn the_probe_looks_from_outside_and_knows_no_secret() {
 }
 
 #[test]
+fn the_doctor_looks_at_what_is_configured_and_at_no_picture() {
+    assert_absent(
+        &["server/src/doctor.rs", "server/src/doctor"],
+        &[
+            "crate::db",
+            "crate::http",
+            "crate::pictures",
+            "crate::state",
+            "std::env",
+        ],
+        &[],
+    );
+}
+
+#[test]
 fn one_place_decides_each_thing() {
     let all = ["server/src", "app/src"];
     assert_absent(&all, &["CACHE_CONTROL"], &["http/cache.rs"]);

@@ -70,7 +70,13 @@ impl Launch {
 
     /// Runs a command to its end.
     pub(crate) fn run(&self, subcommand: &str) -> Output {
-        self.command(subcommand).output().expect("the binary runs")
+        self.run_with(subcommand, &[])
+    }
+
+    /// Runs a command with its options to its end.
+    pub(crate) fn run_with(&self, subcommand: &str, options: &[&str]) -> Output {
+        let mut command = self.command(subcommand);
+        command.args(options).output().expect("the binary runs")
     }
 
     /// Starts the server and waits until it listens.
