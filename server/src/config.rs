@@ -1,5 +1,6 @@
 //! What an operator can set, read once at start and then passed on in parts. Nothing reads it globally.
 
+mod budget;
 mod parse;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use bytesize::ByteSize;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+pub use self::budget::BudgetConfig;
 use self::parse::{
     is_bucket, is_contact, parse_client_address, parse_pixels, parse_public_url, parse_retention,
     parse_share,
@@ -22,13 +24,11 @@ use crate::domain::verdict::Thresholds;
 use crate::env::Env;
 
 /// Settings of the coming versions. Ignoring one could leave a site open that its operator believes closed.
-const NOT_SUPPORTED_YET: [&str; 6] = [
-    "CATTO_REKOGNITION_MONTHLY_CALLS",
+const NOT_SUPPORTED_YET: [&str; 4] = [
     "CATTO_BUDGET_SPENT",
     "CATTO_CLOUDFLARE_ZONE",
     "CATTO_CLOUDFLARE_TOKEN",
     "CATTO_CLOUDFRONT_DISTRIBUTION",
-    "CATTO_CLOUDFRONT_MONTHLY_PATHS",
 ];
 
 /// The whole configuration.
@@ -39,6 +39,7 @@ pub struct Config {
     pub files: FilesConfig,
     pub storage: StorageConfig,
     pub limits: LimitsConfig,
+    pub budget: BudgetConfig,
     pub retention: Retention,
     pub screening: ScreeningConfig,
 }
@@ -201,6 +202,7 @@ impl Config {
             files,
             storage: StorageConfig::from_env(&mut env),
             limits: LimitsConfig::from_env(&mut env),
+            budget: BudgetConfig::from_env(&mut env),
             retention: env.parsed_with("CATTO_RETENTION", Retention::default(), parse_retention),
             screening: ScreeningConfig::from_env(&mut env),
         };

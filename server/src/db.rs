@@ -2,6 +2,7 @@
 
 mod bans;
 mod endings;
+mod ledger;
 mod pictures;
 mod queue;
 mod rebuild;
@@ -16,6 +17,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlitePool};
 
 pub use self::endings::Dead;
+pub use self::ledger::{LedgerRow, Spending};
 pub use self::pictures::{ListFilter, Waiting};
 pub use self::queue::{Begun, Blame};
 

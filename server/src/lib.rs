@@ -1,12 +1,13 @@
 //! CattoCDN's server. From the outside in:
 //!
 //! `http` and `jobs` are what the world and the clock drive; both call the use cases in `pictures`, which know `storage`,
-//! `screening`, `imaging` and `db`, and all of those know `domain`, the rules. `views`, `list`, `backend` and `error` turn
+//! `screening`, `imaging`, `db` and `budget`, and all of those know `domain`, the rules. `views`, `list`, `backend` and `error` turn
 //! the domain into what the wire and the pages speak. `probe` and `doctor` stand apart: one looks at a site from outside, the
 //! other at what its configuration names.
 
 pub mod aws;
 mod background;
+pub mod budget;
 pub mod clock;
 pub mod config;
 pub mod db;

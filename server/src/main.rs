@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use cattocdn::budget::Paid;
 use cattocdn::clock::Clock;
 use cattocdn::config::Config;
 use cattocdn::doctor::Doctor;
@@ -12,7 +13,7 @@ use cattocdn::domain::picture::PictureId;
 use cattocdn::probe::Probe;
 use cattocdn::screening::{LocalScreener, Screener};
 use cattocdn::state::{AppState, lock_data_dir, open_pictures, put_aside_if_damaged};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -67,6 +68,30 @@ enum SiteCommand {
         /// The 16 characters of its link: https://…/c/ID
         id: String,
     },
+    /// Show what was used this month (UTC) of what costs money, and how much may be
+    Budget {
+        #[command(subcommand)]
+        command: Option<BudgetCommand>,
+    },
+}
+
+#[derive(Subcommand)]
+enum BudgetCommand {
+    /// Say what was used this month, where you know better; also while a server runs
+    ///
+    /// Where the index was lost and nothing tells what it had counted, the month counts as spent until this is called.
+    Set(SetBudget),
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+struct SetBudget {
+    /// Calls of Amazon Rekognition, as the AWS console tells them under Billing
+    #[arg(long, value_name = "N")]
+    rekognition_calls: Option<u32>,
+    /// Paths invalidated at CloudFront
+    #[arg(long, value_name = "N")]
+    cloudfront_paths: Option<u32>,
 }
 
 fn main() -> ExitCode {
@@ -159,6 +184,7 @@ fn run(command: SiteCommand) -> anyhow::Result<ExitCode> {
             SiteCommand::Expire => expire(&config, screener).await,
             SiteCommand::Reindex => reindex(&config, screener).await,
             SiteCommand::Takedown { id } => takedown(&config, screener, &id).await,
+            SiteCommand::Budget { command } => budget(&config, screener, command).await,
         }
     });
     // What did not end in time, such as a decoder that was given up, must not keep the process.
@@ -230,5 +256,43 @@ async fn takedown(config: &Config, screener: Arc<LocalScreener>, id: &str) -> an
     pictures.take_down(&id).await?;
     pictures.close().await;
     println!("{id} is deleted");
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+async fn budget(
+    config: &Config,
+    screener: Arc<LocalScreener>,
+    command: Option<BudgetCommand>,
+) -> anyhow::Result<()> {
+    let pictures = open_pictures(config, screener, Clock::default()).await?;
+    let budget = pictures.budget();
+    budget.restore_if_lost().await?;
+    if let Some(BudgetCommand::Set(set)) = command {
+        for (what, used) in [
+            (Paid::RekognitionCalls, set.rekognition_calls),
+            (Paid::CloudFrontPaths, set.cloudfront_paths),
+        ] {
+            if let Some(used) = used {
+                budget.set_used(what, used).await?;
+            }
+        }
+    }
+    println!("{} (UTC)", budget.month());
+    for what in Paid::ALL {
+        let usage = budget.usage(what).await?;
+        let unknown = if budget.is_unknown(what).await? {
+            " (unknown, so all of it; `cattocdn budget set` tells)"
+        } else {
+            ""
+        };
+        println!(
+            "{:<18} {} of {}{unknown}",
+            what.as_str(),
+            usage.used,
+            usage.limit
+        );
+    }
+    pictures.close().await;
     Ok(())
 }

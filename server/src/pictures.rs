@@ -25,6 +25,7 @@ use self::allowance::Allowance;
 pub use self::endings::DeleteError;
 pub use self::incoming::{Accepted, IncomingUpload, UploadError};
 pub use self::rebuild::Rebuilt;
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::LimitsConfig;
 use crate::db::{Db, DbError, ListFilter};
@@ -59,6 +60,7 @@ pub struct PicturesParts {
     pub db: Db,
     pub storage: Arc<dyn ObjectStorage>,
     pub screener: Arc<dyn Screener>,
+    pub budget: Arc<Budget>,
     pub clock: Clock,
     /// Holds unfinished and unscreened uploads; private.
     pub incoming_dir: PathBuf,
@@ -141,6 +143,12 @@ impl Pictures {
     /// Closes the index; nothing works afterwards.
     pub async fn close(&self) {
         self.parts.db.close().await;
+    }
+
+    /// What this month may still cost.
+    #[must_use]
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.parts.budget
     }
 
     /// What an upload may be.

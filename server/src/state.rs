@@ -12,6 +12,7 @@ use leptos::config::LeptosOptions;
 use tokio::sync::OnceCell;
 
 use crate::aws;
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{Config, OriginConfig, StorageConfig};
 use crate::db::Db;
@@ -24,6 +25,7 @@ use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
 #[derive(Clone, FromRef)]
 pub struct AppState {
     pub pictures: Arc<Pictures>,
+    pub budget: Arc<Budget>,
     pub site: Arc<SiteView>,
     pub origin: Arc<OriginConfig>,
     pub clock: Clock,
@@ -89,6 +91,7 @@ impl AppState {
         pictures.rebuild_if_lost().await?;
         pictures.recover().await?;
         Ok(Self {
+            budget: pictures.budget().clone(),
             pictures: Arc::new(pictures),
             site: Arc::new(site),
             origin: Arc::new(config.origin.clone()),
@@ -142,10 +145,17 @@ async fn pictures_on(
     let db = Db::open(&config.files.database_url)
         .await
         .context("cannot open the index (CATTO_DATABASE_URL); if it is damaged, `cattocdn reindex` makes it anew from the objects")?;
+    let budget = Budget::new(
+        db.clone(),
+        storage.clone(),
+        clock.clone(),
+        config.budget.clone(),
+    );
     Pictures::open(PicturesParts {
         db,
         storage,
         screener,
+        budget: Arc::new(budget),
         clock,
         incoming_dir: data_dir.join("incoming"),
         limits: config.limits.clone(),

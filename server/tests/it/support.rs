@@ -16,8 +16,8 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bytes::Bytes;
 use cattocdn::clock::Clock;
 use cattocdn::config::{
-    ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig, OriginConfig, ScreeningConfig,
-    StorageConfig,
+    BudgetConfig, ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig, OriginConfig,
+    ScreeningConfig, StorageConfig,
 };
 use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::verdict::{FrameLook, Thresholds};
@@ -84,6 +84,7 @@ impl Setup {
                 ..LimitsConfig::default()
             },
             retention: Retention::new(RETENTION).expect("a week is valid"),
+            budget: BudgetConfig::default(),
             screening: ScreeningConfig {
                 thresholds: Thresholds::default(),
             },

@@ -73,10 +73,12 @@ impl Launch {
         self.run_with(subcommand, &[])
     }
 
-    /// Runs a command with its options to its end.
-    pub(crate) fn run_with(&self, subcommand: &str, options: &[&str]) -> Output {
-        let mut command = self.command(subcommand);
-        command.args(options).output().expect("the binary runs")
+    /// Runs a command with these arguments to its end.
+    pub(crate) fn run_with(&self, subcommand: &str, arguments: &[&str]) -> Output {
+        self.command(subcommand)
+            .args(arguments)
+            .output()
+            .expect("the binary runs")
     }
 
     /// Starts the server and waits until it listens.
