@@ -1,6 +1,7 @@
 //! `cattocdn doctor`: looks whether what the configuration says is so, and tells for each thing that is not what to do.
 //!
-//! `local` looks at this machine, `bucket` at Amazon S3 or what stands in for it; `report` is what comes out. What is found is
+//! `local` looks at this machine, `bucket` at Amazon S3 or what stands in for it, `rekognition` asks for two judgements where that
+//! is wanted; `report` is what comes out. What is found is
 //! judged by small pure functions. Nothing here changes what a site has: it writes two small
 //! objects and one empty file under names of its own and deletes them again.
 
@@ -10,6 +11,7 @@ mod lifecycle;
 mod local;
 mod objects;
 mod privacy;
+mod rekognition;
 mod report;
 mod skew;
 
@@ -25,6 +27,9 @@ pub struct Doctor {
     /// Print JSON in place of the table
     #[arg(long)]
     pub json: bool,
+    /// Also make both calls of Rekognition that screening needs: two paid calls, about $0.002, counted in the month's budget
+    #[arg(long)]
+    probe_rekognition: bool,
 }
 
 impl Doctor {
@@ -74,6 +79,14 @@ impl Doctor {
                     "Set AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
                 )),
             },
+        }
+        if self.probe_rekognition {
+            checks.extend(rekognition::call(config, clock).await);
+        } else {
+            checks.push(Check::skipped(
+                "Rekognition",
+                "not asked; --probe-rekognition makes two paid calls, about $0.002",
+            ));
         }
         checks
     }

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use crate::support::aws::{self, ACCESS_KEY, Bucket, REGION, SECRET_KEY, lock, serve};
 use crate::support::process::Launch;
+use crate::support::rekognition_server::{LABELS, MODERATION, RekognitionServer};
 
 const ORIGIN_KEY: &str = "an-origin-key-of-the-tests";
 const ADMIN_TOKEN: &str = "an-admin-token-of-the-tests";
@@ -63,6 +64,28 @@ impl Patient {
     #[track_caller]
     fn examine(&self, code: i32) -> Findings {
         Findings::of(&self.launch.run_with("doctor", &["--json"]), code)
+    }
+
+    #[track_caller]
+    fn examine_rekognition(&self, code: i32) -> Findings {
+        let options = ["--json", "--probe-rekognition"];
+        Findings::of(&self.launch.run_with("doctor", &options), code)
+    }
+
+    /// With Rekognition at this endpoint.
+    fn screened_at(self, endpoint: &str) -> Self {
+        self.with("AWS_ENDPOINT_URL_REKOGNITION", endpoint)
+            .with("AWS_REGION", REGION)
+            .with("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+            .with("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    }
+
+    /// What `cattocdn budget` says of calls.
+    fn calls_used(&self) -> String {
+        let output = self.launch.run("budget");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let line = told.lines().find(|line| line.contains("calls"));
+        line.unwrap_or_else(|| panic!("{told}")).to_owned()
     }
 }
 
@@ -197,11 +220,10 @@ async fn a_sound_bucket_is_well() {
     delete_after(&bucket, "i/", 7).await;
     let findings = Patient::on(&bucket).examine(0);
     for check in findings.all() {
-        // See `versions_that_outlive_deletion_fail`.
-        let outcome = if check["name"] == "versioning" {
-            "skipped"
-        } else {
-            "ok"
+        // For the first see `versions_that_outlive_deletion_fail`; the other is not asked.
+        let outcome = match text(check, "name") {
+            "versioning" | "Rekognition" => "skipped",
+            _ => "ok",
         };
         assert_eq!(check["outcome"], outcome, "{check}");
     }
@@ -553,4 +575,56 @@ async fn a_person_reads_the_remedy_below_its_line() {
         "{table}"
     );
     assert!(table.ends_with("Failed: 1; warnings: 1.\n"), "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rekognition_is_called_when_asked_for_and_both_calls_are_counted() {
+    let server = RekognitionServer::start().await;
+    let patient = Patient::on_disk().screened_at(&server.endpoint);
+    let findings = patient.examine(0);
+    findings.assert("Rekognition", "skipped", "two paid calls");
+    assert_eq!(server.calls(), Vec::<String>::new());
+
+    let findings = patient.examine_rekognition(0);
+    findings.assert("Rekognition moderation", "ok", "");
+    findings.assert("Rekognition labels", "ok", "");
+    assert_eq!(server.calls(), [MODERATION, LABELS]);
+    let used = patient.calls_used();
+    assert!(used.contains(" 2 of 1000"), "{used}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_permission_of_rekognition_is_told_and_not_paid_for() {
+    let server = RekognitionServer::start().await;
+    let patient = Patient::on_disk().screened_at(&server.endpoint);
+    server.reply_exception("AccessDeniedException", 400);
+    let findings = patient.examine_rekognition(1);
+    assert_eq!(findings.failed(), ["Rekognition moderation"]);
+    findings.assert("Rekognition moderation", "failed", "AccessDeniedException");
+    findings.assert_remedy(
+        "Rekognition moderation",
+        "rekognition:DetectModerationLabels",
+    );
+    let used = patient.calls_used();
+    assert!(used.contains(" 1 of 1000"), "{used}");
+    assert_eq!(server.calls(), [MODERATION, LABELS]);
+
+    // What fails later may be billed.
+    server.reply_exception("InternalServerError", 500);
+    let findings = patient.examine_rekognition(1);
+    findings.assert_remedy("Rekognition moderation", "Try again");
+    let used = patient.calls_used();
+    assert!(used.contains(" 3 of 1000"), "{used}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spent_budget_makes_no_call() {
+    let server = RekognitionServer::start().await;
+    let patient = Patient::on_disk()
+        .screened_at(&server.endpoint)
+        .with("CATTO_REKOGNITION_MONTHLY_CALLS", "1");
+    let findings = patient.examine_rekognition(1);
+    findings.assert("Rekognition", "failed", "spent");
+    findings.assert_remedy("Rekognition", "CATTO_REKOGNITION_MONTHLY_CALLS");
+    assert_eq!(server.calls(), Vec::<String>::new());
 }
