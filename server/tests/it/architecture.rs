@@ -136,6 +136,18 @@ fn the_probe_looks_from_outside_and_knows_no_secret() {
 }
 
 #[test]
+fn the_doctor_looks_at_what_is_configured_and_at_no_picture() {
+    let doctor = ["server/src/doctor.rs", "server/src/doctor"];
+    assert_absent(
+        &doctor,
+        &["crate::db", "crate::http", "crate::pictures", "std::env"],
+        &[],
+    );
+    // Paid calls are counted where those of the site are.
+    assert_absent(&doctor, &["crate::state"], &["doctor/rekognition.rs"]);
+}
+
+#[test]
 fn one_place_decides_each_thing() {
     let all = ["server/src", "app/src"];
     assert_absent(&all, &["CACHE_CONTROL"], &["http/cache.rs"]);

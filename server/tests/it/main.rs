@@ -8,6 +8,7 @@ mod cache_policies;
 mod clients;
 mod color;
 mod crash;
+mod doctor;
 mod duplicates;
 mod durability;
 mod expiry;
