@@ -2,6 +2,7 @@
 
 mod budget;
 mod parse;
+mod screening;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,15 +18,13 @@ use url::Url;
 pub use self::budget::BudgetConfig;
 use self::parse::{
     is_bucket, is_contact, parse_client_address, parse_pixels, parse_public_url, parse_retention,
-    parse_share,
 };
+pub use self::screening::{BudgetSpent, RetryConfig, ScreeningConfig};
 use crate::domain::expiry::Retention;
-use crate::domain::verdict::Thresholds;
 use crate::env::Env;
 
 /// Settings of the coming versions. Ignoring one could leave a site open that its operator believes closed.
-const NOT_SUPPORTED_YET: [&str; 4] = [
-    "CATTO_BUDGET_SPENT",
+const NOT_SUPPORTED_YET: [&str; 3] = [
     "CATTO_CLOUDFLARE_ZONE",
     "CATTO_CLOUDFLARE_TOKEN",
     "CATTO_CLOUDFRONT_DISTRIBUTION",
@@ -135,12 +134,6 @@ pub struct LimitsConfig {
     pub picture_timeout: Duration,
     /// What a decoder is given beyond that to notice it, before its thread is given up (fixed).
     pub give_up_after: Duration,
-}
-
-/// How pictures are judged.
-#[derive(Debug, Clone)]
-pub struct ScreeningConfig {
-    pub thresholds: Thresholds,
 }
 
 impl Default for LimitsConfig {
@@ -380,27 +373,6 @@ impl LimitsConfig {
             uploads_per_hour: env.parsed("CATTO_UPLOADS_PER_HOUR", default.uploads_per_hour),
             uploads_per_day: env.parsed("CATTO_UPLOADS_PER_DAY", default.uploads_per_day),
             ..default
-        }
-    }
-}
-
-impl ScreeningConfig {
-    fn from_env(env: &mut Env) -> Self {
-        let screening = env
-            .text("CATTO_SCREENING")
-            .unwrap_or_else(|| "local".into());
-        if screening != "local" {
-            env.problem(
-                "CATTO_SCREENING",
-                &format!("is `{screening}`: only `local` is supported yet"),
-            );
-        }
-        let default = Thresholds::default();
-        Self {
-            thresholds: Thresholds {
-                cat: env.parsed_with("CATTO_CAT_THRESHOLD", default.cat, parse_share),
-                indecent: env.parsed_with("CATTO_UNSAFE_THRESHOLD", default.indecent, parse_share),
-            },
         }
     }
 }

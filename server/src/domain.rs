@@ -11,5 +11,6 @@ pub mod moderation;
 pub mod month;
 pub mod paid;
 pub mod picture;
+pub mod policy;
 pub mod search;
 pub mod verdict;
