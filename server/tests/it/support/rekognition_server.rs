@@ -101,9 +101,15 @@ impl RekognitionServer {
     /// The targets of all requests so far, which must all have been in order.
     #[track_caller]
     pub(crate) fn calls(&self) -> Vec<String> {
+        let (calls, violations) = self.seen();
+        assert_eq!(violations, Vec::<String>::new());
+        calls
+    }
+
+    /// The targets of all requests so far, and what the service would not have taken of any.
+    pub(crate) fn seen(&self) -> (Vec<String>, Vec<String>) {
         let state = lock(&self.state);
-        assert_eq!(state.violations, Vec::<String>::new());
-        state.calls.clone()
+        (state.calls.clone(), state.violations.clone())
     }
 }
 
