@@ -6,6 +6,7 @@ mod ledger;
 mod pictures;
 mod queue;
 mod rebuild;
+mod reviews;
 mod rows;
 
 use std::path::PathBuf;

@@ -20,13 +20,13 @@ use cattocdn::config::{
     OriginConfig, ScreeningConfig, StorageConfig,
 };
 use cattocdn::domain::expiry::Retention;
-use cattocdn::domain::verdict::{FrameLook, Thresholds};
+use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::router;
 use cattocdn::imaging::Raster;
 use cattocdn::jobs::Jobs;
-use cattocdn::screening::{LocalScreener, Screener, ScreeningError};
-use cattocdn::state::AppState;
-use cattocdn::storage::ObjectStorage;
+use cattocdn::screening::{LocalScreener, RekognitionClient, Screener, ScreeningError};
+use cattocdn::state::{AppState, Services};
+use cattocdn::storage::{DiskStorage, ObjectStorage};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -42,6 +42,7 @@ pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) screener: Arc<dyn Screener>,
     storage: Option<Arc<dyn ObjectStorage>>,
+    rekognition: Option<RekognitionClient>,
     dir: Option<TempDir>,
 }
 
@@ -85,21 +86,26 @@ impl Setup {
             },
             retention: Retention::new(RETENTION).expect("a week is valid"),
             budget: BudgetConfig::default(),
-            screening: ScreeningConfig {
-                thresholds: Thresholds::default(),
-            },
+            screening: ScreeningConfig::default(),
             cdn: CdnConfig::default(),
         };
         Self {
             config,
             screener: Arc::new(ScriptedScreener::cat()),
             storage: None,
+            rekognition: None,
             dir: None,
         }
     }
 
     pub(crate) fn screened_by(mut self, screener: impl Screener) -> Self {
         self.screener = Arc::new(screener);
+        self
+    }
+
+    /// Asking this Rekognition.
+    pub(crate) fn asking(mut self, rekognition: RekognitionClient) -> Self {
+        self.rekognition = Some(rekognition);
         self
     }
 
@@ -128,13 +134,22 @@ impl Setup {
     /// A site where nobody screens or sweeps but the test.
     pub(crate) async fn start_without_jobs(self) -> Site {
         let clock = Clock::default();
-        let state = match self.storage {
-            Some(storage) => {
-                AppState::with_storage(&self.config, storage, self.screener, clock.clone()).await
+        let storage = match self.storage {
+            Some(storage) => storage,
+            None => {
+                let folder = self.config.files.data_dir.join("objects");
+                std::fs::create_dir_all(&self.config.files.data_dir).expect("a folder");
+                Arc::new(DiskStorage::open(&folder).expect("opens"))
             }
-            None => AppState::new(&self.config, self.screener, clock.clone()).await,
-        }
-        .expect("the site starts");
+        };
+        let services = Services {
+            storage,
+            screener: self.screener,
+            rekognition: self.rekognition,
+        };
+        let state = AppState::with_services(&self.config, services, clock.clone())
+            .await
+            .expect("the site starts");
         Site {
             router: router(state.clone()),
             data_dir: self.config.files.data_dir.clone(),
@@ -332,6 +347,8 @@ impl Answer {
 pub(crate) struct ScriptedScreener {
     cat: f32,
     indecency: f32,
+    /// From which look on it calls everything indecent.
+    indecent_after: u32,
     available: bool,
     /// A permit is spent on every look.
     gate: Arc<Semaphore>,
@@ -351,12 +368,30 @@ impl ScriptedScreener {
         Self {
             cat: 0.9,
             indecency: 0.0,
+            indecent_after: u32::MAX,
             available: true,
             gate,
             runtime: Handle::current(),
             arrived: Arc::default(),
             looks: Arc::default(),
             identity: "scripted",
+        }
+    }
+
+    /// Sees a cat and indecency of these shares.
+    pub(crate) fn seeing(cat: f32, indecency: f32) -> Self {
+        Self {
+            cat,
+            indecency,
+            ..Self::cat()
+        }
+    }
+
+    /// Calls every frame after so many indecent.
+    pub(crate) fn turning_indecent_after(self, looks: u32) -> Self {
+        Self {
+            indecent_after: looks,
+            ..self
         }
     }
 
@@ -397,11 +432,15 @@ impl Screener for ScriptedScreener {
         // Spent: each permit is one look.
         permit.map_err(anyhow::Error::from)?.forget();
         self.check()?;
-        self.looks.fetch_add(1, Ordering::SeqCst);
+        let before = self.looks.fetch_add(1, Ordering::SeqCst);
         let mut labels = vec![0.0; 1000];
         labels[281] = self.cat;
         Ok(FrameLook {
-            indecency: self.indecency,
+            indecency: if before >= self.indecent_after {
+                1.0
+            } else {
+                self.indecency
+            },
             labels: with_labels.then_some(labels),
         })
     }
