@@ -1,5 +1,6 @@
 //! What an operator can set, read once at start and then passed on in parts. Nothing reads it globally.
 
+mod budget;
 mod cdn;
 mod parse;
 
@@ -14,6 +15,7 @@ use bytesize::ByteSize;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+pub use self::budget::BudgetConfig;
 pub use self::cdn::{CdnConfig, CloudFrontConfig, CloudflareConfig};
 use self::parse::{
     is_bucket, is_contact, parse_client_address, parse_pixels, parse_public_url, parse_retention,
@@ -24,11 +26,7 @@ use crate::domain::verdict::Thresholds;
 use crate::env::Env;
 
 /// Settings of the coming versions. Ignoring one could leave a site open that its operator believes closed.
-const NOT_SUPPORTED_YET: [&str; 3] = [
-    "CATTO_REKOGNITION_MONTHLY_CALLS",
-    "CATTO_BUDGET_SPENT",
-    "CATTO_CLOUDFRONT_MONTHLY_PATHS",
-];
+const NOT_SUPPORTED_YET: [&str; 1] = ["CATTO_BUDGET_SPENT"];
 
 /// The whole configuration.
 #[derive(Debug, Clone)]
@@ -38,6 +36,7 @@ pub struct Config {
     pub files: FilesConfig,
     pub storage: StorageConfig,
     pub limits: LimitsConfig,
+    pub budget: BudgetConfig,
     pub retention: Retention,
     pub screening: ScreeningConfig,
     pub cdn: CdnConfig,
@@ -193,6 +192,7 @@ impl Config {
             files,
             storage: StorageConfig::from_env(&mut env),
             limits: LimitsConfig::from_env(&mut env),
+            budget: BudgetConfig::from_env(&mut env),
             retention: env.parsed_with("CATTO_RETENTION", Retention::default(), parse_retention),
             screening: ScreeningConfig::from_env(&mut env),
             cdn: CdnConfig::from_env(&mut env),

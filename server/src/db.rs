@@ -2,7 +2,9 @@
 
 mod bans;
 mod endings;
+mod ledger;
 mod pictures;
+mod purges;
 mod queue;
 mod rebuild;
 mod rows;
@@ -16,7 +18,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlitePool};
 
 pub use self::endings::Dead;
+pub use self::ledger::{LedgerRow, Spending};
 pub use self::pictures::{ListFilter, Waiting};
+pub use self::purges::{ClaimedPurge, Postponed, PurgeOrder, PurgeTerms};
 pub use self::queue::{Begun, Blame};
 
 /// How long a query waits for another's write.

@@ -8,6 +8,8 @@ pub mod detection;
 pub mod expiry;
 pub mod labels;
 pub mod moderation;
+pub mod month;
+pub mod paid;
 pub mod picture;
 pub mod purge;
 pub mod search;

@@ -1,11 +1,12 @@
 //! CattoCDN's server. From the outside in:
 //!
 //! `http` and `jobs` are what the world and the clock drive; both call the use cases in `pictures`, which know `storage`,
-//! `screening`, `imaging`, `cdn` and `db`, and all of those know `domain`, the rules. `views`, `list`, `backend` and `error` turn
-//! the domain into what the wire and the pages speak. `probe` stands apart: it looks at a site from outside.
+//! `screening`, `imaging`, `cdn`, `db` and `budget`, and all of those know `domain`, the rules. `views`, `list`, `backend`
+//! and `error` turn the domain into what the wire and the pages speak. `probe` stands apart: it looks at a site from outside.
 
 pub mod aws;
 mod background;
+pub mod budget;
 pub mod cdn;
 pub mod clock;
 pub mod config;

@@ -3,15 +3,20 @@
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use cattocdn::budget::Paid;
 use cattocdn::clock::Clock;
 use cattocdn::config::Config;
 use cattocdn::domain::picture::PictureId;
+use cattocdn::pictures::DeleteError;
 use cattocdn::probe::Probe;
 use cattocdn::screening::{LocalScreener, Screener};
-use cattocdn::state::{AppState, lock_data_dir, open_pictures, put_aside_if_damaged};
-use clap::{Parser, Subcommand};
+use cattocdn::state::{
+    AppState, lock_data_dir, open_pictures, put_aside_if_damaged, try_lock_data_dir,
+};
+use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -51,11 +56,38 @@ enum SiteCommand {
     ///
     /// Restores every published picture exactly, and every ban. An index that is damaged is put aside, not deleted.
     Reindex,
-    /// Delete one picture at once, whoever uploaded it
+    /// Delete one picture at once, whoever uploaded it, and have the CDNs forget it
+    ///
+    /// Waits up to three minutes for the CDNs, then looks at the picture's address and tells what it saw. What is not done by
+    /// then is left to the server.
     Takedown {
         /// The 16 characters of its link: https://…/c/ID
         id: String,
     },
+    /// Show what was used this month (UTC) of what costs money, and how much may be
+    Budget {
+        #[command(subcommand)]
+        command: Option<BudgetCommand>,
+    },
+}
+
+#[derive(Subcommand)]
+enum BudgetCommand {
+    /// Say what was used this month, where you know better; also while a server runs
+    ///
+    /// Where the index was lost and nothing tells what it had counted, the month counts as spent until this is called.
+    Set(SetBudget),
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+struct SetBudget {
+    /// Calls of Amazon Rekognition, as the AWS console tells them under Billing
+    #[arg(long, value_name = "N")]
+    rekognition_calls: Option<u32>,
+    /// Paths invalidated at CloudFront
+    #[arg(long, value_name = "N")]
+    cloudfront_paths: Option<u32>,
 }
 
 fn main() -> ExitCode {
@@ -122,6 +154,7 @@ fn run(command: SiteCommand) -> anyhow::Result<ExitCode> {
             SiteCommand::Expire => expire(&config, screener).await,
             SiteCommand::Reindex => reindex(&config, screener).await,
             SiteCommand::Takedown { id } => takedown(&config, screener, &id).await,
+            SiteCommand::Budget { command } => budget(&config, screener, command).await,
         }
     });
     // What did not end in time, such as a decoder that was given up, must not keep the process.
@@ -185,13 +218,68 @@ async fn reindex(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Resul
     Ok(())
 }
 
+/// How long `takedown` waits for the caches.
+const TAKEDOWN_PATIENCE: Duration = Duration::from_secs(180);
+
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 async fn takedown(config: &Config, screener: Arc<LocalScreener>, id: &str) -> anyhow::Result<()> {
     let id = PictureId::parse(id)
         .with_context(|| format!("`{id}` is no picture's id: 16 characters, as in its link"))?;
     let pictures = open_pictures(config, screener, Clock::default()).await?;
-    pictures.take_down(&id).await?;
+    match pictures.take_down(&id).await {
+        Ok(()) => println!("{id} is deleted"),
+        // Asked again, it tells how far the caches are.
+        Err(DeleteError::Gone) => println!("{id} was gone already"),
+        Err(error) => return Err(error.into()),
+    }
+    if pictures.purge_targets().is_empty() {
+        println!("no CDN is configured, so none was told");
+    } else {
+        // Only looked at: a server that starts meanwhile shares the work.
+        let is_served = try_lock_data_dir(config)?.is_none();
+        let progress = pictures
+            .finish_purge(&id, !is_served, TAKEDOWN_PATIENCE)
+            .await?;
+        println!("{progress}");
+    }
     pictures.close().await;
-    println!("{id} is deleted");
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+async fn budget(
+    config: &Config,
+    screener: Arc<LocalScreener>,
+    command: Option<BudgetCommand>,
+) -> anyhow::Result<()> {
+    let pictures = open_pictures(config, screener, Clock::default()).await?;
+    let budget = pictures.budget();
+    budget.restore_if_lost().await?;
+    if let Some(BudgetCommand::Set(set)) = command {
+        for (what, used) in [
+            (Paid::RekognitionCalls, set.rekognition_calls),
+            (Paid::CloudFrontPaths, set.cloudfront_paths),
+        ] {
+            if let Some(used) = used {
+                budget.set_used(what, used).await?;
+            }
+        }
+    }
+    println!("{} (UTC)", budget.month());
+    for what in Paid::ALL {
+        let usage = budget.usage(what).await?;
+        let unknown = if budget.is_unknown(what).await? {
+            " (unknown, so all of it; `cattocdn budget set` tells)"
+        } else {
+            ""
+        };
+        println!(
+            "{:<18} {} of {}{unknown}",
+            what.as_str(),
+            usage.used,
+            usage.limit
+        );
+    }
+    pictures.close().await;
     Ok(())
 }

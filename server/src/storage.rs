@@ -13,6 +13,7 @@ pub use self::disk::DiskStorage;
 pub use self::s3::S3Storage;
 use crate::domain::ban::Ban;
 use crate::domain::expiry::ExpiresAt;
+use crate::domain::month::Month;
 use crate::domain::picture::{PictureId, VariantName};
 
 /// The whole key scheme.
@@ -28,6 +29,8 @@ pub enum StorageKey {
     Manifest { id: PictureId },
     /// A picture that may not come back: `meta/bans/{perceptual hash, 16 hexadecimal digits}.json`.
     Ban { ban: Ban },
+    /// The most that may have been spent in a month: `meta/ledger/2026-11.json`.
+    Ledger { month: Month },
 }
 
 /// What can be listed.
@@ -36,6 +39,7 @@ pub enum Folder {
     Images,
     Manifests,
     Bans,
+    Ledgers,
 }
 
 impl Folder {
@@ -46,6 +50,7 @@ impl Folder {
             Self::Images => "i/",
             Self::Manifests => "meta/",
             Self::Bans => "meta/bans/",
+            Self::Ledgers => "meta/ledger/",
         }
     }
 
@@ -54,7 +59,7 @@ impl Folder {
     pub const fn depth(self) -> usize {
         match self {
             Self::Images => 3,
-            Self::Manifests | Self::Bans => 1,
+            Self::Manifests | Self::Bans | Self::Ledgers => 1,
         }
     }
 }
@@ -73,6 +78,7 @@ impl StorageKey {
             }
             Self::Manifest { id } => format!("meta/{id}.json"),
             Self::Ban { ban } => format!("meta/bans/{}.json", ban.hex()),
+            Self::Ledger { month } => format!("meta/ledger/{month}.json"),
         }
     }
 
@@ -92,6 +98,9 @@ impl StorageKey {
             ["meta", "bans", name] => Some(Self::Ban {
                 ban: Ban::parse_hex(name.strip_suffix(".json")?)?,
             }),
+            ["meta", "ledger", name] => Some(Self::Ledger {
+                month: Month::parse(name.strip_suffix(".json")?)?,
+            }),
             _ => None,
         }
     }
@@ -101,7 +110,7 @@ impl StorageKey {
     pub const fn content_type(&self) -> &'static str {
         match self {
             Self::Image { name, .. } => name.content_type(),
-            Self::Manifest { .. } | Self::Ban { .. } => "application/json",
+            Self::Manifest { .. } | Self::Ban { .. } | Self::Ledger { .. } => "application/json",
         }
     }
 }
@@ -153,6 +162,9 @@ mod tests {
             StorageKey::Ban {
                 ban: Ban::of(0x00ff_1234_5678_9abc),
             },
+            StorageKey::Ledger {
+                month: Month::parse("2026-11").expect("a month"),
+            },
         ];
         keys.extend(VariantName::ALL.map(|name| StorageKey::Image {
             expires_at: ExpiresAt::from_second(1_800_000_000),
@@ -174,6 +186,7 @@ mod tests {
             "i/20270115T080000Z/AAAAAAAAAAAAAAAA/../640.webp",
             "meta/README.txt",
             "meta/bans/nothex.json",
+            "meta/ledger/2026-13.json",
             "/meta/AAAAAAAAAAAAAAAA.json",
             "other/AAAAAAAAAAAAAAAA.json",
         ] {

@@ -30,13 +30,14 @@ pub struct Rebuilt {
 
 impl Pictures {
     /// Makes the index agree with the objects: restores every published picture exactly, its delete token included, and
-    /// every ban; forgets what has no objects any more; deletes files that no picture has. Pictures whose time is over are
+    /// every ban, and what this month may have cost; forgets what has no objects any more; deletes files that no picture has. Pictures whose time is over are
     /// restored as such, for the sweeper. Only while nothing serves from this index.
     ///
     /// # Errors
     /// When the index or the storage cannot be used at all.
     pub async fn rebuild(&self) -> anyhow::Result<Rebuilt> {
         let mut rebuilt = Rebuilt::default();
+        self.parts.budget.restore().await?;
         let mut manifests = Vec::new();
         for key in self.parts.storage.list(Folder::Manifests).await? {
             if let StorageKey::Manifest { id } = key {

@@ -87,7 +87,7 @@ impl S3Storage {
                 .expires(DateTime::from_secs(expires_at.last_fresh_second()))
                 .metadata("cache-tag", id.cache_tag()),
             // Nobody but us reads these.
-            StorageKey::Manifest { .. } | StorageKey::Ban { .. } => {
+            StorageKey::Manifest { .. } | StorageKey::Ban { .. } | StorageKey::Ledger { .. } => {
                 request.cache_control("no-store")
             }
         }

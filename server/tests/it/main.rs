@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bad_input;
+mod budget;
 mod cache_policies;
 mod clients;
 mod color;
@@ -21,6 +22,7 @@ mod pages;
 mod pipeline;
 mod probe;
 mod profile;
+mod purging;
 mod real_models;
 mod rekognition;
 mod restart;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cattocdn::domain::ban::Ban;
 use cattocdn::domain::expiry::ExpiresAt;
+use cattocdn::domain::month::Month;
 use cattocdn::domain::picture::{PictureId, VariantName};
 use cattocdn::storage::{DiskStorage, Folder, ObjectStorage, StorageError, StorageKey};
 
@@ -182,11 +183,18 @@ async fn deleting_takes_the_named_objects_and_no_others(storage: Arc<dyn ObjectS
 }
 
 async fn a_list_names_what_lies_in_its_folder_and_nothing_deeper(storage: Arc<dyn ObjectStorage>) {
-    for folder in [Folder::Images, Folder::Manifests, Folder::Bans] {
+    for folder in [
+        Folder::Images,
+        Folder::Manifests,
+        Folder::Bans,
+        Folder::Ledgers,
+    ] {
         assert_eq!(storage.list(folder).await.expect("lists"), [], "{folder:?}");
     }
     let id = PictureId::random();
     let ban = StorageKey::Ban { ban: Ban::of(7) };
+    let month = Month::parse("2026-11").expect("a month");
+    let ledger = StorageKey::Ledger { month };
     let images = VariantName::ALL.map(|name| image(&id, name));
     let mut objects: Vec<_> = images
         .iter()
@@ -194,6 +202,7 @@ async fn a_list_names_what_lies_in_its_folder_and_nothing_deeper(storage: Arc<dy
         .collect();
     objects.push((manifest(&id), Bytes::from_static(b"{}")));
     objects.push((ban.clone(), Bytes::from_static(b"{}")));
+    objects.push((ledger.clone(), Bytes::from_static(b"{}")));
     storage.put(objects).await.expect("puts");
     let mut found = storage.list(Folder::Images).await.expect("lists");
     found.sort_by_key(StorageKey::path);
@@ -205,6 +214,10 @@ async fn a_list_names_what_lies_in_its_folder_and_nothing_deeper(storage: Arc<dy
         [manifest(&id)]
     );
     assert_eq!(storage.list(Folder::Bans).await.expect("lists"), [ban]);
+    assert_eq!(
+        storage.list(Folder::Ledgers).await.expect("lists"),
+        [ledger]
+    );
 }
 
 async fn objects_survive_the_removal_of_unfinished_ones(storage: Arc<dyn ObjectStorage>) {

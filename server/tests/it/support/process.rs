@@ -70,7 +70,21 @@ impl Launch {
 
     /// Runs a command to its end.
     pub(crate) fn run(&self, subcommand: &str) -> Output {
-        self.command(subcommand).output().expect("the binary runs")
+        self.run_with(subcommand, &[])
+    }
+
+    /// Runs a command with these arguments to its end.
+    pub(crate) fn run_with(&self, subcommand: &str, arguments: &[&str]) -> Output {
+        self.command(subcommand)
+            .args(arguments)
+            .output()
+            .expect("the binary runs")
+    }
+
+    /// Runs a command with an argument to its end.
+    pub(crate) fn run_on(&self, subcommand: &str, argument: &str) -> Output {
+        let mut command = self.command(subcommand);
+        command.arg(argument).output().expect("the binary runs")
     }
 
     /// Starts the server and waits until it listens.
