@@ -11,7 +11,7 @@ CREATE TABLE purges (
     step INTEGER NOT NULL,
     -- cloudflare | cloudfront | site: told to forget, or looked at in the end
     target TEXT NOT NULL,
-    -- `/i/{expires}/{id}/` or `#tag`
+    -- `/i/{expires}/{id}/` for a picture's addresses, `/i/{expires}/{id}/*` for all below them, or `#tag`
     item TEXT NOT NULL,
     -- How often the CDNs have been told, this time included.
     round INTEGER NOT NULL,

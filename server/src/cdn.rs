@@ -21,18 +21,18 @@ use crate::clock::Clock;
 use crate::config::CdnConfig;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::PictureId;
-use crate::domain::purge::{Cdn, PurgeItem, PurgeReceipt};
+use crate::domain::purge::{Cdn, PurgeItem, PurgeKind, PurgeReceipt};
 
 /// A CDN that can be told to forget.
 #[async_trait]
 pub trait Purge: Send + Sync {
-    /// The most items of one kind that one request may name.
-    fn most_at_once(&self, are_tags: bool) -> usize;
+    /// The most items of this kind that one request may name.
+    fn most_at_once(&self, kind: PurgeKind) -> usize;
 
-    /// The most requests for all files of a picture that may be under way; 0 where there is no such bound.
+    /// The most requests for folders that may be under way; 0 where there is no such bound.
     fn most_under_way(&self) -> u32;
 
-    /// Asks for these items, all tags or none, to be forgotten. Asking again under the same reference changes nothing and
+    /// Asks for these items, all of one kind, to be forgotten. Asking again under the same reference changes nothing and
     /// costs nothing.
     ///
     /// # Errors

@@ -9,12 +9,15 @@ use super::{Db, DbError};
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::PictureId;
 use crate::domain::purge::{
-    Cdn, PurgeItem, PurgeReceipt, PurgeStep, PurgeTarget, steps_for_picture,
+    Cdn, PurgeItem, PurgeKind, PurgeReceipt, PurgeStep, PurgeTarget, steps_for_picture,
 };
 
 /// How long CDNs are not told of a picture whose bytes are not deleted yet, seconds: what reads the storage itself would
 /// fetch them again. After that they are told twice.
 const PATIENCE_FOR_BURIAL: i64 = 60;
+
+/// The most rows that a worker takes at once.
+const MOST_CLAIMED: i64 = 300;
 
 /// What is purged together, and under which terms.
 #[derive(Debug, Clone)]
@@ -87,32 +90,42 @@ impl Db {
         Ok(())
     }
 
-    /// Takes what is due at this target: at most `most` rows of one kind, or `most_tags` where the first is a tag. At most
-    /// `most_under_way` pictures are being purged at once there; 0 is no bound.
+    /// Takes what is due at this target: rows of one kind, at most as many as `most` says for it and [`MOST_CLAIMED`]. At most
+    /// `most_under_way` folders are being purged at once there; 0 is no bound.
     pub async fn claim_purges(
         &self,
         target: PurgeTarget,
-        (most, most_tags): (usize, usize),
+        most: impl Fn(PurgeKind) -> usize,
         most_under_way: u32,
         now: i64,
         leased_until: i64,
     ) -> Result<Vec<ClaimedPurge>, DbError> {
+        // Mostly there is nothing, and nobody must wait for a lock to learn that.
+        let is_any: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM purges WHERE target = ? AND due_at <= ?)",
+        )
+        .bind(target.as_str())
+        .bind(now)
+        .fetch_one(&self.pool)
+        .await?;
+        if !is_any {
+            return Ok(Vec::new());
+        }
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let under_way: u32 = sqlx::query_scalar(
-            "SELECT count(*) FROM purges WHERE target = ? AND ticket IS NOT NULL AND item NOT LIKE '#%'",
+            "SELECT count(*) FROM purges WHERE target = ? AND ticket IS NOT NULL AND item LIKE '%*'",
         )
         .bind(target.as_str())
         .fetch_one(&mut *transaction)
         .await?;
         let is_full = most_under_way > 0 && under_way >= most_under_way;
-        let limit = i64::try_from(most.max(most_tags)).unwrap_or(i64::MAX);
         let rows = sqlx::query(
             "SELECT * FROM
                (SELECT *, NOT EXISTS (SELECT 1 FROM pictures WHERE pictures.id = purges.picture
                             AND state = 'removed' AND delete_token_hash <> x'') AS is_buried FROM purges
                 WHERE target = ?1 AND due_at <= ?2 AND leased_until <= ?2 AND ends_at > ?2) AS due
              WHERE (is_buried OR (target <> 'site' AND created_at <= ?2 - ?3))
-               AND (ticket IS NOT NULL OR item LIKE '#%' OR NOT ?4)
+               AND (ticket IS NOT NULL OR item NOT LIKE '%*' OR NOT ?4)
                AND NOT EXISTS (SELECT 1 FROM purges AS before WHERE before.batch = due.batch AND before.step < due.step)
              ORDER BY due_at, id LIMIT ?5",
         )
@@ -120,17 +133,16 @@ impl Db {
         .bind(now)
         .bind(PATIENCE_FOR_BURIAL)
         .bind(is_full)
-        .bind(limit)
+        .bind(MOST_CLAIMED)
         .fetch_all(&mut *transaction)
         .await?;
         let mut claimed: Vec<ClaimedPurge> = Vec::new();
         for row in &rows {
             let mut purge = read(row)?;
-            let first = claimed.first().unwrap_or(&purge);
-            let is_tag = first.item.is_tag();
-            let is_room = claimed.len() < if is_tag { most_tags } else { most };
+            let kind = claimed.first().unwrap_or(&purge).item.kind();
+            let is_room = claimed.len() < most(kind);
             let is_alone = row.try_get("alone")? || purge.ticket.is_some();
-            if purge.item.is_tag() != is_tag || !is_room || (is_alone && !claimed.is_empty()) {
+            if purge.item.kind() != kind || !is_room || (is_alone && !claimed.is_empty()) {
                 continue;
             }
             purge.leased_until = leased_until;

@@ -15,7 +15,8 @@ use crate::db::{ClaimedPurge, Postponed, PurgeOrder};
 use crate::domain::expiry::rfc3339;
 use crate::domain::picture::PictureId;
 use crate::domain::purge::{
-    CacheTag, Cdn, PurgeItem, PurgeReceipt, PurgeTarget, Sight, steps_for_picture, steps_for_tag,
+    CacheTag, Cdn, PurgeItem, PurgeKind, PurgeReceipt, PurgeTarget, Sight, steps_for_picture,
+    steps_for_tag,
 };
 
 /// How long a worker may hold a row, seconds: several times what a request may take.
@@ -148,7 +149,7 @@ impl Pictures {
             .db
             .claim_purges(
                 PurgeTarget::Cdn(cdn),
-                (client.most_at_once(false), client.most_at_once(true)),
+                |kind| client.most_at_once(kind),
                 client.most_under_way(),
                 now,
                 now + LEASE,
@@ -297,13 +298,13 @@ impl Pictures {
         let claimed = self
             .parts
             .db
-            .claim_purges(PurgeTarget::Site, (1, 1), 0, now, now + LEASE)
+            .claim_purges(PurgeTarget::Site, |_| 1, 0, now, now + LEASE)
             .await?;
         let Some(look) = claimed.first() else {
             return Ok(false);
         };
         let PurgeItem::Images { id, expires_at } = &look.item else {
-            anyhow::bail!("the queue wants to look at a tag");
+            anyhow::bail!("the queue wants to look at something that is no picture");
         };
         if look.too_early {
             // They were told while the bytes were still there, and may have fetched them again.
@@ -442,7 +443,11 @@ fn new_batch() -> String {
 
 /// By which a CDN knows a repeat: the same for every attempt at one row.
 fn reference(purge: &ClaimedPurge) -> String {
-    let kind = if purge.item.is_tag() { "tag" } else { "images" };
+    let kind = match purge.item.kind() {
+        PurgeKind::Images => "images",
+        PurgeKind::Folder => "folder",
+        PurgeKind::Tag => "tag",
+    };
     format!("cattocdn-{}-{kind}", purge.batch)
 }
 

@@ -125,9 +125,7 @@ impl World {
         assert_eq!(progress.left, 0, "{progress}");
         let receipt = progress.receipt.expect("there is a receipt");
         assert_eq!(receipt.status, Some(410));
-        for path in &picture.paths {
-            assert_eq!(self.server.view(path), 410, "{path}");
-        }
+        assert_eq!(self.server.held(&picture.id), Vec::<String>::new());
     }
 }
 
@@ -187,6 +185,7 @@ async fn a_deleted_picture_is_forgotten_by_the_inner_cache_first_and_then_once_m
     let (id, wildcard) = (&picture.id, picture.wildcard());
     let mut told = [
         "cloudflare files 5".to_owned(),
+        "cloudflare prefixes 1".to_owned(),
         format!("cloudflare tags p-{id}"),
         format!("cloudfront {wildcard}"),
         format!("cloudfront #p-{id}"),
@@ -199,7 +198,7 @@ async fn a_deleted_picture_is_forgotten_by_the_inner_cache_first_and_then_once_m
     assert_eq!(world.server.view(&picture.paths[0]), 200);
 
     world.work_for(30).await;
-    assert_eq!(world.server.log_of("cloudflare").len(), 4, "told again");
+    assert_eq!(world.server.log_of("cloudflare").len(), 6, "told again");
     world.assert_gone(&picture).await;
     let receipt = world.progress(&picture).await.receipt.expect("is there");
     assert_eq!(receipt.rounds, 1);
@@ -210,7 +209,7 @@ async fn a_deleted_picture_is_forgotten_by_the_inner_cache_first_and_then_once_m
 
 #[tokio::test]
 async fn a_site_behind_one_cdn_tells_that_one() {
-    for (cloudflare, cloudfront, expected) in [(true, false, 2), (false, true, 2)] {
+    for (cloudflare, cloudfront, expected) in [(true, false, 3), (false, true, 2)] {
         let world = World::behind(cloudflare, cloudfront).await;
         let picture = world.publish().await;
         world.delete(&picture, ADMIN_TOKEN).await;
@@ -355,15 +354,15 @@ async fn no_answer_that_is_none_is_taken_for_a_yes() {
 async fn a_cdn_that_wants_to_be_left_alone_is_left_alone_for_as_long_as_it_says() {
     let world = World::behind(true, false).await;
     let picture = world.publish().await;
-    for _ in 0..2 {
+    for _ in 0..3 {
         let busy = Trouble::Says(429, "{\"success\":false,\"errors\":[]}".into(), Some(300));
         world.server.trouble_cloudflare(busy);
     }
     world.delete(&picture, &picture.token).await;
     world.work().await;
-    assert_eq!(world.server.requests(), 2);
+    assert_eq!(world.server.requests(), 3);
     world.work_for(298).await;
-    assert_eq!(world.server.requests(), 2);
+    assert_eq!(world.server.requests(), 3);
     world.work_for(20).await;
     world.assert_gone(&picture).await;
 }
@@ -434,18 +433,18 @@ async fn one_item_that_is_refused_does_not_keep_the_others() {
         world.publish().await,
         world.publish().await,
     ];
-    // Files and tags of all three, then the first picture by itself.
-    for _ in 0..3 {
-        world
-            .server
-            .trouble_cloudflare(Trouble::cloudflare(400, 1016));
+    // The files of all three, then those of the first by themselves; the folders likewise.
+    for _ in 0..4 {
+        let refusal = Trouble::cloudflare(400, 1016);
+        world.server.trouble_cloudflare(refusal);
     }
     for picture in &pictures {
         world.delete(picture, &picture.token).await;
     }
     world.work().await;
     assert_eq!(world.server.log_of("cloudflare files 5").len(), 2);
-    assert_eq!(world.server.log_of("cloudflare tags").len(), 3);
+    assert_eq!(world.server.log_of("cloudflare prefixes 1").len(), 2);
+    assert_eq!(world.server.log_of("cloudflare tags").len(), 1);
     world.work_for(30).await;
     for picture in &pictures {
         world.assert_gone(picture).await;
@@ -689,6 +688,28 @@ async fn a_path_is_reserved_once_however_often_it_is_asked_for() {
 fn launch(server: &CdnServer, dir: &TempDir) -> Launch {
     let launch = Launch::within(dir.path()).with_variable("CATTO_ADMIN_TOKEN", ADMIN_TOKEN);
     server.before(launch, &server.endpoint)
+}
+
+#[test]
+fn what_is_wrong_with_the_settings_is_told_at_once_and_no_token_goes_to_another_machine() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let token = "a token with spaces that must not be shown";
+    let told = Launch::within(dir.path())
+        .with_variable("CATTO_CLOUDFLARE_TOKEN", token)
+        .with_variable("CATTO_CLOUDFLARE_ENDPOINT", "https://api.example.org")
+        .with_variable("CATTO_CLOUDFRONT_DISTRIBUTION", "../distribution")
+        .run("expire");
+    let text = String::from_utf8_lossy(&told.stderr);
+    assert!(!told.status.success(), "{text}");
+    for problem in [
+        "CATTO_CLOUDFLARE_ZONE is not set, and CATTO_CLOUDFLARE_TOKEN is",
+        "CATTO_CLOUDFLARE_TOKEN is not an API token",
+        "CATTO_CLOUDFLARE_ENDPOINT is `https://api.example.org`",
+        "CATTO_CLOUDFRONT_DISTRIBUTION is not the id of a distribution",
+    ] {
+        assert!(text.contains(problem), "{problem}: {text}");
+    }
+    assert!(!text.contains(token), "{text}");
 }
 
 fn publish(process: &Server, server: &CdnServer) -> Picture {

@@ -49,8 +49,15 @@ impl Chain {
     pub(crate) fn purger(&self) -> impl Fn(&Purged) + Send + 'static {
         let (kept, inner) = (self.kept.clone(), self.inner.address.clone());
         move |purged| match purged {
-            Purged::Outer { files, tags } => {
-                let paths = files.iter().map(|file| path_of_url(file)).collect();
+            Purged::Outer {
+                files,
+                prefixes,
+                tags,
+            } => {
+                let files = files.iter().map(|file| path_of_url(file));
+                let prefix =
+                    |prefix: &String| format!("/{}*", prefix.split_once('/').expect("a path").1);
+                let paths: Vec<String> = files.chain(prefixes.iter().map(prefix)).collect();
                 forget_files(&kept, &paths, tags);
             }
             Purged::Inner { paths } => {
@@ -88,9 +95,9 @@ fn path_of_url(url: &str) -> String {
     url.path().to_owned()
 }
 
-/// Deletes what nginx keeps of these paths and of what carries one of these tags: in each of its files stand the key and then
+/// Deletes what nginx keeps of these paths, which may end with `*`, and of what carries one of these tags: in each of its files stand the key and then
 /// the header. It fetches anew what is not there.
-fn forget_files(folder: &Path, paths: &Vec<String>, tags: &[String]) {
+fn forget_files(folder: &Path, paths: &[String], tags: &[String]) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.path().is_dir() {
             forget_files(&entry.path(), paths, tags);
@@ -101,7 +108,11 @@ fn forget_files(folder: &Path, paths: &Vec<String>, tags: &[String]) {
         let text = String::from_utf8_lossy(&bytes);
         let head = text.split("\r\n\r\n").next().unwrap_or_default();
         let value = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
-        let is_named = value("KEY: ").is_some_and(|key| paths.iter().any(|path| path == key));
+        let covers = |path: &String, key: &str| match path.strip_suffix('*') {
+            Some(start) => key.starts_with(start),
+            None => path == key,
+        };
+        let is_named = value("KEY: ").is_some_and(|key| paths.iter().any(|path| covers(path, key)));
         let is_tagged = value("Cache-Tag: ")
             .or_else(|| value("cache-tag: "))
             .is_some_and(|own| own.split(',').any(|own| tags.iter().any(|tag| tag == own)));

@@ -21,9 +21,9 @@ const ZONE: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const TOKEN: &str = "a-token-of-the-tests-that-purges-0123456";
 const DISTRIBUTION: &str = "E2QWRUHAPOMQZL";
 
-/// Requests with tags that Cloudflare's Free plan takes at once, and within a minute after that.
-const TAG_REQUESTS_AT_ONCE: f64 = 25.0;
-const TAG_REQUESTS_A_MINUTE: f64 = 5.0;
+/// Requests with tags or prefixes that Cloudflare's Free plan takes at once, and within a minute after that.
+const LIMITED_REQUESTS_AT_ONCE: f64 = 25.0;
+const LIMITED_REQUESTS_A_MINUTE: f64 = 5.0;
 /// Invalidations of wildcards that CloudFront has under way at once.
 const MOST_WILDCARDS: usize = 15;
 const NAMESPACE: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
@@ -31,9 +31,10 @@ const NAMESPACE: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
 /// What was purged, for whoever has real caches to purge.
 #[derive(Debug, Clone)]
 pub(crate) enum Purged {
-    /// Addresses and tags, at the outer cache.
+    /// Addresses, prefixes or tags, at the outer cache.
     Outer {
         files: Vec<String>,
+        prefixes: Vec<String>,
         tags: Vec<String>,
     },
     /// Paths and `#tags`, at the inner cache.
@@ -97,8 +98,8 @@ struct State {
     /// What was asked and taken, in order: `cloudflare files 5`, `cloudflare tags p-…`, `cloudfront /i/…/*`.
     log: Vec<String>,
     requests: usize,
-    /// When requests with tags were taken, seconds since 1970.
-    tag_requests: Vec<f64>,
+    /// When requests with tags or prefixes were taken, seconds since 1970.
+    limited_requests: Vec<f64>,
     clock: Clock,
     violations: Vec<String>,
     /// Paths that the two caches hold, where they are there; a path's tag is the id in it.
@@ -229,6 +230,18 @@ impl CdnServer {
         for cache in [&mut state.outer, &mut state.inner].into_iter().flatten() {
             cache.extend(paths.iter().cloned());
         }
+        // Cloudflare's key holds who had it fetched by a script, too.
+        if let Some(outer) = &mut state.outer {
+            outer.extend(paths.iter().map(|path| format!("{path} for another site")));
+        }
+    }
+
+    /// What the caches hold whose address has this in it.
+    pub(crate) fn held(&self, part: &str) -> Vec<String> {
+        let state = lock(&self.state);
+        let caches = [&state.outer, &state.inner].into_iter().flatten();
+        let held = caches.flatten().filter(|path| path.contains(part));
+        held.cloned().collect()
     }
 
     /// A viewer somewhere asks for this address; answers what was shown.
@@ -302,10 +315,19 @@ impl State {
             return;
         }
         match purged {
-            Purged::Outer { files, tags } => {
+            Purged::Outer {
+                files,
+                prefixes,
+                tags,
+            } => {
                 if let Some(outer) = &mut self.outer {
                     outer.retain(|path| {
+                        let is_below = |prefix: &String| {
+                            let path_of_prefix = prefix.split_once('/').map(|(_, path)| path);
+                            path_of_prefix.is_some_and(|start| path[1..].starts_with(start))
+                        };
                         !files.iter().any(|file| file.ends_with(path.as_str()))
+                            && !prefixes.iter().any(is_below)
                             && !tags.iter().any(|tag| carries(path, tag))
                     });
                 }
@@ -421,39 +443,41 @@ fn cloudflare(
     if text(headers, "authorization") != format!("Bearer {TOKEN}") {
         return refusal(401, 10_000, "Authentication error");
     }
-    let (files, tags) = match cloudflare_items(method, uri, headers, body) {
+    let [files, prefixes, tags] = match cloudflare_items(method, uri, headers, body) {
         Ok(items) => items,
         Err(violation) => {
             state.violations.push(violation.clone());
             return refusal(400, 1_012, &violation);
         }
     };
-    if !tags.is_empty() && !take_tag_request(state) {
-        let violation = "more requests with tags than the Free plan takes";
+    if files.is_empty() && !take_limited_request(state) {
+        let violation = "more requests with tags and prefixes than the Free plan takes";
         state.violations.push(violation.into());
         return refusal(429, 10_000, violation);
     }
-    if files.is_empty() {
-        state
-            .log
-            .push(format!("cloudflare tags {}", tags.join(",")));
-    } else {
-        state.log.push(format!("cloudflare files {}", files.len()));
-    }
-    state.take_effect(&Purged::Outer { files, tags });
+    state.log.push(match (files.len(), prefixes.len()) {
+        (0, 0) => format!("cloudflare tags {}", tags.join(",")),
+        (0, prefixes) => format!("cloudflare prefixes {prefixes}"),
+        (files, _) => format!("cloudflare files {files}"),
+    });
+    state.take_effect(&Purged::Outer {
+        files,
+        prefixes,
+        tags,
+    });
     let result = json!({
         "success": true, "errors": [], "messages": [], "result": {"id": ZONE},
     });
     json_answer(StatusCode::OK, &result)
 }
 
-/// The files and tags of a request, or what is wrong with it.
+/// The files, prefixes and tags of a request, or what is wrong with it.
 fn cloudflare_items(
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
     body: &[u8],
-) -> Result<(Vec<String>, Vec<String>), String> {
+) -> Result<[Vec<String>; 3], String> {
     let expected = format!("/client/v4/zones/{ZONE}/purge_cache");
     if (method, uri.path(), uri.query()) != (&Method::POST, expected.as_str(), None) {
         return Err(format!("{method} {uri}"));
@@ -475,9 +499,20 @@ fn cloudflare_items(
         }
         Ok(list)
     };
-    let (files, tags) = (list("files")?, list("tags")?);
-    if request.len() != 1 || files.is_empty() == tags.is_empty() {
-        return Err("either files or tags, and nothing else".into());
+    let (files, prefixes, tags) = (list("files")?, list("prefixes")?, list("tags")?);
+    let given = [&files, &prefixes, &tags];
+    if request.len() != 1 || given.iter().all(|list| list.is_empty()) {
+        return Err("either files, prefixes or tags, and nothing else".into());
+    }
+    // Without a scheme, and with a path.
+    let is_prefix = |text: &String| {
+        let parts = text.split_once('/');
+        !text.contains("//")
+            && !text.contains('*')
+            && parts.is_some_and(|(host, path)| !host.is_empty() && !path.is_empty())
+    };
+    if let Some(prefix) = prefixes.iter().find(|prefix| !is_prefix(prefix)) {
+        return Err(format!("no prefix: {prefix}"));
     }
     for file in &files {
         let url: url::Url = file.parse().map_err(|_| format!("no address: {file}"))?;
@@ -491,23 +526,23 @@ fn cloudflare_items(
     {
         return Err("a tag that is none".into());
     }
-    Ok((files, tags))
+    Ok([files, prefixes, tags])
 }
 
 /// Cloudflare's bucket of tokens: full at first, one is put back every twelve seconds.
-fn take_tag_request(state: &mut State) -> bool {
+fn take_limited_request(state: &mut State) -> bool {
     let now = state.clock.now().as_duration().as_secs_f64();
-    let (mut tokens, mut last) = (TAG_REQUESTS_AT_ONCE, now);
-    for (number, at) in state.tag_requests.iter().chain([&now]).enumerate() {
+    let (mut tokens, mut last) = (LIMITED_REQUESTS_AT_ONCE, now);
+    for (number, at) in state.limited_requests.iter().chain([&now]).enumerate() {
         if number > 0 {
-            tokens += (at - last) * TAG_REQUESTS_A_MINUTE / 60.0;
+            tokens += (at - last) * LIMITED_REQUESTS_A_MINUTE / 60.0;
         }
-        tokens = tokens.min(TAG_REQUESTS_AT_ONCE) - 1.0;
+        tokens = tokens.min(LIMITED_REQUESTS_AT_ONCE) - 1.0;
         last = *at;
     }
     let taken = tokens >= 0.0;
     if taken {
-        state.tag_requests.push(now);
+        state.limited_requests.push(now);
     }
     taken
 }
