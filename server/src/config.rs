@@ -1,6 +1,7 @@
 //! What an operator can set, read once at start and then passed on in parts. Nothing reads it globally.
 
 mod budget;
+mod hosting;
 mod parse;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use self::budget::BudgetConfig;
+pub use self::hosting::HostingConfig;
 use self::parse::{
     is_bucket, is_contact, parse_client_address, parse_pixels, parse_public_url, parse_retention,
     parse_share,
@@ -40,6 +42,7 @@ pub struct Config {
     pub storage: StorageConfig,
     pub limits: LimitsConfig,
     pub budget: BudgetConfig,
+    pub hosting: HostingConfig,
     pub retention: Retention,
     pub screening: ScreeningConfig,
 }
@@ -195,6 +198,7 @@ impl Config {
             storage: StorageConfig::from_env(&mut env),
             limits: LimitsConfig::from_env(&mut env),
             budget: BudgetConfig::from_env(&mut env),
+            hosting: HostingConfig::from_env(&mut env),
             retention: env.parsed_with("CATTO_RETENTION", Retention::default(), parse_retention),
             screening: ScreeningConfig::from_env(&mut env),
         };

@@ -7,6 +7,7 @@ mod pictures;
 mod queue;
 mod rebuild;
 mod rows;
+mod traffic;
 
 use std::path::PathBuf;
 use std::str::FromStr;

@@ -13,4 +13,5 @@ pub mod month;
 pub mod paid;
 pub mod picture;
 pub mod search;
+pub mod traffic;
 pub mod verdict;

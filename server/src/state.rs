@@ -20,7 +20,10 @@ use crate::config::{Config, OriginConfig, StorageConfig};
 use crate::db::Db;
 use crate::pictures::{Pictures, PicturesParts};
 use crate::screening::Screener;
+use crate::self_probe::SelfProbe;
+use crate::status::Billing;
 use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
+use crate::traffic::{CountedStorage, Traffic};
 
 /// How long the start waits until this build's files are stored. What is not done by then is done later.
 const PATIENCE_WITH_STORAGE: Duration = Duration::from_secs(10);
@@ -34,6 +37,9 @@ pub struct AppState {
     pub origin: Arc<OriginConfig>,
     pub clock: Clock,
     pub builds: Arc<Builds>,
+    pub traffic: Arc<Traffic>,
+    pub billing: Arc<Billing>,
+    pub self_probe: Arc<SelfProbe>,
     /// The content security policy of all pages, made when the first is asked for.
     pub page_policy: Arc<OnceCell<HeaderValue>>,
     /// Leptos' own settings, as its routes want them.
@@ -64,6 +70,11 @@ impl AppState {
         screener: Arc<dyn Screener>,
         clock: Clock,
     ) -> anyhow::Result<Self> {
+        let traffic = Arc::new(Traffic::new(clock.clone()));
+        let storage: Arc<dyn ObjectStorage> = Arc::new(CountedStorage {
+            inner: storage,
+            traffic: traffic.clone(),
+        });
         let build = Build::load(&config.http.site_dir)?;
         let hashes = config.http.site_dir.join("hash.txt");
         anyhow::ensure!(
@@ -109,6 +120,9 @@ impl AppState {
             origin: Arc::new(config.origin.clone()),
             clock,
             builds: Arc::new(builds),
+            traffic,
+            billing: Arc::new(Billing::new(config)?),
+            self_probe: Arc::new(SelfProbe::new(config)),
             page_policy: Arc::default(),
             leptos,
         })

@@ -27,6 +27,7 @@ mod real_models;
 mod rekognition;
 mod restart;
 mod s3;
+mod status;
 mod storage_contract;
 mod support;
 mod two_caches;

@@ -16,8 +16,8 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bytes::Bytes;
 use cattocdn::clock::Clock;
 use cattocdn::config::{
-    BudgetConfig, ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig, OriginConfig,
-    ScreeningConfig, StorageConfig,
+    BudgetConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig, LimitsConfig,
+    OriginConfig, ScreeningConfig, StorageConfig,
 };
 use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::verdict::{FrameLook, Thresholds};
@@ -85,6 +85,7 @@ impl Setup {
             },
             retention: Retention::new(RETENTION).expect("a week is valid"),
             budget: BudgetConfig::default(),
+            hosting: HostingConfig::default(),
             screening: ScreeningConfig {
                 thresholds: Thresholds::default(),
             },
