@@ -46,8 +46,10 @@ pub(super) fn amount(amount: f64, unit: &str) -> String {
         count(amount as u64)
     } else if amount >= 0.1 {
         format!("{amount:.2}")
-    } else {
+    } else if amount >= 0.0001 {
         format!("{amount:.4}")
+    } else {
+        "under 0.0001".to_owned()
     };
     format!("{number} {unit}").trim_end().to_owned()
 }
@@ -100,6 +102,7 @@ mod tests {
             (0.0, "requests", "0 requests"),
             (0.5, "months", "0.50 months"),
             (0.0012, "GB", "0.0012 GB"),
+            (0.000_001, "GB", "under 0.0001 GB"),
             (1000.0, "", "1,000"),
         ] {
             assert_eq!(amount(number, unit), words);

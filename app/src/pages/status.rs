@@ -54,7 +54,7 @@ fn Status(status: StatusView) -> impl IntoView {
         <article class="prose status">
             <h1>"Status"</h1>
             <p class="lead">
-                "The month "{month}" by UTC, read on "<time datetime=at.clone()>{readable_time(&at)}</time>
+                "The month so far, "{month}" by UTC, read on "<time datetime=at.clone()>{readable_time(&at)}</time>
                 ". Everything here was counted by this server, but where it says otherwise."
             </p>
             {warnings}
@@ -166,17 +166,19 @@ fn SelfProbe(probe: SelfProbeView) -> impl IntoView {
 #[component]
 fn Bill(bill: BillView) -> impl IntoView {
     let rows = bill.lines.into_iter().map(|line| {
-        let free = (line.free > 0.0).then(|| format!(", {} free", amount(line.free, "")));
-        let per = if line.per > 1.0 {
-            format!(" for {}", amount(line.per, &line.unit))
+        let mut price = if line.per > 1.0 {
+            format!("${} for {}", line.price, amount(line.per, &line.unit))
         } else {
-            String::new()
+            format!("${} each", line.price)
         };
+        if line.free > 0.0 {
+            price = format!("{price}, {} free", amount(line.free, ""));
+        }
         view! {
             <tr>
                 <th scope="row">
                     {line.label}
-                    <small>{format!("${}", line.price)}{per}{free}</small>
+                    <small>{price}</small>
                 </th>
                 <td>{amount(line.used, &line.unit)}</td>
                 <td>{dollars(line.so_far)}</td>
