@@ -1,6 +1,7 @@
 //! What an operator can set, read once at start and then passed on in parts. Nothing reads it globally.
 
 mod budget;
+mod cdn;
 mod hosting;
 mod parse;
 
@@ -16,6 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use self::budget::BudgetConfig;
+pub use self::cdn::{CdnConfig, CloudFrontConfig, CloudflareConfig};
 pub use self::hosting::HostingConfig;
 use self::parse::{
     is_bucket, is_contact, parse_client_address, parse_pixels, parse_public_url, parse_retention,
@@ -26,12 +28,7 @@ use crate::domain::verdict::Thresholds;
 use crate::env::Env;
 
 /// Settings of the coming versions. Ignoring one could leave a site open that its operator believes closed.
-const NOT_SUPPORTED_YET: [&str; 4] = [
-    "CATTO_BUDGET_SPENT",
-    "CATTO_CLOUDFLARE_ZONE",
-    "CATTO_CLOUDFLARE_TOKEN",
-    "CATTO_CLOUDFRONT_DISTRIBUTION",
-];
+const NOT_SUPPORTED_YET: [&str; 1] = ["CATTO_BUDGET_SPENT"];
 
 /// The whole configuration.
 #[derive(Debug, Clone)]
@@ -45,6 +42,7 @@ pub struct Config {
     pub hosting: HostingConfig,
     pub retention: Retention,
     pub screening: ScreeningConfig,
+    pub cdn: CdnConfig,
 }
 
 /// How the site is reached and what it says of itself.
@@ -183,6 +181,14 @@ impl fmt::Display for ConfigError {
     }
 }
 
+impl ConfigError {
+    /// Each problem, beginning with its variable.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.0
+    }
+}
+
 impl Config {
     /// Reads the environment.
     ///
@@ -201,6 +207,7 @@ impl Config {
             hosting: HostingConfig::from_env(&mut env),
             retention: env.parsed_with("CATTO_RETENTION", Retention::default(), parse_retention),
             screening: ScreeningConfig::from_env(&mut env),
+            cdn: CdnConfig::from_env(&mut env),
         };
         for name in NOT_SUPPORTED_YET {
             if env.text(name).is_some() {

@@ -1,19 +1,21 @@
 //! CattoCDN's server. From the outside in:
 //!
 //! `http` and `jobs` are what the world and the clock drive; both call the use cases in `pictures`, which know `storage`,
-//! `screening`, `imaging`, `db` and `budget`, and all of those know `domain`, the rules. `builds` keeps what browsers load,
-//! `traffic` counts, `status` tells what was counted and `bill` what it costs. `views`, `list`, `backend` and `error` turn the
-//! domain into what the wire and the pages speak. `probe` stands apart: it looks at a site from outside, and `self_probe` has
-//! it look at this one.
+//! `screening`, `imaging`, `cdn`, `db` and `budget`, and all of those know `domain`, the rules. `builds` keeps what browsers
+//! load, `traffic` counts, `status` tells what was counted and `bill` what it costs. `views`, `list`, `backend` and `error`
+//! turn the domain into what the wire and the pages speak. `probe` and `doctor` stand apart: one looks at a site from
+//! outside, and `self_probe` has it look at this one; the other looks at what the configuration names.
 
 pub mod aws;
 mod background;
 pub mod bill;
 pub mod budget;
 pub mod builds;
+pub mod cdn;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod doctor;
 pub mod domain;
 mod env;
 mod error;

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::ListFilter;
 use crate::domain::picture::VariantName;
-use crate::probe::{Glance, Probe};
+use crate::probe::{Probe, Summary};
 use crate::state::AppState;
 use crate::views;
 
@@ -29,7 +29,7 @@ const AT_MOST: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone)]
 pub struct Look {
     pub at: Timestamp,
-    pub glances: Vec<Glance>,
+    pub summaries: Vec<Summary>,
 }
 
 impl Look {
@@ -37,11 +37,11 @@ impl Look {
     #[must_use]
     pub fn hit_ratio(&self) -> Option<f64> {
         let sound = self
-            .glances
+            .summaries
             .iter()
-            .filter(|glance| glance.problem.is_none());
-        let (asked, hits) = sound.fold((0, 0), |(asked, hits), glance| {
-            (asked + glance.repeats, hits + glance.from_cache)
+            .filter(|summary| summary.problem.is_none());
+        let (asked, hits) = sound.fold((0, 0), |(asked, hits), summary| {
+            (asked + summary.repeats, hits + summary.from_cache)
         });
         #[expect(clippy::cast_precision_loss, reason = "a few requests")]
         (asked > 0).then(|| hits as f64 / asked as f64)
@@ -85,7 +85,7 @@ impl SelfProbe {
         let look = match tokio::time::timeout(AT_MOST, probe.run(clock)).await {
             Ok(report) => Look {
                 at: clock.now(),
-                glances: report.glances(),
+                summaries: report.summaries(),
             },
             Err(_) => {
                 tracing::warn!("this server cannot be reached through its public address");
@@ -134,8 +134,8 @@ fn is_local(url: &Url) -> bool {
 mod tests {
     use super::*;
 
-    fn glance(repeats: usize, from_cache: usize, problem: Option<&str>) -> Glance {
-        Glance {
+    fn summary(repeats: usize, from_cache: usize, problem: Option<&str>) -> Summary {
+        Summary {
             url: "https://catto.example/".into(),
             repeats,
             from_cache,
@@ -148,14 +148,14 @@ mod tests {
 
     #[test]
     fn a_ratio_counts_what_could_be_measured() {
-        let ratio = |glances| {
+        let ratio = |summaries| {
             let at = Timestamp::UNIX_EPOCH;
-            Look { at, glances }.hit_ratio()
+            Look { at, summaries }.hit_ratio()
         };
         assert_eq!(ratio(Vec::new()), None);
-        assert_eq!(ratio(vec![glance(3, 0, Some("it answered 403"))]), None);
+        assert_eq!(ratio(vec![summary(3, 0, Some("it answered 403"))]), None);
         assert_eq!(
-            ratio(vec![glance(3, 3, None), glance(1, 0, None)]),
+            ratio(vec![summary(3, 3, None), summary(1, 0, None)]),
             Some(0.75)
         );
     }

@@ -142,6 +142,18 @@ pub async fn open_pictures(
     pictures_on(config, storage, screener, clock).await
 }
 
+/// Opens index and storage for the budget alone: what a command needs that spends and shows no picture.
+///
+/// # Errors
+/// When the data folder, the index or the storage cannot be used.
+pub async fn open_budget(config: &Config, clock: &Clock) -> anyhow::Result<Budget> {
+    let storage = open_storage(config).await?;
+    let db = open_db(config).await?;
+    let budget = Budget::new(db, storage, clock.clone(), config.budget.clone());
+    budget.restore_if_lost().await?;
+    Ok(budget)
+}
+
 /// Opens the place for objects that the configuration names.
 async fn open_storage(config: &Config) -> anyhow::Result<Arc<dyn ObjectStorage>> {
     Ok(match &config.storage {
@@ -160,17 +172,21 @@ fn make_data_dir(config: &Config) -> anyhow::Result<()> {
         .with_context(|| format!("cannot make CATTO_DATA_DIR ({})", data_dir.display()))
 }
 
+async fn open_db(config: &Config) -> anyhow::Result<Db> {
+    make_data_dir(config)?;
+    Db::open(&config.files.database_url)
+        .await
+        .context("cannot open the index (CATTO_DATABASE_URL); if it is damaged, `cattocdn reindex` makes it anew from the objects")
+}
+
 async fn pictures_on(
     config: &Config,
     storage: Arc<dyn ObjectStorage>,
     screener: Arc<dyn Screener>,
     clock: Clock,
 ) -> anyhow::Result<Pictures> {
-    make_data_dir(config)?;
     let data_dir = &config.files.data_dir;
-    let db = Db::open(&config.files.database_url)
-        .await
-        .context("cannot open the index (CATTO_DATABASE_URL); if it is damaged, `cattocdn reindex` makes it anew from the objects")?;
+    let db = open_db(config).await?;
     let budget = Budget::new(
         db.clone(),
         storage.clone(),

@@ -242,17 +242,17 @@ fn probed(state: &AppState) -> SelfProbeView {
             .and_then(self_probe::Look::hit_ratio)
             .map(|ratio| rounded(ratio, 1e3)),
         addresses: look
-            .map(|look| look.glances)
+            .map(|look| look.summaries)
             .unwrap_or_default()
             .into_iter()
-            .map(|glance| ProbedView {
-                url: glance.url,
-                repeats: u32::try_from(glance.repeats).unwrap_or(u32::MAX),
-                from_cache: u32::try_from(glance.from_cache).unwrap_or(u32::MAX),
-                first_byte_p50_ms: glance.first_byte_p50_ms,
-                first_byte_p95_ms: glance.first_byte_p95_ms,
-                sent_bytes: glance.sent_bytes,
-                problem: glance.problem,
+            .map(|summary| ProbedView {
+                url: summary.url,
+                repeats: u32::try_from(summary.repeats).unwrap_or(u32::MAX),
+                from_cache: u32::try_from(summary.from_cache).unwrap_or(u32::MAX),
+                first_byte_p50_ms: summary.first_byte_p50_ms,
+                first_byte_p95_ms: summary.first_byte_p95_ms,
+                sent_bytes: summary.sent_bytes,
+                problem: summary.problem,
             })
             .collect(),
     }

@@ -139,6 +139,11 @@ impl StorageKey {
     }
 }
 
+/// The path of an object that `doctor` puts and deletes again: no key of ours, so that nothing lists it.
+pub(crate) fn probe_path(folder: Folder) -> String {
+    format!("{}doctor-probe-{}", folder.prefix(), PictureId::random())
+}
+
 /// What can go wrong, as far as callers tell it apart.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -204,6 +209,13 @@ mod tests {
         }));
         for key in keys {
             assert_eq!(StorageKey::parse(&key.path()), Some(key));
+        }
+    }
+
+    #[test]
+    fn what_doctor_writes_is_no_key() {
+        for folder in [Folder::Images, Folder::Manifests] {
+            assert_eq!(StorageKey::parse(&probe_path(folder)), None);
         }
     }
 

@@ -198,7 +198,7 @@ struct CacheWord {
 
 /// What one address came to, in few numbers.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Glance {
+pub struct Summary {
     pub url: String,
     /// How often it was asked for again.
     pub repeats: usize,
@@ -213,11 +213,11 @@ pub struct Glance {
 }
 
 impl Report {
-    /// Every address at a glance.
+    /// Every address in few numbers.
     #[must_use]
-    pub fn glances(&self) -> Vec<Glance> {
+    pub fn summaries(&self) -> Vec<Summary> {
         let assets = self.pages.iter().flat_map(|page| &page.assets);
-        assets.map(AssetReport::glance).collect()
+        assets.map(AssetReport::summary).collect()
     }
 
     pub(super) fn new(repeat: u32, pages: Vec<PageReport>) -> Self {
@@ -335,10 +335,10 @@ impl AssetReport {
         }
     }
 
-    fn glance(&self) -> Glance {
+    fn summary(&self) -> Summary {
         let Some(measured) = &self.measured else {
             let error = self.error.clone();
-            return Glance {
+            return Summary {
                 url: self.url.clone(),
                 repeats: 0,
                 from_cache: 0,
@@ -352,7 +352,7 @@ impl AssetReport {
         let cached = |request: &&RequestReport| answered_by(&request.sightings) != Layer::Origin;
         let worst = measured.requests.iter().map(|request| request.status).max();
         let latency = &measured.repeats.first_byte_ms;
-        Glance {
+        Summary {
             url: self.url.clone(),
             repeats: repeats.len(),
             from_cache: repeats.iter().filter(cached).count(),

@@ -90,6 +90,7 @@ fn every_answered_upload_survives_kills_at_random_moments_and_nothing_else_does(
     );
     let server = launch.serve();
     wait_until_decided(&server, &answered);
+    wait_until_none_waits(&launch.data_dir);
     let published = assert_decided_rightly(&server, &answered);
     server.terminate();
     let (status, log) = server.wait();
@@ -170,6 +171,20 @@ fn wait_until_decided(server: &Server, answered: &[Answered]) {
             assert!(Instant::now() < deadline, "{id} is never decided");
             std::thread::park_timeout(Duration::from_millis(50));
         }
+    }
+}
+
+/// Uploads whose answer was lost with a server are decided as well.
+fn wait_until_none_waits(data_dir: &Path) {
+    let deadline = Instant::now() + PATIENCE;
+    let incoming = data_dir.join("incoming");
+    while !names(&incoming).is_empty() {
+        assert!(
+            Instant::now() < deadline,
+            "never decided: {:?}",
+            names(&incoming)
+        );
+        std::thread::park_timeout(Duration::from_millis(50));
     }
 }
 

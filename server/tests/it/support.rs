@@ -16,8 +16,8 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bytes::Bytes;
 use cattocdn::clock::Clock;
 use cattocdn::config::{
-    BudgetConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig, LimitsConfig,
-    OriginConfig, ScreeningConfig, StorageConfig,
+    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig,
+    LimitsConfig, OriginConfig, ScreeningConfig, StorageConfig,
 };
 use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::verdict::{FrameLook, Thresholds};
@@ -89,6 +89,7 @@ impl Setup {
             screening: ScreeningConfig {
                 thresholds: Thresholds::default(),
             },
+            cdn: CdnConfig::default(),
         };
         Self {
             config,
