@@ -17,6 +17,7 @@ use url::Url;
 pub use self::cloudflare::CloudflareClient;
 pub use self::cloudfront::CloudFrontClient;
 use crate::aws;
+use crate::clock::Clock;
 use crate::config::CdnConfig;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::PictureId;
@@ -87,10 +88,10 @@ impl Cdns {
     ///
     /// # Errors
     /// When there is no list of trusted certificates, or no AWS region or credentials.
-    pub async fn open(config: &CdnConfig, public_url: &Url) -> anyhow::Result<Self> {
+    pub async fn open(config: &CdnConfig, public_url: &Url, clock: &Clock) -> anyhow::Result<Self> {
         let cloudflare = match &config.cloudflare {
             Some(cloudflare) => Some(
-                CloudflareClient::new(cloudflare, public_url.clone())
+                CloudflareClient::new(cloudflare, public_url.clone(), clock.clone())
                     .context("cannot purge at Cloudflare (CATTO_CLOUDFLARE_ZONE)")?,
             ),
             None => None,

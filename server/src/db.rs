@@ -4,6 +4,7 @@ mod bans;
 mod endings;
 mod ledger;
 mod pictures;
+mod purges;
 mod queue;
 mod rebuild;
 mod rows;
@@ -20,6 +21,7 @@ use sqlx::{ConnectOptions, SqlitePool};
 pub use self::endings::Dead;
 pub use self::ledger::{LedgerRow, Spending};
 pub use self::pictures::{ListFilter, Waiting};
+pub use self::purges::{ClaimedPurge, Postponed, PurgeOrder, PurgeTerms};
 pub use self::queue::{Begun, Blame};
 
 /// How long a query waits for another's write.

@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 use crate::aws;
 use crate::budget::Budget;
 use crate::builds::{Build, Builds};
+use crate::cdn::Cdns;
 use crate::clock::Clock;
 use crate::config::{Config, OriginConfig, StorageConfig};
 use crate::db::Db;
@@ -57,16 +58,18 @@ impl AppState {
         clock: Clock,
     ) -> anyhow::Result<Self> {
         let storage = open_storage(config).await?;
-        Self::with_storage(config, storage, screener, clock).await
+        let cdns = Cdns::open(&config.cdn, &config.http.public_url, &clock).await?;
+        Self::with_adapters(config, storage, cdns, screener, clock).await
     }
 
-    /// As [`Self::new`], on a storage that is open already.
+    /// As [`Self::new`], with a storage and CDNs that are open already.
     ///
     /// # Errors
     /// When the data folder, the index or the built site cannot be used.
-    pub async fn with_storage(
+    pub async fn with_adapters(
         config: &Config,
         storage: Arc<dyn ObjectStorage>,
+        cdns: Cdns,
         screener: Arc<dyn Screener>,
         clock: Clock,
     ) -> anyhow::Result<Self> {
@@ -109,7 +112,7 @@ impl AppState {
             ))
             .build();
         let builds = Builds::new(build, storage.clone(), clock.clone(), config.retention);
-        let pictures = pictures_on(config, storage, screener, clock.clone()).await?;
+        let pictures = pictures_on(config, storage, cdns, screener, clock.clone()).await?;
         pictures.rebuild_if_lost().await?;
         pictures.recover().await?;
         builds.keep_within(PATIENCE_WITH_STORAGE).await;
@@ -129,7 +132,7 @@ impl AppState {
     }
 }
 
-/// Opens index and storage alone: what a command without a site needs.
+/// Opens index, storage and CDNs alone: what a command without a site needs.
 ///
 /// # Errors
 /// When the data folder or the index cannot be used.
@@ -139,7 +142,8 @@ pub async fn open_pictures(
     clock: Clock,
 ) -> anyhow::Result<Pictures> {
     let storage = open_storage(config).await?;
-    pictures_on(config, storage, screener, clock).await
+    let cdns = Cdns::open(&config.cdn, &config.http.public_url, &clock).await?;
+    pictures_on(config, storage, cdns, screener, clock).await
 }
 
 /// Opens index and storage for the budget alone: what a command needs that spends and shows no picture.
@@ -155,7 +159,10 @@ pub async fn open_budget(config: &Config, clock: &Clock) -> anyhow::Result<Budge
 }
 
 /// Opens the place for objects that the configuration names.
-async fn open_storage(config: &Config) -> anyhow::Result<Arc<dyn ObjectStorage>> {
+///
+/// # Errors
+/// When the data folder cannot be used, or there is no AWS region or credentials.
+pub async fn open_storage(config: &Config) -> anyhow::Result<Arc<dyn ObjectStorage>> {
     Ok(match &config.storage {
         StorageConfig::Disk => {
             make_data_dir(config)?;
@@ -182,6 +189,7 @@ async fn open_db(config: &Config) -> anyhow::Result<Db> {
 async fn pictures_on(
     config: &Config,
     storage: Arc<dyn ObjectStorage>,
+    cdns: Cdns,
     screener: Arc<dyn Screener>,
     clock: Clock,
 ) -> anyhow::Result<Pictures> {
@@ -198,6 +206,7 @@ async fn pictures_on(
         storage,
         screener,
         budget: Arc::new(budget),
+        cdns,
         clock,
         incoming_dir: data_dir.join("incoming"),
         limits: config.limits.clone(),
@@ -214,6 +223,19 @@ async fn pictures_on(
 /// # Errors
 /// When another process has it.
 pub fn lock_data_dir(config: &Config) -> anyhow::Result<File> {
+    try_lock_data_dir(config)?.with_context(|| {
+        format!(
+            "another cattocdn runs on CATTO_DATA_DIR ({}); stop it first",
+            config.files.data_dir.display()
+        )
+    })
+}
+
+/// As [`lock_data_dir`]; `None` while another process has it.
+///
+/// # Errors
+/// When the folder cannot be used.
+pub fn try_lock_data_dir(config: &Config) -> anyhow::Result<Option<File>> {
     let data_dir = &config.files.data_dir;
     let make = || -> std::io::Result<File> {
         std::fs::create_dir_all(data_dir)?;
@@ -225,11 +247,8 @@ pub fn lock_data_dir(config: &Config) -> anyhow::Result<File> {
     let lock =
         make().with_context(|| format!("cannot use CATTO_DATA_DIR ({})", data_dir.display()))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => anyhow::bail!(
-            "another cattocdn runs on CATTO_DATA_DIR ({}); stop it first",
-            data_dir.display()
-        ),
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error).context("cannot lock CATTO_DATA_DIR"),
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use async_trait::async_trait;
 use bytes::Bytes;
-use governor::clock::{Clock, MonotonicClock};
+use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use http_body_util::{BodyExt, Full, Limited};
@@ -27,6 +28,7 @@ use url::Url;
 
 use super::look::image_url;
 use super::{Asked, Purge, PurgeError};
+use crate::clock::{Clock, LimiterClock};
 use crate::config::CloudflareConfig;
 use crate::domain::picture::VariantName;
 use crate::domain::purge::PurgeItem;
@@ -46,8 +48,7 @@ const LONGEST_MESSAGE: usize = 200;
 
 const CLIENT_NAME: &str = concat!("cattocdn/", env!("CARGO_PKG_VERSION"));
 
-type TagLimiter =
-    RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
+type TagLimiter = RateLimiter<NotKeyed, InMemoryState, LimiterClock, NoOpMiddleware<Nanos>>;
 
 /// Tells one zone what to forget.
 pub struct CloudflareClient {
@@ -57,6 +58,7 @@ pub struct CloudflareClient {
     /// Under which images are known there.
     public_url: Url,
     tag_requests: TagLimiter,
+    clock: LimiterClock,
 }
 
 /// What every answer of Cloudflare's API holds.
@@ -80,7 +82,7 @@ impl CloudflareClient {
     ///
     /// # Errors
     /// When the machine has no list of trusted certificates.
-    pub fn new(config: &CloudflareConfig, public_url: Url) -> anyhow::Result<Self> {
+    pub fn new(config: &CloudflareConfig, public_url: Url, clock: Clock) -> anyhow::Result<Self> {
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_native_roots(crypto::ring::default_provider())
             .context("this machine has no list of trusted certificates; on Debian it is the package `ca-certificates`")?;
@@ -97,12 +99,14 @@ impl CloudflareClient {
                 .map_err(|_| anyhow!("the token cannot be sent (CATTO_CLOUDFLARE_TOKEN)"))?;
         authorization.set_sensitive(true);
         let quota = Quota::per_minute(TAG_REQUESTS_A_MINUTE).allow_burst(TAG_REQUESTS_AT_ONCE);
+        let clock = LimiterClock(clock);
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build(connector.enable_http1().build()),
             uri: uri.as_str().parse()?,
             authorization,
             public_url,
-            tag_requests: RateLimiter::direct_with_clock(quota, MonotonicClock),
+            tag_requests: RateLimiter::direct_with_clock(quota, clock.clone()),
+            clock,
         })
     }
 
@@ -168,7 +172,7 @@ impl Purge for CloudflareClient {
         if items.iter().any(PurgeItem::is_tag)
             && let Err(until) = self.tag_requests.check()
         {
-            let wait = until.wait_time_from(MonotonicClock.now());
+            let wait = until.wait_time_from(self.clock.now());
             return Err(PurgeError::Throttled { wait: Some(wait) });
         }
         self.send(Bytes::from(self.body(items).to_string())).await?;

@@ -20,6 +20,12 @@ pub enum Cdn {
 impl Cdn {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Cloudflare, Self::CloudFront];
+
+    /// True where every item costs a path of the month's budget.
+    #[must_use]
+    pub const fn is_paid(self) -> bool {
+        matches!(self, Self::CloudFront)
+    }
 }
 
 impl fmt::Display for Cdn {

@@ -2,6 +2,7 @@
 
 pub(crate) mod aws;
 pub(crate) mod caches;
+pub(crate) mod cdn_server;
 pub(crate) mod process;
 pub(crate) mod rekognition_server;
 
@@ -14,6 +15,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bytes::Bytes;
+use cattocdn::cdn::Cdns;
 use cattocdn::clock::Clock;
 use cattocdn::config::{
     BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig,
@@ -25,7 +27,7 @@ use cattocdn::http::router;
 use cattocdn::imaging::Raster;
 use cattocdn::jobs::Jobs;
 use cattocdn::screening::{LocalScreener, Screener, ScreeningError};
-use cattocdn::state::AppState;
+use cattocdn::state::{AppState, open_storage};
 use cattocdn::storage::ObjectStorage;
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -42,6 +44,7 @@ pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) screener: Arc<dyn Screener>,
     storage: Option<Arc<dyn ObjectStorage>>,
+    cdns: Option<Cdns>,
     dir: Option<TempDir>,
 }
 
@@ -95,6 +98,7 @@ impl Setup {
             config,
             screener: Arc::new(ScriptedScreener::cat()),
             storage: None,
+            cdns: None,
             dir: None,
         }
     }
@@ -107,6 +111,13 @@ impl Setup {
     /// On a storage that is open already, instead of the data folder's.
     pub(crate) fn stored_in(mut self, storage: Arc<dyn ObjectStorage>) -> Self {
         self.storage = Some(storage);
+        self
+    }
+
+    /// Behind these CDNs, under the address that they are asked for.
+    pub(crate) fn behind(mut self, cdns: Cdns, public_url: &str) -> Self {
+        self.config.http.public_url = public_url.parse().expect("a URL");
+        self.cdns = Some(cdns);
         self
     }
 
@@ -128,14 +139,25 @@ impl Setup {
 
     /// A site where nobody screens or sweeps but the test.
     pub(crate) async fn start_without_jobs(self) -> Site {
-        let clock = Clock::default();
-        let state = match self.storage {
-            Some(storage) => {
-                AppState::with_storage(&self.config, storage, self.screener, clock.clone()).await
-            }
-            None => AppState::new(&self.config, self.screener, clock.clone()).await,
-        }
-        .expect("the site starts");
+        self.start_without_jobs_at(Clock::default()).await
+    }
+
+    /// The same, by a clock that was moved before.
+    pub(crate) async fn start_without_jobs_at(self, clock: Clock) -> Site {
+        let storage = match self.storage {
+            Some(storage) => storage,
+            None => open_storage(&self.config).await.expect("opens"),
+        };
+        let cdns = match self.cdns {
+            Some(cdns) => cdns,
+            None => Cdns::open(&self.config.cdn, &self.config.http.public_url, &clock)
+                .await
+                .expect("opens"),
+        };
+        let (screener, site_clock) = (self.screener, clock.clone());
+        let state =
+            AppState::with_adapters(&self.config, storage, cdns, screener, site_clock).await;
+        let state = state.expect("the site starts");
         Site {
             router: router(state.clone()),
             data_dir: self.config.files.data_dir.clone(),
