@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use app::types::{SiteView, UploadRules};
+use async_trait::async_trait;
 use axum::extract::FromRef;
 use axum::http::HeaderValue;
 use leptos::config::LeptosOptions;
@@ -14,11 +15,12 @@ use tokio::sync::OnceCell;
 
 use crate::aws;
 use crate::budget::Budget;
-use crate::builds::{Build, Builds};
+use crate::builds::{Build, Builds, Successor};
 use crate::cdn::Cdns;
 use crate::clock::Clock;
 use crate::config::{Config, OriginConfig, StorageConfig};
 use crate::db::Db;
+use crate::http::cache::PAGES_TAG;
 use crate::pictures::{Pictures, PicturesParts};
 use crate::screening::Screener;
 use crate::self_probe::SelfProbe;
@@ -111,14 +113,21 @@ impl AppState {
                 site_dir.join("hash.txt").to_string_lossy(),
             ))
             .build();
-        let builds = Builds::new(build, storage.clone(), clock.clone(), config.retention);
-        let pictures = pictures_on(config, storage, cdns, screener, clock.clone()).await?;
+        let pictures = pictures_on(config, storage.clone(), cdns, screener, clock.clone()).await?;
+        let pictures = Arc::new(pictures);
+        let builds = Builds::new(
+            build,
+            storage,
+            clock.clone(),
+            config.retention,
+            pictures.clone(),
+        );
         pictures.rebuild_if_lost().await?;
         pictures.recover().await?;
         builds.keep_within(PATIENCE_WITH_STORAGE).await;
         Ok(Self {
             budget: pictures.budget().clone(),
-            pictures: Arc::new(pictures),
+            pictures,
             site: Arc::new(site),
             origin: Arc::new(config.origin.clone()),
             clock,
@@ -129,6 +138,14 @@ impl AppState {
             page_policy: Arc::default(),
             leptos,
         })
+    }
+}
+
+/// Pages name the files of the build that made them, so a new one has its own pages take their place.
+#[async_trait]
+impl Successor for Pictures {
+    async fn build_was_replaced(&self) -> anyhow::Result<()> {
+        self.enqueue_purge_of_tag(PAGES_TAG).await
     }
 }
 
