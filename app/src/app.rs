@@ -16,6 +16,7 @@ use crate::pages::layout::Layout;
 use crate::pages::not_found::NotFoundPage;
 use crate::pages::picture::PicturePage;
 use crate::pages::search::SearchPage;
+use crate::pages::status::StatusPage;
 use crate::pages::tag::TagPage;
 use crate::pages::upload::UploadPage;
 
@@ -72,6 +73,7 @@ fn Pages() -> impl IntoView {
             <Route path=path!("/c/:id") view=PicturePage ssr=SsrMode::Async/>
             <Route path=path!("/delete/:id/:token") view=DeletePage ssr=SsrMode::Async/>
             <Route path=path!("/about") view=AboutPage ssr=SsrMode::Async/>
+            <Route path=path!("/status") view=StatusPage ssr=SsrMode::Async/>
         </FlatRoutes>
     }
 }

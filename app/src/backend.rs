@@ -7,6 +7,7 @@ use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
 
 use crate::error::{ApiError, UiError};
+use crate::types::status::StatusView;
 use crate::types::{ListQuery, PicturePage, PictureStatus, SiteView, TagList, UploadView};
 
 /// The server, as the pages see it. Provided as `Arc<dyn Backend>` through context.
@@ -20,6 +21,8 @@ pub trait Backend: Send + Sync + 'static {
     async fn list_pictures(&self, query: ListQuery) -> Result<PicturePage, ApiError>;
     /// All tags with counts.
     async fn list_tags(&self) -> Result<TagList, ApiError>;
+    /// What the site did this month, and what that costs.
+    async fn status(&self) -> Result<StatusView, ApiError>;
     /// Succeeds when this token may delete this picture; deletes nothing.
     async fn check_deletion(&self, id: &str, token: &str) -> Result<(), ApiError>;
     /// Takes an upload from a form with one `file` field and waits a while for the verdict.

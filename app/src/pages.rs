@@ -8,10 +8,12 @@ pub(crate) mod layout;
 pub(crate) mod not_found;
 pub(crate) mod picture;
 pub(crate) mod search;
+pub(crate) mod status;
 pub(crate) mod tag;
 pub(crate) mod upload;
 
 mod cat;
+mod figures;
 mod gallery;
 mod head;
 mod load;

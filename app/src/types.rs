@@ -1,5 +1,7 @@
 //! What crosses the wire between server, pages and API clients. Fixed-size integers, ids as opaque strings.
 
+pub mod status;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use app::backend::Backend;
 use app::error::ApiError;
+use app::types::status::StatusView;
 use app::types::{ListQuery, PicturePage, PictureStatus, SiteView, TagList, UploadView};
 use async_trait::async_trait;
 use axum::http::request::Parts;
@@ -19,6 +20,7 @@ use crate::http::upload;
 use crate::list;
 use crate::pictures::Status;
 use crate::state::AppState;
+use crate::status::read_status;
 use crate::views;
 
 /// The server, as the pages of one request see it.
@@ -88,6 +90,12 @@ impl Backend for ServerBackend {
         let (tags, policy) = list::list_tags(&self.state.pictures).await?;
         self.shown.note(policy);
         Ok(tags)
+    }
+
+    async fn status(&self) -> Result<StatusView, ApiError> {
+        let (status, policy) = read_status(&self.state).await?;
+        self.shown.note(policy);
+        Ok(status)
     }
 
     async fn check_deletion(&self, id: &str, token: &str) -> Result<(), ApiError> {

@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context;
+use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
@@ -141,11 +142,19 @@ fn read_small(path: &Path) -> anyhow::Result<Bytes> {
     Ok(bytes.into())
 }
 
+/// Who is told that a build took the place of another one: the pages that caches hold are the other one's.
+#[async_trait]
+pub trait Successor: Send + Sync + 'static {
+    /// Notes it, durably before this returns. May be told more than once of the same.
+    async fn build_was_replaced(&self) -> anyhow::Result<()>;
+}
+
 /// The files of all builds that are served.
 pub struct Builds {
     storage: Arc<dyn ObjectStorage>,
     clock: Clock,
     retention: Retention,
+    successor: Arc<dyn Successor>,
     running: Build,
     /// Files that only earlier builds have.
     kept: RwLock<Arc<HashMap<AssetName, Kept>>>,
@@ -162,11 +171,13 @@ impl Builds {
         storage: Arc<dyn ObjectStorage>,
         clock: Clock,
         retention: Retention,
+        successor: Arc<dyn Successor>,
     ) -> Self {
         Self {
             storage,
             clock,
             retention,
+            successor,
             running,
             kept: RwLock::default(),
             reads: Semaphore::new(READS_AT_ONCE),
@@ -246,7 +257,8 @@ impl Builds {
         let (mut records, unreadable) = self.read_records().await?;
         let own = records.remove(&self.running.id);
         self.serve_files_of(&records);
-        self.store_running(own).await?;
+        let has_others = !records.is_empty() || unreadable > 0;
+        self.store_running(own, has_others).await?;
         for (id, record) in &mut records {
             if record.replaced_at.is_none() {
                 // A build's life counts from here: until now, pages that name its files were made.
@@ -311,9 +323,13 @@ impl Builds {
 
     /// Stores what the storage does not have of the running build. Its record comes first: while it is there, no other server
     /// takes the files for nobody's.
-    async fn store_running(&self, stored: Option<Record>) -> anyhow::Result<()> {
+    async fn store_running(&self, stored: Option<Record>, has_others: bool) -> anyhow::Result<()> {
         let record = self.running.record();
         if stored.as_ref() != Some(&record) {
+            if has_others {
+                // Before the record is there, so that a crash between both tells it again.
+                self.successor.build_was_replaced().await?;
+            }
             self.put_record(&self.running.id, &record).await?;
             tracing::info!(build = %self.running.id, "this build is new here");
         }

@@ -2,6 +2,7 @@
 
 mod budget;
 mod cdn;
+mod hosting;
 mod parse;
 mod screening;
 
@@ -18,6 +19,7 @@ use url::Url;
 
 pub use self::budget::BudgetConfig;
 pub use self::cdn::{CdnConfig, CloudFrontConfig, CloudflareConfig};
+pub use self::hosting::HostingConfig;
 use self::parse::{
     is_bucket, is_contact, parse_client_address, parse_pixels, parse_public_url, parse_retention,
 };
@@ -34,6 +36,7 @@ pub struct Config {
     pub storage: StorageConfig,
     pub limits: LimitsConfig,
     pub budget: BudgetConfig,
+    pub hosting: HostingConfig,
     pub retention: Retention,
     pub screening: ScreeningConfig,
     pub cdn: CdnConfig,
@@ -192,6 +195,7 @@ impl Config {
             storage: StorageConfig::from_env(&mut env),
             limits: LimitsConfig::from_env(&mut env),
             budget: BudgetConfig::from_env(&mut env),
+            hosting: HostingConfig::from_env(&mut env),
             retention: env.parsed_with("CATTO_RETENTION", Retention::default(), parse_retention),
             screening: ScreeningConfig::from_env(&mut env),
             cdn: CdnConfig::from_env(&mut env),

@@ -9,6 +9,7 @@ mod queue;
 mod rebuild;
 mod reviews;
 mod rows;
+mod traffic;
 
 use std::path::PathBuf;
 use std::str::FromStr;

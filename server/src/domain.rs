@@ -15,4 +15,5 @@ pub mod picture;
 pub mod policy;
 pub mod purge;
 pub mod search;
+pub mod traffic;
 pub mod verdict;

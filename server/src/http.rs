@@ -6,11 +6,13 @@ pub(crate) mod body;
 pub mod cache;
 pub(crate) mod client;
 pub(crate) mod connections;
+pub(crate) mod count;
 pub(crate) mod documents;
 pub(crate) mod health;
 pub(crate) mod images;
 pub(crate) mod pages;
 pub(crate) mod security;
+pub(crate) mod status;
 pub(crate) mod upload;
 
 use app::error::ErrorCode;
@@ -47,6 +49,7 @@ pub fn router(state: AppState) -> Router {
         .route("/upload", post(upload::upload_form))
         .route("/api/v1/tags", get(api::list_tags))
         .route("/random", get(api::random_picture))
+        .route("/status.json", get(status::get_status))
         .route("/delete/{id}/{token}", post(pages::delete_picture))
         .route("/robots.txt", get(documents::robots))
         .route("/.well-known/security.txt", get(documents::security))
@@ -55,7 +58,7 @@ pub fn router(state: AppState) -> Router {
         .merge(pages::routes(&state))
         .method_not_allowed_fallback(method_not_allowed)
         // Innermost first: what a handler answered is put in words for a browser, hashed for the CSP, then given its
-        // cache headers.
+        // cache headers, then counted.
         .layer(from_fn_with_state(state.clone(), pages::canonical_queries))
         .layer(from_fn(pages::answer_functions_in_json))
         .layer(from_fn(pages::check_form))
@@ -69,6 +72,10 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(
             state.clock.clone(),
             cache::write_cache_headers,
+        ))
+        .layer(from_fn_with_state(
+            state.traffic.clone(),
+            count::count_traffic,
         ))
         .with_state(state)
 }

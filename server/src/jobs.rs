@@ -1,5 +1,5 @@
-//! Background loops: the workers that screen, the sweeper, the keeper of builds, and who tells caches to forget. All can be
-//! stopped and lose nothing by it.
+//! Background loops: the workers that screen, the sweeper, the keeper of builds, who tells caches to forget, and those who
+//! count and look. All can be stopped and lose nothing by it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,9 @@ use crate::builds::Builds;
 use crate::clock::Clock;
 use crate::domain::purge::PurgeTarget;
 use crate::pictures::Pictures;
+use crate::self_probe;
 use crate::state::AppState;
+use crate::traffic::{self, Traffic};
 
 /// How often the loops look for what was postponed, or put into the queue by another process.
 const RECHECK: Duration = Duration::from_secs(2);
@@ -29,8 +31,8 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Starts one worker per processor (two at least: one decodes while the other waits for the disk), the sweeper, the
-    /// keeper of builds, and one loop for each CDN that is told of deletions.
+    /// Starts one worker per processor (two at least: one decodes while the other waits for the disk), and one loop for each
+    /// other task.
     #[must_use]
     pub fn spawn(state: &AppState) -> Self {
         let pictures = &state.pictures;
@@ -51,6 +53,15 @@ impl Jobs {
         ));
         jobs.tasks
             .spawn(keep_builds(state.builds.clone(), jobs.stop.clone()));
+        jobs.tasks.spawn(save_traffic(
+            state.traffic.clone(),
+            pictures.clone(),
+            jobs.stop.clone(),
+        ));
+        if state.self_probe.is_on() {
+            jobs.tasks
+                .spawn(look_at_self(state.clone(), jobs.stop.clone()));
+        }
         for target in pictures.purge_targets() {
             jobs.tasks
                 .spawn(purge(pictures.clone(), target, jobs.stop.clone()));
@@ -166,5 +177,37 @@ async fn keep_builds(builds: Arc<Builds>, stop: CancellationToken) {
                 "the files of this build could not be kept; they will be later"
             );
         }
+    }
+}
+
+/// Adds what was counted to the index. The last of it is added when the server has ended all requests.
+async fn save_traffic(traffic: Arc<Traffic>, pictures: Arc<Pictures>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(traffic::SAVE_EVERY) => {}
+        }
+        if let Err(error) = traffic.save(pictures.index()).await {
+            tracing::warn!(
+                error = format!("{:#}", anyhow::Error::from(error)),
+                "what was counted is not saved yet"
+            );
+        }
+    }
+}
+
+/// Looks at this site from outside now and then.
+async fn look_at_self(state: AppState, stop: CancellationToken) {
+    let mut pause = self_probe::FIRST_AFTER;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = self_probe::look_at_site(&state) => {}
+        }
+        pause = self_probe::EVERY;
     }
 }

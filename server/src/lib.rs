@@ -8,6 +8,7 @@
 
 pub mod aws;
 mod background;
+pub mod bill;
 pub mod budget;
 pub mod builds;
 pub mod cdn;
@@ -26,9 +27,12 @@ pub mod memory;
 pub mod pictures;
 pub mod probe;
 pub mod screening;
+pub mod self_probe;
 pub mod state;
+pub mod status;
 pub mod storage;
 pub mod telemetry;
+pub mod traffic;
 mod views;
 pub mod vision;
 
@@ -50,7 +54,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
 /// and ends what is under way.
 pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future<Output = ()>) {
     let jobs = Jobs::spawn(&state);
-    let pictures = state.pictures.clone();
+    let (pictures, traffic) = (state.pictures.clone(), state.traffic.clone());
     let stop = async {
         shutdown.await;
         tracing::info!("stopping");
@@ -66,6 +70,13 @@ pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future
         .is_err()
     {
         tracing::warn!("a picture was not finished in time; it waits for the next start");
+    }
+    if let Err(error) = traffic.save(pictures.index()).await {
+        let error = anyhow::Error::from(error);
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "what was counted is not saved"
+        );
     }
     pictures.close().await;
     tracing::info!("stopped");

@@ -171,6 +171,12 @@ impl Pictures {
         &self.parts.budget
     }
 
+    /// The index itself, for what is counted in it beside pictures.
+    #[must_use]
+    pub fn index(&self) -> &Db {
+        &self.parts.db
+    }
+
     /// What an upload may be.
     #[must_use]
     pub fn limits(&self) -> &LimitsConfig {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use url::Url;
 
-pub use self::report::{Report, Verdict};
+pub use self::report::{Report, Summary, Verdict};
 
 use self::connection::{Accept, Client, Exchange, FetchError, Session};
 use self::page::{Asset, Kind};
@@ -98,6 +98,19 @@ struct Measured {
 }
 
 impl Probe {
+    /// Asks for these addresses alone, each once and then so often again.
+    #[must_use]
+    pub fn of(urls: Vec<Url>, repeat: u32) -> Self {
+        Self {
+            urls,
+            repeat,
+            json: false,
+            no_assets: true,
+            timeout: Duration::from_secs(10),
+            pause: Duration::from_millis(100),
+        }
+    }
+
     /// Asks for everything, one request at a time.
     pub async fn run(&self, clock: &Clock) -> Report {
         let client = Client::new(self.timeout);

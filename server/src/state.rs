@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use app::types::{SiteView, UploadRules};
+use async_trait::async_trait;
 use axum::extract::FromRef;
 use axum::http::HeaderValue;
 use leptos::config::LeptosOptions;
@@ -14,14 +15,18 @@ use tokio::sync::OnceCell;
 
 use crate::aws;
 use crate::budget::Budget;
-use crate::builds::{Build, Builds};
+use crate::builds::{Build, Builds, Successor};
 use crate::cdn::Cdns;
 use crate::clock::Clock;
 use crate::config::{Config, OriginConfig, StorageConfig};
 use crate::db::Db;
+use crate::http::cache::PAGES_TAG;
 use crate::pictures::{Pictures, PicturesParts};
 use crate::screening::{RekognitionClient, RekognitionOptions, RekognitionReviewer, Screener};
+use crate::self_probe::SelfProbe;
+use crate::status::Billing;
 use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
+use crate::traffic::{CountedStorage, Traffic};
 
 /// How long the start waits until this build's files are stored. What is not done by then is done later.
 const PATIENCE_WITH_STORAGE: Duration = Duration::from_secs(10);
@@ -45,6 +50,9 @@ pub struct AppState {
     pub origin: Arc<OriginConfig>,
     pub clock: Clock,
     pub builds: Arc<Builds>,
+    pub traffic: Arc<Traffic>,
+    pub billing: Arc<Billing>,
+    pub self_probe: Arc<SelfProbe>,
     /// The content security policy of all pages, made when the first is asked for.
     pub page_policy: Arc<OnceCell<HeaderValue>>,
     /// Leptos' own settings, as its routes want them.
@@ -79,6 +87,15 @@ impl AppState {
         services: Services,
         clock: Clock,
     ) -> anyhow::Result<Self> {
+        let traffic = Arc::new(Traffic::new(clock.clone()));
+        let storage: Arc<dyn ObjectStorage> = Arc::new(CountedStorage {
+            inner: services.storage,
+            traffic: traffic.clone(),
+        });
+        let services = Services {
+            storage: storage.clone(),
+            ..services
+        };
         let build = Build::load(&config.http.site_dir)?;
         let hashes = config.http.site_dir.join("hash.txt");
         anyhow::ensure!(
@@ -112,26 +129,39 @@ impl AppState {
                 site_dir.join("hash.txt").to_string_lossy(),
             ))
             .build();
+        let pictures = pictures_on(config, services, clock.clone()).await?;
+        let pictures = Arc::new(pictures);
         let builds = Builds::new(
             build,
-            services.storage.clone(),
+            storage,
             clock.clone(),
             config.retention,
+            pictures.clone(),
         );
-        let pictures = pictures_on(config, services, clock.clone()).await?;
         pictures.rebuild_if_lost().await?;
         pictures.recover().await?;
         builds.keep_within(PATIENCE_WITH_STORAGE).await;
         Ok(Self {
             budget: pictures.budget().clone(),
-            pictures: Arc::new(pictures),
+            pictures,
             site: Arc::new(site),
             origin: Arc::new(config.origin.clone()),
             clock,
             builds: Arc::new(builds),
+            traffic,
+            billing: Arc::new(Billing::new(config)?),
+            self_probe: Arc::new(SelfProbe::new(config)),
             page_policy: Arc::default(),
             leptos,
         })
+    }
+}
+
+/// Pages name the files of the build that made them, so a new one has its own pages take their place.
+#[async_trait]
+impl Successor for Pictures {
+    async fn build_was_replaced(&self) -> anyhow::Result<()> {
+        self.enqueue_purge_of_tag(PAGES_TAG).await
     }
 }
 

@@ -73,6 +73,7 @@ pub(crate) fn AboutPage() -> impl IntoView {
                 <code>"GET /api/v1/pictures?q=tabby"</code>" lists, and "
                 <code>"GET /api/v1/tags"</code>" names all tags."
             </p>
+            <p>"How the site is doing, and what it costs, stands on its "<a href="/status">"status page"</a>"."</p>
         </article>
     }
 }

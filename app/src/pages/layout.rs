@@ -45,6 +45,7 @@ fn Footer() -> impl IntoView {
             <ul>
                 <li><a href="/about">"About and rules"</a></li>
                 <li><a href="/about#api">"API"</a></li>
+                <li><a href="/status">"Status"</a></li>
                 {contact}
             </ul>
             <p>"No cookies, no tracking. Only cats."</p>

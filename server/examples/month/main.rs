@@ -18,8 +18,8 @@ use cattocdn::budget::Paid;
 use cattocdn::cdn::Cdns;
 use cattocdn::clock::Clock;
 use cattocdn::config::{
-    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig,
-    OriginConfig, ScreeningConfig, StorageConfig,
+    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig,
+    LimitsConfig, OriginConfig, ScreeningConfig, StorageConfig,
 };
 use cattocdn::domain::client::ClientNetwork;
 use cattocdn::domain::expiry::Retention;
@@ -230,6 +230,7 @@ async fn open(dir: &Path, mode: Mode, endpoint: &str) -> Done<AppState> {
         },
         screening,
         cdn: CdnConfig::default(),
+        hosting: HostingConfig::default(),
     };
     let sdk = cattocdn::aws::settings()
         .endpoint_url(endpoint)

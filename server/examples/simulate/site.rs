@@ -11,8 +11,8 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use cattocdn::clock::Clock;
 use cattocdn::config::{
-    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig,
-    OriginConfig, ScreeningConfig, StorageConfig,
+    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig,
+    LimitsConfig, OriginConfig, ScreeningConfig, StorageConfig,
 };
 use cattocdn::domain::expiry::{ExpiresAt, Retention, rfc3339};
 use cattocdn::domain::search::index_text;
@@ -225,6 +225,7 @@ fn config(dir: &Path) -> Done<Config> {
         retention: Retention::new(Duration::from_secs(u64::try_from(RETENTION_SECONDS)?))
             .ok_or("no retention")?,
         budget: BudgetConfig::default(),
+        hosting: HostingConfig::default(),
         screening: ScreeningConfig::default(),
         cdn: CdnConfig::default(),
     })

@@ -138,6 +138,16 @@ impl Db {
         Ok(sum.cast_unsigned())
     }
 
+    /// How many published pictures are alive at `now`.
+    pub async fn count_published(&self, now: i64) -> Result<u32, DbError> {
+        Ok(sqlx::query_scalar(
+            "SELECT count(*) FROM pictures WHERE state = 'published' AND expires_at > ?",
+        )
+        .bind(now)
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     /// How many uploads were received since this second.
     pub async fn count_received_since(&self, second: i64) -> Result<u32, DbError> {
         Ok(

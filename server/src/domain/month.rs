@@ -36,6 +36,13 @@ impl Month {
         Some(Self { first_day })
     }
 
+    /// When it begins, seconds since 1970.
+    #[must_use]
+    pub fn begins(self) -> i64 {
+        let begins = self.first_day.to_zoned(TimeZone::UTC);
+        begins.map_or(0, |begins| begins.timestamp().as_second())
+    }
+
     /// Whole seconds until the next month begins, rounded up; 0 once it has.
     #[must_use]
     pub fn seconds_left(self, now: Timestamp) -> u64 {
@@ -84,6 +91,8 @@ mod tests {
             assert_eq!(found.to_string(), month, "{time}");
             assert_eq!(found.seconds_left(at(time)), left, "{time}");
             assert_eq!(Month::parse(month), Some(found));
+            let begins = at(&format!("{month}-01T00:00:00Z"));
+            assert_eq!(found.begins(), begins.as_second());
         }
         let past = Month::of(at("2026-11-30T23:59:59Z"));
         assert_eq!(past.seconds_left(at("2026-12-01T00:00:01Z")), 0);

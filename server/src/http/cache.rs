@@ -27,6 +27,9 @@ const LIST_STALE: u64 = 300;
 /// What each CDN keeps of pages that show no picture, seconds.
 const DOCUMENT: u64 = 3600;
 
+/// The tag of every page, by which all are purged together.
+pub(crate) const PAGES_TAG: &str = "html";
+
 const CACHE_TAG: HeaderName = HeaderName::from_static("cache-tag");
 const CLOUDFLARE: HeaderName = HeaderName::from_static("cloudflare-cdn-cache-control");
 
@@ -293,7 +296,7 @@ pub(crate) async fn write_cache_headers(
                 &format!("public, max-age={seconds}"),
             );
             if is_page {
-                set_text(headers, CACHE_TAG, "html");
+                set_text(headers, CACHE_TAG, PAGES_TAG);
             }
         }
         _ => no_store(headers),
@@ -304,7 +307,7 @@ pub(crate) async fn write_cache_headers(
 fn tags(policy: &CachePolicy, is_page: bool) -> String {
     let mut tags: Vec<String> = policy.pictures().iter().map(PictureId::cache_tag).collect();
     if is_page {
-        tags.push("html".into());
+        tags.push(PAGES_TAG.into());
     }
     tags.join(",")
 }

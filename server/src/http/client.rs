@@ -18,7 +18,7 @@ use crate::state::AppState;
 /// What the CDN adds to every request that it passes on.
 const ORIGIN_KEY: HeaderName = HeaderName::from_static("x-catto-origin-key");
 /// Asked by the platform itself, from beside the CDN.
-const HEALTH_CHECKS: [&str; 2] = ["/healthz", "/readyz"];
+pub(crate) const HEALTH_CHECKS: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Refuses what did not come through the CDN where one is configured, and notes the client's network.
 pub(crate) async fn identify(

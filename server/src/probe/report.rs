@@ -196,7 +196,30 @@ struct CacheWord {
     word: Option<String>,
 }
 
+/// What one address came to, in few numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    pub url: String,
+    /// How often it was asked for again.
+    pub repeats: usize,
+    /// How many of those did not reach the origin.
+    pub from_cache: usize,
+    /// Of the repeats, milliseconds.
+    pub first_byte_p50_ms: f64,
+    pub first_byte_p95_ms: f64,
+    pub sent_bytes: u64,
+    /// Why it tells nothing: it could not be fetched, or answered with an error.
+    pub problem: Option<String>,
+}
+
 impl Report {
+    /// Every address in few numbers.
+    #[must_use]
+    pub fn summaries(&self) -> Vec<Summary> {
+        let assets = self.pages.iter().flat_map(|page| &page.assets);
+        assets.map(AssetReport::summary).collect()
+    }
+
     pub(super) fn new(repeat: u32, pages: Vec<PageReport>) -> Self {
         Self {
             verdict: verdict(&pages),
@@ -309,6 +332,36 @@ impl AssetReport {
             error,
             measured,
             short_name: asset.url.clone(),
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let Some(measured) = &self.measured else {
+            let error = self.error.clone();
+            return Summary {
+                url: self.url.clone(),
+                repeats: 0,
+                from_cache: 0,
+                first_byte_p50_ms: 0.0,
+                first_byte_p95_ms: 0.0,
+                sent_bytes: 0,
+                problem: Some(error.unwrap_or_else(|| "it was not measured".into())),
+            };
+        };
+        let repeats = &measured.requests[1..];
+        let cached = |request: &&RequestReport| answered_by(&request.sightings) != Layer::Origin;
+        let worst = measured.requests.iter().map(|request| request.status).max();
+        let latency = &measured.repeats.first_byte_ms;
+        Summary {
+            url: self.url.clone(),
+            repeats: repeats.len(),
+            from_cache: repeats.iter().filter(cached).count(),
+            first_byte_p50_ms: latency.p50,
+            first_byte_p95_ms: latency.p95,
+            sent_bytes: measured.size.sent_bytes,
+            problem: worst
+                .filter(|status| *status >= 300)
+                .map(|status| format!("it answered {status}")),
         }
     }
 }

@@ -10,14 +10,16 @@ use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use bytes::Bytes;
-use cattocdn::builds::{Build, Builds};
+use cattocdn::builds::{Build, Builds, Successor};
 use cattocdn::clock::Clock;
 use cattocdn::domain::expiry::Retention;
+use cattocdn::domain::purge::{Cdn, PurgeTarget};
 use cattocdn::pictures::Rebuilt;
 use cattocdn::storage::{DiskStorage, Folder, ObjectStorage, StorageError, StorageKey};
 
 use crate::support::aws::Bucket;
 use crate::support::caches::Chain;
+use crate::support::cdn_server::CdnServer;
 use crate::support::process::{Client, Launch, Received};
 use crate::support::{Answer, Setup, Site, request, write_build, write_site};
 
@@ -361,6 +363,16 @@ impl ObjectStorage for Silent {
     }
 }
 
+/// Tells nobody.
+struct Nobody;
+
+#[async_trait]
+impl Successor for Nobody {
+    async fn build_was_replaced(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
 #[tokio::test]
 async fn a_storage_that_never_answers_holds_the_start_up_no_longer_than_it_may() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -370,6 +382,7 @@ async fn a_storage_that_never_answers_holds_the_start_up_no_longer_than_it_may()
         Arc::new(Silent),
         Clock::default(),
         Retention::default(),
+        Arc::new(Nobody),
     );
     // It would wait for ever.
     builds.keep_within(Duration::from_millis(1)).await;
@@ -517,4 +530,41 @@ async fn a_page_has_fetched_early_what_its_script_asks_for_and_nothing_else() {
             "{path} has something for the script to do"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_a_new_build_has_the_cdns_forget_the_pages_of_the_last_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = CdnServer::start();
+    // What the CDNs were told after a start with this build, and that start.
+    let told = async |hash: &str| {
+        let cdns = server.cdns(true, true).await;
+        let setup = Setup::within(dir.path()).behind(cdns, &server.endpoint);
+        write_build(&setup.config.http.site_dir, hash);
+        let site = setup.start_without_jobs().await;
+        let before = server.log().len();
+        let cloudflare = PurgeTarget::Cdn(Cdn::Cloudflare);
+        while site
+            .state
+            .pictures
+            .purge_next(cloudflare)
+            .await
+            .expect("asks")
+        {}
+        site.stop().await;
+        server.log().split_off(before)
+    };
+    assert_eq!(
+        told("aaaa").await,
+        [""; 0],
+        "nobody has pages of a first build"
+    );
+    assert_eq!(
+        told("aaaa").await,
+        [""; 0],
+        "the same build's pages are good"
+    );
+    assert_eq!(told("bbbb").await, ["cloudflare tags html"]);
+    assert_eq!(told("bbbb").await, [""; 0], "once is enough");
+    assert_eq!(told("aaaa").await, ["cloudflare tags html"], "back again");
 }

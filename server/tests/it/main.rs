@@ -31,6 +31,7 @@ mod rekognition;
 mod restart;
 mod s3;
 mod second_opinion;
+mod status;
 mod storage_contract;
 mod support;
 mod two_caches;

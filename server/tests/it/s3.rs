@@ -261,7 +261,7 @@ async fn a_whole_site_lives_on_a_bucket() {
             .await;
         let (kept, deleted) = (site.publish().await, site.publish().await);
         assert_eq!(
-            bucket.keys().await.len(),
+            bucket.keys_of_pictures().await.len(),
             12,
             "five files and a manifest each"
         );
@@ -311,7 +311,7 @@ async fn a_whole_site_lives_on_a_bucket() {
             site.get(path(&deleted, "640.webp")).await.status,
             StatusCode::GONE
         );
-        let keys = bucket.keys().await;
+        let keys = bucket.keys_of_pictures().await;
         assert_eq!(keys.len(), 6, "{keys:?}");
         let id = kept["id"].as_str().expect("an id");
         assert!(keys.iter().all(|key| key.contains(id)), "{keys:?}");
@@ -320,6 +320,6 @@ async fn a_whole_site_lives_on_a_bucket() {
         site.clock.advance(Duration::from_secs(60));
         assert_eq!(site.get(url).await.status, StatusCode::GONE);
         site.state.pictures.expire().await.expect("sweeps");
-        assert_eq!(bucket.keys().await, Vec::<String>::new());
+        assert_eq!(bucket.keys_of_pictures().await, Vec::<String>::new());
     }
 }

@@ -18,8 +18,8 @@ use bytes::Bytes;
 use cattocdn::cdn::Cdns;
 use cattocdn::clock::Clock;
 use cattocdn::config::{
-    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig,
-    OriginConfig, ScreeningConfig, StorageConfig,
+    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig,
+    LimitsConfig, OriginConfig, ScreeningConfig, StorageConfig,
 };
 use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::verdict::FrameLook;
@@ -89,6 +89,7 @@ impl Setup {
             },
             retention: Retention::new(RETENTION).expect("a week is valid"),
             budget: BudgetConfig::default(),
+            hosting: HostingConfig::default(),
             screening: ScreeningConfig::default(),
             cdn: CdnConfig::default(),
         };

@@ -109,6 +109,13 @@ impl Bucket {
             .filter_map(|object| object.key().map(str::to_owned))
             .collect()
     }
+
+    /// As [`Self::keys`], save what belongs to the build.
+    pub(crate) async fn keys_of_pictures(&self) -> Vec<String> {
+        let mut keys = self.keys().await;
+        keys.retain(|key| !key.starts_with("pkg/") && !key.starts_with("meta/builds/"));
+        keys
+    }
 }
 
 pub(crate) fn storage(sdk: &SdkConfig, bucket: &str) -> S3Storage {

@@ -45,6 +45,11 @@ impl Chain {
         }
     }
 
+    /// Where both caches are asked together.
+    pub(crate) fn address(&self) -> &str {
+        &self.outer.address
+    }
+
     /// Leads to another server from now on.
     pub(crate) fn lead_to(&self, server: &str) {
         let mut target = self.origin.target.lock();
@@ -307,6 +312,7 @@ http {
       proxy_hide_header X-Browser-Cache-Control;
       add_header Cache-Control $upstream_http_x_browser_cache_control always;
       add_header X-Outer $upstream_cache_status always;
+      add_header CF-Cache-Status $upstream_cache_status always;
     }
   }
 }
