@@ -23,6 +23,7 @@ mod pages;
 mod pipeline;
 mod probe;
 mod profile;
+mod publishing;
 mod real_models;
 mod rekognition;
 mod restart;
