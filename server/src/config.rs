@@ -1,6 +1,7 @@
 //! What an operator can set, read once at start and then passed on in parts. Nothing reads it globally.
 
 mod budget;
+mod cdn;
 mod parse;
 mod screening;
 
@@ -16,19 +17,13 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use self::budget::BudgetConfig;
+pub use self::cdn::{CdnConfig, CloudFrontConfig, CloudflareConfig};
 use self::parse::{
     is_bucket, is_contact, parse_client_address, parse_pixels, parse_public_url, parse_retention,
 };
 pub use self::screening::{BudgetSpent, RetryConfig, ScreeningConfig};
 use crate::domain::expiry::Retention;
 use crate::env::Env;
-
-/// Settings of the coming versions. Ignoring one could leave a site open that its operator believes closed.
-const NOT_SUPPORTED_YET: [&str; 3] = [
-    "CATTO_CLOUDFLARE_ZONE",
-    "CATTO_CLOUDFLARE_TOKEN",
-    "CATTO_CLOUDFRONT_DISTRIBUTION",
-];
 
 /// The whole configuration.
 #[derive(Debug, Clone)]
@@ -41,6 +36,7 @@ pub struct Config {
     pub budget: BudgetConfig,
     pub retention: Retention,
     pub screening: ScreeningConfig,
+    pub cdn: CdnConfig,
 }
 
 /// How the site is reached and what it says of itself.
@@ -198,12 +194,8 @@ impl Config {
             budget: BudgetConfig::from_env(&mut env),
             retention: env.parsed_with("CATTO_RETENTION", Retention::default(), parse_retention),
             screening: ScreeningConfig::from_env(&mut env),
+            cdn: CdnConfig::from_env(&mut env),
         };
-        for name in NOT_SUPPORTED_YET {
-            if env.text(name).is_some() {
-                env.problem(name, "is set, but this version does not support it yet");
-            }
-        }
         let problems = env.into_problems();
         if problems.is_empty() {
             Ok(config)

@@ -3,6 +3,7 @@
 //! `now` is always an argument.
 
 pub mod ban;
+pub mod build;
 pub mod client;
 pub mod detection;
 pub mod expiry;
@@ -12,5 +13,6 @@ pub mod month;
 pub mod paid;
 pub mod picture;
 pub mod policy;
+pub mod purge;
 pub mod search;
 pub mod verdict;

@@ -1,4 +1,5 @@
-//! Background loops: the workers that screen, and the sweeper. Both can be stopped and lose nothing by it.
+//! Background loops: the workers that screen, the sweeper, and the keeper of builds. All can be stopped and lose nothing by
+//! it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,8 +7,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::builds::Builds;
 use crate::clock::Clock;
 use crate::pictures::Pictures;
+use crate::state::AppState;
 
 /// How often the workers look for pictures that were postponed.
 const RECHECK: Duration = Duration::from_secs(2);
@@ -25,9 +28,11 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Starts one worker per processor (two at least: one decodes while the other waits for the disk) and the sweeper.
+    /// Starts one worker per processor (two at least: one decodes while the other waits for the disk), the sweeper and the
+    /// keeper of builds.
     #[must_use]
-    pub fn spawn(pictures: &Arc<Pictures>, clock: &Clock) -> Self {
+    pub fn spawn(state: &AppState) -> Self {
+        let pictures = &state.pictures;
         let jobs = Self {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -38,8 +43,13 @@ impl Jobs {
             jobs.tasks
                 .spawn(screen(pictures.clone(), jobs.stop.clone()));
         }
+        jobs.tasks.spawn(sweep(
+            pictures.clone(),
+            state.clock.clone(),
+            jobs.stop.clone(),
+        ));
         jobs.tasks
-            .spawn(sweep(pictures.clone(), clock.clone(), jobs.stop.clone()));
+            .spawn(keep_builds(state.builds.clone(), jobs.stop.clone()));
         jobs
     }
 
@@ -115,6 +125,22 @@ async fn sweep(pictures: Arc<Pictures>, clock: Clock, stop: CancellationToken) {
                     _ = changes.changed() => {}
                 }
             }
+        }
+    }
+}
+
+/// Keeps the files of this build where the start could not, and deletes those of builds whose time is over.
+async fn keep_builds(builds: Arc<Builds>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(builds.pause()) => {}
+        }
+        if let Err(error) = builds.keep().await {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the files of this build could not be kept; they will be later"
+            );
         }
     }
 }

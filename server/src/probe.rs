@@ -26,6 +26,31 @@ const MOST_ASSETS: usize = 50;
 /// The most redirects that are followed in a row.
 const MOST_REDIRECTS: usize = 5;
 
+/// What one look at an address saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glance {
+    pub status: u16,
+    /// Cloudflare's location that answered or passed the request on, such as `FRA`.
+    pub cloudflare: Option<String>,
+    /// CloudFront's, such as `FRA56-P1`; absent where Cloudflare had the answer already.
+    pub cloudfront: Option<String>,
+}
+
+/// Asks for this address once, as a viewer does, and waits so long for each step.
+///
+/// # Errors
+/// When there is no answer.
+pub async fn glance(url: &Url, timeout: Duration) -> anyhow::Result<Glance> {
+    let client = Client::new(timeout);
+    let seen = client.session(url).get(url, Accept::Packed).await?;
+    let (cloudflare, cloudfront) = layers::locations(&seen.headers);
+    Ok(Glance {
+        status: seen.status,
+        cloudflare,
+        cloudfront,
+    })
+}
+
 /// What `cattocdn probe` is told.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Probe {

@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use app::types::{SiteView, UploadRules};
@@ -13,13 +14,16 @@ use tokio::sync::OnceCell;
 
 use crate::aws;
 use crate::budget::Budget;
+use crate::builds::{Build, Builds};
 use crate::clock::Clock;
 use crate::config::{Config, OriginConfig, StorageConfig};
 use crate::db::Db;
-use crate::http::assets::Assets;
 use crate::pictures::{Pictures, PicturesParts};
 use crate::screening::{RekognitionClient, RekognitionOptions, RekognitionReviewer, Screener};
 use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
+
+/// How long the start waits until this build's files are stored. What is not done by then is done later.
+const PATIENCE_WITH_STORAGE: Duration = Duration::from_secs(10);
 
 /// What a site needs from outside, open and ready.
 pub struct Services {
@@ -37,7 +41,7 @@ pub struct AppState {
     pub site: Arc<SiteView>,
     pub origin: Arc<OriginConfig>,
     pub clock: Clock,
-    pub assets: Arc<Assets>,
+    pub builds: Arc<Builds>,
     /// The content security policy of all pages, made when the first is asked for.
     pub page_policy: Arc<OnceCell<HeaderValue>>,
     /// Leptos' own settings, as its routes want them.
@@ -71,7 +75,13 @@ impl AppState {
         services: Services,
         clock: Clock,
     ) -> anyhow::Result<Self> {
-        let assets = Assets::load(&config.http.site_dir)?;
+        let build = Build::load(&config.http.site_dir)?;
+        let hashes = config.http.site_dir.join("hash.txt");
+        anyhow::ensure!(
+            hashes.is_file(),
+            "{} is missing: run `make build`",
+            hashes.display()
+        );
         // Leptos joins the hash file to the executable's folder, unless it is absolute.
         let site_dir = std::path::absolute(&config.http.site_dir)?;
         let site = SiteView {
@@ -98,16 +108,23 @@ impl AppState {
                 site_dir.join("hash.txt").to_string_lossy(),
             ))
             .build();
+        let builds = Builds::new(
+            build,
+            services.storage.clone(),
+            clock.clone(),
+            config.retention,
+        );
         let pictures = pictures_on(config, services, clock.clone()).await?;
         pictures.rebuild_if_lost().await?;
         pictures.recover().await?;
+        builds.keep_within(PATIENCE_WITH_STORAGE).await;
         Ok(Self {
             budget: pictures.budget().clone(),
             pictures: Arc::new(pictures),
             site: Arc::new(site),
             origin: Arc::new(config.origin.clone()),
             clock,
-            assets: Arc::new(assets),
+            builds: Arc::new(builds),
             page_policy: Arc::default(),
             leptos,
         })

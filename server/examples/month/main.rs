@@ -17,8 +17,8 @@ use aws_credential_types::Credentials;
 use cattocdn::budget::Paid;
 use cattocdn::clock::Clock;
 use cattocdn::config::{
-    BudgetConfig, ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig, OriginConfig,
-    ScreeningConfig, StorageConfig,
+    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig,
+    OriginConfig, ScreeningConfig, StorageConfig,
 };
 use cattocdn::domain::client::ClientNetwork;
 use cattocdn::domain::expiry::Retention;
@@ -228,6 +228,7 @@ async fn open(dir: &Path, mode: Mode, endpoint: &str) -> Done<AppState> {
             ..BudgetConfig::default()
         },
         screening,
+        cdn: CdnConfig::default(),
     };
     let sdk = cattocdn::aws::settings()
         .endpoint_url(endpoint)

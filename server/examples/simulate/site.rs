@@ -11,8 +11,8 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use cattocdn::clock::Clock;
 use cattocdn::config::{
-    BudgetConfig, ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig, OriginConfig,
-    ScreeningConfig, StorageConfig,
+    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig,
+    OriginConfig, ScreeningConfig, StorageConfig,
 };
 use cattocdn::domain::expiry::{ExpiresAt, Retention, rfc3339};
 use cattocdn::domain::search::index_text;
@@ -226,6 +226,7 @@ fn config(dir: &Path) -> Done<Config> {
             .ok_or("no retention")?,
         budget: BudgetConfig::default(),
         screening: ScreeningConfig::default(),
+        cdn: CdnConfig::default(),
     })
 }
 

@@ -87,6 +87,26 @@ fn asked_behind(sighting: &Sighting) -> bool {
     ["revalidated", "refreshhit"].contains(&sighting.word.to_ascii_lowercase().as_str())
 }
 
+/// The edge locations of Cloudflare and of CloudFront that this very answer came through, as they name them.
+pub(super) fn locations(headers: &HeaderMap) -> (Option<String>, Option<String>) {
+    let cloudflare = text(headers, "cf-ray")
+        .and_then(|ray| ray.rsplit_once('-'))
+        .map(|(_, location)| location);
+    // A stored answer holds the location that answered when it was stored.
+    let is_stored = sightings(headers).iter().any(|sighting| {
+        sighting.layer == Layer::Cloudflare && sighting.did == Did::Hit && !asked_behind(sighting)
+    });
+    let cloudfront = text(headers, "x-amz-cf-pop").filter(|_| !is_stored);
+    let plain = |location: &str| -> Option<String> {
+        let location = location.trim();
+        let is_name = location
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (is_name && (1..=32).contains(&location.len())).then(|| location.to_owned())
+    };
+    (cloudflare.and_then(plain), cloudfront.and_then(plain))
+}
+
 /// Who sent the bytes.
 pub(super) fn answered_by(sightings: &[Sighting]) -> Layer {
     sightings

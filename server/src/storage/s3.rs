@@ -91,9 +91,11 @@ impl S3Storage {
                 .expires(DateTime::from_secs(expires_at.last_fresh_second()))
                 .metadata("cache-tag", id.cache_tag()),
             // Nobody but us reads these.
-            StorageKey::Manifest { .. } | StorageKey::Ban { .. } | StorageKey::Ledger { .. } => {
-                request.cache_control("no-store")
-            }
+            StorageKey::Manifest { .. }
+            | StorageKey::Ban { .. }
+            | StorageKey::Ledger { .. }
+            | StorageKey::Asset { .. }
+            | StorageKey::Build { .. } => request.cache_control("no-store"),
         }
     }
 

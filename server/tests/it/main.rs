@@ -1,6 +1,7 @@
 //! Integration tests: one binary, through the router, with a real index, real files and a real clock that tests can move.
 
 mod architecture;
+mod assets;
 mod bad_input;
 mod budget;
 mod cache_policies;
@@ -16,6 +17,7 @@ mod hostile;
 mod images;
 mod index_rebuild;
 mod lists;
+mod load;
 mod made;
 mod metadata;
 mod orientation;

@@ -1,0 +1,47 @@
+//! One look at a picture's address from outside, through whatever stands in front of the site.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::domain::expiry::ExpiresAt;
+use crate::domain::picture::{PictureId, VariantName};
+use crate::domain::purge::PurgeReceipt;
+use crate::probe;
+
+/// How long each step of the request may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) async fn look(
+    public_url: &Url,
+    id: &PictureId,
+    expires_at: ExpiresAt,
+    now: i64,
+) -> anyhow::Result<PurgeReceipt> {
+    // The file that galleries show, so the one that caches are most likely to have.
+    let url = image_url(public_url, id, expires_at, VariantName::Webp640);
+    let glance = probe::glance(&url, TIMEOUT).await?;
+    Ok(PurgeReceipt {
+        looked_at: now,
+        status: Some(glance.status),
+        cloudflare: glance.cloudflare,
+        cloudfront: glance.cloudfront,
+        rounds: 1,
+    })
+}
+
+/// The address of one file of a picture.
+pub(super) fn image_url(
+    public_url: &Url,
+    id: &PictureId,
+    expires_at: ExpiresAt,
+    name: VariantName,
+) -> Url {
+    let mut url = public_url.clone();
+    url.set_path(&format!(
+        "/i/{}/{id}/{}",
+        expires_at.compact(),
+        name.as_str()
+    ));
+    url
+}
