@@ -124,7 +124,8 @@ class Server(unittest.TestCase):
         objects = ("GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload")
         expected |= dict.fromkeys((f"s3:{name}" for name in objects), folders)
         expected |= dict.fromkeys(("rekognition:DetectLabels", "rekognition:DetectModerationLabels"), ["*"])
-        expected |= dict.fromkeys(("cloudfront:CreateInvalidation", "cloudfront:GetInvalidation"), distribution)
+        purging = ("CreateInvalidation", "GetInvalidation", "GetDistribution")
+        expected |= dict.fromkeys((f"cloudfront:{name}" for name in purging), distribution)
         self.assertEqual(rights, expected)
 
     def test_an_upload_can_wait_for_its_verdict(self):

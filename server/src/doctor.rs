@@ -1,12 +1,13 @@
 //! `cattocdn doctor`: looks whether what the configuration says is so, and tells for each thing that is not what to do.
 //!
 //! `local` looks at this machine, `bucket` at Amazon S3 or what stands in for it, `rekognition` asks for two judgements where that
-//! is wanted; `report` is what comes out. What is found is
+//! is wanted, `cdn` looks at the CDNs that are told to forget pictures; `report` is what comes out. What is found is
 //! judged by small pure functions. Nothing here changes what a site has: it writes two small
 //! objects and one empty file under names of its own and deletes them again.
 
 mod asked;
 mod bucket;
+mod cdn;
 mod lifecycle;
 mod local;
 mod objects;
@@ -69,7 +70,9 @@ impl Doctor {
             StorageConfig::Disk => None,
             StorageConfig::S3(bucket) => Some(bucket),
         };
-        let sdk = if bucket.is_some() || asks || self.probe_rekognition {
+        let cdn = &config.cdn;
+        let sdk = if bucket.is_some() || asks || self.probe_rekognition || cdn.cloudfront.is_some()
+        {
             match aws::load().await {
                 Ok(sdk) => {
                     checks.push(Check::ok("AWS credentials", "there are some, and a region"));
@@ -109,6 +112,19 @@ impl Doctor {
                 "not used (CATTO_SCREENING is `local`)",
             )),
         }
+        let public_url = &config.http.public_url;
+        checks.push(match &cdn.cloudflare {
+            Some(cloudflare) => cdn::cloudflare(cloudflare, public_url, clock).await,
+            None => Check::skipped("Cloudflare", "not used (CATTO_CLOUDFLARE_ZONE is not set)"),
+        });
+        checks.push(match (&cdn.cloudfront, &sdk) {
+            (Some(cloudfront), Some(sdk)) => cdn::cloudfront(sdk, cloudfront, public_url).await,
+            (Some(_), None) => Check::skipped("CloudFront", WITHOUT_CREDENTIALS),
+            (None, _) => Check::skipped(
+                "CloudFront",
+                "not used (CATTO_CLOUDFRONT_DISTRIBUTION is not set)",
+            ),
+        });
         checks
     }
 }

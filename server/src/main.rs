@@ -49,7 +49,7 @@ enum Command {
     /// Looks at the variables, the data folder, the models and the public URL. With a bucket also: whether it can be
     /// reached, is private and lies in the right region, whether versioning is off and a fitting lifecycle rule is there,
     /// whether this machine's clock is right, and whether small objects can be put, got and deleted; two are written under
-    /// names of their own and deleted again. Rekognition is asked only with --probe-rekognition, because its calls are
+    /// names of their own and deleted again. With CDNs: whether the token and the distribution are good. Rekognition is asked only with --probe-rekognition, because its calls are
     /// paid. Run it as the user that the server runs as, also while that runs. No secret is
     /// printed.
     ///

@@ -2,6 +2,7 @@
 //! Knows domain, imaging, storage, screening, CDNs and index; knows nothing of HTTP or pages.
 
 mod allowance;
+mod attempts;
 mod endings;
 mod incoming;
 mod manifest;

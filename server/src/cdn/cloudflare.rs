@@ -1,6 +1,8 @@
 //! Cloudflare: `POST /client/v4/zones/{zone}/purge_cache` with addresses, prefixes or tags.
 //! <https://developers.cloudflare.com/cache/how-to/purge-cache/>
 
+mod token;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 

@@ -4,6 +4,8 @@
 //! Every item of an invalidation is paid for as a path, a wildcard as one. A repeat under the same caller reference answers
 //! with the invalidation that exists and costs nothing.
 
+mod distribution;
+
 use std::error::Error;
 use std::time::Duration;
 

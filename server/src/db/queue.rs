@@ -19,8 +19,6 @@ pub enum Begun {
     Ready {
         /// The number under which it will be listed.
         sequence: i64,
-        /// The instant of an attempt that was cut off, whose objects may still lie there.
-        earlier: Option<ExpiresAt>,
     },
 }
 
@@ -155,7 +153,7 @@ impl Db {
     ) -> Result<Begun, DbError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let row = sqlx::query(
-            "SELECT expires_at, stored_bytes,
+            "SELECT stored_bytes,
                     (SELECT coalesce(sum(stored_bytes), 0) FROM pictures WHERE stored_bytes > 0) AS all_bytes,
                     (SELECT coalesce(max(sequence), 0) + 1 FROM pictures) AS sequence
              FROM pictures WHERE id = ? AND state = 'screening' AND leased_until = ? AND received_at > ?",
@@ -173,7 +171,6 @@ impl Db {
         if (all - own).cast_unsigned().saturating_add(bytes) > max_stored_bytes {
             return Ok(Begun::Full);
         }
-        let earlier: Option<i64> = row.try_get("expires_at")?;
         let sequence: i64 = row.try_get("sequence")?;
         sqlx::query(
             "UPDATE pictures SET expires_at = ?, stored_bytes = ?, sequence = ? WHERE id = ?",
@@ -185,15 +182,11 @@ impl Db {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        Ok(Begun::Ready {
-            sequence,
-            earlier: earlier
-                .map(ExpiresAt::from_second)
-                .filter(|earlier| *earlier != expires_at),
-        })
+        Ok(Begun::Ready { sequence })
     }
 
-    /// The instant under which this worker's picture may have objects already, where a publication of it was cut off.
+    /// The instant that was noted last for this worker's picture, where a publication of it was begun: its objects lie there.
+    /// None also where the picture is no longer this worker's.
     pub async fn planned_expiry(&self, received: &Received) -> Result<Option<ExpiresAt>, DbError> {
         let second: Option<Option<i64>> = sqlx::query_scalar(
             "SELECT expires_at FROM pictures WHERE id = ? AND state = 'screening' AND leased_until = ?",

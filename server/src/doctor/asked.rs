@@ -1,4 +1,4 @@
-//! What a server answers when it is asked for a setting of its bucket. Servers other than Amazon's know only some of them, and
+//! What a server answers when it is asked for a setting. Servers other than Amazon's know only some of them, and
 //! "I do not know this" must not be taken for "this is not set".
 
 use aws_sdk_s3::config::http::HttpResponse;
@@ -51,7 +51,7 @@ impl<T> Asked<T> {
             Self::Denied => Err(Check::warning(
                 name,
                 "these credentials may not look",
-                format!("Allow them {permission} on the bucket, as deploy/template.yaml does"),
+                format!("Allow them {permission}, as deploy/template.yaml does"),
             )),
             Self::Failed(problem) => Err(Check::failed(
                 name,

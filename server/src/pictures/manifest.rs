@@ -79,6 +79,16 @@ impl Pictures {
     }
 }
 
+/// The end that a manifest says, of this version of the program or another.
+pub(super) fn expiry_in(bytes: &[u8]) -> Option<ExpiresAt> {
+    #[derive(Deserialize)]
+    struct Expiry {
+        expires_at: String,
+    }
+    let expiry: Expiry = serde_json::from_slice(bytes).ok()?;
+    parse_rfc3339(&expiry.expires_at).map(ExpiresAt::from_second)
+}
+
 impl Manifest {
     pub(super) fn new(received: &Received, published: &Published) -> Self {
         Self {

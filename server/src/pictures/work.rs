@@ -149,9 +149,7 @@ impl Pictures {
         let id = &received.id;
         // An attempt that was cut off while publishing, under other rules or before too many others, left its objects.
         if let Some(planned) = self.parts.db.planned_expiry(received).await? {
-            let mut keys = vec![StorageKey::Manifest { id: id.clone() }];
-            keys.extend(Self::image_keys(id, planned));
-            self.parts.storage.delete(&keys).await?;
+            self.delete_attempt(id, planned).await?;
         }
         let kept = self
             .parts
@@ -296,6 +294,11 @@ impl Pictures {
             })
             .collect();
         let bytes = variants.iter().map(|variant| variant.size_bytes).sum();
+        // Before this attempt notes an instant of its own: only the noted one tells what an attempt has left.
+        let earlier = self.parts.db.planned_expiry(received).await?;
+        if let Some(earlier) = earlier {
+            self.delete_attempt(id, earlier).await?;
+        }
         let begun = self
             .parts
             .db
@@ -307,16 +310,11 @@ impl Pictures {
                 self.overdue(now),
             )
             .await?;
-        let (sequence, earlier) = match begun {
+        let sequence = match begun {
             Begun::Lost => return Ok(false),
             Begun::Full => return Err(Full.into()),
-            Begun::Ready { sequence, earlier } => (sequence, earlier),
+            Begun::Ready { sequence } => sequence,
         };
-        // Objects of an attempt that a crash cut off lie under the instant that it had noted.
-        if let Some(earlier) = earlier {
-            let keys: Vec<StorageKey> = Self::image_keys(id, earlier).collect();
-            self.parts.storage.delete(&keys).await?;
-        }
         let published = Published {
             id: id.clone(),
             sequence,
@@ -347,10 +345,12 @@ impl Pictures {
             })
             .collect();
         self.parts.storage.put(objects).await?;
+        // Storing may have taken longer than the lease.
+        if self.parts.db.planned_expiry(received).await? != Some(expires_at) {
+            return Ok(false);
+        }
         let manifest = Manifest::new(received, &published).to_json()?;
-        self.parts
-            .storage
-            .put(vec![(StorageKey::Manifest { id: id.clone() }, manifest)])
+        self.create_manifest(id, manifest, expires_at, earlier)
             .await?;
         let kept = self.parts.db.publish(&published, received).await?;
         if kept {

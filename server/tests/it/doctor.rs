@@ -20,7 +20,9 @@ use crate::support::process::Launch;
 use crate::support::rekognition_server::{LABELS, MODERATION, RekognitionServer};
 
 const ORIGIN_KEY: &str = "an-origin-key-of-the-tests";
+const CLOUDFLARE_TOKEN: &str = "a-cloudflare-token-of-the-tests-00000000";
 const ADMIN_TOKEN: &str = "an-admin-token-of-the-tests";
+const ZONE: &str = "0123456789abcdef0123456789abcdef";
 const LIST: &str = "<ListBucketResult><Name>catto-bucket</Name></ListBucketResult>";
 
 /// Where the doctor is called to.
@@ -220,9 +222,9 @@ async fn a_sound_bucket_is_well() {
     delete_after(&bucket, "i/", 7).await;
     let findings = Patient::on(&bucket).examine(0);
     for check in findings.all() {
-        // For the first see `versions_that_outlive_deletion_fail`; the other is not asked.
+        // For the first see `versions_that_outlive_deletion_fail`; the others are not used.
         let outcome = match text(check, "name") {
-            "versioning" | "Rekognition" => "skipped",
+            "versioning" | "Rekognition" | "Cloudflare" | "CloudFront" => "skipped",
             _ => "ok",
         };
         assert_eq!(check["outcome"], outcome, "{check}");
@@ -528,10 +530,14 @@ fn a_folder_that_is_no_folder_and_missing_models_and_a_wrong_address_fail() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_table_holds_every_line_and_no_secret_is_printed() {
     let bucket = Bucket::on_s3s_fs().await;
+    let (cloudflare, _) = pretender(|_| StatusCode::FORBIDDEN.into_response()).await;
     let patient = Patient::on(&bucket)
         .with("CATTO_ORIGIN_KEY", ORIGIN_KEY)
         .with("CATTO_ADMIN_TOKEN", ADMIN_TOKEN)
-        .with("AWS_SESSION_TOKEN", aws::SESSION_TOKEN);
+        .with("AWS_SESSION_TOKEN", aws::SESSION_TOKEN)
+        .with("CATTO_CLOUDFLARE_ZONE", ZONE)
+        .with("CATTO_CLOUDFLARE_TOKEN", CLOUDFLARE_TOKEN)
+        .with("CATTO_CLOUDFLARE_ENDPOINT", &cloudflare);
     for (secret_key, level) in [
         (SECRET_KEY, "info"),
         (SECRET_KEY, "trace"),
@@ -550,7 +556,13 @@ async fn the_table_holds_every_line_and_no_secret_is_printed() {
             let printed = [output.stdout, output.stderr].concat();
             let printed = String::from_utf8_lossy(&printed);
             assert!(printed.contains("strangers") || printed.contains("cannot be reached"));
-            for secret in [secret_key, ORIGIN_KEY, ADMIN_TOKEN, aws::SESSION_TOKEN] {
+            for secret in [
+                secret_key,
+                ORIGIN_KEY,
+                ADMIN_TOKEN,
+                CLOUDFLARE_TOKEN,
+                aws::SESSION_TOKEN,
+            ] {
                 assert!(!printed.contains(secret), "a secret at {level}: {secret}");
             }
         }
@@ -643,4 +655,130 @@ async fn a_spent_budget_makes_no_call() {
     findings.assert("Rekognition", "failed", "spent");
     findings.assert_remedy("Rekognition", "CATTO_REKOGNITION_MONTHLY_CALLS");
     assert_eq!(server.calls(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cloudflare_must_know_the_token_as_active() {
+    for (status, body, outcome, words) in [
+        (
+            200,
+            r#"{"success":true,"errors":[],"result":{"id":"1","status":"active"}}"#,
+            "ok",
+            "active",
+        ),
+        (
+            200,
+            r#"{"success":true,"errors":[],"result":{"id":"1","status":"expired"}}"#,
+            "failed",
+            "expired",
+        ),
+        (
+            401,
+            r#"{"success":false,"errors":[{"code":1000,"message":"Invalid API Token"}]}"#,
+            "failed",
+            "Invalid API Token",
+        ),
+        (503, "", "failed", "no answer"),
+        (
+            200,
+            r#"{"success":true,"result":{}}"#,
+            "failed",
+            "no answer",
+        ),
+    ] {
+        let (endpoint, asked) = pretender(move |request| {
+            let bearer = format!("Bearer {CLOUDFLARE_TOKEN}");
+            if request
+                .headers()
+                .get(header::AUTHORIZATION)
+                .is_some_and(|sent| *sent == *bearer)
+            {
+                (StatusCode::from_u16(status).expect("a status"), body).into_response()
+            } else {
+                StatusCode::BAD_REQUEST.into_response()
+            }
+        })
+        .await;
+        let patient = Patient::on_disk()
+            .with("CATTO_CLOUDFLARE_ZONE", ZONE)
+            .with("CATTO_CLOUDFLARE_TOKEN", CLOUDFLARE_TOKEN)
+            .with("CATTO_CLOUDFLARE_ENDPOINT", &endpoint);
+        let findings = patient.examine(i32::from(outcome == "failed"));
+        findings.assert("Cloudflare", outcome, words);
+        let verify = (Method::GET, "/client/v4/user/tokens/verify".to_owned());
+        assert_eq!(
+            *lock(&asked),
+            [verify],
+            "one question, and nothing is purged"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_distribution_must_be_enabled_and_for_this_site() {
+    let distribution = |enabled: bool, alias: &str, status: &str| {
+        format!(
+            "<Distribution><Id>E2QWRUHAPOMQZL</Id><Status>{status}</Status>\
+             <DomainName>d111111abcdef8.cloudfront.net</DomainName><DistributionConfig>\
+             <Aliases><Quantity>1</Quantity><Items><CNAME>{alias}</CNAME></Items></Aliases>\
+             <Enabled>{enabled}</Enabled></DistributionConfig></Distribution>"
+        )
+    };
+    let error =
+        |code: &str| format!("<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>");
+    for (status, body, outcome, words) in [
+        (
+            200,
+            distribution(true, "cats.example", "Deployed"),
+            "ok",
+            "enabled and for cats.example",
+        ),
+        (
+            200,
+            distribution(true, "cats.example", "InProgress"),
+            "warning",
+            "being changed",
+        ),
+        (
+            200,
+            distribution(false, "cats.example", "Deployed"),
+            "failed",
+            "disabled",
+        ),
+        (
+            200,
+            distribution(true, "dogs.example", "Deployed"),
+            "failed",
+            "not for cats.example",
+        ),
+        (
+            404,
+            error("NoSuchDistribution"),
+            "failed",
+            "no distribution E2QWRUHAPOMQZL",
+        ),
+        (403, error("AccessDenied"), "warning", "may not look"),
+    ] {
+        let (endpoint, asked) = pretender(move |_| {
+            (
+                StatusCode::from_u16(status).expect("a status"),
+                body.clone(),
+            )
+                .into_response()
+        })
+        .await;
+        let patient = Patient::on_disk()
+            .with("CATTO_CLOUDFRONT_DISTRIBUTION", "E2QWRUHAPOMQZL")
+            .with("AWS_ENDPOINT_URL_CLOUDFRONT", &endpoint)
+            .with("AWS_REGION", REGION)
+            .with("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+            .with("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        let findings = patient.examine(i32::from(outcome == "failed"));
+        findings.assert("CloudFront", outcome, words);
+        let read = (
+            Method::GET,
+            "/2020-05-31/distribution/E2QWRUHAPOMQZL".to_owned(),
+        );
+        assert_eq!(*lock(&asked), [read], "one question, and nothing is paid");
+    }
 }

@@ -25,6 +25,7 @@ mod pages;
 mod pipeline;
 mod probe;
 mod profile;
+mod publishing;
 mod purging;
 mod real_models;
 mod rekognition;

@@ -1,0 +1,231 @@
+//! Publishing again what was cut off, and not publishing what somebody else has: one id is published once, whoever tries.
+
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use async_trait::async_trait;
+use bytes::Bytes;
+use cattocdn::domain::picture::PictureId;
+use cattocdn::storage::{DiskStorage, Folder, ObjectStorage, StorageError, StorageKey};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::aws::{Bucket, lock};
+use crate::support::{Setup, Site, fixture};
+
+/// What happens at the next manifest.
+enum Fault {
+    /// It is stored, and then the connection is gone.
+    AnswerLost,
+    /// A worker that lost its lease long ago stores the one of its own attempt first.
+    LateWorker(Bytes),
+}
+
+/// A storage with one fault at a time.
+struct Faulty {
+    inner: Arc<dyn ObjectStorage>,
+    next: Mutex<Option<Fault>>,
+    /// What was asked to be created.
+    created: Mutex<Vec<Bytes>>,
+}
+
+impl Faulty {
+    fn on(inner: Arc<dyn ObjectStorage>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            next: Mutex::new(None),
+            created: Mutex::default(),
+        })
+    }
+
+    fn fail_next(&self, fault: Fault) {
+        *lock(&self.next) = Some(fault);
+    }
+}
+
+#[async_trait]
+impl ObjectStorage for Faulty {
+    async fn put(&self, objects: Vec<(StorageKey, Bytes)>) -> Result<(), StorageError> {
+        self.inner.put(objects).await
+    }
+
+    async fn create(&self, key: &StorageKey, bytes: Bytes) -> Result<bool, StorageError> {
+        lock(&self.created).push(bytes.clone());
+        let fault = lock(&self.next).take();
+        match fault {
+            None => self.inner.create(key, bytes).await,
+            Some(Fault::AnswerLost) => {
+                self.inner.create(key, bytes).await?;
+                Err(anyhow!("the connection is gone").into())
+            }
+            Some(Fault::LateWorker(manifest)) => {
+                assert!(self.inner.create(key, manifest).await?, "it is first");
+                self.inner.create(key, bytes).await
+            }
+        }
+    }
+
+    async fn get(
+        &self,
+        key: &StorageKey,
+        range: Option<RangeInclusive<u64>>,
+    ) -> Result<Bytes, StorageError> {
+        self.inner.get(key, range).await
+    }
+
+    async fn delete(&self, keys: &[StorageKey]) -> Result<(), StorageError> {
+        self.inner.delete(keys).await
+    }
+
+    async fn list(&self, folder: Folder) -> Result<Vec<StorageKey>, StorageError> {
+        self.inner.list(folder).await
+    }
+
+    async fn delete_unfinished(&self) -> Result<(), StorageError> {
+        self.inner.delete_unfinished().await
+    }
+
+    async fn check(&self) -> Result<(), StorageError> {
+        self.inner.check().await
+    }
+}
+
+/// A site whose work the test does, an upload that waits there, and where its objects will lie.
+struct Scene {
+    site: Site,
+    upload: Value,
+    storage: Arc<Faulty>,
+    /// Keep what lies on disk or in the process.
+    _dir: Option<TempDir>,
+    _bucket: Option<Bucket>,
+}
+
+impl Scene {
+    /// On a disk and on a bucket.
+    async fn all() -> [Self; 2] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let disk = DiskStorage::open(&dir.path().join("objects")).expect("opens");
+        let bucket = Bucket::on_s3s_fs().await;
+        let on_bucket = Arc::new(bucket.storage().await);
+        [
+            Self::on(Arc::new(disk), Some(dir), None).await,
+            Self::on(on_bucket, None, Some(bucket)).await,
+        ]
+    }
+
+    async fn on(
+        inner: Arc<dyn ObjectStorage>,
+        dir: Option<TempDir>,
+        bucket: Option<Bucket>,
+    ) -> Self {
+        let storage = Faulty::on(inner);
+        let setup = Setup::new().stored_in(storage.clone());
+        let site = setup.start_without_jobs().await;
+        let upload = site.send_in(fixture("cat.webp")).await;
+        Self {
+            site,
+            upload,
+            storage,
+            _dir: dir,
+            _bucket: bucket,
+        }
+    }
+
+    /// One attempt, some while after the last.
+    async fn attempt(&self) {
+        self.site.clock.advance(Duration::from_secs(10));
+        let worked = self.site.state.pictures.screen_next().await;
+        assert!(worked.expect("works"), "a picture waits");
+    }
+
+    async fn state(&self) -> String {
+        let url = self.upload["status_url"].as_str().expect("a URL");
+        let answer = self.site.get(url).await.json();
+        let code = answer["error"]["code"].as_str();
+        code.or(answer["state"].as_str())
+            .expect("a state")
+            .to_owned()
+    }
+
+    fn manifest_key(&self) -> StorageKey {
+        let id = self.upload["id"].as_str().expect("an id");
+        StorageKey::Manifest {
+            id: PictureId::parse(id).expect("is one"),
+        }
+    }
+
+    async fn manifest(&self) -> Bytes {
+        let got = self.storage.get(&self.manifest_key(), None).await;
+        got.expect("there is one")
+    }
+
+    async fn images(&self) -> Vec<StorageKey> {
+        self.storage.list(Folder::Images).await.expect("lists")
+    }
+
+    /// Everything is there once and agrees.
+    async fn assert_published(&self) {
+        assert_eq!(self.state().await, "published");
+        let url = self.upload["status_url"].as_str().expect("a URL");
+        let shown = self.site.get(url).await.json();
+        let manifest: Value = serde_json::from_slice(&self.manifest().await).expect("is JSON");
+        assert_eq!(manifest["expires_at"], shown["expires_at"]);
+        assert_eq!(self.images().await.len(), 5);
+        let image = shown["images"]["640.webp"].as_str().expect("a URL");
+        assert_eq!(self.site.get(image).await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_was_cut_off_behind_its_manifest_is_made_again() {
+    for scene in Scene::all().await {
+        for _ in 0..3 {
+            scene.storage.fail_next(Fault::AnswerLost);
+            scene.attempt().await;
+            assert_eq!(scene.state().await, "screening");
+        }
+        scene.attempt().await;
+        scene.assert_published().await;
+        let created = lock(&scene.storage.created).clone();
+        assert_eq!(created.len(), 4, "each attempt stored a manifest");
+        assert_ne!(created[0], created[3], "of another instant");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_comes_too_late_does_not_keep_the_picture_from_being_published() {
+    for scene in Scene::all().await {
+        scene.storage.fail_next(Fault::AnswerLost);
+        scene.attempt().await;
+        let outdated = lock(&scene.storage.created)[0].clone();
+        scene.storage.fail_next(Fault::LateWorker(outdated.clone()));
+        scene.attempt().await;
+        scene.assert_published().await;
+        assert_ne!(scene.manifest().await, outdated);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_server_has_published_is_neither_replaced_nor_deleted() {
+    for scene in Scene::all().await {
+        let theirs = Bytes::from_static(b"{\"expires_at\": \"2030-01-01T00:00:00Z\"}");
+        let key = scene.manifest_key();
+        scene
+            .storage
+            .put(vec![(key, theirs.clone())])
+            .await
+            .expect("puts");
+        let mut attempts = 0;
+        while scene.state().await == "screening" {
+            scene.attempt().await;
+            assert_eq!(scene.manifest().await, theirs);
+            assert_eq!(scene.images().await, [], "its own files are deleted again");
+            attempts += 1;
+            assert!(attempts < 20, "it is given up some time");
+        }
+        assert_eq!(scene.state().await, "corrupt-image");
+        assert_eq!(scene.manifest().await, theirs);
+    }
+}
