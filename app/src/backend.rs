@@ -34,9 +34,20 @@ pub(crate) fn backend() -> Arc<dyn Backend> {
     expect_context()
 }
 
-/// Gives the response the status of this error, so that pages and server functions answer as the API does.
-pub(crate) fn set_error_status(error: &ApiError) {
-    set_status(error.code.status());
+/// Gives the response the status of this error, so that pages and server functions answer as the API does, and says when to
+/// ask again.
+pub(crate) fn set_error(error: &ApiError) {
+    if let Some(response) = use_context::<ResponseOptions>() {
+        set_error_on(&response, error);
+    }
+}
+
+/// The same for this response, where the context that holds it may be gone.
+pub(crate) fn set_error_on(response: &ResponseOptions, error: &ApiError) {
+    set_status_on(response, error.code.status());
+    if let Some(seconds) = error.retry_after() {
+        response.insert_header(http::header::RETRY_AFTER, seconds.into());
+    }
 }
 
 /// Gives the response this status.
@@ -46,8 +57,7 @@ pub(crate) fn set_status(status: u16) {
     }
 }
 
-/// Gives this response this status, where the context that holds it may be gone.
-pub(crate) fn set_status_on(response: &ResponseOptions, status: u16) {
+fn set_status_on(response: &ResponseOptions, status: u16) {
     if let Ok(status) = http::StatusCode::from_u16(status) {
         response.set_status(status);
     }
@@ -55,7 +65,7 @@ pub(crate) fn set_status_on(response: &ResponseOptions, status: u16) {
 
 /// For server functions: sets the status and wraps the error in the wire's envelope.
 pub(crate) fn fail(error: ApiError) -> UiError {
-    set_error_status(&error);
+    set_error(&error);
     error.into()
 }
 

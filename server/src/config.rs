@@ -178,6 +178,14 @@ impl fmt::Display for ConfigError {
     }
 }
 
+impl ConfigError {
+    /// Each problem, beginning with its variable.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.0
+    }
+}
+
 impl Config {
     /// Reads the environment.
     ///

@@ -3,6 +3,7 @@
 //! `now` is always an argument.
 
 pub mod ban;
+pub mod build;
 pub mod client;
 pub mod detection;
 pub mod expiry;

@@ -1,7 +1,7 @@
 //! The route table, then the layers in order. Only here and below is HTTP known.
 
 pub(crate) mod api;
-pub mod assets;
+pub(crate) mod assets;
 pub(crate) mod body;
 pub mod cache;
 pub(crate) mod client;
@@ -57,6 +57,7 @@ pub fn router(state: AppState) -> Router {
         // Innermost first: what a handler answered is put in words for a browser, hashed for the CSP, then given its
         // cache headers.
         .layer(from_fn_with_state(state.clone(), pages::canonical_queries))
+        .layer(from_fn(pages::state_errors))
         .layer(from_fn(pages::check_form))
         .layer(from_fn_with_state(state.clone(), client::identify))
         .layer(map_request_with_state(state.clone(), body::bound_body))

@@ -1,5 +1,5 @@
-//! Background loops: the workers that screen, the sweeper, and who tells caches to forget. All can be stopped and lose
-//! nothing by it.
+//! Background loops: the workers that screen, the sweeper, who tells caches to forget, and the keeper of builds. All can be
+//! stopped and lose nothing by it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +7,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::builds::Builds;
 use crate::clock::Clock;
 use crate::domain::purge::PurgeTarget;
 use crate::pictures::Pictures;
+use crate::state::AppState;
 
 /// How often the loops look for what was postponed, or put into the queue by another process.
 const RECHECK: Duration = Duration::from_secs(2);
@@ -27,10 +29,11 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Starts one worker per processor (two at least: one decodes while the other waits for the disk), the sweeper, and one
-    /// loop for each CDN that is told of deletions.
+    /// Starts one worker per processor (two at least: one decodes while the other waits for the disk), the sweeper, one loop
+    /// for each CDN that is told of deletions, and the keeper of builds.
     #[must_use]
-    pub fn spawn(pictures: &Arc<Pictures>, clock: &Clock) -> Self {
+    pub fn spawn(state: &AppState) -> Self {
+        let pictures = &state.pictures;
         let jobs = Self {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -41,8 +44,13 @@ impl Jobs {
             jobs.tasks
                 .spawn(screen(pictures.clone(), jobs.stop.clone()));
         }
+        jobs.tasks.spawn(sweep(
+            pictures.clone(),
+            state.clock.clone(),
+            jobs.stop.clone(),
+        ));
         jobs.tasks
-            .spawn(sweep(pictures.clone(), clock.clone(), jobs.stop.clone()));
+            .spawn(keep_builds(state.builds.clone(), jobs.stop.clone()));
         for target in pictures.purge_targets() {
             jobs.tasks
                 .spawn(purge(pictures.clone(), target, jobs.stop.clone()));
@@ -141,6 +149,22 @@ async fn sweep(pictures: Arc<Pictures>, clock: Clock, stop: CancellationToken) {
                     _ = changes.changed() => {}
                 }
             }
+        }
+    }
+}
+
+/// Keeps the files of this build where the start could not, and deletes those of builds whose time is over.
+async fn keep_builds(builds: Arc<Builds>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(builds.pause()) => {}
+        }
+        if let Err(error) = builds.keep().await {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the files of this build could not be kept; they will be later"
+            );
         }
     }
 }

@@ -1,16 +1,20 @@
 //! CattoCDN's server. From the outside in:
 //!
 //! `http` and `jobs` are what the world and the clock drive; both call the use cases in `pictures`, which know `storage`,
-//! `screening`, `imaging`, `cdn`, `db` and `budget`, and all of those know `domain`, the rules. `views`, `list`, `backend`
-//! and `error` turn the domain into what the wire and the pages speak. `probe` stands apart: it looks at a site from outside.
+//! `screening`, `imaging`, `cdn`, `db` and `budget`, and all of those know `domain`, the rules. `builds` keeps what browsers
+//! load, `traffic` counts, `status` tells what was counted and `bill` what it costs. `views`, `list`, `backend` and `error`
+//! turn the domain into what the wire and the pages speak. `probe` and `doctor` stand apart: one looks at a site from
+//! outside, and `self_probe` has it look at this one; the other looks at what the configuration names.
 
 pub mod aws;
 mod background;
 pub mod budget;
+pub mod builds;
 pub mod cdn;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod doctor;
 pub mod domain;
 mod env;
 mod error;
@@ -45,7 +49,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
 /// Serves the site until `shutdown` resolves, then starts nothing new, tells those who wait for a verdict to ask again,
 /// and ends what is under way.
 pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future<Output = ()>) {
-    let jobs = Jobs::spawn(&state.pictures, &state.clock);
+    let jobs = Jobs::spawn(&state);
     let pictures = state.pictures.clone();
     let stop = async {
         shutdown.await;

@@ -9,6 +9,7 @@ use anyhow::Context;
 use cattocdn::budget::Paid;
 use cattocdn::clock::Clock;
 use cattocdn::config::Config;
+use cattocdn::doctor::Doctor;
 use cattocdn::domain::picture::PictureId;
 use cattocdn::pictures::DeleteError;
 use cattocdn::probe::Probe;
@@ -43,6 +44,17 @@ enum Command {
     /// Ends with 0 when caches answered every repeat of what may be cached, with 1 when they did not or an answer was an
     /// error, and with 2 when something could not be fetched.
     Probe(Probe),
+    /// Check the configuration and the cloud resources it names, and say how to mend what is wrong
+    ///
+    /// Looks at the variables, the data folder, the models and the public URL. With a bucket also: whether it can be
+    /// reached, is private and lies in the right region, whether versioning is off and a fitting lifecycle rule is there,
+    /// whether this machine's clock is right, and whether small objects can be put, got and deleted; two are written under
+    /// names of their own and deleted again. Rekognition is asked only with --probe-rekognition, because its calls are
+    /// paid. Run it as the user that the server runs as, also while that runs. No secret is
+    /// printed.
+    ///
+    /// Ends with 0 when nothing failed (warnings do not count), with 1 when something did, and with 2 when it could not look.
+    Doctor(Doctor),
 }
 
 /// What works on the configured site.
@@ -98,6 +110,7 @@ fn main() -> ExitCode {
     let (done, failure) = match cli.command {
         // It must work where nothing is configured, and read no secret. Its 1 means something else than failure.
         Some(Command::Probe(options)) => (probe(&options), ExitCode::from(2)),
+        Some(Command::Doctor(options)) => (doctor(&options), ExitCode::from(2)),
         Some(Command::Site(command)) => (run(command), ExitCode::FAILURE),
         None => (run(SiteCommand::Serve), ExitCode::FAILURE),
     };
@@ -117,12 +130,33 @@ fn probe(probe: &Probe) -> anyhow::Result<ExitCode> {
     } else {
         report.to_string()
     };
+    print(&text)?;
+    Ok(ExitCode::from(report.verdict.exit_code()))
+}
+
+fn doctor(doctor: &Doctor) -> anyhow::Result<ExitCode> {
+    read_dotenv()?;
+    cattocdn::telemetry::start()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let report = runtime.block_on(doctor.run(Config::from_env(), &Clock::default()));
+    runtime.shutdown_background();
+    let text = if doctor.json {
+        report.to_json()? + "\n"
+    } else {
+        report.to_string()
+    };
+    print(&text)?;
+    Ok(ExitCode::from(report.exit_code()))
+}
+
+fn print(text: &str) -> std::io::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         // Whoever reads, such as `head`, may have seen enough.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
-    Ok(ExitCode::from(report.verdict.exit_code()))
 }
 
 #[expect(
@@ -133,15 +167,19 @@ fn complain(error: &anyhow::Error) {
     eprintln!("cattocdn: {error:#}");
 }
 
-fn run(command: SiteCommand) -> anyhow::Result<ExitCode> {
+fn read_dotenv() -> anyhow::Result<()> {
     match dotenvy::dotenv() {
         // The error would quote the line, which may hold a secret.
         Err(dotenvy::Error::LineParse(_, position)) => {
             anyhow::bail!("a line of .env cannot be read (at its character {position})")
         }
-        Err(error) if !error.not_found() => return Err(error).context("cannot read .env"),
-        _ => {}
+        Err(error) if !error.not_found() => Err(error).context("cannot read .env"),
+        _ => Ok(()),
     }
+}
+
+fn run(command: SiteCommand) -> anyhow::Result<ExitCode> {
+    read_dotenv()?;
     cattocdn::telemetry::start()?;
     let config = Config::from_env()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

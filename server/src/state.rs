@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use app::types::{SiteView, UploadRules};
@@ -13,14 +14,17 @@ use tokio::sync::OnceCell;
 
 use crate::aws;
 use crate::budget::Budget;
+use crate::builds::{Build, Builds};
 use crate::cdn::Cdns;
 use crate::clock::Clock;
 use crate::config::{Config, OriginConfig, StorageConfig};
 use crate::db::Db;
-use crate::http::assets::Assets;
 use crate::pictures::{Pictures, PicturesParts};
 use crate::screening::Screener;
 use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
+
+/// How long the start waits until this build's files are stored. What is not done by then is done later.
+const PATIENCE_WITH_STORAGE: Duration = Duration::from_secs(10);
 
 /// The dependency bag; cheap to clone.
 #[derive(Clone, FromRef)]
@@ -30,7 +34,7 @@ pub struct AppState {
     pub site: Arc<SiteView>,
     pub origin: Arc<OriginConfig>,
     pub clock: Clock,
-    pub assets: Arc<Assets>,
+    pub builds: Arc<Builds>,
     /// The content security policy of all pages, made when the first is asked for.
     pub page_policy: Arc<OnceCell<HeaderValue>>,
     /// Leptos' own settings, as its routes want them.
@@ -63,7 +67,13 @@ impl AppState {
         screener: Arc<dyn Screener>,
         clock: Clock,
     ) -> anyhow::Result<Self> {
-        let assets = Assets::load(&config.http.site_dir)?;
+        let build = Build::load(&config.http.site_dir)?;
+        let hashes = config.http.site_dir.join("hash.txt");
+        anyhow::ensure!(
+            hashes.is_file(),
+            "{} is missing: run `make build`",
+            hashes.display()
+        );
         // Leptos joins the hash file to the executable's folder, unless it is absolute.
         let site_dir = std::path::absolute(&config.http.site_dir)?;
         let site = SiteView {
@@ -90,16 +100,18 @@ impl AppState {
                 site_dir.join("hash.txt").to_string_lossy(),
             ))
             .build();
+        let builds = Builds::new(build, storage.clone(), clock.clone(), config.retention);
         let pictures = pictures_on(config, storage, cdns, screener, clock.clone()).await?;
         pictures.rebuild_if_lost().await?;
         pictures.recover().await?;
+        builds.keep_within(PATIENCE_WITH_STORAGE).await;
         Ok(Self {
             budget: pictures.budget().clone(),
             pictures: Arc::new(pictures),
             site: Arc::new(site),
             origin: Arc::new(config.origin.clone()),
             clock,
-            assets: Arc::new(assets),
+            builds: Arc::new(builds),
             page_policy: Arc::default(),
             leptos,
         })
@@ -118,6 +130,18 @@ pub async fn open_pictures(
     let storage = open_storage(config).await?;
     let cdns = Cdns::open(&config.cdn, &config.http.public_url, &clock).await?;
     pictures_on(config, storage, cdns, screener, clock).await
+}
+
+/// Opens index and storage for the budget alone: what a command needs that spends and shows no picture.
+///
+/// # Errors
+/// When the data folder, the index or the storage cannot be used.
+pub async fn open_budget(config: &Config, clock: &Clock) -> anyhow::Result<Budget> {
+    let storage = open_storage(config).await?;
+    let db = open_db(config).await?;
+    let budget = Budget::new(db, storage, clock.clone(), config.budget.clone());
+    budget.restore_if_lost().await?;
+    Ok(budget)
 }
 
 /// Opens the place for objects that the configuration names.
@@ -141,6 +165,13 @@ fn make_data_dir(config: &Config) -> anyhow::Result<()> {
         .with_context(|| format!("cannot make CATTO_DATA_DIR ({})", data_dir.display()))
 }
 
+async fn open_db(config: &Config) -> anyhow::Result<Db> {
+    make_data_dir(config)?;
+    Db::open(&config.files.database_url)
+        .await
+        .context("cannot open the index (CATTO_DATABASE_URL); if it is damaged, `cattocdn reindex` makes it anew from the objects")
+}
+
 async fn pictures_on(
     config: &Config,
     storage: Arc<dyn ObjectStorage>,
@@ -148,11 +179,8 @@ async fn pictures_on(
     screener: Arc<dyn Screener>,
     clock: Clock,
 ) -> anyhow::Result<Pictures> {
-    make_data_dir(config)?;
     let data_dir = &config.files.data_dir;
-    let db = Db::open(&config.files.database_url)
-        .await
-        .context("cannot open the index (CATTO_DATABASE_URL); if it is damaged, `cattocdn reindex` makes it anew from the objects")?;
+    let db = open_db(config).await?;
     let budget = Budget::new(
         db.clone(),
         storage.clone(),

@@ -12,6 +12,7 @@ use bytes::Bytes;
 pub use self::disk::DiskStorage;
 pub use self::s3::S3Storage;
 use crate::domain::ban::Ban;
+use crate::domain::build::{AssetName, BuildId, Coding};
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::month::Month;
 use crate::domain::picture::{PictureId, VariantName};
@@ -29,6 +30,13 @@ pub enum StorageKey {
     Manifest { id: PictureId },
     /// A picture that may not come back: `meta/bans/{perceptual hash, 16 hexadecimal digits}.json`.
     Ban { ban: Ban },
+    /// A file of a build of the site, as it is or compressed: `pkg/{name}`, and with `.br` or `.gz`.
+    Asset {
+        name: AssetName,
+        coding: Option<Coding>,
+    },
+    /// Which files a build has, and when another one replaced it: `meta/builds/{id}.json`.
+    Build { id: BuildId },
     /// The most that may have been spent in a month: `meta/ledger/2026-11.json`.
     Ledger { month: Month },
 }
@@ -39,6 +47,8 @@ pub enum Folder {
     Images,
     Manifests,
     Bans,
+    Assets,
+    Builds,
     Ledgers,
 }
 
@@ -50,6 +60,8 @@ impl Folder {
             Self::Images => "i/",
             Self::Manifests => "meta/",
             Self::Bans => "meta/bans/",
+            Self::Assets => "pkg/",
+            Self::Builds => "meta/builds/",
             Self::Ledgers => "meta/ledger/",
         }
     }
@@ -59,7 +71,7 @@ impl Folder {
     pub const fn depth(self) -> usize {
         match self {
             Self::Images => 3,
-            Self::Manifests | Self::Bans | Self::Ledgers => 1,
+            Self::Manifests | Self::Bans | Self::Assets | Self::Builds | Self::Ledgers => 1,
         }
     }
 }
@@ -78,6 +90,8 @@ impl StorageKey {
             }
             Self::Manifest { id } => format!("meta/{id}.json"),
             Self::Ban { ban } => format!("meta/bans/{}.json", ban.hex()),
+            Self::Asset { name, coding } => format!("pkg/{}", name.stored(*coding)),
+            Self::Build { id } => format!("meta/builds/{id}.json"),
             Self::Ledger { month } => format!("meta/ledger/{month}.json"),
         }
     }
@@ -98,6 +112,13 @@ impl StorageKey {
             ["meta", "bans", name] => Some(Self::Ban {
                 ban: Ban::parse_hex(name.strip_suffix(".json")?)?,
             }),
+            ["pkg", name] => {
+                let (name, coding) = AssetName::parse_stored(name)?;
+                Some(Self::Asset { name, coding })
+            }
+            ["meta", "builds", name] => Some(Self::Build {
+                id: BuildId::parse(name.strip_suffix(".json")?)?,
+            }),
             ["meta", "ledger", name] => Some(Self::Ledger {
                 month: Month::parse(name.strip_suffix(".json")?)?,
             }),
@@ -110,9 +131,17 @@ impl StorageKey {
     pub const fn content_type(&self) -> &'static str {
         match self {
             Self::Image { name, .. } => name.content_type(),
-            Self::Manifest { .. } | Self::Ban { .. } | Self::Ledger { .. } => "application/json",
+            Self::Manifest { .. } | Self::Ban { .. } | Self::Ledger { .. } | Self::Build { .. } => {
+                "application/json"
+            }
+            Self::Asset { name, .. } => name.kind().content_type(),
         }
     }
+}
+
+/// The path of an object that `doctor` puts and deletes again: no key of ours, so that nothing lists it.
+pub(crate) fn probe_path(folder: Folder) -> String {
+    format!("{}doctor-probe-{}", folder.prefix(), PictureId::random())
 }
 
 /// What can go wrong, as far as callers tell it apart.
@@ -162,10 +191,17 @@ mod tests {
             StorageKey::Ban {
                 ban: Ban::of(0x00ff_1234_5678_9abc),
             },
+            StorageKey::Build {
+                id: BuildId::of([]),
+            },
             StorageKey::Ledger {
                 month: Month::parse("2026-11").expect("a month"),
             },
         ];
+        for coding in [None, Some(Coding::Brotli), Some(Coding::Gzip)] {
+            let name = AssetName::parse("cattocdn.0123.wasm").expect("a name");
+            keys.push(StorageKey::Asset { name, coding });
+        }
         keys.extend(VariantName::ALL.map(|name| StorageKey::Image {
             expires_at: ExpiresAt::from_second(1_800_000_000),
             id: id.clone(),
@@ -173,6 +209,13 @@ mod tests {
         }));
         for key in keys {
             assert_eq!(StorageKey::parse(&key.path()), Some(key));
+        }
+    }
+
+    #[test]
+    fn what_doctor_writes_is_no_key() {
+        for folder in [Folder::Images, Folder::Manifests] {
+            assert_eq!(StorageKey::parse(&probe_path(folder)), None);
         }
     }
 
@@ -189,6 +232,10 @@ mod tests {
             "meta/ledger/2026-13.json",
             "/meta/AAAAAAAAAAAAAAAA.json",
             "other/AAAAAAAAAAAAAAAA.json",
+            "pkg/cattocdn.css",
+            "pkg/../cattocdn.0123.css",
+            "pkg/below/cattocdn.0123.css",
+            "meta/builds/README.json",
         ] {
             assert_eq!(StorageKey::parse(path), None, "{path}");
         }

@@ -7,7 +7,7 @@ use leptos::tachys::reactive_graph::OwnedView;
 use leptos_axum::ResponseOptions;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
-use crate::backend::{Backend, backend, set_status_on};
+use crate::backend::{Backend, backend, set_error_on};
 use crate::error::ApiError;
 
 /// Asks the backend. A refusal also gives the response its status, as the routes are rendered before it begins.
@@ -23,7 +23,7 @@ where
     async move {
         let answer = answer.await;
         if let (Err(error), Some(response)) = (&answer, response) {
-            set_status_on(&response, error.code.status());
+            set_error_on(&response, error);
         }
         answer
     }

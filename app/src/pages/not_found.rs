@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::notice::ErrorNotice;
-use crate::backend::set_error_status;
+use crate::backend::set_error;
 use crate::error::{ApiError, ErrorCode};
 
 #[component]
@@ -12,6 +12,6 @@ pub(crate) fn NotFoundPage() -> impl IntoView {
         ErrorCode::NotFound,
         "There is no such page. The address may have a slip in it.",
     );
-    set_error_status(&error);
+    set_error(&error);
     view! { <ErrorNotice error/> }
 }

@@ -137,6 +137,17 @@ impl Chain {
         }
     }
 
+    /// True where a life of what is kept for this address, fresh or stale, ends within so many milliseconds of this one: a
+    /// real cache may then differ by what it takes to answer.
+    #[cfg(test)]
+    pub(crate) fn ends_near(&self, key: &str, now: i64, margin: i64) -> bool {
+        let near = |end: i64| (end - now).abs() < margin;
+        let caches = self.outers.iter().chain([&self.inner]);
+        caches
+            .filter_map(|cache| cache.kept.get(key))
+            .any(|kept| near(kept.fresh_until) || near(kept.stale_until))
+    }
+
     /// Asks one of the outer caches at this millisecond; each level knows the address by its own key.
     ///
     /// # Errors

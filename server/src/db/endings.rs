@@ -46,26 +46,32 @@ impl Db {
     }
 
     /// At most `limit` pictures that are over at `now`, or got no verdict though received by `received_by`, and are not
-    /// buried yet. Those that a worker holds are left to it.
+    /// buried yet. Those that a worker holds are left to it; no worker takes one up any more.
     pub async fn list_dead(
         &self,
         now: i64,
         received_by: i64,
         limit: u32,
     ) -> Result<Vec<Dead>, DbError> {
+        // In the index first: a worker with an older clock may be about to ask for one, whose bytes will be gone.
+        sqlx::query(
+            "UPDATE pictures SET state = 'expired'
+             WHERE state = 'screening' AND received_at <= ? AND leased_until <= ?",
+        )
+        .bind(received_by)
+        .bind(now)
+        .execute(&self.pool)
+        .await?;
         let rows = sqlx::query(
             "SELECT * FROM (SELECT id, expires_at FROM pictures WHERE state = 'published' AND expires_at <= ?1
-                            ORDER BY expires_at LIMIT ?3)
+                            ORDER BY expires_at LIMIT ?2)
              UNION ALL
              SELECT * FROM (SELECT id, expires_at FROM pictures
-                            WHERE state = 'removed' AND delete_token_hash <> x'' AND leased_until <= ?1 LIMIT ?3)
-             UNION ALL
-             SELECT * FROM (SELECT id, expires_at FROM pictures
-                            WHERE state = 'screening' AND received_at <= ?2 AND leased_until <= ?1 LIMIT ?3)
-             LIMIT ?3",
+                            WHERE state IN ('removed', 'expired') AND delete_token_hash <> x'' AND leased_until <= ?1
+                            LIMIT ?2)
+             LIMIT ?2",
         )
         .bind(now)
-        .bind(received_by)
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
@@ -79,11 +85,11 @@ impl Db {
             .collect()
     }
 
-    /// This picture, where it is removed, not buried yet, and no worker holds it.
-    pub async fn find_removed(&self, id: &PictureId, now: i64) -> Result<Option<Dead>, DbError> {
+    /// This picture, where it is removed or without a verdict in time, not buried yet, and no worker holds it.
+    pub async fn find_unburied(&self, id: &PictureId, now: i64) -> Result<Option<Dead>, DbError> {
         let row = sqlx::query(
             "SELECT id, expires_at FROM pictures
-             WHERE id = ? AND state = 'removed' AND delete_token_hash <> x'' AND leased_until <= ?",
+             WHERE id = ? AND state IN ('removed', 'expired') AND delete_token_hash <> x'' AND leased_until <= ?",
         )
         .bind(id.as_str())
         .bind(now)
@@ -107,7 +113,7 @@ impl Db {
             "UPDATE pictures SET stored_bytes = 0, alt = NULL, tags = NULL, tags_text = NULL, thumbhash = NULL,
                  placeholder = NULL, stripped = NULL, variants = NULL, perceptual_hash = NULL, rules = NULL,
                  delete_token_hash = x'', content_hash = x'', size_bytes = 0, leased_until = 0,
-                 state = CASE WHEN state IN ('published', 'screening') THEN 'expired' ELSE state END
+                 state = CASE WHEN state = 'published' THEN 'expired' ELSE state END
              WHERE id IN (",
         );
         let mut list = query.separated(", ");
@@ -150,5 +156,43 @@ impl Db {
             .execute(&self.pool)
             .await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::picture::{DeleteToken, Sha256Hash};
+
+    #[tokio::test]
+    async fn no_worker_takes_up_an_upload_that_the_sweeper_found_overdue() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}", dir.path().join("index.sqlite").display());
+        let db = Db::open(&url).await.expect("opens");
+        let received = Received {
+            id: PictureId::random(),
+            delete_token_hash: DeleteToken::random().hash(),
+            content_hash: Sha256Hash::of(b"a cat"),
+            size_bytes: 5,
+            received_at: 1000,
+            leased_until: 0,
+            attempts: 0,
+        };
+        assert!(db.insert_received(&received, 0, 1).await.expect("inserts"));
+        let ended = Dead {
+            id: received.id.clone(),
+            expires_at: None,
+        };
+        assert_eq!(db.list_dead(1059, 999, 10).await.expect("lists"), []);
+        let dead = db.list_dead(1060, 1000, 10).await.expect("lists");
+        assert_eq!(dead, std::slice::from_ref(&ended));
+        // This worker read its clock a second before the sweeper did.
+        let claimed = db.claim_next(1059, 1659, 999).await.expect("asks");
+        assert!(claimed.is_none());
+        // Until it is buried it is found again, after a crash too.
+        let unburied = db.find_unburied(&received.id, 1060).await.expect("asks");
+        assert_eq!(unburied, Some(ended));
+        db.bury(&[received.id]).await.expect("buries");
+        assert_eq!(db.list_dead(1060, 1000, 10).await.expect("lists"), []);
     }
 }

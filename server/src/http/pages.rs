@@ -1,9 +1,10 @@
 //! The pages: Leptos' wiring, the forms that work without scripts, and errors in words for browsers.
 
 use app::backend::Interstitial;
-use app::error::{ApiError, ErrorCode};
+use app::error::{ApiError, ErrorBody, ErrorCode};
+use app::types::ListQuery;
 use app::{App, shell};
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
@@ -27,8 +28,14 @@ const MACHINE_PATHS: [&str; 3] = ["/api/", "/i/", "/pkg/"];
 /// Lists, whose query strings have one canonical spelling.
 const LIST_PATHS: [&str; 3] = ["/", "/search", "/api/v1/pictures"];
 const TAG_PAGES: &str = "/tags/";
+/// Lists that know no parameter.
+const PLAIN_LISTS: [&str; 2] = ["/api/v1/tags", "/random"];
 /// Pages that show no picture, and say the same to everyone.
 const DOCUMENTS: [&str; 2] = ["/about", "/upload"];
+/// The server functions.
+const FUNCTIONS: &str = "/api/ui/";
+/// No error of a server function comes near this; it only bounds the buffer.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// Pages whose address holds a secret.
 const PRIVATE_PAGES: &str = "/delete/";
 
@@ -182,6 +189,30 @@ pub(crate) async fn check_form(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
+/// Gives a server function's error the status of its code: Leptos answers 500 to whatever it cannot read.
+pub(crate) async fn state_errors(request: Request, next: Next) -> Response {
+    let is_function = request.uri().path().starts_with(FUNCTIONS);
+    let response = next.run(request).await;
+    if !is_function || response.status() != StatusCode::INTERNAL_SERVER_ERROR {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let body = match to_bytes(body, MAX_ERROR_BYTES).await {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::error!(%error, "a server function's error could not be read");
+            return Error::new(ErrorCode::Internal, "Something went wrong on our side.")
+                .into_response();
+        }
+    };
+    if let Ok(ErrorBody { error }) = serde_json::from_slice(&body)
+        && let Ok(status) = StatusCode::from_u16(error.code.status())
+    {
+        parts.status = status;
+    }
+    Response::from_parts(parts, Body::from(body))
+}
+
 /// Sends a list asked for in another spelling to its canonical one, so that caches hold it once.
 pub(crate) async fn canonical_queries(
     State(state): State<AppState>,
@@ -190,9 +221,15 @@ pub(crate) async fn canonical_queries(
 ) -> Response {
     let path = request.uri().path();
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_list = LIST_PATHS.contains(&path) || path.starts_with(TAG_PAGES);
+    let is_plain = PLAIN_LISTS.contains(&path);
+    let is_list = is_plain || LIST_PATHS.contains(&path) || path.starts_with(TAG_PAGES);
     if let (true, true, Some(query)) = (reads, is_list, request.uri().query()) {
-        let canonical = match list::parse_query(query) {
+        let parsed = if is_plain {
+            Ok(ListQuery::default())
+        } else {
+            list::parse_query(query)
+        };
+        let canonical = match parsed {
             Ok(parsed) => parsed.to_query_string(),
             Err(error) if accepts_html(request.headers()) && !path.starts_with("/api/") => {
                 return render_interstitial(&state, Interstitial::Error(error.0)).await;

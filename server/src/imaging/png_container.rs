@@ -19,7 +19,7 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
     let mut transparent = false;
     let mut declared_frames = None;
     let mut durations_ms = Vec::new();
-    let mut frame_pixels = 0;
+    let mut frame_pixels = 0_u64;
     let mut data = false;
     loop {
         let length = u32::from_be_bytes(source.array()?);
@@ -60,7 +60,7 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
                         body[at + 3],
                     ]))
                 };
-                frame_pixels += number(4) * number(8);
+                frame_pixels = frame_pixels.saturating_add(number(4) * number(8));
                 let ticks = u32::from(u16::from_be_bytes([body[20], body[21]]));
                 let rate = u32::from(u16::from_be_bytes([body[22], body[23]]));
                 let rate = if rate == 0 { 100 } else { rate };

@@ -153,7 +153,7 @@ impl Pictures {
 
     /// Frees the space of a removed picture, unless a worker holds it, which then does so itself.
     pub(super) async fn clear_removed(&self, id: &PictureId) -> anyhow::Result<()> {
-        match self.parts.db.find_removed(id, self.now_second()).await? {
+        match self.parts.db.find_unburied(id, self.now_second()).await? {
             Some(dead) => self.sweep(&[dead]).await,
             None => Ok(()),
         }

@@ -51,25 +51,29 @@ impl S3Storage {
     /// Prepares a client; nothing is sent yet.
     #[must_use]
     pub fn new(sdk: &SdkConfig, config: &S3Config) -> Self {
+        Self {
+            client: Client::from_conf(Self::client_settings(sdk, config).build()),
+            bucket: config.bucket.clone(),
+        }
+    }
+
+    /// How every client of a bucket is set up.
+    pub(crate) fn client_settings(
+        sdk: &SdkConfig,
+        config: &S3Config,
+    ) -> aws_sdk_s3::config::Builder {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
-        let client = Client::from_conf(
-            aws_sdk_s3::config::Builder::from(sdk)
-                .force_path_style(config.force_path_style)
-                .timeout_config(timeouts)
-                // Newer checksums are refused by many servers that are not Amazon's. What is sent stays protected: the
-                // signature covers the SHA-256 of every body.
-                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-                .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-                .build(),
-        );
-        Self {
-            client,
-            bucket: config.bucket.clone(),
-        }
+        aws_sdk_s3::config::Builder::from(sdk)
+            .force_path_style(config.force_path_style)
+            .timeout_config(timeouts)
+            // Newer checksums are refused by many servers that are not Amazon's. What is sent stays protected: the
+            // signature covers the SHA-256 of every body.
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
     }
 
     /// A put with everything that the object carries: headers are frozen here, because the CDN reads the bucket directly.
@@ -87,9 +91,11 @@ impl S3Storage {
                 .expires(DateTime::from_secs(expires_at.last_fresh_second()))
                 .metadata("cache-tag", id.cache_tag()),
             // Nobody but us reads these.
-            StorageKey::Manifest { .. } | StorageKey::Ban { .. } | StorageKey::Ledger { .. } => {
-                request.cache_control("no-store")
-            }
+            StorageKey::Manifest { .. }
+            | StorageKey::Ban { .. }
+            | StorageKey::Ledger { .. }
+            | StorageKey::Asset { .. }
+            | StorageKey::Build { .. } => request.cache_control("no-store"),
         }
     }
 

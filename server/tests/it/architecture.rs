@@ -80,6 +80,18 @@ fn use_cases_know_no_http_and_no_pages() {
         &["axum", "leptos", "app::", "StatusCode"],
         &[],
     );
+    assert_absent(
+        &["server/src/builds.rs", "server/src/builds"],
+        &[
+            "axum",
+            "leptos",
+            "app::",
+            "StatusCode",
+            "crate::db",
+            "crate::pictures",
+        ],
+        &[],
+    );
 }
 
 #[test]
@@ -138,6 +150,18 @@ fn the_probe_looks_from_outside_and_knows_no_secret() {
 }
 
 #[test]
+fn the_doctor_looks_at_what_is_configured_and_at_no_picture() {
+    let doctor = ["server/src/doctor.rs", "server/src/doctor"];
+    assert_absent(
+        &doctor,
+        &["crate::db", "crate::http", "crate::pictures", "std::env"],
+        &[],
+    );
+    // Paid calls are counted where those of the site are.
+    assert_absent(&doctor, &["crate::state"], &["doctor/rekognition.rs"]);
+}
+
+#[test]
 fn one_place_decides_each_thing() {
     let all = ["server/src", "app/src"];
     assert_absent(&all, &["CACHE_CONTROL"], &["http/cache.rs"]);
@@ -184,6 +208,67 @@ fn every_variable_that_is_read_is_explained() {
             "{variable} is not in .env.sample"
         );
     }
+}
+
+/// The number after `const NAME: …` in a file of the server, without what it is wrapped in.
+#[track_caller]
+fn constant(file: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(root().join("server/src").join(file)).expect("a source file");
+    let (_, value) = text
+        .split_once(&format!("const {name}: "))
+        .unwrap_or_else(|| panic!("{file} has no {name}"));
+    let (_, value) = value.split_once('=').expect("a value");
+    let (value, _) = value.split_once(';').expect("an end");
+    let value = value.trim().trim_start_matches("Duration::from_secs(");
+    value
+        .trim_end_matches(')')
+        .split('*')
+        .map(|factor| factor.trim().parse::<u64>().expect("a number"))
+        .product()
+}
+
+#[test]
+fn the_bounds_that_operators_read_are_those_of_the_code() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).expect("a document");
+    let (operating, api) = (read("docs/OPERATING.md"), read("docs/API.md"));
+    let connections = constant("http/connections.rs", "MAX_CONNECTIONS");
+    let kib = |file: &str, name: &str| constant(file, name) / 1024;
+    for row in [
+        format!("| More than {connections} connections |"),
+        format!("| Connections | {connections} |"),
+        format!(
+            "| A request's header, or silence between two requests | {} s, {} KiB |",
+            constant("http/connections.rs", "HEADER_TIMEOUT"),
+            kib("http/connections.rs", "READ_AHEAD"),
+        ),
+        format!(
+            "| A reader that takes no byte | {} s |",
+            constant("http/connections.rs", "WRITE_TIMEOUT")
+        ),
+        format!(
+            "| Uploads being received | 32, 8 of one client, held in pieces of {} KiB |",
+            kib("http/body.rs", "PIECE")
+        ),
+        format!(
+            "| Uploads without a verdict | {} |",
+            constant("pictures/incoming.rs", "MAX_WAITING")
+        ),
+        format!(
+            "| A worker's lease | {} minutes |",
+            constant("pictures/work.rs", "LEASE") / 60
+        ),
+        format!(
+            "| An image being read | {} KiB for each reader |",
+            kib("http/images.rs", "PIECE")
+        ),
+    ] {
+        assert!(operating.contains(&row), "OPERATING.md has no row `{row}`");
+    }
+    let row = format!(
+        "| What a form may hold before its file begins | {} KiB |",
+        kib("http/body.rs", "FORM_HEAD")
+    );
+    assert!(api.contains(&row), "API.md has no row `{row}`");
 }
 
 #[test]

@@ -205,6 +205,39 @@ async fn a_file_over_the_limit_is_too_large_at_every_door() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_door_that_is_closed_says_when_it_opens() {
+    let mut setup = Setup::new();
+    setup.config.limits.uploads_per_day = 0;
+    let site = setup.start().await;
+    let cat = fixture("cat.webp");
+    for url in ["/api/v1/pictures", "/api/ui/upload", "/upload"] {
+        let answer = site.upload_form(url, &[("file", "cat.webp", &cat)]).await;
+        assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{url}");
+        let wait = answer.header(header::RETRY_AFTER).parse::<u32>();
+        assert!(wait.is_ok_and(|seconds| seconds > 0), "{url}");
+        assert_eq!(answer.header(header::CACHE_CONTROL), "no-store", "{url}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_function_that_is_asked_nonsense_answers_400_and_not_500() {
+    let site = Site::start().await;
+    for body in ["", "id", "no=id", "id=%ff&id=x", "\u{0}"] {
+        let ask = request(Method::POST, "/api/ui/status")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let answer = site
+            .send(ask.body(Body::from(body)).expect("a request"))
+            .await;
+        // What has an id, but no picture's, is not found.
+        if body == "id" || body.starts_with("id=") {
+            assert!(answer.status.is_client_error(), "{body}: {}", answer.status);
+        } else {
+            answer.assert_error(400, "malformed");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wait_must_be_whole_seconds() {
     let site = Site::start().await;
     for wait in ["26", "-1", "1.5", "soon"] {

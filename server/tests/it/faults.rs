@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::support::process::{Client, Launch};
-use crate::support::{Answer, Site, fixture};
+use crate::support::{Answer, Setup, Site, fixture};
 
 /// Puts a file where a folder should be, until it is mended.
 struct NoFolder {
@@ -148,6 +148,121 @@ async fn while_the_index_cannot_be_asked_images_are_served_and_end_on_time() {
     site.clock
         .advance(std::time::Duration::from_secs(7 * 24 * 3600));
     site.get(image(&picture)).await.assert_error(410, "gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_index_is_damaged_images_are_served_and_everything_else_says_so() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let site = Setup::within(dir.path()).start_without_jobs().await;
+    let upload = site.send_in(fixture("cat.webp")).await;
+    assert!(site.state.pictures.screen_next().await.expect("works"));
+    let path = format!("/api/v1/pictures/{}", upload["id"].as_str().expect("an id"));
+    let picture = site.get(&path).await.json();
+    let index = site.data_dir.join("index.sqlite");
+    site.stop().await;
+
+    // A page behind the first, so that the file opens. As a disk that fails would leave it.
+    let site = Setup::within(dir.path()).start_without_jobs().await;
+    let mut bytes = std::fs::read(&index).expect("is there");
+    bytes[4096..].fill(0xa5);
+    std::fs::write(&index, &bytes).expect("is written");
+    assert_eq!(site.get(image(&picture)).await.status, StatusCode::OK);
+    for url in [path.as_str(), "/api/v1/pictures", "/api/v1/tags"] {
+        site.get(url).await.assert_error(503, "storage-unavailable");
+    }
+    for url in [
+        "/",
+        "/search?q=cat",
+        picture["url"].as_str().expect("a URL"),
+    ] {
+        let page = site.get_page(url).await;
+        assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{url}");
+        assert_eq!(page.header(header::CACHE_CONTROL), "no-store");
+        assert!(!page.header(header::RETRY_AFTER).is_empty(), "{url}");
+    }
+    site.upload(fixture("cat.webp"))
+        .await
+        .assert_error(503, "storage-unavailable");
+    assert_eq!(
+        std::fs::read_dir(site.data_dir.join("incoming"))
+            .expect("can be read")
+            .count(),
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_objects_cannot_be_read_images_say_so_and_pages_and_lists_go_on() {
+    let site = Site::start().await;
+    let picture = site.publish().await;
+    let fault = NoFolder::at(&site.data_dir.join("objects/i"));
+    site.get(image(&picture))
+        .await
+        .assert_error(503, "storage-unavailable");
+    let page = picture["url"].as_str().expect("a URL");
+    for url in ["/", page, "/api/v1/pictures"] {
+        assert_eq!(site.get(url).await.status, StatusCode::OK, "{url}");
+    }
+    fault.mend();
+    assert_eq!(site.get(image(&picture)).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_file_that_is_missing_is_our_fault_and_nobody_keeps_that() {
+    let site = Site::start().await;
+    let picture = site.publish().await;
+    let file = site
+        .stored_files()
+        .into_iter()
+        .find(|file| file.ends_with("640.webp"));
+    let file = site.data_dir.join(file.expect("has files"));
+    std::fs::remove_file(file).expect("is deleted");
+    site.get(image(&picture))
+        .await
+        .assert_error(503, "storage-unavailable");
+    let other = picture["images"]["320.webp"].as_str().expect("a URL");
+    assert_eq!(site.get(other).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_file_is_lost_is_refused_as_broken_and_the_next_is_taken() {
+    let site = Setup::new().start_without_jobs().await;
+    let lost = site.send_in(fixture("cat.webp")).await;
+    let file = site
+        .data_dir
+        .join("incoming")
+        .join(lost["id"].as_str().expect("an id"));
+    std::fs::remove_file(file).expect("is deleted");
+    assert!(site.state.pictures.screen_next().await.expect("works"));
+    status_of(&site, &lost)
+        .await
+        .assert_error(422, "corrupt-image");
+    let next = site.send_in(fixture("cat.webp")).await;
+    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert_eq!(status_of(&site, &next).await.json()["state"], "published");
+}
+
+#[test]
+fn what_cannot_run_says_why_and_does_not_start() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let launch = Launch::within(dir.path());
+    let refused = |launch: &Launch| {
+        let output = launch.run("serve");
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let no_models = dir.path().join("no models");
+    let words = refused(
+        &launch
+            .clone()
+            .with_variable("CATTO_MODELS_DIR", no_models.to_str().expect("is text")),
+    );
+    assert!(words.contains("no models"), "{words}");
+    let server = launch.serve();
+    let words = refused(&launch);
+    assert!(words.contains("another cattocdn runs"), "{words}");
+    server.terminate();
+    assert!(server.wait().0.success());
 }
 
 /// On a disk of its own, which is as small as it is made; a namespace needs no rights to do so.

@@ -126,7 +126,10 @@ async fn bombs_of_every_format_are_refused_before_they_unpack() {
         scans.extend(jpeg_segment(0xda, &[1, 1, 0, 0, 63, 0]));
     }
     scans.extend(b"\xff\xd9");
-    let cases: [(&str, Bytes, u16, &str); 6] = [
+    let cases: [(&str, Bytes, u16, &str); 9] = [
+        ("moving GIF", moving_gif(1000, 1001), 413, "too-many-pixels"),
+        ("large GIF", moving_gif(4000, 100), 413, "too-many-pixels"),
+        ("moving PNG", moving_png(), 413, "too-many-pixels"),
         ("PNG", fixture("bomb.png"), 413, "too-many-pixels"),
         ("scans", scans.into(), 422, "corrupt-image"),
         ("JPEG", jpeg_of_size(&jpeg, 60_000), 413, "too-many-pixels"),
@@ -315,6 +318,37 @@ fn after(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
 fn jpeg_segment(marker: u8, body: &[u8]) -> Vec<u8> {
     let length = u16::try_from(body.len() + 2).expect("a short segment");
     [&[0xff, marker][..], &length.to_be_bytes(), body].concat()
+}
+
+/// A GIF of so many frames of one pixel on a square canvas of this side.
+fn moving_gif(side: u16, frames: usize) -> Bytes {
+    let frame = b"\x21\xf9\x04\0\x02\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x4c\x01\0";
+    let mut file = b"GIF89a".to_vec();
+    file.extend([side.to_le_bytes(), side.to_le_bytes()].concat());
+    file.extend(b"\x80\0\0\0\0\0\xff\xff\xff");
+    file.extend(frame.repeat(frames));
+    file.push(b';');
+    file.into()
+}
+
+/// A PNG whose frames say that they have so many pixels that their number, summed up in 64 bits, is small again.
+fn moving_png() -> Bytes {
+    let frames = 8_u32;
+    let mut file = fixture("cat-text.png").to_vec();
+    let control = |number: u32| {
+        let mut body = number.to_be_bytes().to_vec();
+        body.extend((1_u32 << 31).to_be_bytes().repeat(2));
+        body.extend([0; 8]);
+        body.extend(b"\0\x01\0\x0a\0\0");
+        png_chunk(b"fcTL", &body)
+    };
+    let head = [frames.to_be_bytes(), [0; 4]].concat();
+    let mut chunks = png_chunk(b"acTL", &head);
+    for number in 0..frames {
+        chunks.extend(control(number));
+    }
+    file.splice(33..33, chunks);
+    file.into()
 }
 
 /// The JPEG with other sides in its frame header.

@@ -73,6 +73,8 @@ async fn another_spelling_of_a_list_is_sent_to_the_canonical_one() {
             "/api/v1/pictures?q=cat&limit=5",
         ),
         ("/search?q=", "/search"),
+        // These know no parameter at all.
+        ("/api/v1/tags?q=cat", "/api/v1/tags"),
     ] {
         let answer = site.get(asked).await;
         assert_eq!(answer.status, StatusCode::MOVED_PERMANENTLY, "{asked}");
@@ -83,6 +85,10 @@ async fn another_spelling_of_a_list_is_sent_to_the_canonical_one() {
             "{canonical}"
         );
     }
+    // On an empty site there is no picture to go to.
+    let answer = site.get("/random?now=1").await;
+    assert_eq!(answer.status, StatusCode::MOVED_PERMANENTLY);
+    assert_eq!(answer.header(header::LOCATION), "/random");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,14 @@
 //! Integration tests: one binary, through the router, with a real index, real files and a real clock that tests can move.
 
 mod architecture;
+mod assets;
 mod bad_input;
 mod budget;
 mod cache_policies;
 mod clients;
 mod color;
 mod crash;
+mod doctor;
 mod duplicates;
 mod durability;
 mod expiry;
@@ -15,6 +17,7 @@ mod hostile;
 mod images;
 mod index_rebuild;
 mod lists;
+mod load;
 mod made;
 mod metadata;
 mod orientation;

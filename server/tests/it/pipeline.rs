@@ -8,8 +8,11 @@ use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::imaging::Raster;
+use cattocdn::jobs::Jobs;
 use cattocdn::screening::{Screener, ScreeningError};
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
 use tokio::sync::Semaphore;
 
 use crate::support::{ADMIN_TOKEN, ScriptedScreener, Setup, Site, fixture, request};
@@ -255,6 +258,76 @@ async fn uploads_beyond_those_that_are_received_at_once_are_asked_to_come_again(
     drop(pieces);
     assert_eq!(slow.await.expect("ends").status, StatusCode::CREATED);
     site.publish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_five_hundred_wait_for_their_verdict_no_more_are_taken_until_one_is_decided() {
+    let site = Setup::new().start_without_jobs().await;
+    let upload = site.send_in(fixture("cat.webp")).await;
+    assert!(site.state.pictures.screen_next().await.expect("works"));
+    let picture = site.get(&api(&upload)).await.json();
+    site.send_in(fixture("cat.webp")).await;
+    // Copies of the one that waits.
+    let options = SqliteConnectOptions::new().filename(site.data_dir.join("index.sqlite"));
+    let mut index = SqliteConnection::connect_with(&options)
+        .await
+        .expect("opens");
+    let columns = "state, received_at, delete_token_hash, content_hash, size_bytes";
+    let copy = format!(
+        "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 499)
+         INSERT INTO pictures (id, {columns})
+         SELECT 'CattoCat' || replace(printf('%08d', n), '0', 'Z'), {columns}
+         FROM pictures, number WHERE state = 'screening'"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(copy))
+        .execute(&mut index)
+        .await
+        .expect("copies");
+    index.close().await.expect("closes");
+
+    let refused = site.upload(fixture("cat.webp")).await;
+    refused.assert_error(503, "screening-unavailable");
+    let image = picture["images"]["640.webp"].as_str().expect("a URL");
+    for url in [image, "/api/v1/pictures", "/"] {
+        assert_eq!(site.get(url).await.status, StatusCode::OK, "{url}");
+    }
+    assert!(site.state.pictures.screen_next().await.expect("works"));
+    site.send_in(fixture("cat.webp")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_the_server_stops_what_is_begun_is_finished_and_nothing_new_is_begun() {
+    let gate = Arc::new(Semaphore::new(0));
+    let screener = ScriptedScreener::waiting_for(gate.clone());
+    let (arrived, looks) = (screener.arrived.clone(), screener.looks.clone());
+    let site = Setup::new()
+        .screened_by(screener)
+        .start_without_jobs()
+        .await;
+    let jobs = Jobs::spawn(&site.state);
+    // More than there are workers, each a file of its own.
+    let mut uploads = Vec::new();
+    for number in 0..6_u8 {
+        let mut bytes = fixture("cat.webp").to_vec();
+        bytes.push(number);
+        uploads.push(site.send_in(bytes).await);
+    }
+    wait_for_lookers(&arrived, 1).await;
+    jobs.start_nothing_new();
+    gate.add_permits(Semaphore::MAX_PERMITS);
+    jobs.stop().await;
+    let begun = arrived.load(Ordering::SeqCst) as usize;
+    assert!(begun <= 4, "{begun} of six were begun");
+    assert_eq!(looks.load(Ordering::SeqCst) as usize, begun);
+    let mut published = 0;
+    for upload in &uploads {
+        let state = site.get(&api(upload)).await.json()["state"].clone();
+        match state.as_str() {
+            Some("published") => published += 1,
+            state => assert_eq!(state, Some("screening")),
+        }
+    }
+    assert_eq!(published, begun, "what was begun was not finished");
 }
 
 #[tokio::test(flavor = "multi_thread")]

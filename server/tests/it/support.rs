@@ -132,7 +132,7 @@ impl Setup {
 
     pub(crate) async fn start(self) -> Site {
         let mut site = self.start_without_jobs().await;
-        site.jobs = Some(Jobs::spawn(&site.state.pictures, &site.clock));
+        site.jobs = Some(Jobs::spawn(&site.state));
         site
     }
 
@@ -280,7 +280,7 @@ impl Site {
             .await
     }
 
-    /// Every file of the data folder, save the index.
+    /// Every file of the data folder, save the index and what belongs to the build.
     pub(crate) fn stored_files(&self) -> Vec<String> {
         let mut files = Vec::new();
         collect_files(&self.data_dir, &mut files);
@@ -289,6 +289,9 @@ impl Site {
             .filter_map(|path| path.strip_prefix(&self.data_dir).ok())
             .map(|path| path.to_string_lossy().into_owned())
             .filter(|name| !name.starts_with("index.sqlite") && name != "lock")
+            .filter(|name| {
+                !name.starts_with("objects/pkg/") && !name.starts_with("objects/meta/builds/")
+            })
             .collect();
         names.sort();
         names
@@ -499,25 +502,57 @@ pub(crate) fn dimensions(bytes: &[u8]) -> (u32, u32) {
 
 /// What a build leaves, in small: enough for the pages to name their files.
 pub(crate) fn write_site(site_dir: &Path) {
+    write_build(site_dir, "0123");
+}
+
+/// As [`write_site`], with this hash in the names of its files, in the place of the build that was there.
+pub(crate) fn write_build(site_dir: &Path, hash: &str) {
     let pkg = site_dir.join("pkg");
+    if pkg.exists() {
+        std::fs::remove_dir_all(&pkg).expect("goes");
+    }
     std::fs::create_dir_all(&pkg).expect("a folder");
-    let write = |path: PathBuf, text: &str| std::fs::write(path, text).expect("a file");
+    let write = |path: PathBuf, bytes: &[u8]| std::fs::write(path, bytes).expect("a file");
     for (kind, text) in [
         ("css", "body{}"),
         ("js", "export default 1"),
         ("wasm", "\0asm"),
     ] {
-        write(pkg.join(format!("cattocdn.0123.{kind}")), text);
-        write(
-            pkg.join(format!("cattocdn.0123.{kind}.br")),
-            &format!("brotli of {text}"),
-        );
+        // Not the content that it names, but another one for each.
+        let text = if hash == "0123" {
+            text.to_owned()
+        } else {
+            format!("{text} {hash}")
+        };
+        let name = format!("cattocdn.{hash}.{kind}");
+        // Nothing here reads brotli, but Varnish reads gzip.
+        let brotli = format!("brotli of {text}");
+        write(pkg.join(format!("{name}.br")), brotli.as_bytes());
+        write(pkg.join(format!("{name}.gz")), &gzip(text.as_bytes()));
+        write(pkg.join(name), text.as_bytes());
     }
     write(
         site_dir.join("hash.txt"),
-        "css: 0123\njs: 0123\nwasm: 0123\n",
+        format!("css: {hash}\njs: {hash}\nwasm: {hash}\n").as_bytes(),
     );
-    write(site_dir.join("favicon.svg"), "<svg/>");
+    write(site_dir.join("favicon.svg"), b"<svg/>");
+}
+
+/// These bytes as gzip: one block that is not compressed (RFC 1951, 3.2.4) in the frame of RFC 1952.
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).expect("fits into a block");
+    let crc = !bytes.iter().fold(!0_u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
+    });
+    let mut file = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 1];
+    file.extend(length.to_le_bytes());
+    file.extend((!length).to_le_bytes());
+    file.extend(bytes);
+    file.extend(crc.to_le_bytes());
+    file.extend(u32::from(length).to_le_bytes());
+    file
 }
 
 fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) {

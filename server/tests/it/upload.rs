@@ -179,6 +179,7 @@ async fn an_upload_that_takes_long_is_answered_202_and_shows_nothing_before_its_
         .upload_to("/api/v1/pictures?wait=0", fixture("cat.webp"))
         .await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
+    assert_eq!(answer.header(header::CACHE_CONTROL), "no-store");
     let json = answer.json();
     assert!(
         json.get("images").is_none() && json.get("expires_at").is_none(),
@@ -191,6 +192,16 @@ async fn an_upload_that_takes_long_is_answered_202_and_shows_nothing_before_its_
         (status.status, status.json()["state"].as_str()),
         (StatusCode::OK, Some("screening"))
     );
+    assert_eq!(status.header(header::CACHE_CONTROL), "no-store");
+    // What the browser asks again and again.
+    let id = json["id"].as_str().expect("an id");
+    let ask = request(Method::POST, "/api/ui/status")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let ask = ask.body(Body::from(format!("id={id}")));
+    let pending = site.send(ask.expect("a request")).await;
+    assert_eq!(pending.status, StatusCode::OK, "{}", pending.text());
+    assert_eq!(pending.json(), serde_json::json!({ "published": null }));
+    assert_eq!(pending.header(header::CACHE_CONTROL), "no-store");
     let page = site.get_page(json["url"].as_str().expect("a URL")).await;
     assert_eq!(page.status, StatusCode::OK);
     assert_eq!(page.header(header::CACHE_CONTROL), "no-store");

@@ -45,6 +45,12 @@ impl Chain {
         }
     }
 
+    /// Leads to another server from now on.
+    pub(crate) fn lead_to(&self, server: &str) {
+        let mut target = self.origin.target.lock();
+        *target.as_deref_mut().expect("no test panicked with it") = Target::Tcp(server.to_owned());
+    }
+
     /// How both are told to forget, as the CDNs would do it.
     pub(crate) fn purger(&self) -> impl Fn(&Purged) + Send + 'static {
         let (kept, inner) = (self.kept.clone(), self.inner.address.clone());
@@ -316,6 +322,7 @@ enum Target {
 /// Passes connections on and notes the requests that go by.
 struct Relay {
     address: String,
+    target: Arc<Mutex<Target>>,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
@@ -325,10 +332,16 @@ impl Relay {
         let address = listener.local_addr().expect("has one").to_string();
         let seen = Arc::<Mutex<Vec<String>>>::default();
         let noted = seen.clone();
+        let target = Arc::new(Mutex::new(target));
+        let leads_to = target.clone();
         // Ends with the test's process.
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 // Where nobody listens, the connection just ends.
+                let target = leads_to
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
                 let _ = match &target {
                     Target::Tcp(address) => TcpStream::connect(address)
                         .and_then(|server| pass_on(client, server, &noted)),
@@ -338,7 +351,11 @@ impl Relay {
                 };
             }
         });
-        Self { address, seen }
+        Self {
+            address,
+            target,
+            seen,
+        }
     }
 }
 

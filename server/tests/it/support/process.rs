@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Clone)]
 pub(crate) struct Launch {
     pub(crate) data_dir: PathBuf,
-    site_dir: PathBuf,
+    pub(crate) site_dir: PathBuf,
     /// What runs the binary instead of the system itself: a tracer, a namespace.
     wrapper: Vec<String>,
     variables: Vec<(&'static str, String)>,
@@ -253,6 +253,12 @@ impl Client {
 
     pub(crate) fn get(&self, path: &str) -> Reply {
         read(self.agent.get(self.url(path)).call()?)
+    }
+
+    /// With this `Accept-Encoding`.
+    pub(crate) fn get_encoded(&self, path: &str, encoding: &str) -> Reply {
+        let request = self.agent.get(self.url(path));
+        read(request.header("Accept-Encoding", encoding).call()?)
     }
 
     pub(crate) fn upload(&self, query: &str, bytes: &[u8]) -> Reply {

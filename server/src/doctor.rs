@@ -1,0 +1,93 @@
+//! `cattocdn doctor`: looks whether what the configuration says is so, and tells for each thing that is not what to do.
+//!
+//! `local` looks at this machine, `bucket` at Amazon S3 or what stands in for it, `rekognition` asks for two judgements where that
+//! is wanted; `report` is what comes out. What is found is
+//! judged by small pure functions. Nothing here changes what a site has: it writes two small
+//! objects and one empty file under names of its own and deletes them again.
+
+mod asked;
+mod bucket;
+mod lifecycle;
+mod local;
+mod objects;
+mod privacy;
+mod rekognition;
+mod report;
+mod skew;
+
+use crate::aws;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, StorageConfig};
+
+pub use self::report::{Check, Outcome, Report};
+
+/// What `cattocdn doctor` is told.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Doctor {
+    /// Print JSON in place of the table
+    #[arg(long)]
+    pub json: bool,
+    /// Also make both calls of Rekognition that screening needs: two paid calls, about $0.002, counted in the month's budget
+    #[arg(long)]
+    probe_rekognition: bool,
+}
+
+impl Doctor {
+    /// Looks at everything, one thing after the other. A configuration that cannot be read is told, and nothing else is
+    /// looked at: it says where to look.
+    pub async fn run(&self, config: Result<Config, ConfigError>, clock: &Clock) -> Report {
+        match config {
+            Ok(config) => Report::new(self.examine(&config, clock).await),
+            Err(error) => Report::new(
+                error
+                    .problems()
+                    .iter()
+                    .map(|problem| {
+                        Check::failed(
+                            "configuration",
+                            problem.clone(),
+                            "Mend this variable; .env.sample explains it",
+                        )
+                    })
+                    .collect(),
+            ),
+        }
+    }
+
+    async fn examine(&self, config: &Config, clock: &Clock) -> Vec<Check> {
+        let mut checks = vec![
+            Check::ok("configuration", "every variable can be read"),
+            local::data_dir(&config.files.data_dir),
+            local::models(&config.files.models_dir).await,
+            local::public_url(&config.http, &config.origin),
+        ];
+        match &config.storage {
+            StorageConfig::Disk => {
+                checks.push(Check::skipped(
+                    "bucket",
+                    "pictures lie in the data folder (CATTO_STORAGE is `disk`)",
+                ));
+            }
+            StorageConfig::S3(s3) => match aws::load().await {
+                Ok(sdk) => {
+                    checks.push(Check::ok("AWS credentials", "there are some, and a region"));
+                    checks.extend(bucket::look_at(&sdk, s3, config.retention, clock).await);
+                }
+                Err(error) => checks.push(Check::failed(
+                    "AWS credentials",
+                    format!("{error:#}"),
+                    "Set AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                )),
+            },
+        }
+        if self.probe_rekognition {
+            checks.extend(rekognition::call(config, clock).await);
+        } else {
+            checks.push(Check::skipped(
+                "Rekognition",
+                "not asked; --probe-rekognition makes two paid calls, about $0.002",
+            ));
+        }
+        checks
+    }
+}

@@ -1,0 +1,156 @@
+//! What can be seen without a network: the data folder, the models, the address that visitors are told.
+
+use std::path::Path;
+
+use url::{Host, Url};
+
+use super::report::Check;
+use crate::background;
+use crate::config::{HttpConfig, OriginConfig};
+use crate::screening::{LocalScreener, Screener};
+
+/// Whether files can be made in the data folder, or the folder itself where it does not exist yet.
+pub(super) fn data_dir(data_dir: &Path) -> Check {
+    let name = "data folder";
+    let there = data_dir.is_dir();
+    // A folder that is yet to come is made where its nearest ancestor is, so that one is tried.
+    let tried = data_dir
+        .ancestors()
+        .map(|folder| {
+            if folder.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                folder
+            }
+        })
+        .find(|folder| folder.exists())
+        .unwrap_or(Path::new("/"));
+    let written = tempfile::Builder::new()
+        .prefix(".doctor-probe-")
+        .tempfile_in(tried)
+        .and_then(|file| {
+            file.as_file().sync_all()?;
+            file.close()
+        });
+    match written {
+        Ok(()) if there => Check::ok(name, format!("{} can be written", data_dir.display())),
+        Ok(()) => Check::ok(
+            name,
+            format!("{} does not exist yet and can be made", data_dir.display()),
+        ),
+        Err(error) => Check::failed(
+            name,
+            format!("{} cannot be written: {error}", tried.display()),
+            "Let the user that the server runs as write there, or name another folder (CATTO_DATA_DIR)",
+        ),
+    }
+}
+
+/// Whether both models are there and undamaged, which loading them shows.
+pub(super) async fn models(models_dir: &Path) -> Check {
+    let name = "models";
+    let screener = LocalScreener::new(models_dir);
+    let checked = background::run(move || screener.check()).await;
+    let problem = match checked {
+        Ok(Ok(())) => return Check::ok(name, format!("both load from {}", models_dir.display())),
+        Ok(Err(error)) => format!("{:#}", anyhow::Error::from(error)),
+        Err(error) => error.to_string(),
+    };
+    Check::failed(
+        name,
+        problem,
+        "Run `make models`, or name the folder that holds them (CATTO_MODELS_DIR)",
+    )
+}
+
+/// Whether links lead where visitors can follow them.
+pub(super) fn public_url(http: &HttpConfig, origin: &OriginConfig) -> Check {
+    let name = "public URL";
+    let url = http.public_url.as_str().trim_end_matches('/');
+    let is_private = is_loopback(&http.public_url);
+    let others_come = !http.listen.ip().is_loopback() || !origin.keys.is_empty();
+    let remedy = "Set CATTO_PUBLIC_URL to what visitors type";
+    if is_private && others_come {
+        return Check::failed(
+            name,
+            format!("{url} leads every visitor to their own machine"),
+            remedy,
+        );
+    }
+    if !is_private && http.public_url.scheme() == "http" {
+        return Check::warning(
+            name,
+            format!("{url} is not encrypted"),
+            "Put a proxy or CDN with a certificate in front, and set CATTO_PUBLIC_URL to its https address",
+        );
+    }
+    Check::ok(name, url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::report::Outcome;
+    use super::*;
+    use crate::config::ClientAddress;
+
+    #[test]
+    fn links_must_lead_where_visitors_are() {
+        for (url, listen, key, outcome) in [
+            ("http://127.0.0.1:3000", "127.0.0.1:3000", None, Outcome::Ok),
+            ("http://localhost:3000", "[::1]:3000", None, Outcome::Ok),
+            (
+                "http://127.0.0.1:3000",
+                "0.0.0.0:3000",
+                None,
+                Outcome::Failed,
+            ),
+            (
+                "http://127.0.0.1:3000",
+                "127.0.0.1:3000",
+                Some("an-origin-key-of-a-cdn"),
+                Outcome::Failed,
+            ),
+            ("http://cats.example", "0.0.0.0:80", None, Outcome::Warning),
+            ("https://cats.example", "0.0.0.0:3000", None, Outcome::Ok),
+        ] {
+            let http = HttpConfig {
+                listen: listen.parse().unwrap(),
+                public_url: url.parse().unwrap(),
+                abuse_contact: None,
+                admin_token: None,
+                site_dir: PathBuf::new(),
+            };
+            let origin = OriginConfig {
+                keys: key.into_iter().map(Into::into).collect(),
+                client_address: ClientAddress::Socket,
+            };
+            let check = public_url(&http, &origin);
+            assert_eq!(check.outcome, outcome, "{url} {listen}: {check:?}");
+        }
+    }
+
+    #[test]
+    fn a_data_folder_is_tried_and_left_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(data_dir(dir.path()).outcome, Outcome::Ok);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        let coming = dir.path().join("a/b");
+        assert_eq!(data_dir(&coming).outcome, Outcome::Ok);
+        assert!(!dir.path().join("a").exists());
+        let file = dir.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        let check = data_dir(&file.join("data"));
+        assert_eq!(check.outcome, Outcome::Failed, "{check:?}");
+    }
+}

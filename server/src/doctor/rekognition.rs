@@ -1,0 +1,160 @@
+//! Whether Rekognition answers both calls that screening makes. They are paid, so they are made only when asked for, and
+//! reserved like all others.
+
+use crate::aws;
+use crate::budget::{Budget, BudgetError, Paid, Reserved};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::imaging::{self, Raster, ScreeningImage};
+use crate::screening::{RekognitionClient, RekognitionError, RekognitionOptions};
+use crate::state;
+
+use super::report::Check;
+
+const NAME: &str = "Rekognition";
+/// One of each kind.
+const CALLS: u32 = 2;
+/// The side of the picture that is sent, pixels.
+const SIDE: u32 = 128;
+
+/// Makes both calls, each once.
+pub(super) async fn call(config: &Config, clock: &Clock) -> Vec<Check> {
+    match prepare(config, clock).await {
+        Ok(prepared) => prepared.call().await,
+        Err(check) => vec![check],
+    }
+}
+
+/// All that the calls need; they are paid for.
+struct Prepared {
+    client: RekognitionClient,
+    image: ScreeningImage,
+    budget: Budget,
+    reserved: Reserved,
+}
+
+async fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, Check> {
+    let sdk = aws::load().await.map_err(|error| {
+        Check::failed(
+            NAME,
+            format!("{error:#}"),
+            "Set AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        )
+    })?;
+    let image = imaging::screening_image(&gradient()).map_err(|error| {
+        Check::failed(
+            NAME,
+            format!("no picture can be made to send: {error}"),
+            "This is a fault of CattoCDN; please report it",
+        )
+    })?;
+    let uncounted = |error: anyhow::Error| {
+        Check::failed(
+            NAME,
+            format!("not asked, because calls cannot be counted: {error:#}"),
+            "Mend what fails above, and try again",
+        )
+    };
+    let budget = state::open_budget(config, clock).await.map_err(uncounted)?;
+    let reserved = budget.reserve(Paid::RekognitionCalls, CALLS, 0).await;
+    let reserved = reserved.map_err(|error| match error {
+        BudgetError::Spent => Check::failed(
+            NAME,
+            "not asked, because this month's calls are spent",
+            "Wait for the next month (UTC), or allow more (CATTO_REKOGNITION_MONTHLY_CALLS)",
+        ),
+        BudgetError::Unavailable(error) => uncounted(error),
+    })?;
+    Ok(Prepared {
+        client: RekognitionClient::new(&sdk, RekognitionOptions::default()),
+        image,
+        budget,
+        reserved,
+    })
+}
+
+impl Prepared {
+    async fn call(self) -> Vec<Check> {
+        let moderation = self.client.detect_moderation(&self.image).await.map(drop);
+        let labels = self.client.detect_labels(&self.image).await.map(drop);
+        let free = [&moderation, &labels]
+            .into_iter()
+            .filter(|result| result.as_ref().is_err_and(is_free));
+        let free = u32::try_from(free.count()).unwrap_or(0);
+        let mut checks = vec![
+            judge(
+                "Rekognition moderation",
+                "rekognition:DetectModerationLabels",
+                moderation,
+            ),
+            judge("Rekognition labels", "rekognition:DetectLabels", labels),
+        ];
+        if let Err(error) = self.budget.give_back(&self.reserved, free).await {
+            checks.push(Check::warning(
+                "budget",
+                format!("{free} unused calls stay counted: {error:#}"),
+                "`cattocdn budget set` tells what was used",
+            ));
+        }
+        checks
+    }
+}
+
+/// True for what is answered before any work is done, and so is not billed.
+fn is_free(error: &RekognitionError) -> bool {
+    matches!(
+        error,
+        RekognitionError::Refused(_) | RekognitionError::Throttled(_)
+    )
+}
+
+fn judge(name: &'static str, permission: &str, answer: Result<(), RekognitionError>) -> Check {
+    let Err(error) = answer else {
+        return Check::ok(name, "answers");
+    };
+    let remedy = match &error {
+        RekognitionError::Refused(_) => format!(
+            "Allow these credentials {permission} on \"*\", and look whether they are right and AWS_REGION has Rekognition"
+        ),
+        RekognitionError::Throttled(_) => {
+            "Try again later; if it stays, ask Amazon for more calls per second".into()
+        }
+        RekognitionError::Unavailable(_) => {
+            "Try again; look whether this machine reaches Amazon (AWS_REGION)".into()
+        }
+        RekognitionError::InvalidImage(_) => "This is a fault of CattoCDN; please report it".into(),
+    };
+    Check::failed(name, format!("{:#}", anyhow::Error::from(error)), remedy)
+}
+
+/// A picture of nothing: grey that brightens to one side.
+fn gradient() -> Raster {
+    let row = (0..SIDE).flat_map(|x| [(x * 255 / SIDE) as u8; 3]);
+    Raster {
+        width: SIDE,
+        height: SIDE,
+        rgb: row.cycle().take((SIDE * SIDE * 3) as usize).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn the_picture_is_one_that_the_service_takes() {
+        let raster = gradient();
+        assert_eq!(raster.rgb.len(), (SIDE * SIDE * 3) as usize);
+        assert!(imaging::screening_image(&raster).is_ok());
+    }
+
+    #[test]
+    fn only_what_was_refused_at_the_door_is_given_back() {
+        assert!(is_free(&RekognitionError::Refused(anyhow!("no"))));
+        assert!(is_free(&RekognitionError::Throttled(anyhow!("no"))));
+        assert!(!is_free(&RekognitionError::Unavailable(anyhow!("no"))));
+        assert!(!is_free(&RekognitionError::InvalidImage(anyhow!("no"))));
+    }
+}
