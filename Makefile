@@ -63,10 +63,14 @@ fuzz-long: FUZZ_SECONDS ?= 600
 fuzz-long: setup ## The same for FUZZ_SECONDS (600) a target
 	@scripts/fuzz.sh $(FUZZ_SECONDS)
 
+.PHONY: stand-in
+stand-in: setup
+	@cargo build --quiet --locked --release --package server --example aws_stand_in
+
 .PHONY: e2e
-e2e: ## Run the end-to-end tests against what is built
+e2e: stand-in ## Run the end-to-end tests against what is built
 	@scripts/step "end-to-end tests in Chromium"
-	cd end2end && npx playwright test
+	cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/examples/aws_stand_in" npx playwright test
 
 .PHONY: deploy-test
 deploy-test: ## Check what is deployed: edge function, Cloudflare's rules, image, CloudFormation template
@@ -112,8 +116,8 @@ simulate: setup ## Replay a week of traffic through two levels of simulated cach
 	"$(CARGO_TARGET_DIR)/release/examples/simulate"
 
 .PHONY: screenshots
-screenshots: ## Take pictures of every page, narrow and wide, light and dark, into end2end/screenshots
-	@cd end2end && npx playwright test --config screenshots.config.ts
+screenshots: stand-in ## Take pictures of every page, narrow and wide, light and dark, into end2end/screenshots
+	@cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/examples/aws_stand_in" npx playwright test --config screenshots.config.ts
 
 .PHONY: clean
 clean: ## Delete what was built (not the data, not the models, not the caches)

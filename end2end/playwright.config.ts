@@ -1,7 +1,7 @@
 import { defineConfig, devices } from "@playwright/test";
 
 import { launchOptions } from "./browser.js";
-import { shortLivedSite, site, start } from "./servers.js";
+import { cloudSite, shortLivedSite, site, start } from "./servers.js";
 
 export default defineConfig({
   testDir: "./tests",
@@ -21,5 +21,5 @@ export default defineConfig({
     // No traces: recording one fetches previews in the page, which the content security policy rightly forbids.
     screenshot: "only-on-failure",
   },
-  webServer: [start(site), start(shortLivedSite)],
+  webServer: [start(site), start(shortLivedSite), start(cloudSite)],
 });

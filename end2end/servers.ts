@@ -1,12 +1,14 @@
-// The two servers that the tests talk to: the real one, twice, with fresh data folders and real models.
+// The servers that the tests talk to: the real one, three times, with fresh data folders and real models.
 
+import { homedir } from "node:os";
 import path from "node:path";
 
-/** Where a server listens, and how long its pictures live. */
+/** Where a server listens, how long its pictures live, and what else is set. */
 export interface Server {
   readonly port: number;
   readonly url: string;
   readonly retention: string;
+  readonly variables: Readonly<Record<string, string>>;
 }
 
 const firstPort = Number(process.env.E2E_PORT ?? 3917);
@@ -17,8 +19,20 @@ export const site = server(firstPort, "7d");
 /** Lets pictures go while a test looks on. */
 export const shortLivedSite = server(firstPort + 1, "8s");
 
+/** Where the stand-in for AWS is told what to answer, and tells what it was asked. */
+const standInPort = firstPort + 3;
+export const standInUrl = `http://127.0.0.1:${standInPort}`;
+
+/** Keeps its pictures in a bucket and has Rekognition look at what the local models let pass. */
+export const cloudSite = server(firstPort + 2, "7d", {
+  CATTO_STORAGE: "s3",
+  CATTO_SCREENING: "local+rekognition",
+  CATTO_STAND_IN: process.env.CATTO_STAND_IN ?? builtStandIn(),
+  CATTO_STAND_IN_PORT: String(standInPort),
+});
+
 /** How Playwright starts a server, and how it knows that the server is ready. */
-export function start({ port, url, retention }: Server) {
+export function start({ port, url, retention, variables }: Server) {
   return {
     command: "node serve.mjs",
     cwd: import.meta.dirname,
@@ -36,10 +50,24 @@ export function start({ port, url, retention }: Server) {
       // Runs upload as much as a whole town of people.
       CATTO_UPLOADS_PER_DAY: "100000",
       CATTO_UPLOADS_PER_HOUR: "100000",
+      // Only one of the sites has a stand-in, whatever the environment says.
+      CATTO_STAND_IN: "",
+      ...variables,
     },
   };
 }
 
-function server(port: number, retention: string): Server {
-  return { port, url: `http://127.0.0.1:${port}`, retention };
+function server(
+  port: number,
+  retention: string,
+  variables: Readonly<Record<string, string>> = {},
+): Server {
+  return { port, url: `http://127.0.0.1:${port}`, retention, variables };
+}
+
+/** Where `make stand-in` puts it. */
+function builtStandIn(): string {
+  const { CARGO_TARGET_DIR, CATTO_CACHE, XDG_CACHE_HOME } = process.env;
+  const cache = CATTO_CACHE ?? path.join(XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "cattocdn");
+  return path.join(CARGO_TARGET_DIR ?? path.join(cache, "target"), "release/examples/aws_stand_in");
 }

@@ -3,6 +3,7 @@
 mod budget;
 mod cdn;
 mod parse;
+mod screening;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,14 +20,10 @@ pub use self::budget::BudgetConfig;
 pub use self::cdn::{CdnConfig, CloudFrontConfig, CloudflareConfig};
 use self::parse::{
     is_bucket, is_contact, parse_client_address, parse_pixels, parse_public_url, parse_retention,
-    parse_share,
 };
+pub use self::screening::{BudgetSpent, RetryConfig, ScreeningConfig};
 use crate::domain::expiry::Retention;
-use crate::domain::verdict::Thresholds;
 use crate::env::Env;
-
-/// Settings of the coming versions. Ignoring one could leave a site open that its operator believes closed.
-const NOT_SUPPORTED_YET: [&str; 1] = ["CATTO_BUDGET_SPENT"];
 
 /// The whole configuration.
 #[derive(Debug, Clone)]
@@ -135,12 +132,6 @@ pub struct LimitsConfig {
     pub give_up_after: Duration,
 }
 
-/// How pictures are judged.
-#[derive(Debug, Clone)]
-pub struct ScreeningConfig {
-    pub thresholds: Thresholds,
-}
-
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
@@ -205,11 +196,6 @@ impl Config {
             screening: ScreeningConfig::from_env(&mut env),
             cdn: CdnConfig::from_env(&mut env),
         };
-        for name in NOT_SUPPORTED_YET {
-            if env.text(name).is_some() {
-                env.problem(name, "is set, but this version does not support it yet");
-            }
-        }
         let problems = env.into_problems();
         if problems.is_empty() {
             Ok(config)
@@ -379,27 +365,6 @@ impl LimitsConfig {
             uploads_per_hour: env.parsed("CATTO_UPLOADS_PER_HOUR", default.uploads_per_hour),
             uploads_per_day: env.parsed("CATTO_UPLOADS_PER_DAY", default.uploads_per_day),
             ..default
-        }
-    }
-}
-
-impl ScreeningConfig {
-    fn from_env(env: &mut Env) -> Self {
-        let screening = env
-            .text("CATTO_SCREENING")
-            .unwrap_or_else(|| "local".into());
-        if screening != "local" {
-            env.problem(
-                "CATTO_SCREENING",
-                &format!("is `{screening}`: only `local` is supported yet"),
-            );
-        }
-        let default = Thresholds::default();
-        Self {
-            thresholds: Thresholds {
-                cat: env.parsed_with("CATTO_CAT_THRESHOLD", default.cat, parse_share),
-                indecent: env.parsed_with("CATTO_UNSAFE_THRESHOLD", default.indecent, parse_share),
-            },
         }
     }
 }

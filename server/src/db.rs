@@ -7,6 +7,7 @@ mod pictures;
 mod purges;
 mod queue;
 mod rebuild;
+mod reviews;
 mod rows;
 
 use std::path::PathBuf;

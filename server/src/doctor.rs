@@ -21,6 +21,9 @@ use crate::config::{Config, ConfigError, StorageConfig};
 
 pub use self::report::{Check, Outcome, Report};
 
+/// Why something at Amazon was not looked at.
+const WITHOUT_CREDENTIALS: &str = "not asked without credentials";
+
 /// What `cattocdn doctor` is told.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Doctor {
@@ -58,35 +61,53 @@ impl Doctor {
         let mut checks = vec![
             Check::ok("configuration", "every variable can be read"),
             local::data_dir(&config.files.data_dir),
-            local::models(&config.files.models_dir).await,
+            local::models(config).await,
             local::public_url(&config.http, &config.origin),
         ];
-        match &config.storage {
-            StorageConfig::Disk => {
-                checks.push(Check::skipped(
-                    "bucket",
-                    "pictures lie in the data folder (CATTO_STORAGE is `disk`)",
-                ));
-            }
-            StorageConfig::S3(s3) => match aws::load().await {
+        let asks = config.screening.policy.asks();
+        let bucket = match &config.storage {
+            StorageConfig::Disk => None,
+            StorageConfig::S3(bucket) => Some(bucket),
+        };
+        let sdk = if bucket.is_some() || asks || self.probe_rekognition {
+            match aws::load().await {
                 Ok(sdk) => {
                     checks.push(Check::ok("AWS credentials", "there are some, and a region"));
-                    checks.extend(bucket::look_at(&sdk, s3, config.retention, clock).await);
+                    Some(sdk)
                 }
-                Err(error) => checks.push(Check::failed(
-                    "AWS credentials",
-                    format!("{error:#}"),
-                    "Set AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-                )),
-            },
-        }
-        if self.probe_rekognition {
-            checks.extend(rekognition::call(config, clock).await);
+                Err(error) => {
+                    checks.push(Check::failed(
+                        "AWS credentials",
+                        format!("{error:#}"),
+                        "Set AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                    ));
+                    None
+                }
+            }
         } else {
-            checks.push(Check::skipped(
+            None
+        };
+        match (bucket, &sdk) {
+            (None, _) => checks.push(Check::skipped(
+                "bucket",
+                "pictures lie in the data folder (CATTO_STORAGE is `disk`)",
+            )),
+            (Some(bucket), Some(sdk)) => {
+                checks.extend(bucket::look_at(sdk, bucket, config.retention, clock).await);
+            }
+            (Some(_), None) => checks.push(Check::skipped("bucket", WITHOUT_CREDENTIALS)),
+        }
+        match (self.probe_rekognition, &sdk) {
+            (true, Some(sdk)) => checks.extend(rekognition::call(sdk, config, clock).await),
+            (true, None) => checks.push(Check::skipped("Rekognition", WITHOUT_CREDENTIALS)),
+            (false, _) if asks => checks.push(Check::skipped(
                 "Rekognition",
                 "not asked; --probe-rekognition makes two paid calls, about $0.002",
-            ));
+            )),
+            (false, _) => checks.push(Check::skipped(
+                "Rekognition",
+                "not used (CATTO_SCREENING is `local`)",
+            )),
         }
         checks
     }

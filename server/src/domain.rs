@@ -12,6 +12,7 @@ pub mod moderation;
 pub mod month;
 pub mod paid;
 pub mod picture;
+pub mod policy;
 pub mod purge;
 pub mod search;
 pub mod verdict;

@@ -17,6 +17,9 @@ use crate::storage::StorageError;
 /// When to ask again once the day's uploads are taken: some of them are a day old by then.
 const AGAIN_TODAY: Duration = Duration::from_secs(3600);
 
+/// What an uploader is told whose picture cannot be paid for.
+const BUDGET_SPENT: &str = "Looking at pictures costs money, and this month's is spent. Nothing was published; please try again when a new month has begun.";
+
 /// An answer that is an error. Handlers return it; the pages show it in words.
 #[derive(Debug, Clone)]
 pub(crate) struct Error(pub(crate) ApiError);
@@ -140,6 +143,9 @@ impl From<UploadError> for Error {
                 "The site has taken all the pictures it can today. Please come back later.",
             )
             .retry_after(AGAIN_TODAY),
+            UploadError::BudgetSpent { wait } => {
+                Self::new(ErrorCode::BudgetSpent, BUDGET_SPENT).retry_after(wait)
+            }
             UploadError::Busy => Self::new(
                 ErrorCode::ScreeningUnavailable,
                 "Too many pictures are arriving right now. Please try again in a moment.",
@@ -217,6 +223,7 @@ impl From<Reason> for Error {
                 ErrorCode::TooSmall,
                 "The picture is too small, or too narrow, to see a cat in it.",
             ),
+            Reason::BudgetSpent => Self::new(ErrorCode::BudgetSpent, BUDGET_SPENT),
             Reason::Unsupported => Self::new(
                 ErrorCode::UnsupportedType,
                 "Only JPEG, PNG, WebP and GIF pictures are taken.",

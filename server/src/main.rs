@@ -202,7 +202,9 @@ fn run(command: SiteCommand) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
     // Missing or damaged models must stop the start, not the first upload.
-    screener.check()?;
+    if config.screening.needs_local_models() {
+        screener.check()?;
+    }
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let _lock = lock_data_dir(config)?;

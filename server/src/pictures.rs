@@ -7,6 +7,7 @@ mod incoming;
 mod manifest;
 mod purging;
 mod rebuild;
+mod review;
 mod screen;
 mod work;
 
@@ -30,14 +31,15 @@ pub use self::rebuild::Rebuilt;
 use crate::budget::Budget;
 use crate::cdn::Cdns;
 use crate::clock::Clock;
-use crate::config::LimitsConfig;
+use crate::config::{BudgetSpent, LimitsConfig};
 use crate::db::{Db, DbError, ListFilter};
 use crate::domain::ban::Ban;
 use crate::domain::expiry::{ExpiresAt, Retention};
 use crate::domain::picture::{Life, PictureId, Published, Sha256Hash, VariantName};
-use crate::domain::verdict::{Reason, Thresholds};
+use crate::domain::policy::Policy;
+use crate::domain::verdict::Reason;
 use crate::imaging;
-use crate::screening::Screener;
+use crate::screening::{RekognitionReviewer, Screener};
 use crate::storage::{ObjectStorage, StorageError, StorageKey};
 
 /// How long a refused upload's reason can be asked for, seconds; then it is gone.
@@ -63,6 +65,8 @@ pub struct PicturesParts {
     pub db: Db,
     pub storage: Arc<dyn ObjectStorage>,
     pub screener: Arc<dyn Screener>,
+    /// Who is asked about pictures that the policy does not decide; absent where it decides all, or nothing is screened.
+    pub reviewer: Option<RekognitionReviewer>,
     pub budget: Arc<Budget>,
     /// What stands in front of the site and is told of deletions.
     pub cdns: Cdns,
@@ -71,7 +75,11 @@ pub struct PicturesParts {
     pub incoming_dir: PathBuf,
     pub limits: LimitsConfig,
     pub retention: Retention,
-    pub thresholds: Thresholds,
+    pub policy: Policy,
+    /// What becomes of pictures that cannot be paid for.
+    pub budget_spent: BudgetSpent,
+    /// When a picture that waits for the month to turn looks again.
+    pub spent_rest: Duration,
     pub admin_token: Option<SecretString>,
 }
 
@@ -299,8 +307,18 @@ impl Pictures {
     pub async fn check(&self) -> anyhow::Result<()> {
         self.parts.db.check().await?;
         self.parts.storage.check().await?;
-        self.parts.screener.check()?;
+        if self.looks_locally() {
+            self.parts.screener.check()?;
+        }
+        if let Some(reviewer) = &self.parts.reviewer {
+            reviewer.check()?;
+        }
         Ok(())
+    }
+
+    /// True where the local models see every picture: to judge it, or to stand in for calls that cannot be paid.
+    fn looks_locally(&self) -> bool {
+        self.parts.policy.looks_locally() || self.parts.budget_spent == BudgetSpent::Local
     }
 
     /// Every file that a picture may have.

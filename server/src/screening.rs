@@ -1,10 +1,13 @@
-//! Looking at frames: what the models see, without judging it (`domain::verdict` judges).
+//! Looking at frames: what the models see, without judging it (`domain::policy` judges); and asking Amazon Rekognition, which
+//! is paid, about what they did not decide.
 
 mod local;
 mod rekognition;
+mod reviewer;
 
 pub use self::local::{LocalScreener, squares_of};
 pub use self::rekognition::{Found, RekognitionClient, RekognitionError, RekognitionOptions};
+pub use self::reviewer::{RekognitionReviewer, ReviewError, ReviewNotes};
 use crate::domain::verdict::FrameLook;
 use crate::imaging::Raster;
 

@@ -20,11 +20,21 @@ use crate::clock::Clock;
 use crate::config::{Config, OriginConfig, StorageConfig};
 use crate::db::Db;
 use crate::pictures::{Pictures, PicturesParts};
-use crate::screening::Screener;
+use crate::screening::{RekognitionClient, RekognitionOptions, RekognitionReviewer, Screener};
 use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
 
 /// How long the start waits until this build's files are stored. What is not done by then is done later.
 const PATIENCE_WITH_STORAGE: Duration = Duration::from_secs(10);
+
+/// What a site needs from outside, open and ready.
+pub struct Services {
+    pub storage: Arc<dyn ObjectStorage>,
+    pub screener: Arc<dyn Screener>,
+    /// What stands in front of the site and is told of deletions.
+    pub cdns: Cdns,
+    /// For paid calls; absent where nobody makes any.
+    pub rekognition: Option<RekognitionClient>,
+}
 
 /// The dependency bag; cheap to clone.
 #[derive(Clone, FromRef)]
@@ -51,20 +61,22 @@ impl AppState {
         screener: Arc<dyn Screener>,
         clock: Clock,
     ) -> anyhow::Result<Self> {
-        let storage = open_storage(config).await?;
-        let cdns = Cdns::open(&config.cdn, &config.http.public_url, &clock).await?;
-        Self::with_adapters(config, storage, cdns, screener, clock).await
+        let services = Services {
+            storage: open_storage(config).await?,
+            cdns: Cdns::open(&config.cdn, &config.http.public_url, &clock).await?,
+            screener,
+            rekognition: open_rekognition(config).await?,
+        };
+        Self::with_services(config, services, clock).await
     }
 
-    /// As [`Self::new`], with a storage and CDNs that are open already.
+    /// As [`Self::new`], with services that are open already.
     ///
     /// # Errors
     /// When the data folder, the index or the built site cannot be used.
-    pub async fn with_adapters(
+    pub async fn with_services(
         config: &Config,
-        storage: Arc<dyn ObjectStorage>,
-        cdns: Cdns,
-        screener: Arc<dyn Screener>,
+        services: Services,
         clock: Clock,
     ) -> anyhow::Result<Self> {
         let build = Build::load(&config.http.site_dir)?;
@@ -100,8 +112,13 @@ impl AppState {
                 site_dir.join("hash.txt").to_string_lossy(),
             ))
             .build();
-        let builds = Builds::new(build, storage.clone(), clock.clone(), config.retention);
-        let pictures = pictures_on(config, storage, cdns, screener, clock.clone()).await?;
+        let builds = Builds::new(
+            build,
+            services.storage.clone(),
+            clock.clone(),
+            config.retention,
+        );
+        let pictures = pictures_on(config, services, clock.clone()).await?;
         pictures.rebuild_if_lost().await?;
         pictures.recover().await?;
         builds.keep_within(PATIENCE_WITH_STORAGE).await;
@@ -127,9 +144,22 @@ pub async fn open_pictures(
     screener: Arc<dyn Screener>,
     clock: Clock,
 ) -> anyhow::Result<Pictures> {
-    let storage = open_storage(config).await?;
-    let cdns = Cdns::open(&config.cdn, &config.http.public_url, &clock).await?;
-    pictures_on(config, storage, cdns, screener, clock).await
+    let services = Services {
+        storage: open_storage(config).await?,
+        cdns: Cdns::open(&config.cdn, &config.http.public_url, &clock).await?,
+        screener,
+        rekognition: None,
+    };
+    pictures_on(config, services, clock).await
+}
+
+/// The client for paid calls, where the configuration wants them.
+async fn open_rekognition(config: &Config) -> anyhow::Result<Option<RekognitionClient>> {
+    if !config.screening.policy.asks() {
+        return Ok(None);
+    }
+    let options = RekognitionOptions::of(&config.screening);
+    Ok(Some(RekognitionClient::new(&aws::load().await?, options)))
 }
 
 /// Opens index and storage for the budget alone: what a command needs that spends and shows no picture.
@@ -145,10 +175,7 @@ pub async fn open_budget(config: &Config, clock: &Clock) -> anyhow::Result<Budge
 }
 
 /// Opens the place for objects that the configuration names.
-///
-/// # Errors
-/// When the data folder cannot be used, or there is no AWS region or credentials.
-pub async fn open_storage(config: &Config) -> anyhow::Result<Arc<dyn ObjectStorage>> {
+async fn open_storage(config: &Config) -> anyhow::Result<Arc<dyn ObjectStorage>> {
     Ok(match &config.storage {
         StorageConfig::Disk => {
             make_data_dir(config)?;
@@ -174,30 +201,40 @@ async fn open_db(config: &Config) -> anyhow::Result<Db> {
 
 async fn pictures_on(
     config: &Config,
-    storage: Arc<dyn ObjectStorage>,
-    cdns: Cdns,
-    screener: Arc<dyn Screener>,
+    services: Services,
     clock: Clock,
 ) -> anyhow::Result<Pictures> {
+    let Services {
+        storage,
+        cdns,
+        screener,
+        rekognition,
+    } = services;
     let data_dir = &config.files.data_dir;
     let db = open_db(config).await?;
-    let budget = Budget::new(
+    let budget = Arc::new(Budget::new(
         db.clone(),
         storage.clone(),
         clock.clone(),
         config.budget.clone(),
-    );
+    ));
+    let screening = &config.screening;
+    let reviewer = rekognition
+        .map(|client| RekognitionReviewer::new(client, budget.clone(), clock.clone(), screening));
     Pictures::open(PicturesParts {
         db,
         storage,
         screener,
-        budget: Arc::new(budget),
+        reviewer,
+        budget,
         cdns,
         clock,
         incoming_dir: data_dir.join("incoming"),
         limits: config.limits.clone(),
         retention: config.retention,
-        thresholds: config.screening.thresholds,
+        policy: screening.policy,
+        budget_spent: screening.budget_spent,
+        spent_rest: screening.retries.spent_rest,
         admin_token: config.http.admin_token.clone(),
     })
     .await

@@ -16,7 +16,7 @@ use cattocdn::config::{
 };
 use cattocdn::domain::expiry::{ExpiresAt, Retention, rfc3339};
 use cattocdn::domain::search::index_text;
-use cattocdn::domain::verdict::{FrameLook, Thresholds};
+use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::router;
 use cattocdn::imaging::Raster;
 use cattocdn::screening::{Screener, ScreeningError};
@@ -225,9 +225,7 @@ fn config(dir: &Path) -> Done<Config> {
         retention: Retention::new(Duration::from_secs(u64::try_from(RETENTION_SECONDS)?))
             .ok_or("no retention")?,
         budget: BudgetConfig::default(),
-        screening: ScreeningConfig {
-            thresholds: Thresholds::default(),
-        },
+        screening: ScreeningConfig::default(),
         cdn: CdnConfig::default(),
     })
 }

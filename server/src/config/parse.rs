@@ -63,6 +63,18 @@ pub(super) fn parse_share(text: &str) -> Result<f32, String> {
     }
 }
 
+/// One of these words, each with its meaning.
+pub(super) fn parse_choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let chosen = choices.iter().find(|(word, _)| *word == text);
+    chosen.map(|(_, meaning)| *meaning).ok_or_else(|| {
+        let words: Vec<String> = choices
+            .iter()
+            .map(|(word, _)| format!("`{word}`"))
+            .collect();
+        format!("must be one of {}", words.join(", "))
+    })
+}
+
 pub(super) fn is_contact(text: &str) -> bool {
     let address = text.split_once('@').is_some_and(|(name, host)| {
         !name.is_empty() && host.contains('.') && !text.contains(char::is_whitespace)

@@ -15,9 +15,27 @@ use crate::domain::search;
 use crate::domain::verdict::{Reason, Rules};
 
 #[derive(Serialize, Deserialize)]
-struct TagRecord {
+pub(super) struct TagRecord {
     name: String,
     confidence: f32,
+}
+
+impl From<&Tag> for TagRecord {
+    fn from(tag: &Tag) -> Self {
+        Self {
+            name: tag.name.clone(),
+            confidence: tag.confidence,
+        }
+    }
+}
+
+impl From<TagRecord> for Tag {
+    fn from(record: TagRecord) -> Self {
+        Self {
+            name: record.name,
+            confidence: record.confidence,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -34,7 +52,7 @@ struct VariantRecord {
 pub(super) const PUBLISH: &str =
     "UPDATE pictures SET state = 'published', leased_until = 0, sequence = ?, published_at = ?, expires_at = ?,
          width = ?, height = ?, animated = ?, alt = ?, tags = ?, tags_text = ?, thumbhash = ?, placeholder = ?,
-         perceptual_hash = ?, stripped = ?, variants = ?, stored_bytes = ?, rules = ?
+         perceptual_hash = ?, stripped = ?, variants = ?, stored_bytes = ?, rules = ?, review = NULL, review_rules = NULL
      WHERE id = ? AND state = 'screening' AND leased_until = ?";
 
 /// Binds the parameters of [`PUBLISH`] but the last two.
@@ -75,26 +93,13 @@ pub(super) fn bind_published<'q>(
 }
 
 fn write_tags(tags: &[Tag]) -> Result<String, DbError> {
-    let records: Vec<TagRecord> = tags
-        .iter()
-        .map(|tag| TagRecord {
-            name: tag.name.clone(),
-            confidence: tag.confidence,
-        })
-        .collect();
-    to_json(&records)
+    to_json(&tags.iter().map(TagRecord::from).collect::<Vec<_>>())
 }
 
 /// Reads the `tags` column.
 pub(super) fn read_tags(text: &str) -> Result<Vec<Tag>, DbError> {
     let records: Vec<TagRecord> = from_json(text)?;
-    Ok(records
-        .into_iter()
-        .map(|tag| Tag {
-            name: tag.name,
-            confidence: tag.confidence,
-        })
-        .collect())
+    Ok(records.into_iter().map(Tag::from).collect())
 }
 
 pub(super) fn read_id(row: &SqliteRow) -> Result<PictureId, DbError> {
@@ -178,11 +183,11 @@ pub(super) fn read_published(row: &SqliteRow) -> Result<Published, DbError> {
     })
 }
 
-fn to_json<T: Serialize>(value: &T) -> Result<String, DbError> {
+pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, DbError> {
     Ok(serde_json::to_string(value).map_err(anyhow::Error::from)?)
 }
 
-fn from_json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, DbError> {
+pub(super) fn from_json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, DbError> {
     Ok(serde_json::from_str(text).map_err(anyhow::Error::from)?)
 }
 

@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use super::report::Check;
 use crate::background;
-use crate::config::{HttpConfig, OriginConfig};
+use crate::config::{Config, HttpConfig, OriginConfig};
 use crate::screening::{LocalScreener, Screener};
 
 /// Whether files can be made in the data folder, or the folder itself where it does not exist yet.
@@ -47,8 +47,12 @@ pub(super) fn data_dir(data_dir: &Path) -> Check {
 }
 
 /// Whether both models are there and undamaged, which loading them shows.
-pub(super) async fn models(models_dir: &Path) -> Check {
+pub(super) async fn models(config: &Config) -> Check {
     let name = "models";
+    let models_dir = &config.files.models_dir;
+    if !config.screening.needs_local_models() {
+        return Check::skipped(name, "not used (CATTO_SCREENING is `rekognition`)");
+    }
     let screener = LocalScreener::new(models_dir);
     let checked = background::run(move || screener.check()).await;
     let problem = match checked {

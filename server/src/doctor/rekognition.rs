@@ -1,15 +1,15 @@
 //! Whether Rekognition answers both calls that screening makes. They are paid, so they are made only when asked for, and
 //! reserved like all others.
 
-use crate::aws;
+use aws_config::SdkConfig;
+
+use super::report::Check;
 use crate::budget::{Budget, BudgetError, Paid, Reserved};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::imaging::{self, Raster, ScreeningImage};
 use crate::screening::{RekognitionClient, RekognitionError, RekognitionOptions};
 use crate::state;
-
-use super::report::Check;
 
 const NAME: &str = "Rekognition";
 /// One of each kind.
@@ -18,8 +18,8 @@ const CALLS: u32 = 2;
 const SIDE: u32 = 128;
 
 /// Makes both calls, each once.
-pub(super) async fn call(config: &Config, clock: &Clock) -> Vec<Check> {
-    match prepare(config, clock).await {
+pub(super) async fn call(sdk: &SdkConfig, config: &Config, clock: &Clock) -> Vec<Check> {
+    match prepare(sdk, config, clock).await {
         Ok(prepared) => prepared.call().await,
         Err(check) => vec![check],
     }
@@ -33,14 +33,7 @@ struct Prepared {
     reserved: Reserved,
 }
 
-async fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, Check> {
-    let sdk = aws::load().await.map_err(|error| {
-        Check::failed(
-            NAME,
-            format!("{error:#}"),
-            "Set AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        )
-    })?;
+async fn prepare(sdk: &SdkConfig, config: &Config, clock: &Clock) -> Result<Prepared, Check> {
     let image = imaging::screening_image(&gradient()).map_err(|error| {
         Check::failed(
             NAME,
@@ -66,7 +59,7 @@ async fn prepare(config: &Config, clock: &Clock) -> Result<Prepared, Check> {
         BudgetError::Unavailable(error) => uncounted(error),
     })?;
     Ok(Prepared {
-        client: RekognitionClient::new(&sdk, RekognitionOptions::default()),
+        client: RekognitionClient::new(sdk, RekognitionOptions::of(&config.screening)),
         image,
         budget,
         reserved,
@@ -79,7 +72,7 @@ impl Prepared {
         let labels = self.client.detect_labels(&self.image).await.map(drop);
         let free = [&moderation, &labels]
             .into_iter()
-            .filter(|result| result.as_ref().is_err_and(is_free));
+            .filter(|result| result.as_ref().is_err_and(|error| !error.may_be_billed()));
         let free = u32::try_from(free.count()).unwrap_or(0);
         let mut checks = vec![
             judge(
@@ -100,14 +93,6 @@ impl Prepared {
     }
 }
 
-/// True for what is answered before any work is done, and so is not billed.
-fn is_free(error: &RekognitionError) -> bool {
-    matches!(
-        error,
-        RekognitionError::Refused(_) | RekognitionError::Throttled(_)
-    )
-}
-
 fn judge(name: &'static str, permission: &str, answer: Result<(), RekognitionError>) -> Check {
     let Err(error) = answer else {
         return Check::ok(name, "answers");
@@ -119,7 +104,7 @@ fn judge(name: &'static str, permission: &str, answer: Result<(), RekognitionErr
         RekognitionError::Throttled(_) => {
             "Try again later; if it stays, ask Amazon for more calls per second".into()
         }
-        RekognitionError::Unavailable(_) => {
+        RekognitionError::Unreachable(_) | RekognitionError::Unavailable(_) => {
             "Try again; look whether this machine reaches Amazon (AWS_REGION)".into()
         }
         RekognitionError::InvalidImage(_) => "This is a fault of CattoCDN; please report it".into(),
@@ -139,8 +124,6 @@ fn gradient() -> Raster {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::anyhow;
-
     use super::*;
 
     #[test]
@@ -148,13 +131,5 @@ mod tests {
         let raster = gradient();
         assert_eq!(raster.rgb.len(), (SIDE * SIDE * 3) as usize);
         assert!(imaging::screening_image(&raster).is_ok());
-    }
-
-    #[test]
-    fn only_what_was_refused_at_the_door_is_given_back() {
-        assert!(is_free(&RekognitionError::Refused(anyhow!("no"))));
-        assert!(is_free(&RekognitionError::Throttled(anyhow!("no"))));
-        assert!(!is_free(&RekognitionError::Unavailable(anyhow!("no"))));
-        assert!(!is_free(&RekognitionError::InvalidImage(anyhow!("no"))));
     }
 }

@@ -6,6 +6,9 @@ use crate::domain::labels::with_article;
 use crate::domain::picture::Tag;
 use crate::domain::verdict::{Reason, Verdict};
 
+/// Which reading of the labels decides; part of what a verdict is remembered under, so raise it with the rules below.
+pub const POLICY_VERSION: u32 = 1;
+
 /// The label that makes a cat.
 const CAT: &str = "cat";
 

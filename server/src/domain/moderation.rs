@@ -3,6 +3,9 @@
 //! The first and the second level decide; a third-level label is decided by the second-level one above it. A name that the
 //! table does not know refuses, wherever it stands: a new version of the taxonomy must not open the site.
 
+/// Which taxonomy and which reading of it decide; part of what a verdict is remembered under, so raise it with the table.
+pub const TAXONOMY_VERSION: &str = "v7.1";
+
 /// One label of a moderation answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModerationLabel {

@@ -45,10 +45,12 @@ pub enum Reason {
     TooManyPixels,
     TooSmall,
     Unsupported,
+    /// It could not be paid for; nothing is said of the picture itself.
+    BudgetSpent,
 }
 
 impl Reason {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::NotACat,
         Self::Indecent,
         Self::Banned,
@@ -56,6 +58,7 @@ impl Reason {
         Self::TooManyPixels,
         Self::TooSmall,
         Self::Unsupported,
+        Self::BudgetSpent,
     ];
 
     /// As the index keeps it.
@@ -69,6 +72,7 @@ impl Reason {
             Self::TooManyPixels => "too-many-pixels",
             Self::TooSmall => "too-small",
             Self::Unsupported => "unsupported-type",
+            Self::BudgetSpent => "budget-spent",
         }
     }
 
@@ -90,26 +94,33 @@ impl Reason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules(pub Sha256Hash);
 
-impl Rules {
-    /// The rules of this version of the program with these thresholds and this way of looking (which models, for one).
-    #[must_use]
-    pub fn of(thresholds: &Thresholds, screener: &str) -> Self {
-        // Another version may decode or judge differently.
-        let text = format!(
-            "{} {} {} {screener}",
-            env!("CARGO_PKG_VERSION"),
-            thresholds.cat,
-            thresholds.indecent
-        );
-        Self(Sha256Hash::of(text.as_bytes()))
-    }
-}
-
 /// The outcome of screening.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     Approved { tags: Vec<Tag>, alt: String },
     Rejected(Reason),
+}
+
+/// How far a second opinion on a picture has come, in an order of steps that are each paid for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Review {
+    /// It is needed.
+    Asked,
+    /// The picture is decent; whether it is a cat is not known.
+    Decent,
+    Judged(Verdict),
+}
+
+impl Review {
+    /// How many calls it still takes at most.
+    #[must_use]
+    pub const fn calls_left(&self) -> u32 {
+        match self {
+            Self::Asked => 2,
+            Self::Decent => 1,
+            Self::Judged(_) => 0,
+        }
+    }
 }
 
 /// True when this frame alone condemns the picture, so that nothing more needs to be looked at.

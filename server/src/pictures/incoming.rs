@@ -15,9 +15,12 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio::task::spawn_blocking;
 
 use super::Pictures;
+use crate::budget::Paid;
+use crate::config::BudgetSpent;
 use crate::db::DbError;
 use crate::domain::client::ClientNetwork;
 use crate::domain::picture::{DeleteToken, PictureId, Received, Sha256Hash};
+use crate::domain::verdict::Review;
 use crate::imaging;
 
 /// Uploads are counted over this many seconds.
@@ -28,6 +31,8 @@ const UNFINISHED: &str = "part";
 const WRITE_BUFFER: usize = 128 * 1024;
 /// More uploads than these never wait for a verdict: at half a second each the last would wait for minutes.
 const MAX_WAITING: u32 = 500;
+/// The longest that a client is told to wait for the month to turn: the operator may raise the limit.
+const LONGEST_WAIT_FOR_MONTH: Duration = Duration::from_secs(24 * 3600);
 
 /// Why an upload is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +50,11 @@ pub enum UploadError {
     TooManyToday,
     #[error("too many uploads at once")]
     Busy,
+    #[error("this month's budget is spent")]
+    BudgetSpent {
+        /// Until it may be worth another try.
+        wait: Duration,
+    },
     #[error("the store is full")]
     StorageFull,
     #[error(transparent)]
@@ -85,7 +95,8 @@ impl Pictures {
     /// for its turn.
     ///
     /// # Errors
-    /// [`UploadError::TooManyOfClient`], [`UploadError::TooManyToday`], [`UploadError::StorageFull`], [`UploadError::Busy`], or the disk's.
+    /// [`UploadError::TooManyOfClient`], [`UploadError::TooManyToday`], [`UploadError::StorageFull`], [`UploadError::Busy`],
+    /// [`UploadError::BudgetSpent`], or the disk's.
     pub async fn begin_upload(
         self: &Arc<Self>,
         client: ClientNetwork,
@@ -114,6 +125,7 @@ impl Pictures {
         if db.stored_bytes().await?.saturating_add(waiting.bytes) >= limits.max_stored_bytes {
             return Err(UploadError::StorageFull);
         }
+        self.check_budget().await?;
         let id = PictureId::random();
         let path = self.incoming_path(&id).with_extension(UNFINISHED);
         // Made and given its owner in one go: a request dropped in between would leave a file that nobody deletes.
@@ -133,6 +145,22 @@ impl Pictures {
             hasher: Sha256::new(),
             size_bytes: 0,
             _turns: turns,
+        })
+    }
+
+    /// Succeeds unless uploads are refused because a picture could not be paid for.
+    async fn check_budget(&self) -> Result<(), UploadError> {
+        if !self.parts.policy.asks() || self.parts.budget_spent != BudgetSpent::Refuse {
+            return Ok(());
+        }
+        let usage = self.parts.budget.usage(Paid::RekognitionCalls).await;
+        let usage = usage.map_err(|error| UploadError::Unavailable(error.into()))?;
+        if usage.left() >= Review::Asked.calls_left() {
+            return Ok(());
+        }
+        let month = Duration::from_secs(self.parts.budget.seconds_left());
+        Err(UploadError::BudgetSpent {
+            wait: month.min(LONGEST_WAIT_FOR_MONTH),
         })
     }
 

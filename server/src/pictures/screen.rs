@@ -1,6 +1,7 @@
 //! The blocking middle of a picture's life: decode, look, render.
 //! What is screened is what is rendered: every frame is shown to the screener before it is encoded, and the encoders see
-//! no other pixels than the screener did.
+//! no other pixels than the screener did. The image that a second opinion is asked on is made from those pixels too, and
+//! everything is rendered before it is asked for: so nobody holds the memory for decoding while somebody else thinks.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,8 +11,11 @@ use bytes::Bytes;
 
 use crate::domain::ban::Ban;
 use crate::domain::picture::{Tag, VariantName};
-use crate::domain::verdict::{self, FrameLook, Reason, Thresholds, Verdict};
-use crate::imaging::{self, AnimationEncoder, ImageError, Inspected, Limits, Raster};
+use crate::domain::policy::{Policy, Triage};
+use crate::domain::verdict::{self, FrameLook, Reason, Verdict};
+use crate::imaging::{
+    self, AnimationEncoder, ContactSheet, ImageError, Inspected, Limits, Raster, ScreeningImage,
+};
 use crate::screening::{Screener, squares_of};
 
 /// Labels are asked of at most this many frames of an animation, evenly spaced; decency of every one.
@@ -27,6 +31,18 @@ const MAX_LOOKS: usize = 400;
 pub(super) enum Outcome {
     Rejected(Reason),
     Approved(Box<Rendered>),
+    /// Somebody else must be asked.
+    Unsure(Unsure),
+}
+
+/// A picture that the local look did not decide.
+pub(super) struct Unsure {
+    /// Without tags and description.
+    pub(super) rendered: Box<Rendered>,
+    /// What is shown of it.
+    pub(super) image: ScreeningImage,
+    /// What the local models would say alone, where they looked.
+    pub(super) local: Option<Verdict>,
 }
 
 /// Everything that is published of a picture.
@@ -57,7 +73,9 @@ pub(super) struct Job {
     pub(super) inspected: Inspected,
     pub(super) limits: Limits,
     pub(super) screener: Arc<dyn Screener>,
-    pub(super) thresholds: Thresholds,
+    pub(super) policy: Policy,
+    /// Whether the screener sees the picture.
+    pub(super) looks_locally: bool,
     pub(super) bans: Arc<[Ban]>,
     /// The tags and words of an earlier approval of the same bytes under the same rules.
     pub(super) approval: Option<(Vec<Tag>, String)>,
@@ -103,15 +121,43 @@ impl Job {
         if self.is_banned(&raster)? {
             return Ok(Outcome::Rejected(Reason::Banned));
         }
-        let (tags, alt) = match &self.approval {
-            Some(approval) => approval.clone(),
-            None => match verdict::judge(&[self.look(&raster, true)?], &self.thresholds) {
-                Verdict::Rejected(reason) => return Ok(Outcome::Rejected(reason)),
-                Verdict::Approved { tags, alt } => (tags, alt),
-            },
+        let looks = if self.is_seen() {
+            vec![self.look(&raster, true)?]
+        } else {
+            Vec::new()
+        };
+        let next = match self.decide(&looks, || imaging::screening_image(&raster))? {
+            Err(reason) => return Ok(Outcome::Rejected(reason)),
+            Ok(next) => next,
         };
         let files = imaging::encode_variants(&raster, deadline)?;
-        self.rendered(&raster, tags, alt, files)
+        self.outcome(&raster, files, next)
+    }
+
+    /// True where the screener is shown this picture.
+    fn is_seen(&self) -> bool {
+        self.looks_locally && self.approval.is_none()
+    }
+
+    /// What is to become of a picture after these looks at all of its frames; a refusal needs no rendering.
+    fn decide(
+        &self,
+        looks: &[FrameLook],
+        image: impl FnOnce() -> Result<ScreeningImage, ImageError>,
+    ) -> Result<Result<Next, Reason>, ImageError> {
+        if let Some((tags, alt)) = self.approval.clone() {
+            return Ok(Ok(Next::Publish { tags, alt }));
+        }
+        Ok(match self.policy.triage(looks) {
+            Triage::Refuse(reason) => Err(reason),
+            Triage::Approve { tags, alt } => Ok(Next::Publish { tags, alt }),
+            Triage::Ask => Ok(Next::Ask {
+                image: image()?,
+                local: self
+                    .is_seen()
+                    .then(|| verdict::judge(looks, &self.policy.thresholds)),
+            }),
+        })
     }
 
     fn animation(&self, deadline: Instant) -> Result<Outcome, Failure> {
@@ -119,6 +165,7 @@ impl Job {
         let every = kept.div_ceil(LABELLED_FRAMES).max(1);
         let mut looks: Vec<FrameLook> = Vec::with_capacity(kept);
         let mut encoder: Option<AnimationEncoder> = None;
+        let mut sheet: Option<ContactSheet> = None;
         let mut first = None;
         let frames = imaging::frames(&self.path, &self.inspected, &self.limits, deadline)?;
         for (index, frame) in frames.enumerate() {
@@ -126,33 +173,38 @@ impl Job {
             if index == 0 && self.is_banned(&frame.raster)? {
                 return Ok(Outcome::Rejected(Reason::Banned));
             }
-            if self.approval.is_none() {
+            let (width, height) = (frame.raster.width, frame.raster.height);
+            if self.is_seen() {
                 let look = self.look(&frame.raster, index % every == 0)?;
-                let indecent = verdict::is_indecent(&look, &self.thresholds);
+                let condemned = self.policy.condemns(&look);
                 looks.push(look);
-                if indecent {
+                if condemned {
                     return Ok(Outcome::Rejected(Reason::Indecent));
                 }
             }
+            if self.policy.asks() && self.approval.is_none() {
+                sheet
+                    .get_or_insert_with(|| ContactSheet::new(kept as u32, width, height))
+                    .push(&frame.raster)?;
+            }
             encoder
-                .get_or_insert_with(|| {
-                    AnimationEncoder::new(frame.raster.width, frame.raster.height)
-                })
+                .get_or_insert_with(|| AnimationEncoder::new(width, height))
                 .push(&frame.raster, frame.duration_ms)?;
             first.get_or_insert(frame.raster);
         }
         let (Some(encoder), Some(first)) = (encoder, first) else {
             return Ok(Outcome::Rejected(Reason::Corrupt));
         };
-        let (tags, alt) = match &self.approval {
-            Some(approval) => approval.clone(),
-            None => match verdict::judge(&looks, &self.thresholds) {
-                Verdict::Rejected(reason) => return Ok(Outcome::Rejected(reason)),
-                Verdict::Approved { tags, alt } => (tags, alt),
-            },
+        let image = || match sheet {
+            Some(sheet) => sheet.finish(),
+            None => imaging::screening_image(&first),
+        };
+        let next = match self.decide(&looks, image)? {
+            Err(reason) => return Ok(Outcome::Rejected(reason)),
+            Ok(next) => next,
         };
         let files = encoder.finish()?;
-        self.rendered(&first, tags, alt, files)
+        self.outcome(&first, files, next)
     }
 
     fn kept_frames(&self) -> usize {
@@ -170,13 +222,32 @@ impl Job {
             .map_err(|error| Failure::Unavailable(error.into()))
     }
 
+    fn outcome(
+        &self,
+        first: &Raster,
+        files: Vec<imaging::Variant>,
+        next: Next,
+    ) -> Result<Outcome, Failure> {
+        let mut rendered = Box::new(self.rendered(first, files)?);
+        Ok(match next {
+            Next::Publish { tags, alt } => {
+                rendered.tags = tags;
+                rendered.alt = alt;
+                Outcome::Approved(rendered)
+            }
+            Next::Ask { image, local } => Outcome::Unsure(Unsure {
+                rendered,
+                image,
+                local,
+            }),
+        })
+    }
+
     fn rendered(
         &self,
         first: &Raster,
-        tags: Vec<Tag>,
-        alt: String,
         files: Vec<imaging::Variant>,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Rendered, ImageError> {
         let thumbhash = imaging::thumbhash(first)?;
         let files = files
             .into_iter()
@@ -192,12 +263,12 @@ impl Job {
                 })
             })
             .collect::<Result<_, ImageError>>()?;
-        Ok(Outcome::Approved(Box::new(Rendered {
+        Ok(Rendered {
             width: self.inspected.width,
             height: self.inspected.height,
             animated: self.inspected.animated,
-            tags,
-            alt,
+            tags: Vec::new(),
+            alt: String::new(),
             placeholder: imaging::placeholder_data_url(&thumbhash)?,
             thumbhash,
             perceptual_hash: imaging::perceptual_hash(first)?,
@@ -208,8 +279,20 @@ impl Job {
                 .map(|kind| (*kind).to_owned())
                 .collect(),
             files,
-        })))
+        })
     }
+}
+
+/// What is to be done with a picture that is not refused.
+enum Next {
+    Publish {
+        tags: Vec<Tag>,
+        alt: String,
+    },
+    Ask {
+        image: ScreeningImage,
+        local: Option<Verdict>,
+    },
 }
 
 /// The verdict that a decoding error amounts to.

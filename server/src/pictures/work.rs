@@ -7,13 +7,14 @@ use crate::background::{self, BackgroundError};
 use crate::db::{Begun, Blame, DbError};
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{Published, Received, Sha256Hash, Variant};
-use crate::domain::verdict::{Reason, Rules, Verdict};
+use crate::domain::verdict::{Reason, Review, Rules, Verdict};
 use crate::imaging;
 use crate::screening::ScreeningError;
 use crate::storage::{StorageError, StorageKey};
 
 use super::endings::REMEMBERED_SECONDS;
 use super::manifest::Manifest;
+use super::review::{Unpaid, Waiting};
 use super::screen::{self, Job, Outcome, Rendered};
 use super::{MEMORY_UNIT, Pictures};
 
@@ -42,6 +43,8 @@ struct NoMemory;
 /// True for what is not the picture's fault; whatever else fails again and again is.
 fn is_outage(error: &anyhow::Error) -> bool {
     error.is::<NoMemory>()
+        || error.is::<Waiting>()
+        || error.is::<Unpaid>()
         || error.is::<ScreeningError>()
         || error.is::<StorageError>()
         || error.is::<DbError>()
@@ -50,7 +53,7 @@ fn is_outage(error: &anyhow::Error) -> bool {
 }
 
 /// What is to become of a picture.
-enum Judged {
+pub(super) enum Judged {
     /// Its pixels were seen, under these rules.
     Looked(Outcome, Rules),
     /// Refused without a look: for what the file is, or because the same bytes were refused before.
@@ -72,20 +75,28 @@ impl Pictures {
             return Ok(false);
         };
         if let Err(error) = self.screen_and_publish(&received).await {
-            tracing::error!(
-                picture = %received.id, error = format!("{error:#}"),
-                "could not screen a picture; it waits"
-            );
+            let waiting = error.downcast_ref::<Waiting>();
+            if waiting.is_some() {
+                // The log has told of it, once for all pictures.
+                tracing::debug!(picture = %received.id, error = format!("{error:#}"), "a picture waits");
+            } else {
+                tracing::error!(
+                    picture = %received.id, error = format!("{error:#}"),
+                    "could not screen a picture; it waits"
+                );
+            }
             let full = error.is::<Full>();
             let blame = if full || is_outage(&error) {
                 Blame::Outage
             } else {
                 Blame::Picture
             };
-            let pause = if full {
-                RETRY_FULL_SECONDS
-            } else {
-                RETRY_SECONDS
+            let pause = match waiting {
+                Some(waiting) => i64::try_from(waiting.rest.as_secs())
+                    .unwrap_or(i64::MAX)
+                    .max(1),
+                None if full => RETRY_FULL_SECONDS,
+                None => RETRY_SECONDS,
             };
             self.parts
                 .db
@@ -116,6 +127,9 @@ impl Pictures {
                 let rules = reason.is_of_the_pixels().then_some(rules);
                 self.reject(received, reason, rules).await?
             }
+            Judged::Looked(Outcome::Unsure(_), _) => {
+                anyhow::bail!("a picture that nobody decided reached its end")
+            }
             Judged::Refused(reason) => self.reject(received, reason, None).await?,
         };
         if kept {
@@ -145,7 +159,8 @@ impl Pictures {
             .reject(received, reason, rules.as_ref(), self.now_second())
             .await?;
         if kept {
-            self.allowance.settle(id, true);
+            // An empty purse is not the client's fault.
+            self.allowance.settle(id, reason != Reason::BudgetSpent);
             tracing::info!(picture = %id, reason = reason.as_str(), "rejected a picture");
         }
         Ok(kept)
@@ -156,20 +171,18 @@ impl Pictures {
     async fn screen(&self, received: &Received) -> anyhow::Result<Judged> {
         let path = self.incoming_path(&received.id);
         let limits = self.image_limits();
-        let (screener, thresholds) = (self.parts.screener.clone(), self.parts.thresholds);
-        let (inspected, rules) = {
+        let (screener, policy) = (self.parts.screener.clone(), self.parts.policy);
+        let looks_locally = self.looks_locally();
+        let (inspected, identity) = {
             let (path, limits, screener) = (path.clone(), limits.clone(), screener.clone());
             background::run(move || {
-                (
-                    imaging::inspect(&path, &limits),
-                    screener
-                        .identity()
-                        .map(|screener| Rules::of(&thresholds, &screener)),
-                )
+                let identity = looks_locally.then(|| screener.identity()).transpose();
+                (imaging::inspect(&path, &limits), identity)
             })
             .await?
         };
-        let rules = rules?;
+        let identity = identity?.unwrap_or_default();
+        let rules = policy.rules(&identity);
         let now = self.now_second();
         let known = self
             .parts
@@ -181,9 +194,33 @@ impl Pictures {
                 now - REMEMBERED_SECONDS,
             )
             .await?;
+        let mut review = None;
         let approval = match known {
             Some(Verdict::Rejected(reason)) => return Ok(Judged::Refused(reason)),
             Some(Verdict::Approved { tags, alt }) => Some((tags, alt)),
+            None if policy.asks() => {
+                review = self
+                    .parts
+                    .db
+                    .find_review(&received.content_hash, &rules)
+                    .await?;
+                match &review {
+                    // Paid for before a crash, or before there was no room.
+                    Some(Review::Judged(Verdict::Rejected(reason))) => {
+                        return Ok(Judged::Looked(Outcome::Rejected(*reason), rules));
+                    }
+                    Some(Review::Judged(Verdict::Approved { tags, alt })) => {
+                        Some((tags.clone(), alt.clone()))
+                    }
+                    Some(review) => {
+                        if let Some(judged) = self.foresee_review(review).await? {
+                            return Ok(judged);
+                        }
+                        None
+                    }
+                    None => None,
+                }
+            }
             None => None,
         };
         let inspected = match inspected {
@@ -207,7 +244,8 @@ impl Pictures {
             inspected,
             limits,
             screener,
-            thresholds,
+            policy,
+            looks_locally,
             bans: self.bans(),
             approval,
             timeout: self.parts.limits.picture_timeout,
@@ -222,7 +260,14 @@ impl Pictures {
             tracing::error!(picture = %received.id, "gave up a picture that a decoder does not let go of");
             return Ok(Judged::Refused(Reason::TooManyPixels));
         };
-        Ok(Judged::Looked(done??, rules))
+        match done?? {
+            Outcome::Unsure(unsure) => {
+                let from = review.unwrap_or(Review::Asked);
+                let alone = policy.local_alone().rules(&identity);
+                self.review(received, unsure, &from, rules, alone).await
+            }
+            outcome => Ok(Judged::Looked(outcome, rules)),
+        }
     }
 
     /// Stores the variants, then the manifest, then the row; only then does any URL answer. False when the picture is no

@@ -18,6 +18,7 @@ use aws_sdk_rekognition::operation::RequestId;
 use aws_sdk_rekognition::primitives::Blob;
 use aws_sdk_rekognition::types::{self, DetectLabelsFeatureName, Image};
 
+use crate::config::ScreeningConfig;
 use crate::domain::detection::{DetectedLabel, DetectionMinimums};
 use crate::domain::moderation::{ModerationLabel, ModerationMinimums};
 use crate::imaging::ScreeningImage;
@@ -36,6 +37,19 @@ pub struct RekognitionOptions {
     pub connect_timeout: Duration,
     /// How long a call may take, connection and sending included.
     pub call_timeout: Duration,
+}
+
+impl RekognitionOptions {
+    /// What this configuration wants: labels that decide nothing are not asked for.
+    #[must_use]
+    pub fn of(config: &ScreeningConfig) -> Self {
+        Self {
+            moderation_minimum: config.policy.moderation.lowest(),
+            detection_minimum: config.policy.detection.lowest(),
+            call_timeout: config.retries.call_timeout,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for RekognitionOptions {
@@ -71,6 +85,10 @@ pub enum RekognitionError {
     /// More calls than the account may make just now. Trying again later helps, and nothing was billed.
     #[error("Rekognition is asked too often")]
     Throttled(#[source] anyhow::Error),
+    /// No connection came about, or there is nothing to sign a request with just now. Trying again helps, and nothing was
+    /// billed.
+    #[error("Rekognition is out of reach")]
+    Unreachable(#[source] anyhow::Error),
     /// The service failed, answered nonsense, or did not answer in time. Trying again helps; this attempt may be billed.
     #[error("Rekognition is unavailable")]
     Unavailable(#[source] anyhow::Error),
@@ -87,7 +105,16 @@ impl RekognitionError {
     /// True when the same call may succeed a little later.
     #[must_use]
     pub const fn retry_helps(&self) -> bool {
-        matches!(self, Self::Throttled(_) | Self::Unavailable(_))
+        matches!(
+            self,
+            Self::Throttled(_) | Self::Unreachable(_) | Self::Unavailable(_)
+        )
+    }
+
+    /// True unless it is certain that this attempt was not billed.
+    #[must_use]
+    pub const fn may_be_billed(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::InvalidImage(_))
     }
 }
 
@@ -211,6 +238,7 @@ where
         (SdkError::ServiceError(_), Some(status)) => class_of(error.code(), status),
         (SdkError::ConstructionFailure(_), _) => RekognitionError::Refused,
         _ if lacks_credentials(&error) => RekognitionError::Refused,
+        _ if was_never_sent(&error) => RekognitionError::Unreachable,
         _ => RekognitionError::Unavailable,
     };
     let mut message = format!("{call} failed");
@@ -265,6 +293,21 @@ fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
+/// True when the request cannot have reached the service: there was no connection to send it on, or no signature yet.
+fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<CredentialsError>() {
+            return true;
+        }
+        if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
+            return error.is_connect();
+        }
+        cause = error.source();
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,6 +315,7 @@ mod tests {
     fn name(code: Option<&str>, status: u16) -> &'static str {
         match class_of(code, status)(anyhow!("a test")) {
             RekognitionError::Throttled(_) => "throttled",
+            RekognitionError::Unreachable(_) => "unreachable",
             RekognitionError::Unavailable(_) => "unavailable",
             RekognitionError::Refused(_) => "refused",
             RekognitionError::InvalidImage(_) => "invalid image",

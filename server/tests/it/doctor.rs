@@ -581,6 +581,10 @@ async fn a_person_reads_the_remedy_below_its_line() {
 async fn rekognition_is_called_when_asked_for_and_both_calls_are_counted() {
     let server = RekognitionServer::start().await;
     let patient = Patient::on_disk().screened_at(&server.endpoint);
+    patient
+        .examine(0)
+        .assert("Rekognition", "skipped", "not used");
+    let patient = patient.with("CATTO_SCREENING", "local+rekognition");
     let findings = patient.examine(0);
     findings.assert("Rekognition", "skipped", "two paid calls");
     assert_eq!(server.calls(), Vec::<String>::new());
@@ -591,6 +595,18 @@ async fn rekognition_is_called_when_asked_for_and_both_calls_are_counted() {
     assert_eq!(server.calls(), [MODERATION, LABELS]);
     let used = patient.calls_used();
     assert!(used.contains(" 2 of 1000"), "{used}");
+}
+
+#[test]
+fn rekognition_alone_needs_credentials_and_no_models() {
+    let patient = Patient::on_disk()
+        .with("CATTO_SCREENING", "rekognition")
+        .with("CATTO_MODELS_DIR", "/nowhere/models");
+    let findings = patient.examine(1);
+    assert_eq!(findings.failed(), ["AWS credentials"]);
+    findings.assert("models", "skipped", "not used");
+    let findings = patient.examine_rekognition(1);
+    findings.assert("Rekognition", "skipped", "without credentials");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -143,7 +143,7 @@ async fn changed_rules_forget_old_verdicts() {
     same_models.identity = "scripted, with other models";
     let looks = same_models.looks.clone();
     let mut stricter = Setup::within(dir.path()).screened_by(same_models);
-    stricter.config.screening.thresholds.cat = 0.95;
+    stricter.config.screening.policy.thresholds.cat = 0.95;
     let site = stricter.start().await;
     site.upload(fixture("cat.webp"))
         .await

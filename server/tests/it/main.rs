@@ -30,6 +30,7 @@ mod real_models;
 mod rekognition;
 mod restart;
 mod s3;
+mod second_opinion;
 mod storage_contract;
 mod support;
 mod two_caches;

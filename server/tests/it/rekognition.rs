@@ -59,6 +59,7 @@ fn contact_sheet(name: &str) -> ScreeningImage {
 fn class(error: &RekognitionError) -> &'static str {
     match error {
         RekognitionError::Throttled(_) => "throttled",
+        RekognitionError::Unreachable(_) => "unreachable",
         RekognitionError::Unavailable(_) => "unavailable",
         RekognitionError::Refused(_) => "refused",
         RekognitionError::InvalidImage(_) => "invalid image",
@@ -193,6 +194,11 @@ async fn every_documented_exception_has_its_class_and_costs_one_request() {
             matches!(expected, "throttled" | "unavailable"),
             "{name}"
         );
+        assert_eq!(
+            error.may_be_billed(),
+            matches!(expected, "unavailable" | "invalid image"),
+            "{name}"
+        );
         let text = format!("{:#}", anyhow::Error::from(error));
         assert!(text.contains(name), "the log names what happened: {text}");
     }
@@ -281,7 +287,9 @@ async fn a_connection_that_is_cut_is_made_once() {
     cutting.abort();
 
     let error = client.detect_labels(&image()).await;
-    assert_eq!(class(&error.expect_err("nobody listens")), "unavailable");
+    let error = error.expect_err("nobody listens");
+    assert_eq!(class(&error), "unreachable");
+    assert!(error.retry_helps() && !error.may_be_billed());
 }
 
 #[tokio::test]
@@ -291,7 +299,7 @@ async fn without_credentials_nothing_is_sent() {
         (CredentialsError::not_loaded("there are none"), "refused"),
         (
             CredentialsError::provider_timed_out(Duration::from_secs(1)),
-            "unavailable",
+            "unreachable",
         ),
     ] {
         let error = std::sync::Mutex::new(Some(error));

@@ -22,13 +22,13 @@ use cattocdn::config::{
     OriginConfig, ScreeningConfig, StorageConfig,
 };
 use cattocdn::domain::expiry::Retention;
-use cattocdn::domain::verdict::{FrameLook, Thresholds};
+use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::router;
 use cattocdn::imaging::Raster;
 use cattocdn::jobs::Jobs;
-use cattocdn::screening::{LocalScreener, Screener, ScreeningError};
-use cattocdn::state::{AppState, open_storage};
-use cattocdn::storage::ObjectStorage;
+use cattocdn::screening::{LocalScreener, RekognitionClient, Screener, ScreeningError};
+use cattocdn::state::{AppState, Services};
+use cattocdn::storage::{DiskStorage, ObjectStorage};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -44,6 +44,7 @@ pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) screener: Arc<dyn Screener>,
     storage: Option<Arc<dyn ObjectStorage>>,
+    rekognition: Option<RekognitionClient>,
     cdns: Option<Cdns>,
     dir: Option<TempDir>,
 }
@@ -88,15 +89,14 @@ impl Setup {
             },
             retention: Retention::new(RETENTION).expect("a week is valid"),
             budget: BudgetConfig::default(),
-            screening: ScreeningConfig {
-                thresholds: Thresholds::default(),
-            },
+            screening: ScreeningConfig::default(),
             cdn: CdnConfig::default(),
         };
         Self {
             config,
             screener: Arc::new(ScriptedScreener::cat()),
             storage: None,
+            rekognition: None,
             cdns: None,
             dir: None,
         }
@@ -104,6 +104,12 @@ impl Setup {
 
     pub(crate) fn screened_by(mut self, screener: impl Screener) -> Self {
         self.screener = Arc::new(screener);
+        self
+    }
+
+    /// Asking this Rekognition.
+    pub(crate) fn asking(mut self, rekognition: RekognitionClient) -> Self {
+        self.rekognition = Some(rekognition);
         self
     }
 
@@ -145,7 +151,11 @@ impl Setup {
     pub(crate) async fn start_without_jobs_at(self, clock: Clock) -> Site {
         let storage = match self.storage {
             Some(storage) => storage,
-            None => open_storage(&self.config).await.expect("opens"),
+            None => {
+                let folder = self.config.files.data_dir.join("objects");
+                std::fs::create_dir_all(&self.config.files.data_dir).expect("a folder");
+                Arc::new(DiskStorage::open(&folder).expect("opens"))
+            }
         };
         let cdns = match self.cdns {
             Some(cdns) => cdns,
@@ -153,10 +163,15 @@ impl Setup {
                 .await
                 .expect("opens"),
         };
-        let (screener, site_clock) = (self.screener, clock.clone());
-        let state =
-            AppState::with_adapters(&self.config, storage, cdns, screener, site_clock).await;
-        let state = state.expect("the site starts");
+        let services = Services {
+            storage,
+            cdns,
+            screener: self.screener,
+            rekognition: self.rekognition,
+        };
+        let state = AppState::with_services(&self.config, services, clock.clone())
+            .await
+            .expect("the site starts");
         Site {
             router: router(state.clone()),
             data_dir: self.config.files.data_dir.clone(),
@@ -354,6 +369,8 @@ impl Answer {
 pub(crate) struct ScriptedScreener {
     cat: f32,
     indecency: f32,
+    /// From which look on it calls everything indecent.
+    indecent_after: u32,
     available: bool,
     /// A permit is spent on every look.
     gate: Arc<Semaphore>,
@@ -373,12 +390,30 @@ impl ScriptedScreener {
         Self {
             cat: 0.9,
             indecency: 0.0,
+            indecent_after: u32::MAX,
             available: true,
             gate,
             runtime: Handle::current(),
             arrived: Arc::default(),
             looks: Arc::default(),
             identity: "scripted",
+        }
+    }
+
+    /// Sees a cat and indecency of these shares.
+    pub(crate) fn seeing(cat: f32, indecency: f32) -> Self {
+        Self {
+            cat,
+            indecency,
+            ..Self::cat()
+        }
+    }
+
+    /// Calls every frame after so many indecent.
+    pub(crate) fn turning_indecent_after(self, looks: u32) -> Self {
+        Self {
+            indecent_after: looks,
+            ..self
         }
     }
 
@@ -419,11 +454,15 @@ impl Screener for ScriptedScreener {
         // Spent: each permit is one look.
         permit.map_err(anyhow::Error::from)?.forget();
         self.check()?;
-        self.looks.fetch_add(1, Ordering::SeqCst);
+        let before = self.looks.fetch_add(1, Ordering::SeqCst);
         let mut labels = vec![0.0; 1000];
         labels[281] = self.cat;
         Ok(FrameLook {
-            indecency: self.indecency,
+            indecency: if before >= self.indecent_after {
+                1.0
+            } else {
+                self.indecency
+            },
             labels: with_labels.then_some(labels),
         })
     }

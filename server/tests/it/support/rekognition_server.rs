@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
@@ -22,9 +23,24 @@ pub(crate) struct RekognitionServer {
     state: Arc<Mutex<State>>,
 }
 
+/// What a request is answered.
+pub(crate) enum Reply {
+    /// As the service answers about a decent cat.
+    Usual,
+    Answer(u16, String),
+    /// Nothing, for ever.
+    Silence,
+}
+
+/// Decides by the target of a request.
+type Behaviour = Box<dyn FnMut(&str) -> Reply + Send>;
+
 #[derive(Default)]
 struct State {
     replies: VecDeque<(u16, String)>,
+    behaviour: Option<Behaviour>,
+    /// Width and height of the picture of every request that had one.
+    image_sizes: Vec<(u32, u32)>,
     /// The target of every request, in order.
     calls: Vec<String>,
     /// What the service would not have taken.
@@ -37,7 +53,13 @@ impl RekognitionServer {
         let shared = state.clone();
         let handler = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
             let state = shared.clone();
-            async move { state_answer(&mut lock(&state), &method, &uri, &headers, &body) }
+            async move {
+                let reply = state_answer(&mut lock(&state), &method, &uri, &headers, &body);
+                match reply {
+                    Some(answer) => answer,
+                    None => std::future::pending().await,
+                }
+            }
         };
         let router = Router::new()
             .fallback(handler)
@@ -61,12 +83,33 @@ impl RekognitionServer {
         self.reply(status, body);
     }
 
+    /// Answers every request like this from now on, once the replies are used up.
+    pub(crate) fn behave(&self, behaviour: impl FnMut(&str) -> Reply + Send + 'static) {
+        lock(&self.state).behaviour = Some(Box::new(behaviour));
+    }
+
+    /// Answers as usual again.
+    pub(crate) fn behave_well(&self) {
+        lock(&self.state).behaviour = None;
+    }
+
+    /// Width and height of the picture of every request so far.
+    pub(crate) fn image_sizes(&self) -> Vec<(u32, u32)> {
+        lock(&self.state).image_sizes.clone()
+    }
+
     /// The targets of all requests so far, which must all have been in order.
     #[track_caller]
     pub(crate) fn calls(&self) -> Vec<String> {
+        let (calls, violations) = self.seen();
+        assert_eq!(violations, Vec::<String>::new());
+        calls
+    }
+
+    /// The targets of all requests so far, and what the service would not have taken of any.
+    pub(crate) fn seen(&self) -> (Vec<String>, Vec<String>) {
         let state = lock(&self.state);
-        assert_eq!(state.violations, Vec::<String>::new());
-        state.calls.clone()
+        (state.calls.clone(), state.violations.clone())
     }
 }
 
@@ -76,7 +119,7 @@ fn state_answer(
     uri: &Uri,
     headers: &HeaderMap,
     body: &[u8],
-) -> (StatusCode, [(header::HeaderName, &'static str); 1], String) {
+) -> Option<Response> {
     let target = text(headers, "x-amz-target").to_owned();
     state.calls.push(target.clone());
     let (status, body) = match violation(method, uri, headers, body) {
@@ -85,18 +128,44 @@ fn state_answer(
             let body = json!({"__type": "InvalidParameterException", "Message": violation});
             (400, body.to_string())
         }
-        None => state.replies.pop_front().unwrap_or_else(|| {
-            let body = if target == MODERATION {
-                json!({"ModerationLabels": [], "ModerationModelVersion": "7.0"})
-            } else {
-                cat()
-            };
-            (200, body.to_string())
-        }),
+        None => {
+            state.image_sizes.extend(image_size(body));
+            let behaviour = state.behaviour.as_mut();
+            match (state.replies.pop_front(), behaviour) {
+                (Some(reply), _) => reply,
+                (None, Some(behaviour)) => match behaviour(&target) {
+                    Reply::Usual => usual(&target),
+                    Reply::Answer(status, body) => (status, body),
+                    Reply::Silence => return None,
+                },
+                (None, None) => usual(&target),
+            }
+        }
     };
     let status = StatusCode::from_u16(status).expect("a status");
     let content_type = [(header::CONTENT_TYPE, "application/x-amz-json-1.1")];
-    (status, content_type, body)
+    Some((status, content_type, body).into_response())
+}
+
+/// What is answered about a decent cat.
+fn usual(target: &str) -> (u16, String) {
+    let body = if target == MODERATION {
+        json!({"ModerationLabels": [], "ModerationModelVersion": "7.0"})
+    } else {
+        cat()
+    };
+    (200, body.to_string())
+}
+
+/// The size of the picture in a request that has one.
+fn image_size(body: &[u8]) -> Option<(u32, u32)> {
+    let request: Value = serde_json::from_slice(body).ok()?;
+    let jpeg = BASE64_STANDARD.decode(request["Image"]["Bytes"].as_str()?);
+    let jpeg = jpeg.ok()?;
+    let mut decoder = jpeg_decoder::Decoder::new(&jpeg[..]);
+    decoder.read_info().ok()?;
+    let info = decoder.info()?;
+    Some((info.width.into(), info.height.into()))
 }
 
 /// An answer about a cat on a couch, with every documented field.

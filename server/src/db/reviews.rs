@@ -1,0 +1,109 @@
+//! How far second opinions on waiting pictures have come: the columns `review` and `review_rules`.
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use super::rows::{TagRecord, from_json, to_json};
+use super::{Db, DbError};
+use crate::domain::picture::{Received, Sha256Hash};
+use crate::domain::verdict::{Reason, Review, Rules, Verdict};
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "came", rename_all = "lowercase")]
+enum ReviewRecord {
+    Asked,
+    Decent,
+    Rejected { reason: String },
+    Approved { tags: Vec<TagRecord>, alt: String },
+}
+
+impl ReviewRecord {
+    fn of(review: &Review) -> Self {
+        match review {
+            Review::Asked => Self::Asked,
+            Review::Decent => Self::Decent,
+            Review::Judged(Verdict::Rejected(reason)) => Self::Rejected {
+                reason: reason.as_str().to_owned(),
+            },
+            Review::Judged(Verdict::Approved { tags, alt }) => Self::Approved {
+                tags: tags.iter().map(TagRecord::from).collect(),
+                alt: alt.clone(),
+            },
+        }
+    }
+
+    fn read(self) -> Result<Review, DbError> {
+        Ok(match self {
+            Self::Asked => Review::Asked,
+            Self::Decent => Review::Decent,
+            Self::Rejected { reason } => Review::Judged(Verdict::Rejected(
+                Reason::parse(&reason).context("a stored reason is unknown")?,
+            )),
+            Self::Approved { tags, alt } => Review::Judged(Verdict::Approved {
+                tags: tags.into_iter().map(Into::into).collect(),
+                alt,
+            }),
+        })
+    }
+}
+
+impl Db {
+    /// Notes how far the review of this worker's picture has come. Nothing changes where it is no longer this worker's.
+    pub async fn note_review(
+        &self,
+        received: &Received,
+        rules: &Rules,
+        review: &Review,
+    ) -> Result<(), DbError> {
+        sqlx::query(
+            "UPDATE pictures SET review = ?, review_rules = ?
+             WHERE id = ? AND state = 'screening' AND leased_until = ?",
+        )
+        .bind(to_json(&ReviewRecord::of(review))?)
+        .bind(&rules.0.0[..])
+        .bind(received.id.as_str())
+        .bind(received.leased_until)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that this worker's picture needs a review under these rules, where nothing of one is noted yet: the next attempt
+    /// need not look at it to know that.
+    pub async fn note_review_wanted(
+        &self,
+        received: &Received,
+        rules: &Rules,
+    ) -> Result<(), DbError> {
+        if self
+            .find_review(&received.content_hash, rules)
+            .await?
+            .is_none()
+        {
+            self.note_review(received, rules, &Review::Asked).await?;
+        }
+        Ok(())
+    }
+
+    /// The furthest that a review of these bytes under these rules has come, among the pictures that wait.
+    pub async fn find_review(
+        &self,
+        content_hash: &Sha256Hash,
+        rules: &Rules,
+    ) -> Result<Option<Review>, DbError> {
+        let texts: Vec<String> = sqlx::query_scalar(
+            "SELECT review FROM pictures
+             WHERE content_hash = ? AND content_hash <> x'' AND review_rules = ? AND state = 'screening'
+               AND review IS NOT NULL",
+        )
+        .bind(&content_hash.0[..])
+        .bind(&rules.0.0[..])
+        .fetch_all(&self.pool)
+        .await?;
+        let reviews = texts
+            .iter()
+            .map(|text| from_json::<ReviewRecord>(text)?.read())
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(reviews.into_iter().min_by_key(Review::calls_left))
+    }
+}

@@ -1,0 +1,147 @@
+//! What follows the local look: pictures that it did not decide are shown to somebody who is paid, and what that somebody
+//! said is noted on the picture's row before anything else happens, so that it is never paid again.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Pictures;
+use super::screen::{Outcome, Unsure};
+use super::work::Judged;
+use crate::config::BudgetSpent;
+use crate::db::Db;
+use crate::domain::picture::Received;
+use crate::domain::verdict::{Reason, Review, Rules, Verdict};
+use crate::screening::{RekognitionReviewer, ReviewError, ReviewNotes};
+
+/// A picture waits for somebody else: for an outage to end, or a month. It is neither the picture's fault nor news.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}; it waits for {} s", .rest.as_secs())]
+pub(super) struct Waiting {
+    why: &'static str,
+    pub(super) rest: Duration,
+}
+
+/// Notes on the picture's own row.
+struct Row<'a> {
+    db: &'a Db,
+    received: &'a Received,
+    rules: &'a Rules,
+}
+
+#[async_trait]
+impl ReviewNotes for Row<'_> {
+    async fn note(&self, review: &Review) -> anyhow::Result<()> {
+        Ok(self
+            .db
+            .note_review(self.received, self.rules, review)
+            .await?)
+    }
+}
+
+impl Pictures {
+    fn reviewer(&self) -> anyhow::Result<&RekognitionReviewer> {
+        self.parts
+            .reviewer
+            .as_ref()
+            .ok_or_else(|| anyhow::anyhow!("there is nobody to ask for a second opinion"))
+    }
+
+    /// What is decided already of a picture that is known to need a second opinion, without a look at it: nothing where it
+    /// can be asked for now.
+    pub(super) async fn foresee_review(&self, review: &Review) -> anyhow::Result<Option<Judged>> {
+        match self.reviewer()?.check_review(review).await {
+            Ok(()) => Ok(None),
+            Err(ReviewError::Spent) => match self.parts.budget_spent {
+                BudgetSpent::Refuse => Ok(Some(Judged::Refused(Reason::BudgetSpent))),
+                BudgetSpent::Local => Ok(None),
+                BudgetSpent::Wait => Err(self.waits_for_month().into()),
+            },
+            Err(error) => Err(waits(error)),
+        }
+    }
+
+    /// Asks for a second opinion on a picture, from where an earlier review of it came to. `alone` are the rules under which
+    /// the local models' own verdict is remembered.
+    pub(super) async fn review(
+        &self,
+        received: &Received,
+        unsure: Unsure,
+        from: &Review,
+        rules: Rules,
+        alone: Rules,
+    ) -> anyhow::Result<Judged> {
+        let Unsure {
+            rendered,
+            image,
+            local,
+        } = unsure;
+        let row = Row {
+            db: &self.parts.db,
+            received,
+            rules: &rules,
+        };
+        let (verdict, rules) = match self.reviewer()?.review(&image, from, &row).await {
+            Ok(verdict) => (verdict, rules),
+            Err(ReviewError::Spent) => match (self.parts.budget_spent, local) {
+                // Remembered as what it is: under the rules of the local models alone.
+                (BudgetSpent::Local, Some(local)) => (local, alone),
+                (BudgetSpent::Wait, _) => {
+                    self.parts.db.note_review_wanted(received, &rules).await?;
+                    return Err(self.waits_for_month().into());
+                }
+                (BudgetSpent::Refuse | BudgetSpent::Local, _) => {
+                    return Ok(Judged::Refused(Reason::BudgetSpent));
+                }
+            },
+            Err(ReviewError::Unreadable(error)) => {
+                tracing::error!(
+                    picture = %received.id, error = format!("{:#}", anyhow::Error::from(error)),
+                    "refused a picture that Rekognition cannot read"
+                );
+                return Ok(Judged::Refused(Reason::Corrupt));
+            }
+            Err(error @ ReviewError::Resting { .. }) => {
+                self.parts.db.note_review_wanted(received, &rules).await?;
+                return Err(waits(error));
+            }
+            Err(error) => return Err(waits(error)),
+        };
+        Ok(Judged::Looked(
+            match verdict {
+                Verdict::Rejected(reason) => Outcome::Rejected(reason),
+                Verdict::Approved { tags, alt } => {
+                    let mut rendered = rendered;
+                    rendered.tags = tags;
+                    rendered.alt = alt;
+                    Outcome::Approved(rendered)
+                }
+            },
+            rules,
+        ))
+    }
+
+    fn waits_for_month(&self) -> Waiting {
+        let month = Duration::from_secs(self.parts.budget.seconds_left());
+        Waiting {
+            why: "this month's calls are spent",
+            rest: month.min(self.parts.spent_rest),
+        }
+    }
+}
+
+fn waits(error: ReviewError) -> anyhow::Error {
+    match error {
+        ReviewError::Resting { again_in } => Waiting {
+            why: "Rekognition is out of reach",
+            rest: again_in,
+        }
+        .into(),
+        error => Unpaid(error.into()).into(),
+    }
+}
+
+/// Budget or index failed before or after a call; the picture waits.
+#[derive(Debug, thiserror::Error)]
+#[error("a second opinion could not be had")]
+pub(super) struct Unpaid(#[source] anyhow::Error);
