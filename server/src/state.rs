@@ -37,6 +37,8 @@ pub struct Services {
     /// Who is told when a picture is deleted.
     pub cdns: Cdns,
     pub screener: Arc<dyn Screener>,
+    /// What stands in front of the site and is told of deletions.
+    pub cdns: Cdns,
     /// For paid calls; absent where nobody makes any.
     pub rekognition: Option<RekognitionClient>,
 }
@@ -205,10 +207,7 @@ pub async fn open_budget(config: &Config, clock: &Clock) -> anyhow::Result<Budge
 }
 
 /// Opens the place for objects that the configuration names.
-///
-/// # Errors
-/// When the data folder cannot be used, or there is no AWS region or credentials.
-pub async fn open_storage(config: &Config) -> anyhow::Result<Arc<dyn ObjectStorage>> {
+async fn open_storage(config: &Config) -> anyhow::Result<Arc<dyn ObjectStorage>> {
     Ok(match &config.storage {
         StorageConfig::Disk => {
             make_data_dir(config)?;

@@ -241,13 +241,15 @@ async fn open(dir: &Path, mode: Mode, endpoint: &str) -> Done<AppState> {
         .load()
         .await;
     let options = RekognitionOptions::of(&config.screening);
+    let clock = Clock::default();
     let services = Services {
+        cdns: Cdns::open(&config.cdn, &config.http.public_url, &clock).await?,
         storage: Arc::new(DiskStorage::open(&data_dir.join("objects"))?),
         cdns: Cdns::open(&config.cdn, &config.http.public_url, &Clock::default()).await?,
         screener: Arc::new(LocalScreener::new(&models_dir)),
         rekognition: Some(RekognitionClient::new(&sdk, options)),
     };
-    Ok(AppState::with_services(&config, services, Clock::default()).await?)
+    Ok(AppState::with_services(&config, services, clock).await?)
 }
 
 fn indecent() -> String {

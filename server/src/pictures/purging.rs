@@ -166,6 +166,7 @@ impl Pictures {
                 },
             }),
             None => {
+                // Where it is paid for there is one row: each under a name of its own.
                 if cdn.is_paid() && !self.reserve_path(first).await? {
                     return Ok(true);
                 }
