@@ -83,6 +83,7 @@ impl AppState {
                 .to_owned(),
             retention: config.retention.in_words(),
             abuse_contact: config.http.abuse_contact.clone(),
+            asks_rekognition: config.screening.policy.asks(),
             rules: UploadRules {
                 max_bytes: config.limits.max_upload_bytes,
                 max_pixels: config.limits.max_pixels,

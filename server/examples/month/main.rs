@@ -140,7 +140,7 @@ async fn live(mode: Mode, uploads: &[Upload]) -> Done<Month> {
     let server = RekognitionServer::start().await;
     let truth = Arc::new(Mutex::new(Truth::Cat));
     let told = truth.clone();
-    server.behave(move |target| match (*lock(&told), target) {
+    server.behave(move |target, _| match (*lock(&told), target) {
         (Truth::Indecent, MODERATION) => Reply::Answer(200, indecent()),
         (Truth::NoCat, target) if target != MODERATION => Reply::Answer(200, no_cat()),
         _ => Reply::Usual,
