@@ -160,6 +160,8 @@ pub struct SiteView {
     pub retention: String,
     /// An e-mail address or a URL.
     pub abuse_contact: Option<String>,
+    /// Whether pictures may be shown to Amazon Rekognition.
+    pub asks_rekognition: bool,
     pub rules: UploadRules,
 }
 

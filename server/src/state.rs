@@ -37,8 +37,6 @@ pub struct Services {
     /// Who is told when a picture is deleted.
     pub cdns: Cdns,
     pub screener: Arc<dyn Screener>,
-    /// What stands in front of the site and is told of deletions.
-    pub cdns: Cdns,
     /// For paid calls; absent where nobody makes any.
     pub rekognition: Option<RekognitionClient>,
 }
@@ -116,6 +114,7 @@ impl AppState {
                 .to_owned(),
             retention: config.retention.in_words(),
             abuse_contact: config.http.abuse_contact.clone(),
+            asks_rekognition: config.screening.policy.asks(),
             rules: UploadRules {
                 max_bytes: config.limits.max_upload_bytes,
                 max_pixels: config.limits.max_pixels,
@@ -207,7 +206,10 @@ pub async fn open_budget(config: &Config, clock: &Clock) -> anyhow::Result<Budge
 }
 
 /// Opens the place for objects that the configuration names.
-async fn open_storage(config: &Config) -> anyhow::Result<Arc<dyn ObjectStorage>> {
+///
+/// # Errors
+/// When the data folder cannot be used, or there is no AWS region or credentials.
+pub async fn open_storage(config: &Config) -> anyhow::Result<Arc<dyn ObjectStorage>> {
     Ok(match &config.storage {
         StorageConfig::Disk => {
             make_data_dir(config)?;

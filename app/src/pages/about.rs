@@ -15,6 +15,14 @@ pub(crate) fn AboutPage() -> impl IntoView {
             <p>"Or write to "<a href=contact_href(&contact)>{contact.clone()}</a>"."</p>
         }
     });
+    let second_opinion = site.asks_rekognition.then(|| {
+        view! {
+            <p>
+                "They may be those of Amazon Rekognition, which then sees a small copy without hidden data, \
+                and no more of you than that."
+            </p>
+        }
+    });
     let curl = format!("curl -F file=@cat.jpg {}/api/v1/pictures", site.public_url);
     let max_size = readable_bytes(site.rules.max_bytes);
     let retention = site.retention;
@@ -40,6 +48,7 @@ pub(crate) fn AboutPage() -> impl IntoView {
                 "Vision models look at every picture before anybody else can. \
                 What they do not recognise as a decent cat is never shown and its bytes are deleted."
             </p>
+            {second_opinion}
 
             <h2>"What is kept"</h2>
             <ul>

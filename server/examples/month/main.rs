@@ -141,7 +141,7 @@ async fn live(mode: Mode, uploads: &[Upload]) -> Done<Month> {
     let server = RekognitionServer::start().await;
     let truth = Arc::new(Mutex::new(Truth::Cat));
     let told = truth.clone();
-    server.behave(move |target| match (*lock(&told), target) {
+    server.behave(move |target, _| match (*lock(&told), target) {
         (Truth::Indecent, MODERATION) => Reply::Answer(200, indecent()),
         (Truth::NoCat, target) if target != MODERATION => Reply::Answer(200, no_cat()),
         _ => Reply::Usual,
@@ -241,15 +241,13 @@ async fn open(dir: &Path, mode: Mode, endpoint: &str) -> Done<AppState> {
         .load()
         .await;
     let options = RekognitionOptions::of(&config.screening);
-    let clock = Clock::default();
     let services = Services {
-        cdns: Cdns::open(&config.cdn, &config.http.public_url, &clock).await?,
         storage: Arc::new(DiskStorage::open(&data_dir.join("objects"))?),
         cdns: Cdns::open(&config.cdn, &config.http.public_url, &Clock::default()).await?,
         screener: Arc::new(LocalScreener::new(&models_dir)),
         rekognition: Some(RekognitionClient::new(&sdk, options)),
     };
-    Ok(AppState::with_services(&config, services, clock).await?)
+    Ok(AppState::with_services(&config, services, Clock::default()).await?)
 }
 
 fn indecent() -> String {

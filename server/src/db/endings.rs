@@ -112,7 +112,7 @@ impl Db {
         let mut query = QueryBuilder::<Sqlite>::new(
             "UPDATE pictures SET stored_bytes = 0, alt = NULL, tags = NULL, tags_text = NULL, thumbhash = NULL,
                  placeholder = NULL, stripped = NULL, variants = NULL, perceptual_hash = NULL, rules = NULL,
-                 review = NULL, review_rules = NULL,
+                 review = NULL, review_rules = NULL, failed_reviews = 0,
                  delete_token_hash = x'', content_hash = x'', size_bytes = 0, leased_until = 0,
                  state = CASE WHEN state = 'published' THEN 'expired' ELSE state END
              WHERE id IN (",

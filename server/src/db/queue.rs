@@ -224,7 +224,7 @@ impl Db {
         let done = sqlx::query(
             "UPDATE pictures SET state = 'rejected', rejected_at = ?1, reason = ?2, rules = ?3, leased_until = 0,
                  delete_token_hash = x'', size_bytes = 0, stored_bytes = 0, expires_at = NULL,
-                 review = NULL, review_rules = NULL,
+                 review = NULL, review_rules = NULL, failed_reviews = 0,
                  content_hash = CASE WHEN ?3 IS NULL THEN x'' ELSE content_hash END
              WHERE id = ?4 AND state = 'screening' AND leased_until = ?5",
         )

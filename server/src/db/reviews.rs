@@ -85,6 +85,29 @@ impl Db {
         Ok(())
     }
 
+    /// Counts a failure that may have cost something, and answers how many there were of this worker's picture.
+    pub async fn count_failed_review(&self, received: &Received) -> Result<u32, DbError> {
+        let count: Option<u32> = sqlx::query_scalar(
+            "UPDATE pictures SET failed_reviews = failed_reviews + 1
+             WHERE id = ? AND state = 'screening' AND leased_until = ? RETURNING failed_reviews",
+        )
+        .bind(received.id.as_str())
+        .bind(received.leased_until)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(count.unwrap_or(0))
+    }
+
+    /// How often a review of this picture failed in a way that may have cost something.
+    pub async fn failed_reviews(&self, received: &Received) -> Result<u32, DbError> {
+        let count: Option<u32> =
+            sqlx::query_scalar("SELECT failed_reviews FROM pictures WHERE id = ?")
+                .bind(received.id.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(count.unwrap_or(0))
+    }
+
     /// The furthest that a review of these bytes under these rules has come, among the pictures that wait.
     pub async fn find_review(
         &self,

@@ -52,7 +52,7 @@ struct VariantRecord {
 pub(super) const PUBLISH: &str =
     "UPDATE pictures SET state = 'published', leased_until = 0, sequence = ?, published_at = ?, expires_at = ?,
          width = ?, height = ?, animated = ?, alt = ?, tags = ?, tags_text = ?, thumbhash = ?, placeholder = ?,
-         perceptual_hash = ?, stripped = ?, variants = ?, stored_bytes = ?, rules = ?, review = NULL, review_rules = NULL
+         perceptual_hash = ?, stripped = ?, variants = ?, stored_bytes = ?, rules = ?, review = NULL, review_rules = NULL, failed_reviews = 0
      WHERE id = ? AND state = 'screening' AND leased_until = ?";
 
 /// Binds the parameters of [`PUBLISH`] but the last two.

@@ -14,6 +14,11 @@ use crate::domain::picture::Received;
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
 use crate::screening::{RekognitionReviewer, ReviewError, ReviewNotes};
 
+/// How long a picture rests after its review failed, doubled with each failure of its own.
+const SHORTEST_REST: Duration = Duration::from_secs(5);
+/// The longest such rest: a picture that the service chokes on costs about forty calls in a week.
+const LONGEST_REST: Duration = Duration::from_secs(6 * 3600);
+
 /// A picture waits for somebody else: for an outage to end, or a month. It is neither the picture's fault nor news.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}; it waits for {} s", .rest.as_secs())]
@@ -36,6 +41,15 @@ impl ReviewNotes for Row<'_> {
             .db
             .note_review(self.received, self.rules, review)
             .await?)
+    }
+}
+
+impl Waiting {
+    fn out_of_reach(rest: Duration) -> Self {
+        Self {
+            why: "Rekognition is out of reach",
+            rest,
+        }
     }
 }
 
@@ -76,12 +90,17 @@ impl Pictures {
             image,
             local,
         } = unsure;
+        let failed_before = self.parts.db.failed_reviews(received).await? > 0;
         let row = Row {
             db: &self.parts.db,
             received,
             rules: &rules,
         };
-        let (verdict, rules) = match self.reviewer()?.review(&image, from, &row).await {
+        let (verdict, rules) = match self
+            .reviewer()?
+            .review(&image, from, failed_before, &row)
+            .await
+        {
             Ok(verdict) => (verdict, rules),
             Err(ReviewError::Spent) => match (self.parts.budget_spent, local) {
                 // Remembered as what it is: under the rules of the local models alone.
@@ -101,9 +120,21 @@ impl Pictures {
                 );
                 return Ok(Judged::Refused(Reason::Corrupt));
             }
-            Err(error @ ReviewError::Resting { .. }) => {
+            Err(ReviewError::Resting { again_in }) => {
                 self.parts.db.note_review_wanted(received, &rules).await?;
-                return Err(waits(error));
+                return Err(Waiting::out_of_reach(again_in).into());
+            }
+            Err(ReviewError::Failed {
+                again_in,
+                may_be_billed,
+            }) => {
+                self.parts.db.note_review_wanted(received, &rules).await?;
+                let mut rest = again_in;
+                if may_be_billed {
+                    let failures = self.parts.db.count_failed_review(received).await?;
+                    rest = rest.max(rest_after(failures));
+                }
+                return Err(Waiting::out_of_reach(rest).into());
             }
             Err(error) => return Err(waits(error)),
         };
@@ -132,13 +163,14 @@ impl Pictures {
 
 fn waits(error: ReviewError) -> anyhow::Error {
     match error {
-        ReviewError::Resting { again_in } => Waiting {
-            why: "Rekognition is out of reach",
-            rest: again_in,
-        }
-        .into(),
+        ReviewError::Resting { again_in } => Waiting::out_of_reach(again_in).into(),
         error => Unpaid(error.into()).into(),
     }
+}
+
+/// How long a picture rests whose reviews failed so often, at a price.
+fn rest_after(failures: u32) -> Duration {
+    (SHORTEST_REST * (1 << failures.min(20))).min(LONGEST_REST)
 }
 
 /// Budget or index failed before or after a call; the picture waits.

@@ -28,9 +28,17 @@ use crate::imaging::ScreeningImage;
 pub enum ReviewError {
     #[error("this month has no calls left for it")]
     Spent,
-    /// Rekognition fails, or refuses us: told in the log once, when it began.
+    /// Nobody is asked just now, because it failed before.
     #[error("Rekognition is not asked for another {} s", .again_in.as_secs())]
     Resting { again_in: Duration },
+    /// It failed, or refuses us: told in the log once, when it began.
+    #[error("Rekognition failed")]
+    Failed {
+        /// Until somebody may be asked again.
+        again_in: Duration,
+        /// Whether this attempt may be billed all the same.
+        may_be_billed: bool,
+    },
     /// Rekognition cannot read what we made of the picture.
     #[error(transparent)]
     Unreadable(RekognitionError),
@@ -78,9 +86,10 @@ pub struct RekognitionReviewer {
     health: Mutex<Health>,
 }
 
-/// Calls that are reserved and not made.
-#[derive(Default)]
+/// What one review may spend: calls that are reserved and not made.
 struct Purse {
+    /// How often each call may be made.
+    attempts: u32,
     reserved: Vec<(Reserved, u32)>,
 }
 
@@ -168,7 +177,8 @@ impl RekognitionReviewer {
         Ok(())
     }
 
-    /// Judges a picture by this image of it, from where an earlier review of the same picture came to.
+    /// Judges a picture by this image of it, from where an earlier review of the same picture came to. One that
+    /// `failed_before` is tried once: it may be what the service chokes on.
     ///
     /// # Errors
     /// When there is no verdict. What was noted stands.
@@ -176,10 +186,18 @@ impl RekognitionReviewer {
         &self,
         image: &ScreeningImage,
         from: &Review,
+        failed_before: bool,
         notes: &dyn ReviewNotes,
     ) -> Result<Verdict, ReviewError> {
         self.check_rest()?;
-        let mut purse = Purse::default();
+        let mut purse = Purse {
+            attempts: if failed_before {
+                1
+            } else {
+                self.retries.attempts
+            },
+            reserved: Vec::new(),
+        };
         purse.fill(&self.budget, from.calls_left()).await?;
         let done = self.ask(image, from, notes, &mut purse).await;
         purse.empty(&self.budget).await;
@@ -249,13 +267,13 @@ impl RekognitionReviewer {
             }
             let again = error.retry_helps()
                 // While it fails, one attempt tells whether it still does.
-                && attempts < self.attempts()
+                && attempts < self.attempts(purse.attempts)
                 && begun.elapsed() + pause < self.retries.time_limit;
             if !again {
-                return Err(self.has_failed(error));
+                return Err(self.has_failed(&error));
             }
             tracing::debug!(
-                error = format!("{:#}", Chain(&error)),
+                error = Chain(&error).to_string(),
                 attempts,
                 "a call is made again"
             );
@@ -268,9 +286,9 @@ impl RekognitionReviewer {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn attempts(&self) -> u32 {
+    fn attempts(&self, at_most: u32) -> u32 {
         if self.health().failures == 0 {
-            self.retries.attempts
+            at_most
         } else {
             1
         }
@@ -296,10 +314,10 @@ impl RekognitionReviewer {
     }
 
     /// Begins a rest, and tells of it where it is the first or of a new kind.
-    fn has_failed(&self, error: RekognitionError) -> ReviewError {
+    fn has_failed(&self, error: &RekognitionError) -> ReviewError {
         let refuses = matches!(error, RekognitionError::Refused(_));
         let mut health = self.health();
-        let text = format!("{:#}", Chain(&error));
+        let text = Chain(error).to_string();
         if health.failures == 0 || health.refuses != refuses {
             if refuses {
                 tracing::error!(
@@ -329,7 +347,10 @@ impl RekognitionReviewer {
         };
         let rest = SignedDuration::try_from(again_in).unwrap_or(SignedDuration::MAX);
         health.rests_until = now.checked_add(rest).ok();
-        ReviewError::Resting { again_in }
+        ReviewError::Failed {
+            again_in,
+            may_be_billed: error.may_be_billed(),
+        }
     }
 }
 

@@ -95,6 +95,15 @@ fn use_cases_know_no_http_and_no_pages() {
 }
 
 #[test]
+fn a_bill_is_reckoned_and_looks_at_nothing() {
+    assert_absent(
+        &["server/src/bill.rs"],
+        &["crate::", "axum", "tokio", "async ", "std::fs"],
+        &[],
+    );
+}
+
+#[test]
 fn adapters_do_not_know_each_other() {
     assert_absent(
         &["server/src/cdn.rs", "server/src/cdn"],

@@ -185,6 +185,9 @@ fn month(site: &Site) -> String {
 async fn tags_and_description_are_those_of_rekognition() {
     let (server, dir) = (RekognitionServer::start().await, tempdir());
     let site = site_in(dir.path(), &server, unsure(), |_| {}).await;
+    // Who sees the pictures is no secret.
+    let about = site.get_page("/about").await.text();
+    assert!(about.contains("Amazon Rekognition"), "{about}");
     let answer = judged(&site, "chelsea.png").await;
     assert_published(&answer);
     let picture = answer.json();
@@ -328,7 +331,7 @@ async fn in_an_outage_pictures_wait_cheaply_and_are_published_when_it_is_over() 
     let screener = unsure();
     let looks = screener.looks.clone();
     let site = site_in(dir.path(), &server, screener, |_| {}).await;
-    server.behave(|_| Reply::Answer(503, String::new()));
+    server.behave(|_, _| Reply::Answer(503, String::new()));
     let first = site.send_in(fixture("cat.webp")).await;
     assert!(work(&site).await);
     assert_waits(&status_of(&site, &first).await);
@@ -370,6 +373,36 @@ async fn in_an_outage_pictures_wait_cheaply_and_are_published_when_it_is_over() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_rekognition_chokes_on_does_not_use_up_the_month() {
+    let (server, dir) = (RekognitionServer::start().await, tempdir());
+    let site = site_in(dir.path(), &server, unsure(), |_| {}).await;
+    let choking = site.send_in(fixture("chelsea.png")).await;
+    let its_size = (451, 300);
+    server.behave(move |_, size| {
+        if size == its_size {
+            Reply::Answer(500, String::new())
+        } else {
+            Reply::Usual
+        }
+    });
+    assert!(work(&site).await);
+    for number in 0..60 {
+        // A minute in which another picture is judged well, which ends the outage that this one seems to be.
+        site.clock.advance(Duration::from_secs(45));
+        let other = site.send_in(distinct_picture(number)).await;
+        while work(&site).await {}
+        site.clock.advance(Duration::from_secs(15));
+        while work(&site).await {}
+        assert_published(&status_of(&site, &other).await);
+    }
+    assert_waits(&status_of(&site, &choking).await);
+    let sizes = server.image_sizes();
+    let its_calls = sizes.iter().filter(|size| **size == its_size).count();
+    assert!((5..15).contains(&its_calls), "{its_calls} calls in an hour");
+    assert_eq!(used(&site).await as usize, 120 + its_calls);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_not_answered_keeps_no_memory_from_other_pictures() {
     let (server, dir) = (RekognitionServer::start().await, tempdir());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chelsea.png");
@@ -382,7 +415,7 @@ async fn a_call_that_is_not_answered_keeps_no_memory_from_other_pictures() {
     .await;
     let (asked, mut is_asked) = tokio::sync::mpsc::unbounded_channel();
     let mut silent = true;
-    server.behave(move |_| {
+    server.behave(move |_, _| {
         asked.send(()).expect("the test listens");
         if std::mem::take(&mut silent) {
             Reply::Silence
@@ -601,7 +634,7 @@ async fn storm(seed: u64, with_silence: bool) {
     let billed = Arc::new(AtomicU32::new(0));
     let counted = billed.clone();
     let mut random = StdRng::seed_from_u64(seed);
-    server.behave(move |target| {
+    server.behave(move |target, _| {
         let exception = |name: &str| json!({"__type": name, "Message": "as scripted"}).to_string();
         let reply = if random.random_bool(0.3) {
             match random.random_range(0..if with_silence { 5 } else { 4 }) {

@@ -32,8 +32,8 @@ pub(crate) enum Reply {
     Silence,
 }
 
-/// Decides by the target of a request.
-type Behaviour = Box<dyn FnMut(&str) -> Reply + Send>;
+/// Decides by the target of a request, and by the size of its picture.
+type Behaviour = Box<dyn FnMut(&str, (u32, u32)) -> Reply + Send>;
 
 #[derive(Default)]
 struct State {
@@ -84,7 +84,7 @@ impl RekognitionServer {
     }
 
     /// Answers every request like this from now on, once the replies are used up.
-    pub(crate) fn behave(&self, behaviour: impl FnMut(&str) -> Reply + Send + 'static) {
+    pub(crate) fn behave(&self, behaviour: impl FnMut(&str, (u32, u32)) -> Reply + Send + 'static) {
         lock(&self.state).behaviour = Some(Box::new(behaviour));
     }
 
@@ -129,11 +129,12 @@ fn state_answer(
             (400, body.to_string())
         }
         None => {
-            state.image_sizes.extend(image_size(body));
+            let size = image_size(body).unwrap_or_default();
+            state.image_sizes.push(size);
             let behaviour = state.behaviour.as_mut();
             match (state.replies.pop_front(), behaviour) {
                 (Some(reply), _) => reply,
-                (None, Some(behaviour)) => match behaviour(&target) {
+                (None, Some(behaviour)) => match behaviour(&target, size) {
                     Reply::Usual => usual(&target),
                     Reply::Answer(status, body) => (status, body),
                     Reply::Silence => return None,
