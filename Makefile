@@ -109,6 +109,12 @@ image: ## Build the container image (needs Docker or Podman)
 bench: build models ## Measure upload latency, memory, start time and asset sizes of what is built
 	@node scripts/bench.mjs
 
+.PHONY: simulate-cost
+simulate-cost: setup models ## Screen a month of uploads, half of them abuse, in each mode, and count the paid calls
+	@scripts/step "building the simulation"
+	cargo build --quiet --locked --release --package server --example month
+	CATTO_MODELS_DIR="$(abspath $(MODELS))" "$(CARGO_TARGET_DIR)/release/examples/month"
+
 .PHONY: simulate
 simulate: setup ## Replay a week of traffic through two levels of simulated caches, and count what reaches the server
 	@scripts/step "building the simulation"

@@ -159,6 +159,9 @@ class Caching(unittest.TestCase):
             self.assertEqual(set(response), {"ErrorCode", "ErrorCachingMinTTL"})
             self.assertEqual(response["ErrorCachingMinTTL"], 0)
 
+    def test_purging_by_tag_is_switched_on_for_the_header_that_the_server_writes(self):
+        self.assertEqual(DISTRIBUTION["CacheTagConfig"], {"HeaderName": "Cache-Tag"})
+
     def test_every_error_that_cloudfront_would_keep_by_itself_is_named(self):
         codes = {response["ErrorCode"] for response in DISTRIBUTION["CustomErrorResponses"]}
         self.assertLessEqual({404, 414, 500, 501, 502, 503, 504}, codes)

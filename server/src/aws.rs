@@ -33,6 +33,8 @@ pub async fn load() -> anyhow::Result<SdkConfig> {
     let config = settings().load().await;
     config
         .region()
+        // The SDK takes an empty variable for a region.
+        .filter(|region| !region.as_ref().is_empty())
         .context("no AWS region is set (AWS_REGION; stores outside AWS want one too)")?;
     let provider = config
         .credentials_provider()

@@ -17,21 +17,22 @@ use url::Url;
 pub use self::cloudflare::CloudflareClient;
 pub use self::cloudfront::CloudFrontClient;
 use crate::aws;
+use crate::clock::Clock;
 use crate::config::CdnConfig;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::PictureId;
-use crate::domain::purge::{Cdn, PurgeItem, PurgeReceipt};
+use crate::domain::purge::{Cdn, PurgeItem, PurgeKind, PurgeReceipt};
 
 /// A CDN that can be told to forget.
 #[async_trait]
 pub trait Purge: Send + Sync {
-    /// The most items of one kind that one request may name.
-    fn most_at_once(&self, are_tags: bool) -> usize;
+    /// The most items of this kind that one request may name.
+    fn most_at_once(&self, kind: PurgeKind) -> usize;
 
-    /// The most requests for all files of a picture that may be under way; 0 where there is no such bound.
+    /// The most requests for folders that may be under way; 0 where there is no such bound.
     fn most_under_way(&self) -> u32;
 
-    /// Asks for these items, all tags or none, to be forgotten. Asking again under the same reference changes nothing and
+    /// Asks for these items, all of one kind, to be forgotten. Asking again under the same reference changes nothing and
     /// costs nothing.
     ///
     /// # Errors
@@ -87,10 +88,10 @@ impl Cdns {
     ///
     /// # Errors
     /// When there is no list of trusted certificates, or no AWS region or credentials.
-    pub async fn open(config: &CdnConfig, public_url: &Url) -> anyhow::Result<Self> {
+    pub async fn open(config: &CdnConfig, public_url: &Url, clock: &Clock) -> anyhow::Result<Self> {
         let cloudflare = match &config.cloudflare {
             Some(cloudflare) => Some(
-                CloudflareClient::new(cloudflare, public_url.clone())
+                CloudflareClient::new(cloudflare, public_url.clone(), clock.clone())
                     .context("cannot purge at Cloudflare (CATTO_CLOUDFLARE_ZONE)")?,
             ),
             None => None,

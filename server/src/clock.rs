@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use governor::nanos::Nanos;
 use jiff::{SignedDuration, Timestamp};
 
 /// Stands for a clock that runs.
@@ -48,5 +49,18 @@ impl Clock {
     /// Makes this clock and its clones stand still at this millisecond since 1970.
     pub fn stop_at(&self, millisecond: i64) {
         self.stopped_at_ms.store(millisecond, Ordering::Relaxed);
+    }
+}
+
+/// The site's clock, as a limiter of rates reads it.
+#[derive(Debug, Clone)]
+pub(crate) struct LimiterClock(pub(crate) Clock);
+
+impl governor::clock::Clock for LimiterClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        let since_1970 = self.0.now().as_duration();
+        Nanos::from(Duration::try_from(since_1970).unwrap_or_default())
     }
 }

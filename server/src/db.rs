@@ -4,6 +4,7 @@ mod bans;
 mod endings;
 mod ledger;
 mod pictures;
+mod purges;
 mod queue;
 mod rebuild;
 mod reviews;
@@ -11,19 +12,27 @@ mod rows;
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlitePool};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::endings::Dead;
 pub use self::ledger::{LedgerRow, Spending};
 pub use self::pictures::{ListFilter, Waiting};
+pub use self::purges::{ClaimedPurge, Postponed, PurgeOrder, PurgeTerms};
 pub use self::queue::{Begun, Blame};
 
 /// How long a query waits for another's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections, which are threads.
+const CONNECTIONS: u32 = 4;
+/// Queries that look at every picture at the same time; the other connections are for what asks for one.
+const SCANS: usize = 2;
 /// How long a connection is used.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
 
@@ -42,6 +51,8 @@ impl From<sqlx::Error> for DbError {
 #[derive(Debug, Clone)]
 pub struct Db {
     pool: SqlitePool,
+    /// The right to look at every picture.
+    scans: Arc<Semaphore>,
 }
 
 impl Db {
@@ -57,7 +68,7 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT);
         let pool = SqlitePoolOptions::new()
-            .max_connections(4)
+            .max_connections(CONNECTIONS)
             .acquire_timeout(Duration::from_secs(10))
             // A connection that met a damaged page keeps what it read of it; new ones see that the file is well again.
             .max_lifetime(CONNECTION_LIFETIME)
@@ -67,7 +78,10 @@ impl Db {
             .run(&pool)
             .await
             .map_err(anyhow::Error::from)?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            scans: Arc::new(Semaphore::new(SCANS)),
+        })
     }
 
     /// The file behind the URL.
@@ -109,6 +123,12 @@ impl Db {
             .fetch_optional(&self.pool)
             .await?;
         Ok(())
+    }
+
+    /// Waits for the turn of a query that may look at every picture, as a search does: strangers word them, and must not
+    /// take all connections by it.
+    async fn scan(&self) -> Result<SemaphorePermit<'_>, DbError> {
+        Ok(self.scans.acquire().await.context("the index is closed")?)
     }
 
     /// Waits for work under way and closes the file.

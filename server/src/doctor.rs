@@ -114,7 +114,7 @@ impl Doctor {
         }
         let public_url = &config.http.public_url;
         checks.push(match &cdn.cloudflare {
-            Some(cloudflare) => cdn::cloudflare(cloudflare, public_url).await,
+            Some(cloudflare) => cdn::cloudflare(cloudflare, public_url, clock).await,
             None => Check::skipped("Cloudflare", "not used (CATTO_CLOUDFLARE_ZONE is not set)"),
         });
         checks.push(match (&cdn.cloudfront, &sdk) {

@@ -57,7 +57,7 @@ pub fn router(state: AppState) -> Router {
         // Innermost first: what a handler answered is put in words for a browser, hashed for the CSP, then given its
         // cache headers.
         .layer(from_fn_with_state(state.clone(), pages::canonical_queries))
-        .layer(from_fn(pages::state_errors))
+        .layer(from_fn(pages::answer_functions_in_json))
         .layer(from_fn(pages::check_form))
         .layer(from_fn_with_state(state.clone(), client::identify))
         .layer(map_request_with_state(state.clone(), body::bound_body))

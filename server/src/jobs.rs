@@ -1,5 +1,5 @@
-//! Background loops: the workers that screen, the sweeper, and the keeper of builds. All can be stopped and lose nothing by
-//! it.
+//! Background loops: the workers that screen, the sweeper, the keeper of builds, and who tells caches to forget. All can be
+//! stopped and lose nothing by it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::builds::Builds;
 use crate::clock::Clock;
+use crate::domain::purge::PurgeTarget;
 use crate::pictures::Pictures;
 use crate::state::AppState;
 
-/// How often the workers look for pictures that were postponed.
+/// How often the loops look for what was postponed, or put into the queue by another process.
 const RECHECK: Duration = Duration::from_secs(2);
 /// The longest sleep of the sweeper.
 const SWEEP_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
@@ -28,8 +29,8 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Starts one worker per processor (two at least: one decodes while the other waits for the disk), the sweeper and the
-    /// keeper of builds.
+    /// Starts one worker per processor (two at least: one decodes while the other waits for the disk), the sweeper, the
+    /// keeper of builds, and one loop for each CDN that is told of deletions.
     #[must_use]
     pub fn spawn(state: &AppState) -> Self {
         let pictures = &state.pictures;
@@ -50,6 +51,10 @@ impl Jobs {
         ));
         jobs.tasks
             .spawn(keep_builds(state.builds.clone(), jobs.stop.clone()));
+        for target in pictures.purge_targets() {
+            jobs.tasks
+                .spawn(purge(pictures.clone(), target, jobs.stop.clone()));
+        }
         jobs
     }
 
@@ -76,6 +81,25 @@ async fn screen(pictures: Arc<Pictures>, stop: CancellationToken) {
             Err(error) => tracing::error!(
                 error = format!("{:#}", anyhow::Error::from(error)),
                 "the index failed a worker"
+            ),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = tokio::time::timeout(RECHECK, changes.changed()) => {}
+        }
+    }
+}
+
+async fn purge(pictures: Arc<Pictures>, target: PurgeTarget, stop: CancellationToken) {
+    let mut changes = pictures.changes();
+    while !stop.is_cancelled() {
+        changes.mark_unchanged();
+        match pictures.purge_next(target).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::error!(
+                error = format!("{error:#}"),
+                "the index failed the purging of caches"
             ),
         }
         tokio::select! {

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use cattocdn::budget::Paid;
@@ -10,9 +11,12 @@ use cattocdn::clock::Clock;
 use cattocdn::config::Config;
 use cattocdn::doctor::Doctor;
 use cattocdn::domain::picture::PictureId;
+use cattocdn::pictures::DeleteError;
 use cattocdn::probe::Probe;
 use cattocdn::screening::{LocalScreener, Screener};
-use cattocdn::state::{AppState, lock_data_dir, open_pictures, put_aside_if_damaged};
+use cattocdn::state::{
+    AppState, lock_data_dir, open_pictures, put_aside_if_damaged, try_lock_data_dir,
+};
 use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -64,7 +68,10 @@ enum SiteCommand {
     ///
     /// Restores every published picture exactly, and every ban. An index that is damaged is put aside, not deleted.
     Reindex,
-    /// Delete one picture at once, whoever uploaded it
+    /// Delete one picture at once, whoever uploaded it, and have the CDNs forget it
+    ///
+    /// Waits up to three minutes for the CDNs, then looks at the picture's address and tells what it saw. What is not done by
+    /// then is left to the server.
     Takedown {
         /// The 16 characters of its link: https://…/c/ID
         id: String,
@@ -251,14 +258,31 @@ async fn reindex(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Resul
     Ok(())
 }
 
+/// How long `takedown` waits for the caches.
+const TAKEDOWN_PATIENCE: Duration = Duration::from_secs(180);
+
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 async fn takedown(config: &Config, screener: Arc<LocalScreener>, id: &str) -> anyhow::Result<()> {
     let id = PictureId::parse(id)
         .with_context(|| format!("`{id}` is no picture's id: 16 characters, as in its link"))?;
     let pictures = open_pictures(config, screener, Clock::default()).await?;
-    pictures.take_down(&id).await?;
+    match pictures.take_down(&id).await {
+        Ok(()) => println!("{id} is deleted"),
+        // Asked again, it tells how far the caches are.
+        Err(DeleteError::Gone) => println!("{id} was gone already"),
+        Err(error) => return Err(error.into()),
+    }
+    if pictures.purge_targets().is_empty() {
+        println!("no CDN is configured, so none was told");
+    } else {
+        // Only looked at: a server that starts meanwhile shares the work.
+        let is_served = try_lock_data_dir(config)?.is_none();
+        let progress = pictures
+            .finish_purge(&id, !is_served, TAKEDOWN_PATIENCE)
+            .await?;
+        println!("{progress}");
+    }
     pictures.close().await;
-    println!("{id} is deleted");
     Ok(())
 }
 

@@ -1,11 +1,12 @@
 //! The use cases: a picture is uploaded, screened, published, listed, deleted, expired.
-//! Knows domain, imaging, storage, screening and index; knows nothing of HTTP or pages.
+//! Knows domain, imaging, storage, screening, CDNs and index; knows nothing of HTTP or pages.
 
 mod allowance;
 mod attempts;
 mod endings;
 mod incoming;
 mod manifest;
+mod purging;
 mod rebuild;
 mod review;
 mod screen;
@@ -26,8 +27,10 @@ use tokio_util::sync::CancellationToken;
 use self::allowance::Allowance;
 pub use self::endings::DeleteError;
 pub use self::incoming::{Accepted, IncomingUpload, UploadError};
+pub use self::purging::PurgeProgress;
 pub use self::rebuild::Rebuilt;
 use crate::budget::Budget;
+use crate::cdn::Cdns;
 use crate::clock::Clock;
 use crate::config::{BudgetSpent, LimitsConfig};
 use crate::db::{Db, DbError, ListFilter};
@@ -66,6 +69,8 @@ pub struct PicturesParts {
     /// Who is asked about pictures that the policy does not decide; absent where it decides all, or nothing is screened.
     pub reviewer: Option<RekognitionReviewer>,
     pub budget: Arc<Budget>,
+    /// What stands in front of the site and is told of deletions.
+    pub cdns: Cdns,
     pub clock: Clock,
     /// Holds unfinished and unscreened uploads; private.
     pub incoming_dir: PathBuf,
@@ -129,6 +134,13 @@ impl Pictures {
     /// When the folder of incoming files, the storage or the index cannot be used.
     pub async fn recover(&self) -> anyhow::Result<()> {
         self.parts.db.release_leases(self.now_second()).await?;
+        let dropped = self.parts.db.recover_purges(&self.cdn_names()).await?;
+        if dropped > 0 {
+            tracing::warn!(
+                dropped,
+                "dropped purges at a CDN that is not configured any more"
+            );
+        }
         self.parts.storage.delete_unfinished().await?;
         self.delete_orphaned_uploads().await
     }

@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 use crate::aws;
 use crate::budget::Budget;
 use crate::builds::{Build, Builds};
+use crate::cdn::Cdns;
 use crate::clock::Clock;
 use crate::config::{Config, OriginConfig, StorageConfig};
 use crate::db::Db;
@@ -28,6 +29,8 @@ const PATIENCE_WITH_STORAGE: Duration = Duration::from_secs(10);
 /// What a site needs from outside, open and ready.
 pub struct Services {
     pub storage: Arc<dyn ObjectStorage>,
+    /// Who is told when a picture is deleted.
+    pub cdns: Cdns,
     pub screener: Arc<dyn Screener>,
     /// For paid calls; absent where nobody makes any.
     pub rekognition: Option<RekognitionClient>,
@@ -60,6 +63,7 @@ impl AppState {
     ) -> anyhow::Result<Self> {
         let services = Services {
             storage: open_storage(config).await?,
+            cdns: Cdns::open(&config.cdn, &config.http.public_url, &clock).await?,
             screener,
             rekognition: open_rekognition(config).await?,
         };
@@ -131,7 +135,7 @@ impl AppState {
     }
 }
 
-/// Opens index and storage alone: what a command without a site needs.
+/// Opens index, storage and CDNs alone: what a command without a site needs.
 ///
 /// # Errors
 /// When the data folder or the index cannot be used.
@@ -142,6 +146,7 @@ pub async fn open_pictures(
 ) -> anyhow::Result<Pictures> {
     let services = Services {
         storage: open_storage(config).await?,
+        cdns: Cdns::open(&config.cdn, &config.http.public_url, &clock).await?,
         screener,
         rekognition: None,
     };
@@ -170,7 +175,10 @@ pub async fn open_budget(config: &Config, clock: &Clock) -> anyhow::Result<Budge
 }
 
 /// Opens the place for objects that the configuration names.
-async fn open_storage(config: &Config) -> anyhow::Result<Arc<dyn ObjectStorage>> {
+///
+/// # Errors
+/// When the data folder cannot be used, or there is no AWS region or credentials.
+pub async fn open_storage(config: &Config) -> anyhow::Result<Arc<dyn ObjectStorage>> {
     Ok(match &config.storage {
         StorageConfig::Disk => {
             make_data_dir(config)?;
@@ -201,6 +209,7 @@ async fn pictures_on(
 ) -> anyhow::Result<Pictures> {
     let Services {
         storage,
+        cdns,
         screener,
         rekognition,
     } = services;
@@ -221,6 +230,7 @@ async fn pictures_on(
         screener,
         reviewer,
         budget,
+        cdns,
         clock,
         incoming_dir: data_dir.join("incoming"),
         limits: config.limits.clone(),
@@ -239,6 +249,19 @@ async fn pictures_on(
 /// # Errors
 /// When another process has it.
 pub fn lock_data_dir(config: &Config) -> anyhow::Result<File> {
+    try_lock_data_dir(config)?.with_context(|| {
+        format!(
+            "another cattocdn runs on CATTO_DATA_DIR ({}); stop it first",
+            config.files.data_dir.display()
+        )
+    })
+}
+
+/// As [`lock_data_dir`]; `None` while another process has it.
+///
+/// # Errors
+/// When the folder cannot be used.
+pub fn try_lock_data_dir(config: &Config) -> anyhow::Result<Option<File>> {
     let data_dir = &config.files.data_dir;
     let make = || -> std::io::Result<File> {
         std::fs::create_dir_all(data_dir)?;
@@ -250,11 +273,8 @@ pub fn lock_data_dir(config: &Config) -> anyhow::Result<File> {
     let lock =
         make().with_context(|| format!("cannot use CATTO_DATA_DIR ({})", data_dir.display()))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => anyhow::bail!(
-            "another cattocdn runs on CATTO_DATA_DIR ({}); stop it first",
-            data_dir.display()
-        ),
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error).context("cannot lock CATTO_DATA_DIR"),
     }
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use aws_config::Region;
 use aws_credential_types::Credentials;
 use cattocdn::budget::Paid;
+use cattocdn::cdn::Cdns;
 use cattocdn::clock::Clock;
 use cattocdn::config::{
     BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig,
@@ -241,6 +242,7 @@ async fn open(dir: &Path, mode: Mode, endpoint: &str) -> Done<AppState> {
     let options = RekognitionOptions::of(&config.screening);
     let services = Services {
         storage: Arc::new(DiskStorage::open(&data_dir.join("objects"))?),
+        cdns: Cdns::open(&config.cdn, &config.http.public_url, &Clock::default()).await?,
         screener: Arc::new(LocalScreener::new(&models_dir)),
         rekognition: Some(RekognitionClient::new(&sdk, options)),
     };

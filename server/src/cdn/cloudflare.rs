@@ -1,4 +1,4 @@
-//! Cloudflare: `POST /client/v4/zones/{zone}/purge_cache` with addresses or tags.
+//! Cloudflare: `POST /client/v4/zones/{zone}/purge_cache` with addresses, prefixes or tags.
 //! <https://developers.cloudflare.com/cache/how-to/purge-cache/>
 
 mod token;
@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use async_trait::async_trait;
 use bytes::Bytes;
-use governor::clock::{Clock, MonotonicClock};
+use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use http_body_util::{BodyExt, Full, Limited};
@@ -25,20 +26,21 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 use tokio_rustls::rustls::crypto;
-use url::Url;
+use url::{Position, Url};
 
 use super::look::image_url;
 use super::{Asked, Purge, PurgeError};
+use crate::clock::{Clock, LimiterClock};
 use crate::config::CloudflareConfig;
 use crate::domain::picture::VariantName;
-use crate::domain::purge::PurgeItem;
+use crate::domain::purge::{PurgeItem, PurgeKind};
 
-/// The most addresses, or tags, in one request on every plan but the largest.
+/// The most addresses, prefixes or tags in one request on every plan but the largest.
 const MOST_ITEMS: usize = 100;
-/// Requests that name tags, on the Free plan: so many a minute…
-const TAG_REQUESTS_A_MINUTE: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
+/// Requests that name tags or folders, on the Free plan: so many a minute…
+const LIMITED_REQUESTS_A_MINUTE: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
 /// …and so many at once after a rest.
-const TAG_REQUESTS_AT_ONCE: NonZeroU32 = NonZeroU32::new(25).expect("25 is not 0");
+const LIMITED_REQUESTS_AT_ONCE: NonZeroU32 = NonZeroU32::new(25).expect("25 is not 0");
 /// How long a request may take, connection and answer included.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// More than this is not read of an answer, bytes.
@@ -48,8 +50,7 @@ const LONGEST_MESSAGE: usize = 200;
 
 const CLIENT_NAME: &str = concat!("cattocdn/", env!("CARGO_PKG_VERSION"));
 
-type TagLimiter =
-    RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
+type Limiter = RateLimiter<NotKeyed, InMemoryState, LimiterClock, NoOpMiddleware<Nanos>>;
 
 /// Tells one zone what to forget.
 pub struct CloudflareClient {
@@ -58,7 +59,8 @@ pub struct CloudflareClient {
     authorization: HeaderValue,
     /// Under which images are known there.
     public_url: Url,
-    tag_requests: TagLimiter,
+    limited_requests: Limiter,
+    clock: LimiterClock,
 }
 
 /// What every answer of Cloudflare's API holds.
@@ -82,7 +84,7 @@ impl CloudflareClient {
     ///
     /// # Errors
     /// When the machine has no list of trusted certificates.
-    pub fn new(config: &CloudflareConfig, public_url: Url) -> anyhow::Result<Self> {
+    pub fn new(config: &CloudflareConfig, public_url: Url, clock: Clock) -> anyhow::Result<Self> {
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_native_roots(crypto::ring::default_provider())
             .context("this machine has no list of trusted certificates; on Debian it is the package `ca-certificates`")?;
@@ -98,39 +100,43 @@ impl CloudflareClient {
             HeaderValue::try_from(format!("Bearer {}", config.token.expose_secret()))
                 .map_err(|_| anyhow!("the token cannot be sent (CATTO_CLOUDFLARE_TOKEN)"))?;
         authorization.set_sensitive(true);
-        let quota = Quota::per_minute(TAG_REQUESTS_A_MINUTE).allow_burst(TAG_REQUESTS_AT_ONCE);
+        let quota =
+            Quota::per_minute(LIMITED_REQUESTS_A_MINUTE).allow_burst(LIMITED_REQUESTS_AT_ONCE);
+        let clock = LimiterClock(clock);
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build(connector.enable_http1().build()),
             uri: uri.as_str().parse()?,
             authorization,
             public_url,
-            tag_requests: RateLimiter::direct_with_clock(quota, MonotonicClock),
+            limited_requests: RateLimiter::direct_with_clock(quota, clock.clone()),
+            clock,
         })
     }
 
+    /// What a request for these items, all of one kind, holds.
     fn body(&self, items: &[PurgeItem]) -> serde_json::Value {
-        let tags: Vec<&str> = items
-            .iter()
-            .filter_map(|item| match item {
-                PurgeItem::Tag(tag) => Some(tag.as_str()),
-                PurgeItem::Images { .. } => None,
-            })
-            .collect();
-        if !tags.is_empty() {
-            return json!({ "tags": tags });
+        let (mut files, mut prefixes, mut tags) = (Vec::new(), Vec::new(), Vec::new());
+        for item in items {
+            match item {
+                PurgeItem::Images { id, expires_at } => {
+                    files.extend(VariantName::ALL.map(|name| {
+                        image_url(&self.public_url, id, *expires_at, name).to_string()
+                    }));
+                }
+                // Without the scheme, so for both.
+                PurgeItem::Folder { .. } => prefixes.push(format!(
+                    "{}{}",
+                    &self.public_url[Position::BeforeHost..Position::AfterPort],
+                    item.to_string().trim_end_matches('*')
+                )),
+                PurgeItem::Tag(tag) => tags.push(tag.as_str()),
+            }
         }
-        let files: Vec<String> = items
-            .iter()
-            .filter_map(|item| match item {
-                PurgeItem::Images { id, expires_at } => Some((id, *expires_at)),
-                PurgeItem::Tag(_) => None,
-            })
-            .flat_map(|(id, expires_at)| {
-                VariantName::ALL
-                    .map(|name| image_url(&self.public_url, id, expires_at, name).to_string())
-            })
-            .collect();
-        json!({ "files": files })
+        match (files.is_empty(), prefixes.is_empty()) {
+            (false, _) => json!({ "files": files }),
+            (true, false) => json!({ "prefixes": prefixes }),
+            (true, true) => json!({ "tags": tags }),
+        }
     }
 
     async fn send(&self, body: Bytes) -> Result<(), PurgeError> {
@@ -154,11 +160,10 @@ impl CloudflareClient {
 
 #[async_trait]
 impl Purge for CloudflareClient {
-    fn most_at_once(&self, are_tags: bool) -> usize {
-        if are_tags {
-            MOST_ITEMS
-        } else {
-            MOST_ITEMS / VariantName::ALL.len()
+    fn most_at_once(&self, kind: PurgeKind) -> usize {
+        match kind {
+            PurgeKind::Images => MOST_ITEMS / VariantName::ALL.len(),
+            PurgeKind::Folder | PurgeKind::Tag => MOST_ITEMS,
         }
     }
 
@@ -167,10 +172,9 @@ impl Purge for CloudflareClient {
     }
 
     async fn purge(&self, items: &[PurgeItem], _reference: &str) -> Result<Asked, PurgeError> {
-        if items.iter().any(PurgeItem::is_tag)
-            && let Err(until) = self.tag_requests.check()
-        {
-            let wait = until.wait_time_from(MonotonicClock.now());
+        let is_limited = items.iter().any(|item| item.kind() != PurgeKind::Images);
+        if is_limited && let Err(until) = self.limited_requests.check() {
+            let wait = until.wait_time_from(self.clock.now());
             return Err(PurgeError::Throttled { wait: Some(wait) });
         }
         self.send(Bytes::from(self.body(items).to_string())).await?;

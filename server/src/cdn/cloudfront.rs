@@ -21,7 +21,7 @@ use aws_sdk_cloudfront::types::{InvalidationBatch, Paths};
 
 use super::{Asked, Purge, PurgeError};
 use crate::config::CloudFrontConfig;
-use crate::domain::purge::PurgeItem;
+use crate::domain::purge::{PurgeItem, PurgeKind};
 
 /// Invalidations of wildcards that may be under way for one distribution.
 const MOST_WILDCARDS: u32 = 15;
@@ -60,7 +60,7 @@ impl CloudFrontClient {
 #[async_trait]
 impl Purge for CloudFrontClient {
     /// One, so that each item is paid for once under a reference of its own.
-    fn most_at_once(&self, _are_tags: bool) -> usize {
+    fn most_at_once(&self, _kind: PurgeKind) -> usize {
         1
     }
 
@@ -69,7 +69,8 @@ impl Purge for CloudFrontClient {
     }
 
     async fn purge(&self, items: &[PurgeItem], reference: &str) -> Result<Asked, PurgeError> {
-        let paths: Vec<String> = items.iter().map(path_of).collect();
+        // Folders and tags are written as CloudFront wants them: `/i/…/*` and `#tag`.
+        let paths: Vec<String> = items.iter().map(ToString::to_string).collect();
         let batch = Paths::builder()
             .quantity(i32::try_from(paths.len()).unwrap_or(i32::MAX))
             .set_items(Some(paths))
@@ -117,14 +118,6 @@ impl Purge for CloudFrontClient {
             "InProgress" => Ok(false),
             _ => Err(malformed("GetInvalidation")),
         }
-    }
-}
-
-/// All files of a picture, or a tag, as CloudFront writes them.
-fn path_of(item: &PurgeItem) -> String {
-    match item {
-        PurgeItem::Images { .. } => format!("{item}*"),
-        PurgeItem::Tag(_) => item.to_string(),
     }
 }
 
@@ -200,15 +193,6 @@ fn class_of(code: &str, status: u16) -> Class {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::purge::CacheTag;
-
-    #[test]
-    fn a_picture_is_one_path_and_a_tag_another() {
-        let item = PurgeItem::parse("/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/").expect("an item");
-        assert_eq!(path_of(&item), "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/*");
-        let tag = CacheTag::parse("html").expect("a tag");
-        assert_eq!(path_of(&PurgeItem::Tag(tag)), "#html");
-    }
 
     #[test]
     fn every_answer_that_is_none_has_its_class() {

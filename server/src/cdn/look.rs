@@ -10,7 +10,7 @@ use crate::domain::purge::PurgeReceipt;
 use crate::probe;
 
 /// How long each step of the request may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn look(
     public_url: &Url,

@@ -2,8 +2,9 @@
 
 use sqlx::{QueryBuilder, Sqlite};
 
+use super::purges::enqueue_picture;
 use super::rows::{read_expiry, read_id};
-use super::{Db, DbError};
+use super::{Db, DbError, PurgeTerms};
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{PictureId, Received};
 
@@ -16,15 +17,32 @@ pub struct Dead {
 }
 
 impl Db {
-    /// Hides a picture for good, at once. False when it was already over.
-    pub async fn remove(&self, id: &PictureId) -> Result<bool, DbError> {
-        let done = sqlx::query(
-            "UPDATE pictures SET state = 'removed' WHERE id = ? AND state IN ('screening', 'published')",
+    /// Hides a picture for good, at once, and in the same step puts its purge into the queue: neither is ever there without
+    /// the other. False when it was already over.
+    pub async fn remove(
+        &self,
+        id: &PictureId,
+        purge: PurgeTerms<'_>,
+        now: i64,
+    ) -> Result<bool, DbError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let row = sqlx::query(
+            "UPDATE pictures SET state = 'removed' WHERE id = ? AND state IN ('screening', 'published')
+             RETURNING expires_at",
         )
         .bind(id.as_str())
-        .execute(&self.pool)
+        .fetch_optional(&mut *transaction)
         .await?;
-        Ok(done.rows_affected() == 1)
+        let Some(row) = row else {
+            return Ok(false);
+        };
+        // Without an instant nothing was ever stored. With one, whoever reads the storage may have seen what was about to be
+        // published.
+        if let Some(expires_at) = read_expiry(&row)? {
+            enqueue_picture(&mut transaction, id, expires_at, purge, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// At most `limit` pictures that are over at `now`, or got no verdict though received by `received_by`, and are not

@@ -77,6 +77,13 @@ impl Db {
         query
             .push(" ORDER BY sequence DESC LIMIT ")
             .push_bind(filter.limit);
+        // Without a condition it stops at its limit.
+        let searches = filter.tag.is_some() || !filter.search.is_empty();
+        let _turn = if searches {
+            Some(self.scan().await?)
+        } else {
+            None
+        };
         let rows = query.build().fetch_all(&self.pool).await?;
         rows.iter().map(read_published).collect()
     }
@@ -88,6 +95,7 @@ impl Db {
         alive_at: i64,
         number: u32,
     ) -> Result<Option<Published>, DbError> {
+        let _turn = self.scan().await?;
         let row = sqlx::query(
             "WITH candidates AS (SELECT id, sequence FROM pictures
                                  WHERE state = 'published' AND published_at <= ?1 AND expires_at > ?2)
@@ -105,6 +113,7 @@ impl Db {
 
     /// Every tag of the pictures alive at `now` with its count, most used first.
     pub async fn list_tags(&self, now: i64) -> Result<Vec<(String, u32)>, DbError> {
+        let _turn = self.scan().await?;
         let rows = sqlx::query(
             "SELECT json_extract(tag.value, '$.name') AS name, count(*) AS count
              FROM pictures, json_each(pictures.tags) AS tag

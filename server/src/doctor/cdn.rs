@@ -7,14 +7,19 @@ use url::Url;
 use super::asked::Asked;
 use super::report::Check;
 use crate::cdn::{CloudFrontClient, CloudflareClient, PurgeError};
+use crate::clock::Clock;
 use crate::config::{CloudFrontConfig, CloudflareConfig};
 
 const CLOUDFLARE: &str = "Cloudflare";
 const CLOUDFRONT: &str = "CloudFront";
 
 /// Whether Cloudflare knows the token. Whether it may purge this zone can only be seen by purging, which is not done here.
-pub(super) async fn cloudflare(config: &CloudflareConfig, public_url: &Url) -> Check {
-    let client = match CloudflareClient::new(config, public_url.clone()) {
+pub(super) async fn cloudflare(
+    config: &CloudflareConfig,
+    public_url: &Url,
+    clock: &Clock,
+) -> Check {
+    let client = match CloudflareClient::new(config, public_url.clone(), clock.clone()) {
         Ok(client) => client,
         Err(error) => {
             return Check::failed(

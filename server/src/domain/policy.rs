@@ -34,8 +34,8 @@ impl Mode {
 
 /// From which figures on the local models are so sure of a refusal that nobody else is asked; each 0 to 1.
 ///
-/// A refusal here is final and a picture that passes costs two calls, so both are far from [`Thresholds`]: what is certain
-/// must hardly ever be a decent cat.
+/// A refusal here is final and a picture that passes costs up to two calls, so both are far from [`Thresholds`]: what is
+/// certain must hardly ever be a decent cat. `docs/OPERATING.md` has the figures behind the defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Certainty {
     /// Below this probability mass of the domestic cats in every labelled frame there is no cat.
@@ -47,7 +47,7 @@ pub struct Certainty {
 impl Default for Certainty {
     fn default() -> Self {
         Self {
-            no_cat: 0.002,
+            no_cat: 0.005,
             indecent: 0.97,
         }
     }
@@ -218,8 +218,8 @@ mod tests {
             (&[look(0.0, 0.9)], ["approve", "ask", "ask"]),
             // Unsure of the cat.
             (&[look(0.0, 0.04)], [NO_CAT, "ask", "ask"]),
-            (&[look(0.0, 0.002)], [NO_CAT, "ask", "ask"]),
-            (&[look(0.0, 0.0019)], [NO_CAT, "ask", NO_CAT]),
+            (&[look(0.0, 0.005)], [NO_CAT, "ask", "ask"]),
+            (&[look(0.0, 0.0049)], [NO_CAT, "ask", NO_CAT]),
             // Unsure of its decency.
             (&[look(0.84, 0.9)], ["approve", "ask", "ask"]),
             (&[look(0.85, 0.9)], [UNSAFE, "ask", "ask"]),

@@ -20,6 +20,12 @@ pub enum Cdn {
 impl Cdn {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Cloudflare, Self::CloudFront];
+
+    /// True where every item costs a path of the month's budget.
+    #[must_use]
+    pub const fn is_paid(self) -> bool {
+        matches!(self, Self::CloudFront)
+    }
 }
 
 impl fmt::Display for Cdn {
@@ -65,11 +71,25 @@ impl PurgeTarget {
     }
 }
 
+/// What kind of thing is to be forgotten; one request names one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PurgeKind {
+    Images,
+    Folder,
+    Tag,
+}
+
 /// One thing to forget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PurgeItem {
-    /// Every file of a picture.
+    /// Every file of a picture, by its address.
     Images {
+        id: PictureId,
+        expires_at: ExpiresAt,
+    },
+    /// Everything under the addresses of a picture's files, however it was asked for: Cloudflare keeps a file once more for
+    /// each site that has it fetched by a script, and an address alone does not name those.
+    Folder {
         id: PictureId,
         expires_at: ExpiresAt,
     },
@@ -84,10 +104,14 @@ impl PurgeItem {
         Self::Tag(CacheTag(id.cache_tag()))
     }
 
-    /// True for a tag.
+    /// Its kind.
     #[must_use]
-    pub const fn is_tag(&self) -> bool {
-        matches!(self, Self::Tag(_))
+    pub const fn kind(&self) -> PurgeKind {
+        match self {
+            Self::Images { .. } => PurgeKind::Images,
+            Self::Folder { .. } => PurgeKind::Folder,
+            Self::Tag(_) => PurgeKind::Tag,
+        }
     }
 
     /// Reads what `Display` wrote, and nothing else.
@@ -96,23 +120,30 @@ impl PurgeItem {
         if let Some(tag) = text.strip_prefix('#') {
             return CacheTag::parse(tag).map(Self::Tag);
         }
-        let (expires_at, id) = text
+        let folder = text.strip_suffix('*');
+        let (expires_at, id) = folder
+            .unwrap_or(text)
             .strip_prefix("/i/")?
             .strip_suffix('/')?
             .split_once('/')?;
-        Some(Self::Images {
-            id: PictureId::parse(id)?,
-            expires_at: ExpiresAt::parse_compact(expires_at)?,
+        let id = PictureId::parse(id)?;
+        let expires_at = ExpiresAt::parse_compact(expires_at)?;
+        Some(match folder {
+            Some(_) => Self::Folder { id, expires_at },
+            None => Self::Images { id, expires_at },
         })
     }
 }
 
-/// `/i/{expires}/{id}/` or `#tag`.
+/// `/i/{expires}/{id}/`, `/i/{expires}/{id}/*` or `#tag`.
 impl fmt::Display for PurgeItem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Images { id, expires_at } => {
                 write!(formatter, "/i/{}/{id}/", expires_at.compact())
+            }
+            Self::Folder { id, expires_at } => {
+                write!(formatter, "/i/{}/{id}/*", expires_at.compact())
             }
             Self::Tag(tag) => write!(formatter, "#{tag}"),
         }
@@ -164,11 +195,14 @@ pub struct PurgeStep {
 /// so the outer one is told a second time when the inner one is done. Last the site is looked at.
 #[must_use]
 pub fn steps_for_picture(cdns: &[Cdn], id: &PictureId, expires_at: ExpiresAt) -> Vec<PurgeStep> {
-    let images = PurgeItem::Images {
+    let id = id.clone();
+    let tag = PurgeItem::tag_of(&id);
+    let folder = PurgeItem::Folder {
         id: id.clone(),
         expires_at,
     };
-    let mut steps = steps_of(cdns, &[images.clone(), PurgeItem::tag_of(id)]);
+    let images = PurgeItem::Images { id, expires_at };
+    let mut steps = steps_of(cdns, &[images.clone(), folder, tag]);
     if !steps.is_empty() {
         steps.push(PurgeStep {
             number: 3,
@@ -191,7 +225,11 @@ fn steps_of(cdns: &[Cdn], items: &[PurgeItem]) -> Vec<PurgeStep> {
     let again = is_chain.then_some((2, Cdn::Cloudflare));
     told.chain(again)
         .flat_map(|(number, cdn)| {
-            items.iter().map(move |item| PurgeStep {
+            // CloudFront's folder covers every file, for the price of one path.
+            let needed = items
+                .iter()
+                .filter(move |item| cdn != Cdn::CloudFront || item.kind() != PurgeKind::Images);
+            needed.map(move |item| PurgeStep {
                 number,
                 target: PurgeTarget::Cdn(cdn),
                 item: item.clone(),
@@ -254,6 +292,10 @@ mod tests {
         for item in [
             PurgeItem::tag_of(&id),
             PurgeItem::Tag(CacheTag::parse("html").expect("a tag")),
+            PurgeItem::Folder {
+                id: id.clone(),
+                expires_at,
+            },
             PurgeItem::Images { id, expires_at },
         ] {
             assert_eq!(PurgeItem::parse(&item.to_string()), Some(item));
@@ -267,6 +309,7 @@ mod tests {
             "/i/*",
             "/i/20261129T101502Z/",
             "/i/20261129T101502Z/../",
+            "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/**",
             "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T",
             "/c/7Hq2vKxW9sNfRb3T/",
         ] {
@@ -280,29 +323,32 @@ mod tests {
     #[test]
     fn the_outer_cache_is_told_again_once_the_inner_one_has_forgotten() {
         let (id, expires_at) = picture();
-        let told = |cdns: &[Cdn]| -> Vec<(u8, &str, bool)> {
+        use PurgeKind::{Folder, Images, Tag};
+        let told = |cdns: &[Cdn]| -> Vec<(u8, &str, PurgeKind)> {
             let steps = steps_for_picture(cdns, &id, expires_at);
-            let parts = |step: &PurgeStep| (step.number, step.target.as_str(), step.item.is_tag());
+            let parts = |step: &PurgeStep| (step.number, step.target.as_str(), step.item.kind());
             steps.iter().map(parts).collect()
         };
         assert_eq!(
             told(&Cdn::ALL),
             [
-                (1, "cloudflare", false),
-                (1, "cloudflare", true),
-                (1, "cloudfront", false),
-                (1, "cloudfront", true),
-                (2, "cloudflare", false),
-                (2, "cloudflare", true),
-                (3, "site", false),
+                (1, "cloudflare", Images),
+                (1, "cloudflare", Folder),
+                (1, "cloudflare", Tag),
+                (1, "cloudfront", Folder),
+                (1, "cloudfront", Tag),
+                (2, "cloudflare", Images),
+                (2, "cloudflare", Folder),
+                (2, "cloudflare", Tag),
+                (3, "site", Images),
             ]
         );
         assert_eq!(
             told(&[Cdn::CloudFront]),
             [
-                (1, "cloudfront", false),
-                (1, "cloudfront", true),
-                (3, "site", false)
+                (1, "cloudfront", Folder),
+                (1, "cloudfront", Tag),
+                (3, "site", Images)
             ]
         );
         assert_eq!(told(&[]), []);

@@ -189,11 +189,17 @@ pub(crate) async fn check_form(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Gives a server function's error the status of its code: Leptos answers 500 to whatever it cannot read.
-pub(crate) async fn state_errors(request: Request, next: Next) -> Response {
-    let is_function = request.uri().path().starts_with(FUNCTIONS);
+/// Makes server functions answer as the API does. Leptos sends whoever accepts HTML back to the `Referer`, with the error in
+/// the address, and answers 500 to whatever it cannot read; here everybody gets JSON, and an error the status of its code.
+pub(crate) async fn answer_functions_in_json(mut request: Request, next: Next) -> Response {
+    if !request.uri().path().starts_with(FUNCTIONS) {
+        return next.run(request).await;
+    }
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(header::ACCEPT, json);
+    request.headers_mut().remove(header::REFERER);
     let response = next.run(request).await;
-    if !is_function || response.status() != StatusCode::INTERNAL_SERVER_ERROR {
+    if response.status() != StatusCode::INTERNAL_SERVER_ERROR {
         return response;
     }
     let (mut parts, body) = response.into_parts();

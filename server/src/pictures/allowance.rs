@@ -12,7 +12,7 @@ use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 use tokio::sync::Semaphore;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, LimiterClock};
 use crate::domain::client::ClientNetwork;
 use crate::domain::picture::PictureId;
 
@@ -21,19 +21,6 @@ const MOST_CLIENTS: usize = 100_000;
 
 /// So many uploads of one client are received at once, of those that all clients have together.
 const AT_ONCE: usize = 8;
-
-/// The site's clock, as the limiter reads it.
-#[derive(Debug, Clone)]
-struct LimiterClock(Clock);
-
-impl governor::clock::Clock for LimiterClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        let since_1970 = self.0.now().as_duration();
-        Nanos::from(Duration::try_from(since_1970).unwrap_or_default())
-    }
-}
 
 type Limiter = RateLimiter<
     ClientNetwork,

@@ -6,10 +6,11 @@ use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 
 use super::{Pictures, Status};
-use crate::db::{DbError, Dead};
+use crate::db::{DbError, Dead, PurgeTerms};
 use crate::domain::ban::Ban;
 use crate::domain::expiry::{ExpiresAt, rfc3339};
 use crate::domain::picture::{DeleteToken, PictureId};
+use crate::domain::purge::KEPT_FOR_ADMINS;
 use crate::storage::StorageKey;
 
 /// Objects of this many pictures are deleted before the sweeper looks at the index again.
@@ -39,6 +40,11 @@ impl From<DbError> for DeleteError {
 impl Pictures {
     /// Succeeds when this token, or the admin's, may delete this picture now.
     pub async fn check_deletion(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
+        self.authorize(id, token).await.map(|_| ())
+    }
+
+    /// How many of the month's CloudFront paths a deletion with this token leaves for others.
+    async fn authorize(&self, id: &PictureId, token: &str) -> Result<u32, DeleteError> {
         match self.status(id).await? {
             Status::Screening | Status::Published(_) => {}
             Status::Rejected(_) | Status::Gone { .. } => return Err(DeleteError::Gone),
@@ -46,8 +52,10 @@ impl Pictures {
         }
         let expected = self.parts.db.delete_token_hash(id).await?;
         let owner = DeleteToken::parse(token).is_some_and(|token| Some(token.hash()) == expected);
-        if owner || self.is_admin(token) {
-            Ok(())
+        if self.is_admin(token) {
+            Ok(0)
+        } else if owner {
+            Ok(KEPT_FOR_ADMINS)
         } else {
             Err(DeleteError::Forbidden)
         }
@@ -65,8 +73,8 @@ impl Pictures {
 
     /// Deletes a picture at once, with its owner's or the admin's token.
     pub async fn delete(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
-        self.check_deletion(id, token).await?;
-        self.take_down(id).await
+        let keep = self.authorize(id, token).await?;
+        self.hide_and_delete(id, keep).await
     }
 
     /// Deletes a published picture and refuses from now on what looks like it; only with the admin's token.
@@ -114,11 +122,17 @@ impl Pictures {
         Ok(())
     }
 
-    /// Deletes a picture at once: hidden first, then its bytes.
+    /// Deletes a picture at once, on the operator's word: hidden first, then its bytes; caches are told by the queue.
     ///
     /// Once it is hidden this succeeds: the bytes that cannot be deleted now are the sweeper's.
     pub async fn take_down(&self, id: &PictureId) -> Result<(), DeleteError> {
-        if !self.parts.db.remove(id).await? {
+        self.hide_and_delete(id, 0).await
+    }
+
+    async fn hide_and_delete(&self, id: &PictureId, keep: u32) -> Result<(), DeleteError> {
+        let cdns = self.cdn_names();
+        let purge = PurgeTerms { cdns: &cdns, keep };
+        if !self.parts.db.remove(id, purge, self.now_second()).await? {
             return Err(match self.parts.db.find(id).await? {
                 Some(_) => DeleteError::Gone,
                 None => DeleteError::NotFound,
@@ -132,6 +146,8 @@ impl Pictures {
                 "a deleted picture is hidden, but its bytes are left to the sweeper"
             );
         }
+        // Its bytes are gone, so caches can be told.
+        self.changed();
         Ok(())
     }
 
@@ -177,6 +193,7 @@ impl Pictures {
             .db
             .forget_refusals(self.now_second() - REMEMBERED_SECONDS)
             .await?;
+        self.sweep_purges().await?;
         if swept > 0 {
             tracing::info!(swept, "swept expired pictures");
             self.changed();

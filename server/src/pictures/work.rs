@@ -223,8 +223,11 @@ impl Pictures {
         };
         let inspected = match inspected {
             Ok(inspected) => inspected,
-            // Without its bytes it can never be decided.
+            // Without its bytes it can never be decided. A whole folder that is away may come back.
             Err(imaging::ImageError::Io(error)) if error.kind() == ErrorKind::NotFound => {
+                tokio::fs::metadata(&self.parts.incoming_dir)
+                    .await
+                    .map_err(imaging::ImageError::Io)?;
                 tracing::error!(picture = %received.id, "an upload's file is missing");
                 return Ok(Judged::Refused(Reason::Corrupt));
             }

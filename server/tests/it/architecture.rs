@@ -97,18 +97,30 @@ fn use_cases_know_no_http_and_no_pages() {
 #[test]
 fn adapters_do_not_know_each_other() {
     assert_absent(
+        &["server/src/cdn.rs", "server/src/cdn"],
+        &[
+            "crate::budget",
+            "crate::db",
+            "crate::pictures",
+            "crate::screening",
+            "crate::storage",
+            "axum",
+        ],
+        &[],
+    );
+    assert_absent(
         &["server/src/storage.rs", "server/src/storage"],
-        &["crate::db", "crate::screening", "axum"],
+        &["crate::cdn", "crate::db", "crate::screening", "axum"],
         &[],
     );
     assert_absent(
         &["server/src/db.rs", "server/src/db"],
-        &["crate::storage", "crate::screening", "axum"],
+        &["crate::cdn", "crate::storage", "crate::screening", "axum"],
         &[],
     );
     assert_absent(
         &["server/src/screening.rs", "server/src/screening"],
-        &["crate::db", "crate::storage", "axum"],
+        &["crate::cdn", "crate::db", "crate::storage", "axum"],
         &[],
     );
     assert_absent(
@@ -123,6 +135,8 @@ fn the_probe_looks_from_outside_and_knows_no_secret() {
     assert_absent(
         &["server/src/probe.rs", "server/src/probe"],
         &[
+            "crate::budget",
+            "crate::cdn",
             "crate::config",
             "crate::db",
             "crate::domain",
@@ -153,6 +167,8 @@ fn one_place_decides_each_thing() {
     assert_absent(&all, &["CACHE_CONTROL"], &["http/cache.rs"]);
     assert_absent(&all, &["std::env::var"], &["env.rs", "telemetry.rs"]);
     assert_absent(&all, &["Timestamp::now"], &["clock.rs"]);
+    assert_absent(&all, &["aws_sdk_cloudfront"], &["cdn/cloudfront.rs"]);
+    assert_absent(&all, &["api.cloudflare"], &["config/cdn.rs"]);
 }
 
 #[test]

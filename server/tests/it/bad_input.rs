@@ -220,6 +220,40 @@ async fn every_door_that_is_closed_says_when_it_opens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_function_sends_nobody_to_where_a_request_says_it_came_from() {
+    let site = Site::start().await;
+    let ask = async |url: &str, content_type: &str, body: Vec<u8>| {
+        let ask = request(Method::POST, url)
+            .header(header::CONTENT_TYPE, content_type)
+            .header(header::ACCEPT, "text/html")
+            .header(header::REFERER, "https://evil.example/page");
+        site.send(ask.body(Body::from(body)).expect("a request"))
+            .await
+    };
+    let form_type = "application/x-www-form-urlencoded";
+    let multipart = format!("multipart/form-data; boundary={BOUNDARY}");
+    let cat = form(&[("file", "cat.webp", &fixture("cat.webp"))]);
+    let answers = [
+        (201, ask("/api/ui/upload", &multipart, cat).await),
+        (
+            400,
+            ask("/api/ui/upload", &multipart, b"nonsense".to_vec()).await,
+        ),
+        (400, ask("/api/ui/status", form_type, b"x=1".to_vec()).await),
+        (
+            404,
+            ask("/api/ui/status", form_type, b"id=AAAAAAAAAAAAAAAA".to_vec()).await,
+        ),
+    ];
+    for (status, answer) in answers {
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text());
+        assert_eq!(answer.header(header::LOCATION), "");
+        assert!(answer.json().is_object());
+        assert!(!format!("{:?}", answer.headers).contains("evil"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_function_that_is_asked_nonsense_answers_400_and_not_500() {
     let site = Site::start().await;
     for body in ["", "id", "no=id", "id=%ff&id=x", "\u{0}"] {

@@ -242,6 +242,30 @@ async fn an_upload_whose_file_is_lost_is_refused_as_broken_and_the_next_is_taken
     assert_eq!(status_of(&site, &next).await.json()["state"], "published");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_folder_of_uploads_is_away_they_wait_and_are_published_afterwards() {
+    let site = Setup::new().start_without_jobs().await;
+    let waiting = site.send_in(fixture("cat.webp")).await;
+    let folder = site.data_dir.join("incoming");
+    let away = folder.with_extension("away");
+    std::fs::rename(&folder, &away).expect("is put away");
+    // Often enough that a picture that broke its workers would have been refused.
+    for _ in 0..12 {
+        assert!(site.state.pictures.screen_next().await.expect("works"));
+        site.clock.advance(std::time::Duration::from_secs(6));
+        assert_eq!(
+            status_of(&site, &waiting).await.json()["state"],
+            "screening"
+        );
+    }
+    std::fs::rename(&away, &folder).expect("comes back");
+    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert_eq!(
+        status_of(&site, &waiting).await.json()["state"],
+        "published"
+    );
+}
+
 #[test]
 fn what_cannot_run_says_why_and_does_not_start() {
     let dir = tempfile::tempdir().expect("a folder");

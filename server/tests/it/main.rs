@@ -26,6 +26,7 @@ mod pipeline;
 mod probe;
 mod profile;
 mod publishing;
+mod purging;
 mod real_models;
 mod rekognition;
 mod restart;

@@ -10,13 +10,15 @@ use axum::http::StatusCode;
 use cattocdn::budget::Paid;
 use cattocdn::config::{BudgetSpent, Config};
 use cattocdn::domain::policy::Mode;
+use cattocdn::imaging::{self, Limits};
 use cattocdn::screening::{RekognitionClient, RekognitionOptions};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::made;
-use crate::support::aws::{self, SECRET_KEY};
+use crate::support::aws::{self, ACCESS_KEY, REGION, SECRET_KEY};
+use crate::support::process::Launch;
 use crate::support::rekognition_server::{LABELS, MODERATION, RekognitionServer, Reply, cat};
 use crate::support::{Answer, ScriptedScreener, Setup, Site, fixture};
 
@@ -368,6 +370,36 @@ async fn in_an_outage_pictures_wait_cheaply_and_are_published_when_it_is_over() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_not_answered_keeps_no_memory_from_other_pictures() {
+    let (server, dir) = (RekognitionServer::start().await, tempdir());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chelsea.png");
+    let inspected = imaging::inspect(&path, &Limits::default()).expect("is a picture");
+    let site = site_in(dir.path(), &server, unsure(), |config| {
+        // For one of the two at a time.
+        config.limits.decode_memory_bytes = inspected.working_bytes;
+        config.screening.retries.call_timeout = Duration::from_secs(600);
+    })
+    .await;
+    let (asked, mut is_asked) = tokio::sync::mpsc::unbounded_channel();
+    let mut silent = true;
+    server.behave(move |_| {
+        asked.send(()).expect("the test listens");
+        if std::mem::take(&mut silent) {
+            Reply::Silence
+        } else {
+            Reply::Usual
+        }
+    });
+    let first = site.send_in(fixture("chelsea.png")).await;
+    let pictures = site.state.pictures.clone();
+    let held = tokio::spawn(async move { pictures.screen_next().await });
+    is_asked.recv().await.expect("is asked");
+    assert_published(&judged(&site, "cat.webp").await);
+    assert_waits(&status_of(&site, &first).await);
+    held.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_nobody_can_be_reached_nothing_is_counted() {
     let (server, dir) = (RekognitionServer::start().await, tempdir());
     let mut setup = Setup::within(dir.path()).screened_by(unsure());
@@ -403,17 +435,22 @@ async fn where_the_month_is_spent_uploads_are_refused_and_what_needs_no_call_is_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_accepted_picture_that_cannot_be_paid_for_ends_refused_waits_or_is_judged_here() {
-    for (budget_spent, (cat, indecency), expected) in [
-        (BudgetSpent::Refuse, UNSURE, "budget-spent"),
-        (BudgetSpent::Wait, UNSURE, "screening"),
-        (BudgetSpent::Local, (0.9, 0.0), "published"),
-        (BudgetSpent::Local, (0.01, 0.0), "not-a-cat"),
-        (BudgetSpent::Local, (0.9, 0.9), "unsafe"),
+    let (first, alone) = (Mode::LocalThenRekognition, Mode::Rekognition);
+    for (mode, budget_spent, (cat, indecency), expected) in [
+        (first, BudgetSpent::Refuse, UNSURE, "budget-spent"),
+        (first, BudgetSpent::Wait, UNSURE, "screening"),
+        (first, BudgetSpent::Local, (0.9, 0.0), "published"),
+        (first, BudgetSpent::Local, (0.01, 0.0), "not-a-cat"),
+        (first, BudgetSpent::Local, (0.9, 0.9), "unsafe"),
+        (alone, BudgetSpent::Refuse, UNSURE, "budget-spent"),
+        (alone, BudgetSpent::Local, (0.9, 0.0), "published"),
+        (alone, BudgetSpent::Local, (0.0, 0.0), "not-a-cat"),
     ] {
         let (server, dir) = (RekognitionServer::start().await, tempdir());
         let screener = ScriptedScreener::seeing(cat, indecency);
         let looks = screener.looks.clone();
         let site = site_in(dir.path(), &server, screener, |config| {
+            config.screening.policy.mode = mode;
             config.screening.budget_spent = budget_spent;
             config.budget.rekognition_monthly_calls = 2;
         })
@@ -644,6 +681,43 @@ async fn under_faults_the_ledger_is_exactly_what_may_have_been_billed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_calls_are_never_answered_the_ledger_never_tells_less_than_the_bill() {
     storm(7, true).await;
+}
+
+/// The real binary with the real models, set up as an operator does it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_asks_rekognition_when_its_environment_says_so() {
+    let (server, dir) = (RekognitionServer::start().await, tempdir());
+    let launch = Launch::within(dir.path())
+        .with_variable("CATTO_SCREENING", "local+rekognition")
+        .with_variable("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        .with_variable("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        .with_variable("AWS_EC2_METADATA_DISABLED", "true")
+        .with_variable("AWS_ENDPOINT_URL_REKOGNITION", &server.endpoint);
+    let without_region = launch.clone().with_variable("AWS_REGION", "");
+    let launch = launch.with_variable("AWS_REGION", REGION);
+    let done = tokio::task::spawn_blocking(move || {
+        let refused = without_region.run("serve");
+        let program = launch.serve();
+        let client = program.client();
+        let cat = client.upload("", &fixture("chelsea.png"));
+        let coffee = client.upload("", &fixture("coffee.png"));
+        program.terminate();
+        let (status, log) = program.wait();
+        assert!(status.success(), "{log}");
+        let budget = launch.run("budget");
+        (refused, cat, coffee, budget)
+    });
+    let (refused, cat, coffee, budget) = done.await.expect("ends well");
+    assert!(!refused.status.success());
+    let complaint = String::from_utf8_lossy(&refused.stderr);
+    assert!(complaint.contains("AWS_REGION"), "{complaint}");
+    let cat = cat.expect("is answered");
+    assert_eq!(cat.status, 201);
+    assert_eq!(cat.json()["alt"], "abyssinian cat with a couch");
+    assert_eq!(coffee.expect("is answered").status, 422);
+    assert_eq!(server.calls(), BOTH);
+    let budget = String::from_utf8_lossy(&budget.stdout);
+    assert!(budget.contains("rekognition-calls  2 of 1000"), "{budget}");
 }
 
 fn tempdir() -> tempfile::TempDir {

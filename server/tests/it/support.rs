@@ -2,6 +2,7 @@
 
 pub(crate) mod aws;
 pub(crate) mod caches;
+pub(crate) mod cdn_server;
 pub(crate) mod process;
 pub(crate) mod rekognition_server;
 
@@ -14,6 +15,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bytes::Bytes;
+use cattocdn::cdn::Cdns;
 use cattocdn::clock::Clock;
 use cattocdn::config::{
     BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HttpConfig, LimitsConfig,
@@ -25,8 +27,8 @@ use cattocdn::http::router;
 use cattocdn::imaging::Raster;
 use cattocdn::jobs::Jobs;
 use cattocdn::screening::{LocalScreener, RekognitionClient, Screener, ScreeningError};
-use cattocdn::state::{AppState, Services};
-use cattocdn::storage::{DiskStorage, ObjectStorage};
+use cattocdn::state::{AppState, Services, open_storage};
+use cattocdn::storage::ObjectStorage;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -43,6 +45,7 @@ pub(crate) struct Setup {
     pub(crate) screener: Arc<dyn Screener>,
     storage: Option<Arc<dyn ObjectStorage>>,
     rekognition: Option<RekognitionClient>,
+    cdns: Option<Cdns>,
     dir: Option<TempDir>,
 }
 
@@ -94,6 +97,7 @@ impl Setup {
             screener: Arc::new(ScriptedScreener::cat()),
             storage: None,
             rekognition: None,
+            cdns: None,
             dir: None,
         }
     }
@@ -115,6 +119,13 @@ impl Setup {
         self
     }
 
+    /// Behind these CDNs, under the address that they are asked for.
+    pub(crate) fn behind(mut self, cdns: Cdns, public_url: &str) -> Self {
+        self.config.http.public_url = public_url.parse().expect("a URL");
+        self.cdns = Some(cdns);
+        self
+    }
+
     pub(crate) fn with_real_models(self) -> Self {
         let screener = LocalScreener::new(&self.config.files.models_dir);
         self.screened_by(screener)
@@ -133,17 +144,24 @@ impl Setup {
 
     /// A site where nobody screens or sweeps but the test.
     pub(crate) async fn start_without_jobs(self) -> Site {
-        let clock = Clock::default();
+        self.start_without_jobs_at(Clock::default()).await
+    }
+
+    /// The same, by a clock that was moved before.
+    pub(crate) async fn start_without_jobs_at(self, clock: Clock) -> Site {
         let storage = match self.storage {
             Some(storage) => storage,
-            None => {
-                let folder = self.config.files.data_dir.join("objects");
-                std::fs::create_dir_all(&self.config.files.data_dir).expect("a folder");
-                Arc::new(DiskStorage::open(&folder).expect("opens"))
-            }
+            None => open_storage(&self.config).await.expect("opens"),
+        };
+        let cdns = match self.cdns {
+            Some(cdns) => cdns,
+            None => Cdns::open(&self.config.cdn, &self.config.http.public_url, &clock)
+                .await
+                .expect("opens"),
         };
         let services = Services {
             storage,
+            cdns,
             screener: self.screener,
             rekognition: self.rekognition,
         };

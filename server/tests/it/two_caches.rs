@@ -19,7 +19,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use self::model::{Answer, Trip};
-use crate::support::caches::Chain;
+use crate::support::caches::{self, Chain};
+use crate::support::cdn_server::CdnServer;
 use crate::support::fixture;
 use crate::support::process::{Client, Launch, Received, Server};
 
@@ -38,6 +39,10 @@ impl World {
     fn start(retention: &str) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let launch = Launch::within(dir.path()).with_variable("CATTO_RETENTION", retention);
+        Self::launched(launch, dir)
+    }
+
+    fn launched(launch: Launch, dir: TempDir) -> Self {
         let server = launch.serve();
         Self {
             caches: Chain::before(&server.address, dir.path()),
@@ -68,8 +73,8 @@ fn get(client: &Client, path: &str) -> Received {
 
 /// The path of one of a picture's URLs.
 fn path(url: &Value) -> String {
-    let url = url.as_str().expect("a URL");
-    url.replacen("http://127.0.0.1:3000", "", 1)
+    let url: url::Url = url.as_str().expect("a URL").parse().expect("a URL");
+    url.path().to_owned()
 }
 
 /// Milliseconds since 1970.
@@ -330,6 +335,55 @@ fn the_random_picture_costs_one_request_to_the_server_in_a_slot() {
         }
     }
     println!("{log}");
+}
+
+#[test]
+fn a_takedown_with_purge_is_gone_from_both_caches() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let cdns = CdnServer::start();
+    cdns.done_after_polls(1);
+    let public_url = format!("http://{}", caches::front_door(dir.path()));
+    let launch = cdns.before(Launch::within(dir.path()), &public_url);
+    let world = World::launched(launch, dir);
+    cdns.on_purge(world.caches.purger());
+    let (picture, other) = (world.publish(), world.publish());
+    let [id, other_id] = [&picture, &other].map(|one| one["id"].as_str().expect("an id"));
+    let targets_of = |picture: &Value, id: &str| -> Vec<String> {
+        let images = picture["images"].as_object().expect("images");
+        let mut targets: Vec<String> = images.values().map(path).collect();
+        targets.extend([path(&picture["url"]), format!("/api/v1/pictures/{id}")]);
+        targets
+    };
+    let lists = ["/", "/search?q=cat", "/api/v1/pictures"].map(str::to_owned);
+    let (targets, others) = (targets_of(&picture, id), targets_of(&other, other_id));
+    for target in targets.iter().chain(&others).chain(&lists) {
+        for _ in 0..2 {
+            assert_eq!(get(&world.caches.outer(), target).status, 200, "{target}");
+        }
+        let kept = get(&world.caches.outer(), target);
+        assert_eq!(kept.header("x-outer"), "HIT", "{target}");
+        assert_eq!(get(&world.caches.inner(), target).status, 200, "{target}");
+        assert_eq!(world.origin_requests(target), 1, "{target}");
+    }
+
+    let told = world.launch.run_on("takedown", id);
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(text.contains("was gone (status 410)"), "{told:?}");
+    for client in [world.caches.inner(), world.caches.outer()] {
+        for target in &targets {
+            assert_eq!(get(&client, target).status, 410, "{target}");
+        }
+        for target in &lists {
+            let list = String::from_utf8_lossy(&get(&client, target).body).into_owned();
+            assert!(!list.contains(id) && list.contains(other_id), "{target}");
+        }
+        // What was not meant is still there.
+        for target in &others {
+            assert_eq!(get(&client, target).status, 200, "{target}");
+            assert_eq!(world.origin_requests(target), 1, "{target}");
+        }
+    }
+    println!("{text}{}", cdns.log().join("\n"));
 }
 
 /// The simulation's caches against the real ones: the same requests at the same seconds.

@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::cdn_server::Purged;
 use super::process::Client;
 
 /// How long a cache may take to start or to end before the test fails.
@@ -22,6 +23,8 @@ pub(crate) struct Chain {
     outer: Relay,
     inner: Relay,
     origin: Relay,
+    /// Where the outer cache keeps its files.
+    kept: PathBuf,
     _nginx: Program,
     _varnish: Program,
 }
@@ -33,6 +36,7 @@ impl Chain {
         let varnish = start_varnish(&dir.join("varnish"), &origin.address);
         let nginx = start_nginx(&dir.join("nginx"), &varnish.socket);
         Self {
+            kept: dir.join("nginx/kept"),
             outer: Relay::to(Target::Unix(nginx.socket.clone())),
             inner: Relay::to(Target::Unix(varnish.socket.clone())),
             origin,
@@ -45,6 +49,29 @@ impl Chain {
     pub(crate) fn lead_to(&self, server: &str) {
         let mut target = self.origin.target.lock();
         *target.as_deref_mut().expect("no test panicked with it") = Target::Tcp(server.to_owned());
+    }
+
+    /// How both are told to forget, as the CDNs would do it.
+    pub(crate) fn purger(&self) -> impl Fn(&Purged) + Send + 'static {
+        let (kept, inner) = (self.kept.clone(), self.inner.address.clone());
+        move |purged| match purged {
+            Purged::Outer {
+                files,
+                prefixes,
+                tags,
+            } => {
+                let files = files.iter().map(|file| path_of_url(file));
+                let prefix =
+                    |prefix: &String| format!("/{}*", prefix.split_once('/').expect("a path").1);
+                let paths: Vec<String> = files.chain(prefixes.iter().map(prefix)).collect();
+                forget_files(&kept, &paths, tags);
+            }
+            Purged::Inner { paths } => {
+                for path in paths {
+                    ban(&inner, path);
+                }
+            }
+        }
     }
 
     /// Who asks through both.
@@ -62,6 +89,59 @@ impl Chain {
         let seen = self.origin.seen.lock();
         seen.unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// The address of the outer cache, known before it is started below this folder.
+pub(crate) fn front_door(dir: &Path) -> String {
+    Relay::to(Target::Unix(dir.join("nginx/socket"))).address
+}
+
+fn path_of_url(url: &str) -> String {
+    let url: url::Url = url.parse().expect("a URL");
+    url.path().to_owned()
+}
+
+/// Deletes what nginx keeps of these paths, which may end with `*`, and of what carries one of these tags: in each of its files stand the key and then
+/// the header. It fetches anew what is not there.
+fn forget_files(folder: &Path, paths: &[String], tags: &[String]) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            forget_files(&entry.path(), paths, tags);
+            continue;
+        }
+        // One that vanishes meanwhile is gone, too.
+        let bytes = std::fs::read(entry.path()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let head = text.split("\r\n\r\n").next().unwrap_or_default();
+        let value = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
+        let covers = |path: &String, key: &str| match path.strip_suffix('*') {
+            Some(start) => key.starts_with(start),
+            None => path == key,
+        };
+        let is_named = value("KEY: ").is_some_and(|key| paths.iter().any(|path| covers(path, key)));
+        let is_tagged = value("Cache-Tag: ")
+            .or_else(|| value("cache-tag: "))
+            .is_some_and(|own| own.split(',').any(|own| tags.iter().any(|tag| tag == own)));
+        if is_named || is_tagged {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Has Varnish forget a path that may end with `*`, or a `#tag`.
+fn ban(varnish: &str, item: &str) {
+    let rule = match (item.strip_prefix('#'), item.strip_suffix('*')) {
+        (Some(tag), _) => format!("obj.http.Cache-Tag ~ (^|,){tag}(,|$)"),
+        (_, Some(prefix)) => format!("req.url ~ ^{prefix}"),
+        _ => format!("req.url == {item}"),
+    };
+    let mut stream = TcpStream::connect(varnish).expect("Varnish listens");
+    let request =
+        format!("BAN / HTTP/1.1\r\nHost: catto.test\r\nX-Ban: {rule}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("is answered");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 /// A program that was started; ended when dropped.
@@ -131,7 +211,10 @@ fn start_varnish(dir: &Path, origin: &str) -> Program {
     let text = format!(
         "vcl 4.1;\n\
          backend default {{ .host = \"{host}\"; .port = \"{port}\"; }}\n\
-         sub vcl_recv {{ set req.http.Host = \"catto.test\"; }}\n"
+         sub vcl_recv {{\n\
+         if (req.method == \"BAN\") {{ ban(req.http.X-Ban); return (synth(200)); }}\n\
+         set req.http.Host = \"catto.test\";\n\
+         }}\n"
     );
     std::fs::write(&rules, text).expect("is written");
     let socket = dir.join("socket");

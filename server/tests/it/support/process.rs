@@ -81,6 +81,12 @@ impl Launch {
             .expect("the binary runs")
     }
 
+    /// Runs a command with an argument to its end.
+    pub(crate) fn run_on(&self, subcommand: &str, argument: &str) -> Output {
+        let mut command = self.command(subcommand);
+        command.arg(argument).output().expect("the binary runs")
+    }
+
     /// Starts the server and waits until it listens.
     pub(crate) fn serve(&self) -> Server {
         let mut child = self

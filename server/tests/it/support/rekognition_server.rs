@@ -200,7 +200,7 @@ pub(crate) fn cat() -> Value {
     })
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers
         .get(name)
         .and_then(|value| value.to_str().ok())
@@ -215,7 +215,8 @@ fn violation(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Op
     if text(headers, "content-type") != "application/x-amz-json-1.1" {
         return Some(format!("content type {}", text(headers, "content-type")));
     }
-    if let Some(violation) = signature_violation(headers) {
+    let signed = ["host", "x-amz-date", "x-amz-target"];
+    if let Some(violation) = signature_violation(headers, "rekognition", &signed) {
         return Some(violation);
     }
     let known: &[&str] = match text(headers, "x-amz-target") {
@@ -245,7 +246,11 @@ fn violation(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Op
 }
 
 /// Signature version 4: every part there and of the right form. The sum itself is the SDK's business.
-fn signature_violation(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn signature_violation(
+    headers: &HeaderMap,
+    service: &str,
+    must_be_signed: &[&str],
+) -> Option<String> {
     let authorization = text(headers, "authorization");
     let date = text(headers, "x-amz-date");
     let parts = || -> Option<(&str, &str, &str)> {
@@ -258,7 +263,7 @@ fn signature_violation(headers: &HeaderMap) -> Option<String> {
         return Some(format!("authorization {authorization}"));
     };
     let day = date.get(..8).unwrap_or_default();
-    let scope = format!("{ACCESS_KEY}/{day}/{REGION}/rekognition/aws4_request");
+    let scope = format!("{ACCESS_KEY}/{day}/{REGION}/{service}/aws4_request");
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let well_formed = credential == scope
         && date.len() == 16
@@ -267,7 +272,7 @@ fn signature_violation(headers: &HeaderMap) -> Option<String> {
         && date.ends_with('Z')
         && signature.len() == 64
         && signature.bytes().all(|byte| byte.is_ascii_hexdigit())
-        && ["host", "x-amz-date", "x-amz-target"]
+        && must_be_signed
             .iter()
             .all(|name| signed.split(';').any(|header| header == *name));
     (!well_formed).then(|| format!("authorization {authorization} of {date}"))

@@ -1,0 +1,401 @@
+//! The queue of purges: the tables `purges` and `purge_receipts`. A worker takes rows by lease, like pictures; whoever dies
+//! with some leaves them to another, and every step can be repeated.
+
+use anyhow::Context;
+use sqlx::sqlite::{Sqlite, SqliteRow};
+use sqlx::{Row, Transaction};
+
+use super::{Db, DbError};
+use crate::domain::expiry::ExpiresAt;
+use crate::domain::picture::PictureId;
+use crate::domain::purge::{
+    Cdn, PurgeItem, PurgeKind, PurgeReceipt, PurgeStep, PurgeTarget, steps_for_picture,
+};
+
+/// How long CDNs are not told of a picture whose bytes are not deleted yet, seconds: what reads the storage itself would
+/// fetch them again. After that they are told twice.
+const PATIENCE_FOR_BURIAL: i64 = 60;
+
+/// The most rows that a worker takes at once.
+const MOST_CLAIMED: i64 = 300;
+
+/// What is purged together, and under which terms.
+#[derive(Debug, Clone)]
+pub struct PurgeOrder {
+    /// Random: by it the CDN knows a repeat.
+    pub batch: String,
+    pub picture: Option<PictureId>,
+    pub steps: Vec<PurgeStep>,
+    /// How often the CDNs have been told, this time included.
+    pub round: u32,
+    /// CloudFront paths of the month that are left for others.
+    pub keep: u32,
+    /// From this second on nothing needs to be purged.
+    pub ends_at: i64,
+    /// Not before this second.
+    pub due_at: i64,
+}
+
+/// Who deletes a picture, as far as purging it is concerned.
+#[derive(Debug, Clone, Copy)]
+pub struct PurgeTerms<'a> {
+    /// The CDNs to tell; nothing is queued without any.
+    pub cdns: &'a [Cdn],
+    /// CloudFront paths of the month that are left for others.
+    pub keep: u32,
+}
+
+/// A row that a worker holds.
+#[derive(Debug, Clone)]
+pub struct ClaimedPurge {
+    pub id: i64,
+    pub batch: String,
+    pub picture: Option<PictureId>,
+    pub item: PurgeItem,
+    pub round: u32,
+    pub keep: u32,
+    pub ends_at: i64,
+    /// The worker's proof that it still holds the row.
+    pub leased_until: i64,
+    /// How often it was begun, this time included.
+    pub attempts: u32,
+    /// The month in whose ledger its path is reserved.
+    pub reserved: Option<String>,
+    /// Under which the CDN tells how far it is.
+    pub ticket: Option<String>,
+    /// Of the look: a CDN was told before the bytes were deleted.
+    pub too_early: bool,
+    /// The picture's bytes were deleted when the row was taken.
+    is_buried: bool,
+}
+
+/// When a row is taken up again, and how.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Postponed<'a> {
+    pub due_at: i64,
+    /// Counts from nothing again: what happened was no failure.
+    pub forget_attempts: bool,
+    /// Only by itself from now on.
+    pub alone: bool,
+    /// The CDN began.
+    pub ticket: Option<&'a str>,
+}
+
+impl Db {
+    /// Puts purges into the queue.
+    pub async fn enqueue_purge(&self, order: &PurgeOrder, now: i64) -> Result<(), DbError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        insert(&mut transaction, order, now).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Takes what is due at this target: rows of one kind, at most as many as `most` says for it and [`MOST_CLAIMED`]. At most
+    /// `most_under_way` folders are being purged at once there; 0 is no bound.
+    pub async fn claim_purges(
+        &self,
+        target: PurgeTarget,
+        most: impl Fn(PurgeKind) -> usize,
+        most_under_way: u32,
+        now: i64,
+        leased_until: i64,
+    ) -> Result<Vec<ClaimedPurge>, DbError> {
+        // Mostly there is nothing, and nobody must wait for a lock to learn that.
+        let is_any: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM purges WHERE target = ? AND due_at <= ?)",
+        )
+        .bind(target.as_str())
+        .bind(now)
+        .fetch_one(&self.pool)
+        .await?;
+        if !is_any {
+            return Ok(Vec::new());
+        }
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let under_way: u32 = sqlx::query_scalar(
+            "SELECT count(*) FROM purges WHERE target = ? AND ticket IS NOT NULL AND item LIKE '%*'",
+        )
+        .bind(target.as_str())
+        .fetch_one(&mut *transaction)
+        .await?;
+        let is_full = most_under_way > 0 && under_way >= most_under_way;
+        let rows = sqlx::query(
+            "SELECT * FROM
+               (SELECT *, NOT EXISTS (SELECT 1 FROM pictures WHERE pictures.id = purges.picture
+                            AND state = 'removed' AND delete_token_hash <> x'') AS is_buried FROM purges
+                WHERE target = ?1 AND due_at <= ?2 AND leased_until <= ?2 AND ends_at > ?2) AS due
+             WHERE (is_buried OR (target <> 'site' AND created_at <= ?2 - ?3))
+               AND (ticket IS NOT NULL OR item NOT LIKE '%*' OR NOT ?4)
+               AND NOT EXISTS (SELECT 1 FROM purges AS before WHERE before.batch = due.batch AND before.step < due.step)
+             ORDER BY due_at, id LIMIT ?5",
+        )
+        .bind(target.as_str())
+        .bind(now)
+        .bind(PATIENCE_FOR_BURIAL)
+        .bind(is_full)
+        .bind(MOST_CLAIMED)
+        .fetch_all(&mut *transaction)
+        .await?;
+        let mut claimed: Vec<ClaimedPurge> = Vec::new();
+        for row in &rows {
+            let mut purge = read(row)?;
+            let kind = claimed.first().unwrap_or(&purge).item.kind();
+            let is_room = claimed.len() < most(kind);
+            let is_alone = row.try_get("alone")? || purge.ticket.is_some();
+            if purge.item.kind() != kind || !is_room || (is_alone && !claimed.is_empty()) {
+                continue;
+            }
+            purge.leased_until = leased_until;
+            purge.attempts += 1;
+            claimed.push(purge);
+            if is_alone {
+                break;
+            }
+        }
+        for purge in &claimed {
+            sqlx::query("UPDATE purges SET leased_until = ?, attempts = attempts + 1 WHERE id = ?")
+                .bind(leased_until)
+                .bind(purge.id)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(claimed)
+    }
+
+    /// Notes in which month's ledger a row's path is reserved.
+    pub async fn note_reserved(&self, purge: &ClaimedPurge, month: &str) -> Result<(), DbError> {
+        sqlx::query("UPDATE purges SET reserved = ? WHERE id = ? AND leased_until = ?")
+            .bind(month)
+            .bind(purge.id)
+            .bind(purge.leased_until)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Gives rows back to the queue.
+    pub async fn postpone_purges(
+        &self,
+        purges: &[ClaimedPurge],
+        postponed: Postponed<'_>,
+    ) -> Result<(), DbError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for purge in purges {
+            sqlx::query(
+                "UPDATE purges SET leased_until = 0, due_at = ?, alone = alone OR ?,
+                     attempts = CASE WHEN ? THEN 0 ELSE attempts END, ticket = ?
+                 WHERE id = ? AND leased_until = ?",
+            )
+            .bind(postponed.due_at)
+            .bind(postponed.alone)
+            .bind(postponed.forget_attempts)
+            .bind(postponed.ticket)
+            .bind(purge.id)
+            .bind(purge.leased_until)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Notes that these steps are done. The look at their site, where one follows, is due at `look_at` at the earliest.
+    pub async fn finish_purges(
+        &self,
+        purges: &[ClaimedPurge],
+        look_at: i64,
+    ) -> Result<(), DbError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for purge in purges {
+            let done = delete(&mut transaction, purge).await?;
+            if done {
+                sqlx::query(
+                    "UPDATE purges SET due_at = max(due_at, ?), too_early = too_early OR ?
+                     WHERE batch = ? AND target = 'site'",
+                )
+                .bind(look_at)
+                .bind(!purge.is_buried)
+                .bind(&purge.batch)
+                .execute(&mut *transaction)
+                .await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Ends a look: with a receipt where it is the last word, and with another round of purges where there is one.
+    pub async fn finish_look(
+        &self,
+        look: &ClaimedPurge,
+        receipt: Option<&PurgeReceipt>,
+        again: Option<&PurgeOrder>,
+        now: i64,
+    ) -> Result<(), DbError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        if !delete(&mut transaction, look).await? {
+            return Ok(());
+        }
+        if let (Some(receipt), Some(picture)) = (receipt, &look.picture) {
+            sqlx::query(
+                "INSERT OR REPLACE INTO purge_receipts (picture, looked_at, status, cloudflare, cloudfront, rounds)
+                 VALUES (?, ?, ?, ?, ?, ?)",
+            )
+            .bind(picture.as_str())
+            .bind(receipt.looked_at)
+            .bind(receipt.status)
+            .bind(&receipt.cloudflare)
+            .bind(&receipt.cloudfront)
+            .bind(receipt.rounds)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        if let Some(order) = again {
+            insert(&mut transaction, order, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The receipt of this picture's purge, once there is one.
+    pub async fn find_receipt(&self, id: &PictureId) -> Result<Option<PurgeReceipt>, DbError> {
+        let row = sqlx::query("SELECT * FROM purge_receipts WHERE picture = ?")
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| {
+            Ok(PurgeReceipt {
+                looked_at: row.try_get("looked_at")?,
+                status: row.try_get("status")?,
+                cloudflare: row.try_get("cloudflare")?,
+                cloudfront: row.try_get("cloudfront")?,
+                rounds: row.try_get("rounds")?,
+            })
+        })
+        .transpose()
+    }
+
+    /// How many steps of this picture's purge are not done.
+    pub async fn count_purges(&self, id: &PictureId) -> Result<u32, DbError> {
+        let count = sqlx::query_scalar("SELECT count(*) FROM purges WHERE picture = ?");
+        Ok(count.bind(id.as_str()).fetch_one(&self.pool).await?)
+    }
+
+    /// Frees what workers held that no longer live, makes everything due, and drops the steps of CDNs that the site does not
+    /// have any more. Called once at start. Answers how many were dropped.
+    pub async fn recover_purges(&self, cdns: &[Cdn]) -> Result<u64, DbError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query("UPDATE purges SET leased_until = 0, due_at = 0")
+            .execute(&mut *transaction)
+            .await?;
+        let mut dropped = 0;
+        for cdn in Cdn::ALL.into_iter().filter(|cdn| !cdns.contains(cdn)) {
+            let done = sqlx::query("DELETE FROM purges WHERE target = ?")
+                .bind(PurgeTarget::Cdn(cdn).as_str())
+                .execute(&mut *transaction)
+                .await?;
+            dropped += done.rows_affected();
+        }
+        transaction.commit().await?;
+        Ok(dropped)
+    }
+
+    /// Drops what needs no purge any more, and receipts until `receipts_by`. Answers how many steps were dropped.
+    pub async fn drop_ended_purges(&self, now: i64, receipts_by: i64) -> Result<u64, DbError> {
+        sqlx::query("DELETE FROM purge_receipts WHERE looked_at <= ?")
+            .bind(receipts_by)
+            .execute(&self.pool)
+            .await?;
+        let done = sqlx::query("DELETE FROM purges WHERE ends_at <= ?1 AND leased_until <= ?1")
+            .bind(now)
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+/// Puts a deleted picture's purge into the queue, unless its time is over or no cache stands before the site.
+pub(super) async fn enqueue_picture(
+    transaction: &mut Transaction<'_, Sqlite>,
+    id: &PictureId,
+    expires_at: ExpiresAt,
+    terms: PurgeTerms<'_>,
+    now: i64,
+) -> Result<(), DbError> {
+    let order = PurgeOrder {
+        batch: PictureId::random().as_str().to_owned(),
+        picture: Some(id.clone()),
+        steps: steps_for_picture(terms.cdns, id, expires_at),
+        round: 1,
+        keep: terms.keep,
+        ends_at: expires_at.second(),
+        due_at: now,
+    };
+    insert(transaction, &order, now).await
+}
+
+async fn insert(
+    transaction: &mut Transaction<'_, Sqlite>,
+    order: &PurgeOrder,
+    now: i64,
+) -> Result<(), DbError> {
+    if order.ends_at <= now {
+        return Ok(());
+    }
+    for step in &order.steps {
+        sqlx::query(
+            "INSERT INTO purges (batch, picture, step, target, item, round, keep, created_at, ends_at, due_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&order.batch)
+        .bind(order.picture.as_ref().map(PictureId::as_str))
+        .bind(step.number)
+        .bind(step.target.as_str())
+        .bind(step.item.to_string())
+        .bind(order.round)
+        .bind(order.keep)
+        .bind(now)
+        .bind(order.ends_at)
+        .bind(order.due_at)
+        .execute(&mut **transaction)
+        .await?;
+    }
+    Ok(())
+}
+
+/// False where another worker has the row by now.
+async fn delete(
+    transaction: &mut Transaction<'_, Sqlite>,
+    purge: &ClaimedPurge,
+) -> Result<bool, DbError> {
+    let done = sqlx::query("DELETE FROM purges WHERE id = ? AND leased_until = ?")
+        .bind(purge.id)
+        .bind(purge.leased_until)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+fn read(row: &SqliteRow) -> Result<ClaimedPurge, DbError> {
+    let item: &str = row.try_get("item")?;
+    let picture: Option<&str> = row.try_get("picture")?;
+    let picture = picture
+        .map(|id| PictureId::parse(id).context("a purge's picture is no id"))
+        .transpose()?;
+    Ok(ClaimedPurge {
+        id: row.try_get("id")?,
+        batch: row.try_get("batch")?,
+        picture,
+        item: PurgeItem::parse(item).context("a purge's item cannot be read")?,
+        round: row.try_get("round")?,
+        keep: row.try_get("keep")?,
+        ends_at: row.try_get("ends_at")?,
+        leased_until: row.try_get("leased_until")?,
+        attempts: row.try_get("attempts")?,
+        reserved: row.try_get("reserved")?,
+        ticket: row.try_get("ticket")?,
+        too_early: row.try_get("too_early")?,
+        is_buried: row.try_get("is_buried")?,
+    })
+}

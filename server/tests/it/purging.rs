@@ -1,0 +1,806 @@
+//! A deleted picture is forgotten by the caches in front of the site: asked for durably, in the right order, within what the
+//! CDNs take and the budget allows, and looked at in the end.
+
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use cattocdn::budget::Paid;
+use cattocdn::clock::Clock;
+use cattocdn::domain::picture::PictureId;
+use cattocdn::domain::purge::{Cdn, PurgeTarget};
+use cattocdn::pictures::PurgeProgress;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::aws::{ACCESS_KEY, SECRET_KEY};
+use crate::support::cdn_server::{CdnServer, TOKEN, Trouble};
+use crate::support::process::{Launch, Server};
+use crate::support::{ADMIN_TOKEN, Setup, Site, fixture};
+
+/// How long anything here may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A site behind CDNs, where nothing is purged but on the test's word.
+struct World {
+    site: Site,
+    server: CdnServer,
+    dir: TempDir,
+}
+
+impl World {
+    async fn start() -> Self {
+        Self::behind(true, true).await
+    }
+
+    async fn behind(cloudflare: bool, cloudfront: bool) -> Self {
+        let clock = Clock::default();
+        let server = CdnServer::start_at(clock.clone());
+        let dir = tempfile::tempdir().expect("a folder");
+        let cdns = server.cdns(cloudflare, cloudfront).await;
+        let setup = Setup::within(dir.path()).behind(cdns, &server.endpoint);
+        Self {
+            site: setup.start_without_jobs_at(clock).await,
+            server,
+            dir,
+        }
+    }
+
+    /// As a killed server starts again; the clock stays where it was.
+    async fn restart(self) -> Self {
+        let Self { site, server, dir } = self;
+        let clock = site.clock.clone();
+        drop(site);
+        let cdns = server.cdns(true, true).await;
+        let setup = Setup::within(dir.path()).behind(cdns, &server.endpoint);
+        let site = setup.start_without_jobs_at(clock).await;
+        Self { site, server, dir }
+    }
+
+    /// Uploads a cat, which every cache holds from then on.
+    async fn publish(&self) -> Picture {
+        let upload = self.site.send_in(unique_cat()).await;
+        let id = upload["id"].as_str().expect("an id").to_owned();
+        assert!(
+            self.site
+                .state
+                .pictures
+                .screen_next()
+                .await
+                .expect("screens")
+        );
+        let read = self.site.get(&format!("/api/v1/pictures/{id}")).await;
+        assert_eq!(read.status, StatusCode::OK, "{}", read.text());
+        let picture = Picture::new(&read.json(), &upload);
+        self.server.hold(&picture.paths);
+        picture
+    }
+
+    async fn delete(&self, picture: &Picture, token: &str) {
+        let deleted = self.site.delete(&picture.api(), token).await;
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.text());
+    }
+
+    /// Does everything that is due.
+    async fn work(&self) {
+        loop {
+            let mut worked = false;
+            for target in PurgeTarget::ALL {
+                let done = self.site.state.pictures.purge_next(target).await;
+                worked |= done.expect("the index works");
+            }
+            if !worked {
+                break;
+            }
+        }
+    }
+
+    /// Does everything that becomes due within this many seconds.
+    async fn work_for(&self, seconds: u64) {
+        for _ in 0..seconds {
+            self.work().await;
+            self.site.clock.advance(Duration::from_secs(1));
+        }
+        self.work().await;
+    }
+
+    /// So many of the month's 1000 paths are used.
+    async fn use_up(&self, paths: u32) {
+        let set = self
+            .site
+            .state
+            .budget
+            .set_used(Paid::CloudFrontPaths, paths);
+        set.await.expect("is set");
+    }
+
+    async fn progress(&self, picture: &Picture) -> PurgeProgress {
+        let pictures = &self.site.state.pictures;
+        let progress = pictures.purge_progress(&picture.parsed_id()).await;
+        progress.expect("the index works")
+    }
+
+    /// The picture's purge is over, and its address was seen to be gone.
+    async fn assert_gone(&self, picture: &Picture) {
+        let progress = self.progress(picture).await;
+        assert_eq!(progress.left, 0, "{progress}");
+        let receipt = progress.receipt.expect("there is a receipt");
+        assert_eq!(receipt.status, Some(410));
+        assert_eq!(self.server.held(&picture.id), Vec::<String>::new());
+    }
+}
+
+/// What tests need of a published picture.
+struct Picture {
+    id: String,
+    token: String,
+    /// Of its five files and its page.
+    paths: Vec<String>,
+}
+
+impl Picture {
+    fn new(read: &Value, upload: &Value) -> Self {
+        let images = read["images"].as_object().expect("images");
+        let urls = images.values().chain([&read["url"]]);
+        let path = |url: &Value| {
+            let url = url.as_str().expect("a URL").parse::<url::Url>();
+            url.expect("a URL").path().to_owned()
+        };
+        Self {
+            id: read["id"].as_str().expect("an id").to_owned(),
+            token: upload["delete_token"].as_str().expect("a token").to_owned(),
+            paths: urls.map(path).collect(),
+        }
+    }
+
+    fn api(&self) -> String {
+        format!("/api/v1/pictures/{}", self.id)
+    }
+
+    fn parsed_id(&self) -> PictureId {
+        PictureId::parse(&self.id).expect("an id")
+    }
+
+    /// What CloudFront is told of it.
+    fn wildcard(&self) -> String {
+        let folder = self.paths[0].rsplit_once('/').expect("a folder").0;
+        format!("{folder}/*")
+    }
+}
+
+/// A cat whose bytes nobody sent before.
+fn unique_cat() -> Vec<u8> {
+    let mut bytes = fixture("cat.webp").to_vec();
+    bytes.extend_from_slice(PictureId::random().as_str().as_bytes());
+    bytes
+}
+
+#[tokio::test]
+async fn a_deleted_picture_is_forgotten_by_the_inner_cache_first_and_then_once_more_by_the_outer_one()
+ {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    world.server.done_after_polls(2);
+    world.delete(&picture, &picture.token).await;
+    world.work().await;
+    let (id, wildcard) = (&picture.id, picture.wildcard());
+    let mut told = [
+        "cloudflare files 5".to_owned(),
+        "cloudflare prefixes 1".to_owned(),
+        format!("cloudflare tags p-{id}"),
+        format!("cloudfront {wildcard}"),
+        format!("cloudfront #p-{id}"),
+    ];
+    let mut log = world.server.log();
+    log.sort();
+    told.sort();
+    assert_eq!(log, told, "each is told at once");
+    // While CloudFront still has it, Cloudflare fetches it from there again.
+    assert_eq!(world.server.view(&picture.paths[0]), 200);
+
+    world.work_for(30).await;
+    assert_eq!(world.server.log_of("cloudflare").len(), 6, "told again");
+    world.assert_gone(&picture).await;
+    let receipt = world.progress(&picture).await.receipt.expect("is there");
+    assert_eq!(receipt.rounds, 1);
+    assert_eq!(receipt.cloudflare.as_deref(), Some("FRA"));
+    assert_eq!(receipt.cloudfront.as_deref(), Some("FRA56-P1"));
+    assert_eq!(world.server.paid_paths(), 2);
+}
+
+#[tokio::test]
+async fn a_site_behind_one_cdn_tells_that_one() {
+    for (cloudflare, cloudfront, expected) in [(true, false, 3), (false, true, 2)] {
+        let world = World::behind(cloudflare, cloudfront).await;
+        let picture = world.publish().await;
+        world.delete(&picture, ADMIN_TOKEN).await;
+        world.work_for(30).await;
+        assert_eq!(world.server.log().len(), expected);
+        assert_eq!(world.progress(&picture).await.left, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_site_behind_none_queues_nothing() {
+    let world = World::behind(false, false).await;
+    let picture = world.publish().await;
+    world.delete(&picture, &picture.token).await;
+    let progress = world.progress(&picture).await;
+    assert_eq!((progress.left, progress.receipt), (0, None));
+    assert_eq!(world.site.state.pictures.purge_targets(), []);
+    assert_eq!(world.server.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_ban_purges_too_and_a_picture_that_just_ends_does_not() {
+    let world = World::start().await;
+    let (banned, ended) = (world.publish().await, world.publish().await);
+    let ban = format!("{}?ban=true", banned.api());
+    assert_eq!(
+        world.site.delete(&ban, ADMIN_TOKEN).await.status,
+        StatusCode::NO_CONTENT
+    );
+    world.work_for(30).await;
+    world.assert_gone(&banned).await;
+    let told = world.server.log();
+    world.site.clock.advance(Duration::from_secs(8 * 24 * 3600));
+    assert_eq!(world.site.state.pictures.expire().await.expect("sweeps"), 1);
+    world.work().await;
+    assert_eq!(world.server.log(), told);
+    assert_eq!(world.progress(&ended).await.left, 0);
+}
+
+#[tokio::test]
+async fn a_purge_outlives_the_server_that_was_asked_for_it() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    world.delete(&picture, &picture.token).await;
+    assert_eq!(world.server.requests(), 0);
+    let world = world.restart().await;
+    world.work_for(30).await;
+    world.assert_gone(&picture).await;
+}
+
+#[tokio::test]
+async fn a_server_that_dies_in_the_middle_of_a_request_asks_again_and_pays_once() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    world.delete(&picture, &picture.token).await;
+    for target in [Cdn::Cloudflare, Cdn::CloudFront] {
+        world.server.trouble_cloudflare(Trouble::HangsWhenDone);
+        world.server.trouble_cloudfront(Trouble::HangsWhenDone);
+        let asked = world.server.log().len();
+        let pictures = world.site.state.pictures.clone();
+        let request =
+            tokio::spawn(async move { pictures.purge_next(PurgeTarget::Cdn(target)).await });
+        wait_until(|| world.server.log().len() > asked).await;
+        request.abort();
+    }
+    let world = world.restart().await;
+    // What the dead one did not ask for any more must not get the troubles that were left.
+    world.work_for(60).await;
+    assert_eq!(world.progress(&picture).await.left, 0);
+    assert_eq!(world.server.paid_paths(), 2, "{:?}", world.server.log());
+}
+
+async fn wait_until(is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it never is so");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn no_answer_that_is_none_is_taken_for_a_yes() {
+    let forged = |status: u16, body: &str| Trouble::Says(status, body.into(), None);
+    let cloudflare = [
+        Trouble::cloudflare(400, 1012),
+        Trouble::cloudflare(401, 10_000),
+        Trouble::cloudflare(403, 10_000),
+        Trouble::cloudflare(404, 7003),
+        Trouble::cloudflare(429, 971),
+        Trouble::cloudflare(500, 1000),
+        Trouble::cloudflare(200, 1000),
+        forged(200, "<html>Welcome to the hotel's network</html>"),
+        forged(200, "{\"success\":\"true\"}"),
+        forged(200, ""),
+        forged(302, ""),
+    ];
+    let cloudfront = [
+        Trouble::cloudfront(403, "AccessDenied"),
+        Trouble::cloudfront(404, "NoSuchDistribution"),
+        Trouble::cloudfront(400, "InvalidArgument"),
+        Trouble::cloudfront(413, "BatchTooLarge"),
+        Trouble::cloudfront(400, "TooManyInvalidationsInProgress"),
+        Trouble::cloudfront(400, "Throttling"),
+        Trouble::cloudfront(500, "InternalError"),
+        Trouble::cloudfront(503, "ServiceUnavailable"),
+        forged(201, "<html>Welcome to the hotel's network</html>"),
+        forged(201, ""),
+        forged(302, ""),
+    ];
+    for (number, (at_cloudflare, at_cloudfront)) in
+        cloudflare.into_iter().zip(cloudfront).enumerate()
+    {
+        let world = World::start().await;
+        let picture = world.publish().await;
+        world.server.trouble_cloudflare(at_cloudflare.clone());
+        world.server.trouble_cloudfront(at_cloudfront.clone());
+        world.delete(&picture, &picture.token).await;
+        let left = world.progress(&picture).await.left;
+        for cdn in Cdn::ALL {
+            let done = world
+                .site
+                .state
+                .pictures
+                .purge_next(PurgeTarget::Cdn(cdn))
+                .await;
+            assert!(done.expect("the index works"));
+        }
+        let troubles = (at_cloudflare, at_cloudfront);
+        assert_eq!(
+            world.progress(&picture).await.left,
+            left,
+            "{number}: {troubles:?}"
+        );
+        assert_eq!(world.server.log(), Vec::<String>::new(), "{troubles:?}");
+        // It is tried again, and then it works.
+        world.work_for(150).await;
+        world.assert_gone(&picture).await;
+    }
+}
+
+#[tokio::test]
+async fn a_cdn_that_wants_to_be_left_alone_is_left_alone_for_as_long_as_it_says() {
+    let world = World::behind(true, false).await;
+    let picture = world.publish().await;
+    for _ in 0..3 {
+        let busy = Trouble::Says(429, "{\"success\":false,\"errors\":[]}".into(), Some(300));
+        world.server.trouble_cloudflare(busy);
+    }
+    world.delete(&picture, &picture.token).await;
+    world.work().await;
+    assert_eq!(world.server.requests(), 3);
+    world.work_for(298).await;
+    assert_eq!(world.server.requests(), 3);
+    world.work_for(20).await;
+    world.assert_gone(&picture).await;
+}
+
+#[tokio::test]
+async fn a_cdn_that_does_not_answer_is_given_up_and_asked_again() {
+    let world = World::behind(true, false).await;
+    let picture = world.publish().await;
+    world.server.trouble_cloudflare(Trouble::Hangs);
+    world.delete(&picture, &picture.token).await;
+    let begun = Instant::now();
+    world.work().await;
+    assert!(
+        begun.elapsed() >= Duration::from_secs(9),
+        "it was given up too soon"
+    );
+    world.work_for(30).await;
+    world.assert_gone(&picture).await;
+}
+
+#[tokio::test]
+async fn many_deletions_stay_within_what_the_cdns_take() {
+    let world = World::start().await;
+    world.server.done_after_polls(3);
+    let mut pictures = Vec::new();
+    for _ in 0..45 {
+        pictures.push(world.publish().await);
+    }
+    for picture in &pictures {
+        world.delete(picture, ADMIN_TOKEN).await;
+    }
+    world.work_for(240).await;
+    for picture in &pictures {
+        world.assert_gone(picture).await;
+    }
+    // The stand-in takes no more than the CDNs do, and `log` fails where it was asked for more.
+    let files = world.server.log_of("cloudflare files");
+    assert_eq!(
+        files.first().map(String::as_str),
+        Some("cloudflare files 100")
+    );
+    assert_eq!(world.server.paid_paths(), 90);
+}
+
+#[tokio::test]
+async fn tags_are_asked_for_no_more_often_than_the_free_plan_allows() {
+    let world = World::behind(true, false).await;
+    for number in 0..30 {
+        let tag = format!("tag-{number}");
+        let queued = world.site.state.pictures.enqueue_purge_of_tag(&tag).await;
+        queued.expect("is queued");
+        world.work().await;
+    }
+    let sent = world.server.log_of("cloudflare tags").len();
+    assert!((25..30).contains(&sent), "{sent}");
+    assert_eq!(
+        world.server.requests(),
+        sent,
+        "nothing is sent to be refused"
+    );
+}
+
+#[tokio::test]
+async fn one_item_that_is_refused_does_not_keep_the_others() {
+    let world = World::behind(true, false).await;
+    let pictures = [
+        world.publish().await,
+        world.publish().await,
+        world.publish().await,
+    ];
+    // The files of all three, then those of the first by themselves; the folders likewise.
+    for _ in 0..4 {
+        let refusal = Trouble::cloudflare(400, 1016);
+        world.server.trouble_cloudflare(refusal);
+    }
+    for picture in &pictures {
+        world.delete(picture, &picture.token).await;
+    }
+    world.work().await;
+    assert_eq!(world.server.log_of("cloudflare files 5").len(), 2);
+    assert_eq!(world.server.log_of("cloudflare prefixes 1").len(), 2);
+    assert_eq!(world.server.log_of("cloudflare tags").len(), 1);
+    world.work_for(30).await;
+    for picture in &pictures {
+        world.assert_gone(picture).await;
+    }
+}
+
+#[tokio::test]
+async fn a_cdn_that_says_yes_and_does_nothing_is_noticed_and_told_again_three_times_at_most() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    world.server.is_idle(true);
+    world.delete(&picture, &picture.token).await;
+    world.work_for(600).await;
+    let progress = world.progress(&picture).await;
+    assert_eq!(progress.left, 0);
+    let receipt = progress.receipt.clone().expect("there is a receipt");
+    assert_eq!((receipt.status, receipt.rounds), (Some(200), 3));
+    assert!(
+        progress.to_string().contains("STILL SHOWED IT"),
+        "{progress}"
+    );
+    assert_eq!(world.server.looks().len(), 3);
+    // Under new names: CloudFront would take the old one for a repeat.
+    assert_eq!(world.server.paid_paths(), 6);
+}
+
+#[tokio::test]
+async fn a_cdn_that_does_nothing_at_first_is_told_until_it_does() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    world.server.is_idle(true);
+    world.delete(&picture, &picture.token).await;
+    world.work_for(10).await;
+    assert_eq!(world.server.looks().len(), 1);
+    world.server.is_idle(false);
+    world.work_for(60).await;
+    world.assert_gone(&picture).await;
+    let receipt = world.progress(&picture).await.receipt.expect("is there");
+    assert_eq!(receipt.rounds, 2);
+}
+
+#[tokio::test]
+async fn a_look_that_tells_nothing_is_repeated_and_then_said_to_tell_nothing() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    world.server.site_says(503);
+    world.delete(&picture, &picture.token).await;
+    world.work_for(200).await;
+    let progress = world.progress(&picture).await;
+    let receipt = progress.receipt.clone().expect("there is a receipt");
+    assert_eq!((progress.left, receipt.status), (0, Some(503)));
+    assert_eq!(world.server.looks().len(), 5);
+    assert!(progress.to_string().contains("tells nothing"), "{progress}");
+}
+
+#[tokio::test]
+async fn looking_shows_no_secret_to_whoever_stands_in_front() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    world.delete(&picture, &picture.token).await;
+    world.work_for(30).await;
+    let looks = world.server.looks();
+    assert_eq!(looks.len(), 1);
+    for secret in [TOKEN, SECRET_KEY, ACCESS_KEY, ADMIN_TOKEN, &picture.token] {
+        assert!(!looks[0].contains(secret), "{looks:?}");
+    }
+    assert!(!looks[0].to_lowercase().contains("authorization"));
+}
+
+#[tokio::test]
+async fn a_tag_is_purged_by_itself_after_a_restart_too() {
+    let world = World::start().await;
+    let page = "/about".to_owned();
+    world.server.hold(std::slice::from_ref(&page));
+    let pictures = &world.site.state.pictures;
+    pictures
+        .enqueue_purge_of_tag("html")
+        .await
+        .expect("is queued");
+    for tag in ["", "a,b", "*", "a b"] {
+        assert!(pictures.enqueue_purge_of_tag(tag).await.is_err(), "{tag}");
+    }
+    let world = world.restart().await;
+    world.work_for(30).await;
+    assert_eq!(
+        world.server.log(),
+        [
+            "cloudflare tags html",
+            "cloudfront #html",
+            "cloudflare tags html"
+        ]
+    );
+    assert_eq!(world.server.view(&page), 410);
+    assert_eq!(world.server.looks(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_nobody_needs_any_more_is_dropped() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    for _ in 0..2 {
+        world
+            .server
+            .trouble_cloudfront(Trouble::cloudfront(403, "AccessDenied"));
+    }
+    world.delete(&picture, &picture.token).await;
+    world.work().await;
+    assert!(world.progress(&picture).await.left > 0);
+    world.site.clock.advance(Duration::from_secs(7 * 24 * 3600));
+    world.work().await;
+    world.site.state.pictures.expire().await.expect("sweeps");
+    let progress = world.progress(&picture).await;
+    assert_eq!((progress.left, progress.receipt), (0, None));
+    assert_eq!(world.server.paid_paths(), 0);
+}
+
+#[tokio::test]
+async fn caches_that_were_told_before_the_bytes_were_deleted_are_told_again() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    // Nothing can be deleted from a folder that is none.
+    let folder = world.site.data_dir.join("objects/i");
+    let aside = folder.with_extension("aside");
+    std::fs::rename(&folder, &aside).expect("is put aside");
+    std::fs::write(&folder, "no folder").expect("is written");
+    world.delete(&picture, &picture.token).await;
+    world.work_for(58).await;
+    assert_eq!(
+        world.server.requests(),
+        0,
+        "the bucket would fill them again"
+    );
+    world.work_for(30).await;
+    assert_eq!(
+        world.server.log_of("cloudfront").len(),
+        2,
+        "but not for ever"
+    );
+    assert_eq!(world.progress(&picture).await.left, 1);
+    assert_eq!(world.server.looks(), Vec::<String>::new());
+
+    std::fs::remove_file(&folder).expect("is deleted");
+    std::fs::rename(&aside, &folder).expect("comes back");
+    world.site.state.pictures.expire().await.expect("sweeps");
+    world.server.hold(&picture.paths);
+    world.work_for(30).await;
+    world.assert_gone(&picture).await;
+    assert_eq!(world.server.log_of("cloudfront").len(), 4);
+}
+
+#[tokio::test]
+async fn steps_of_a_cdn_that_is_not_there_any_more_keep_nobody() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    world.delete(&picture, &picture.token).await;
+    let World { site, server, dir } = world;
+    let clock = site.clock.clone();
+    drop(site);
+    let cdns = server.cdns(true, false).await;
+    let setup = Setup::within(dir.path()).behind(cdns, &server.endpoint);
+    let site = setup.start_without_jobs_at(clock).await;
+    let world = World { site, server, dir };
+    world.work_for(30).await;
+    let progress = world.progress(&picture).await;
+    assert_eq!(progress.left, 0);
+    assert_eq!(world.server.log_of("cloudfront"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_last_paths_of_a_month_are_for_admins() {
+    let world = World::start().await;
+    let [first, second, third] = [
+        world.publish().await,
+        world.publish().await,
+        world.publish().await,
+    ];
+    world.use_up(1000 - 203).await;
+    world.delete(&first, &first.token).await;
+    world.work_for(30).await;
+    world.assert_gone(&first).await;
+    // One path is left for owners, and a picture takes two.
+    world.delete(&second, &second.token).await;
+    world.delete(&third, ADMIN_TOKEN).await;
+    world.work_for(30).await;
+    world.assert_gone(&third).await;
+    let gone = world.site.get(&second.api()).await;
+    gone.assert_error(410, "gone");
+    let files = world.server.log_of("cloudflare files");
+    let numbers = files
+        .iter()
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok());
+    // Two pictures twice, and the second once, together with the third.
+    assert_eq!(numbers.sum::<u32>(), 25, "{files:?}");
+    assert_eq!(world.server.paid_paths(), 5);
+    let waiting = world.progress(&second).await;
+    assert!(waiting.left > 0 && waiting.receipt.is_none(), "{waiting}");
+
+    // The operator knows better, and within the hour it goes on.
+    world.use_up(0).await;
+    world.work_for(3601).await;
+    world.assert_gone(&second).await;
+    assert_eq!(world.server.paid_paths(), 6);
+}
+
+#[tokio::test]
+async fn a_path_that_waits_for_the_budget_ends_with_its_picture() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    world.use_up(1000).await;
+    world.delete(&picture, ADMIN_TOKEN).await;
+    world.work_for(30).await;
+    assert!(world.progress(&picture).await.left > 0);
+    world.site.clock.advance(Duration::from_secs(7 * 24 * 3600));
+    world.work().await;
+    world.site.state.pictures.expire().await.expect("sweeps");
+    assert_eq!(world.progress(&picture).await.left, 0);
+    assert_eq!(world.server.paid_paths(), 0);
+}
+
+#[tokio::test]
+async fn a_path_is_reserved_once_however_often_it_is_asked_for() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    for _ in 0..6 {
+        world
+            .server
+            .trouble_cloudfront(Trouble::cloudfront(500, "InternalError"));
+    }
+    world.delete(&picture, &picture.token).await;
+    let world = {
+        world.work().await;
+        world.restart().await
+    };
+    world.work_for(300).await;
+    world.assert_gone(&picture).await;
+    let usage = world.site.state.budget.usage(Paid::CloudFrontPaths).await;
+    assert_eq!(usage.expect("is known").used, 2);
+}
+
+/// A server of its own process behind the stand-in.
+fn launch(server: &CdnServer, dir: &TempDir) -> Launch {
+    let launch = Launch::within(dir.path()).with_variable("CATTO_ADMIN_TOKEN", ADMIN_TOKEN);
+    server.before(launch, &server.endpoint)
+}
+
+#[test]
+fn what_is_wrong_with_the_settings_is_told_at_once_and_no_token_goes_to_another_machine() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let token = "a token with spaces that must not be shown";
+    let told = Launch::within(dir.path())
+        .with_variable("CATTO_CLOUDFLARE_TOKEN", token)
+        .with_variable("CATTO_CLOUDFLARE_ENDPOINT", "https://api.example.org")
+        .with_variable("CATTO_CLOUDFRONT_DISTRIBUTION", "../distribution")
+        .run("expire");
+    let text = String::from_utf8_lossy(&told.stderr);
+    assert!(!told.status.success(), "{text}");
+    for problem in [
+        "CATTO_CLOUDFLARE_ZONE is not set, and CATTO_CLOUDFLARE_TOKEN is",
+        "CATTO_CLOUDFLARE_TOKEN is not an API token",
+        "CATTO_CLOUDFLARE_ENDPOINT is `https://api.example.org`",
+        "CATTO_CLOUDFRONT_DISTRIBUTION is not the id of a distribution",
+    ] {
+        assert!(text.contains(problem), "{problem}: {text}");
+    }
+    assert!(!text.contains(token), "{text}");
+}
+
+fn publish(process: &Server, server: &CdnServer) -> Picture {
+    let upload = process.client().upload("", &unique_cat_of_the_models());
+    let upload = upload.expect("is answered");
+    assert_eq!(upload.status, 201, "{}", upload.code());
+    let json = upload.json();
+    let picture = Picture::new(&json, &json);
+    server.hold(&picture.paths);
+    picture
+}
+
+fn unique_cat_of_the_models() -> Vec<u8> {
+    let mut bytes = fixture("chelsea.png").to_vec();
+    bytes.extend_from_slice(PictureId::random().as_str().as_bytes());
+    bytes
+}
+
+#[test]
+fn a_killed_server_goes_on_purging_at_its_next_start_and_its_log_holds_no_secret() {
+    let (server, dir) = (CdnServer::start(), tempfile::tempdir().expect("a folder"));
+    let launch = launch(&server, &dir);
+    let process = launch.serve();
+    let picture = publish(&process, &server);
+    server.trouble_cloudflare(Trouble::cloudflare(403, 10_000));
+    server.trouble_cloudflare(Trouble::HangsWhenDone);
+    server.trouble_cloudfront(Trouble::cloudfront(403, "AccessDenied"));
+    server.trouble_cloudfront(Trouble::HangsWhenDone);
+    let deleted = process.client().delete(&picture.api(), &picture.token);
+    assert_eq!(deleted.expect("is answered").status, 204);
+    wait_while(|| server.log().len() < 2);
+    let log = process.log();
+    process.kill();
+
+    let process = launch.serve();
+    wait_while(|| server.looks().is_empty());
+    for path in &picture.paths {
+        assert_eq!(server.view(path), 410, "{path}");
+    }
+    wait_while(|| !process.log().contains("is gone from the caches asked"));
+    process.terminate();
+    let (status, log_of_the_second) = process.wait();
+    assert!(status.success());
+    assert!(log.contains("a CDN refuses to purge"), "{log}");
+    assert!(
+        log_of_the_second.contains("cloudflare=\"FRA\""),
+        "{log_of_the_second}"
+    );
+    assert_eq!(server.paid_paths(), 2);
+    for secret in [TOKEN, SECRET_KEY, ADMIN_TOKEN, picture.token.as_str()] {
+        assert!(!log.contains(secret) && !log_of_the_second.contains(secret));
+    }
+}
+
+#[test]
+fn a_takedown_is_purged_by_the_running_server_or_else_by_itself_and_tells_what_it_saw() {
+    let (server, dir) = (CdnServer::start(), tempfile::tempdir().expect("a folder"));
+    let launch = launch(&server, &dir);
+    let process = launch.serve();
+    let pictures = [publish(&process, &server), publish(&process, &server)];
+
+    let told = launch.run_on("takedown", &pictures[0].id);
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.status.success(), "{told:?}");
+    assert!(text.contains("was gone (status 410)"), "{text}");
+    assert!(
+        text.contains("seen through Cloudflare FRA and CloudFront FRA56-P1"),
+        "{text}"
+    );
+    assert!(process.log().contains("purged"), "the server did the work");
+    process.terminate();
+    let (status, _) = process.wait();
+    assert!(status.success());
+
+    let told = launch.run_on("takedown", &pictures[1].id);
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.status.success(), "{told:?}");
+    assert!(text.contains("was gone (status 410)"), "{text}");
+    for path in pictures.iter().flat_map(|picture| &picture.paths) {
+        assert_eq!(server.view(path), 410, "{path}");
+    }
+    // Asked again, it tells the same.
+    let again = launch.run_on("takedown", &pictures[1].id);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("was gone already"));
+    assert!(String::from_utf8_lossy(&again.stdout).contains("was gone (status 410)"));
+}
+
+fn wait_while(is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while is_so() {
+        assert!(Instant::now() < deadline, "it is so for ever");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
