@@ -24,8 +24,9 @@ use crate::support::process::{Client, Launch, Server};
 const LONGEST_LIFE: Duration = Duration::from_millis(1500);
 /// Uploading clients.
 const CLIENTS: usize = 4;
-/// How long the last queue may take to be worked off.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long the last queue may take to be worked off. A picture that was begun before each of many kills rests, five minutes
+/// at most.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// An upload that the server answered for.
 #[derive(Clone)]
