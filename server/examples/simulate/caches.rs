@@ -137,6 +137,22 @@ impl Chain {
         }
     }
 
+    /// Forgets what is kept of a picture that was deleted, as the CDNs are told to: its files, and all that carries its tag.
+    #[cfg(not(test))]
+    pub(crate) fn purge(&mut self, id: &str) {
+        let (tag, folder) = (format!("p-{id}"), format!("/{id}/"));
+        let names_it = |key: &str, kept: &Kept| {
+            let tags = kept.answer.headers.get("cache-tag");
+            key.starts_with("/i/") && key.contains(&folder)
+                || tags
+                    .and_then(|tags| tags.to_str().ok())
+                    .is_some_and(|tags| tags.split(',').any(|other| other.trim() == tag))
+        };
+        for cache in self.outers.iter_mut().chain([&mut self.inner]) {
+            cache.kept.retain(|key, kept| !names_it(key, kept));
+        }
+    }
+
     /// True where a life of what is kept for this address, fresh or stale, ends within so many milliseconds of this one: a
     /// real cache may then differ by what it takes to answer.
     #[cfg(test)]

@@ -33,7 +33,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         site.clock.stop_at(now);
         match event {
             Event::Publish(picture) => runtime.block_on(site.publish(&picture))?,
-            Event::Delete(id) => runtime.block_on(site.delete(&id))?,
+            Event::Delete(id) => {
+                runtime.block_on(site.delete(&id))?;
+                for world in &mut worlds {
+                    world.chain.purge(&id);
+                }
+            }
             Event::Sweep => runtime.block_on(site.sweep())?,
             Event::Ask(request) => {
                 let keys = (outer_key(&request.url), inner_key(&request.url));
@@ -240,7 +245,7 @@ impl World {
         }
         print_line("all", &all);
         println!(
-            "shown past its end: {}; shown after its deletion, for want of a purge: {}",
+            "shown past its end: {}; shown after its deletion and purge: {}",
             self.late, self.after_deletion
         );
     }
