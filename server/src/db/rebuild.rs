@@ -57,6 +57,26 @@ impl Db {
         )
     }
 
+    /// Notes that a rebuild begins or is done, so that one which is cut off is made again.
+    pub async fn note_rebuilding(&self, under_way: bool) -> Result<(), DbError> {
+        // SQLite's own number for its user, which nothing else here uses.
+        let note = if under_way {
+            "PRAGMA user_version = 1"
+        } else {
+            "PRAGMA user_version = 0"
+        };
+        sqlx::query(note).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// True where a rebuild began and was not done.
+    pub async fn is_half_rebuilt(&self) -> Result<bool, DbError> {
+        let version: i64 = sqlx::query_scalar("PRAGMA user_version")
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(version != 0)
+    }
+
     /// Every picture that the index holds for published.
     pub async fn list_published_ids(&self) -> Result<Vec<PictureId>, DbError> {
         let rows = sqlx::query("SELECT id FROM pictures WHERE state = 'published'")

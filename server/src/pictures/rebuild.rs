@@ -50,6 +50,7 @@ impl Pictures {
             "the index lists {} pictures and the storage holds none: is the right folder or bucket mounted?",
             published.len()
         );
+        self.parts.db.note_rebuilding(true).await?;
         let mut reads = stream::iter(&manifests)
             .map(|id| async move { (id, self.read_manifest(id).await) })
             .buffer_unordered(READ_AT_ONCE);
@@ -90,15 +91,18 @@ impl Pictures {
             }
         }
         self.reload_bans().await?;
+        self.parts.db.note_rebuilding(false).await?;
         Ok(rebuilt)
     }
 
-    /// Rebuilds an index that is new although there are objects: somebody lost it.
+    /// Rebuilds an index that is new although there are objects, because somebody lost it; or one whose rebuilding was cut
+    /// off.
     ///
     /// # Errors
     /// When the index or the storage cannot be used.
     pub async fn rebuild_if_lost(&self) -> anyhow::Result<()> {
-        if !self.parts.db.is_new().await? {
+        let db = &self.parts.db;
+        if !db.is_new().await? && !db.is_half_rebuilt().await? {
             return Ok(());
         }
         let rebuilt = self.rebuild().await?;

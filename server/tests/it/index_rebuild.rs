@@ -189,3 +189,37 @@ fn words(output: &Output) -> String {
 fn text<'a>(json: &'a Value, field: &str) -> &'a str {
     json[field].as_str().expect("is there")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_was_cut_off_is_made_again_at_the_next_start() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let site = Setup::within(dir.path()).start().await;
+    let pictures = [site.publish().await, site.publish().await];
+    let data_dir = site.data_dir.clone();
+    site.stop().await;
+    let whole = dump(&data_dir, "pictures").await;
+
+    // As a kill would leave it: begun, and one of the two restored.
+    let options = SqliteConnectOptions::new().filename(data_dir.join("index.sqlite"));
+    let mut index = SqliteConnection::connect_with(&options)
+        .await
+        .expect("opens");
+    sqlx::query("PRAGMA user_version = 1")
+        .execute(&mut index)
+        .await
+        .expect("is noted");
+    sqlx::query("DELETE FROM pictures WHERE id = ?")
+        .bind(pictures[0]["id"].as_str())
+        .execute(&mut index)
+        .await
+        .expect("is lost");
+    index.close().await.expect("closes");
+
+    let site = Setup::within(dir.path()).start().await;
+    for picture in &pictures {
+        let page = site.get(picture["url"].as_str().expect("a URL")).await;
+        assert_eq!(page.status, StatusCode::OK);
+    }
+    site.stop().await;
+    assert_eq!(dump(&data_dir, "pictures").await, whole);
+}
