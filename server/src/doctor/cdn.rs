@@ -49,7 +49,7 @@ fn judge_token(status: Result<String, PurgeError>) -> Check {
         Err(error) => Check::failed(
             CLOUDFLARE,
             format!("no answer: {:#}", anyhow::Error::from(error)),
-            "Try again; look whether this machine reaches api.cloudflare.com",
+            "Try again; look whether this machine reaches Cloudflare",
         ),
     }
 }

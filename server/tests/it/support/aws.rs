@@ -99,7 +99,7 @@ impl Bucket {
         storage(&sdk(&self.endpoint, SECRET_KEY, None).await, &self.name)
     }
 
-    /// Every key in the bucket.
+    /// Every key in the bucket, save those of the builds that the site keeps there.
     pub(crate) async fn keys(&self) -> Vec<String> {
         let listed = self.client.list_objects_v2().bucket(&self.name);
         let listed = listed.send().await.expect("lists");
