@@ -45,7 +45,12 @@ impl Env {
             None => default,
             Some(Ok(value)) => value,
             Some(Err((text, error))) => {
-                self.problem(name, &format!("is `{text}`: {error}"));
+                // What stands before an @ may be a password.
+                let value = text.rsplit_once('@').map_or_else(
+                    || format!("is `{text}`"),
+                    |(_, rest)| format!("is `…@{rest}`"),
+                );
+                self.problem(name, &format!("{value}: {error}"));
                 default
             }
         }

@@ -120,6 +120,17 @@ pub async fn look_at_site(state: &AppState) {
     state.self_probe.look(urls, &state.clock).await;
 }
 
+/// What [`look_at_site`] asked for at this address, without naming a picture.
+#[must_use]
+pub fn what_is_at(url: &str) -> &'static str {
+    let is_gallery = Url::parse(url).is_ok_and(|url| url.path() == "/");
+    if is_gallery {
+        "the gallery"
+    } else {
+        "an image of the newest picture"
+    }
+}
+
 /// True for an address that leads to this machine itself.
 fn is_local(url: &Url) -> bool {
     match url.host() {

@@ -246,7 +246,7 @@ fn probed(state: &AppState) -> SelfProbeView {
             .unwrap_or_default()
             .into_iter()
             .map(|summary| ProbedView {
-                url: summary.url,
+                what: self_probe::what_is_at(&summary.url).to_owned(),
                 repeats: u32::try_from(summary.repeats).unwrap_or(u32::MAX),
                 from_cache: u32::try_from(summary.from_cache).unwrap_or(u32::MAX),
                 first_byte_p50_ms: summary.first_byte_p50_ms,

@@ -128,7 +128,7 @@ fn SelfProbe(probe: SelfProbeView) -> impl IntoView {
                 }
                 .into_any(),
             };
-            view! { <tr><th scope="row">{probed.url}</th>{outcome}</tr> }
+            view! { <tr><th scope="row">{probed.what}</th>{outcome}</tr> }
         });
         view! {
             <p>

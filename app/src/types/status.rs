@@ -109,7 +109,8 @@ pub struct SelfProbeView {
 /// One address that was asked for several times.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbedView {
-    pub url: String,
+    /// What is there: no address, which a picture that is taken down would be found by.
+    pub what: String,
     /// How often it was asked for again after the first time.
     pub repeats: u32,
     /// How many of those a cache answered.

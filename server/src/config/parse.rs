@@ -17,7 +17,8 @@ pub(super) fn parse_public_url(text: &str) -> Result<Url, String> {
         && url.path() == "/"
         && url.query().is_none()
         && url.fragment().is_none()
-        && url.username().is_empty();
+        && url.username().is_empty()
+        && url.password().is_none();
     if plain {
         Ok(url)
     } else {
@@ -117,6 +118,7 @@ mod tests {
             "ftp://catto.example",
             "https://catto.example/path",
             "https://a:b@catto.example",
+            "https://:b@catto.example",
         ] {
             assert!(parse_public_url(text).is_err(), "{text}");
         }

@@ -140,6 +140,7 @@ impl Db {
 
     /// How many published pictures are alive at `now`.
     pub async fn count_published(&self, now: i64) -> Result<u32, DbError> {
+        let _turn = self.scan().await?;
         Ok(sqlx::query_scalar(
             "SELECT count(*) FROM pictures WHERE state = 'published' AND expires_at > ?",
         )

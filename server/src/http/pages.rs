@@ -29,7 +29,7 @@ const MACHINE_PATHS: [&str; 3] = ["/api/", "/i/", "/pkg/"];
 const LIST_PATHS: [&str; 3] = ["/", "/search", "/api/v1/pictures"];
 const TAG_PAGES: &str = "/tags/";
 /// Lists that know no parameter.
-const PLAIN_LISTS: [&str; 2] = ["/api/v1/tags", "/random"];
+const PLAIN_LISTS: [&str; 4] = ["/api/v1/tags", "/random", "/status", "/status.json"];
 /// Pages that show no picture, and say the same to everyone.
 const DOCUMENTS: [&str; 2] = ["/about", "/upload"];
 /// The server functions.

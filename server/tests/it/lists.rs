@@ -145,6 +145,8 @@ async fn another_spelling_of_a_list_is_sent_to_the_canonical_one() {
         ("/search?q=", "/search"),
         // These know no parameter at all.
         ("/api/v1/tags?q=cat", "/api/v1/tags"),
+        ("/status?now=1", "/status"),
+        ("/status.json?q=cat", "/status.json"),
     ] {
         let answer = site.get(asked).await;
         assert_eq!(answer.status, StatusCode::MOVED_PERMANENTLY, "{asked}");
