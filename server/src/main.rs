@@ -1,22 +1,18 @@
 //! The command line: reads the configuration, builds the state, runs one command. No logic.
 
+mod commands;
+
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
-use cattocdn::budget::Paid;
 use cattocdn::clock::Clock;
 use cattocdn::config::Config;
 use cattocdn::doctor::Doctor;
-use cattocdn::domain::picture::PictureId;
-use cattocdn::pictures::DeleteError;
 use cattocdn::probe::Probe;
 use cattocdn::screening::{LocalScreener, Screener};
-use cattocdn::state::{
-    AppState, lock_data_dir, open_pictures, put_aside_if_damaged, try_lock_data_dir,
-};
+use cattocdn::state::{AppState, lock_data_dir};
 use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -189,10 +185,10 @@ fn run(command: SiteCommand) -> anyhow::Result<ExitCode> {
         let screener = Arc::new(LocalScreener::new(&config.files.models_dir));
         match command {
             SiteCommand::Serve => serve(&config, screener).await,
-            SiteCommand::Expire => expire(&config, screener).await,
-            SiteCommand::Reindex => reindex(&config, screener).await,
-            SiteCommand::Takedown { id } => takedown(&config, screener, &id).await,
-            SiteCommand::Budget { command } => budget(&config, screener, command).await,
+            SiteCommand::Expire => commands::expire(&config, screener).await,
+            SiteCommand::Reindex => commands::reindex(&config, screener).await,
+            SiteCommand::Takedown { id } => commands::takedown(&config, screener, &id).await,
+            SiteCommand::Budget { command } => commands::budget(&config, screener, command).await,
         }
     });
     // What did not end in time, such as a decoder that was given up, must not keep the process.
@@ -220,106 +216,5 @@ async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<
         }
     })
     .await;
-    Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "the command's answer")]
-async fn expire(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
-    let pictures = open_pictures(config, screener, Clock::default()).await?;
-    println!("{} pictures deleted", pictures.expire().await?);
-    Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "the command's answer")]
-async fn reindex(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
-    let _lock = lock_data_dir(config)?;
-    if let Some(aside) = put_aside_if_damaged(config).await? {
-        println!("the index was damaged; it is now {}", aside.display());
-    }
-    let pictures = open_pictures(config, screener, Clock::default()).await?;
-    let rebuilt = pictures.rebuild().await?;
-    pictures.close().await;
-    println!(
-        "{} pictures restored, {} known already, {} bans",
-        rebuilt.restored, rebuilt.known, rebuilt.bans
-    );
-    println!(
-        "{} pictures without objects forgotten, {} ended ones and {} files without a picture deleted",
-        rebuilt.lost, rebuilt.ended, rebuilt.orphans
-    );
-    for problem in &rebuilt.unreadable {
-        println!("left as it is: {problem}");
-    }
-    anyhow::ensure!(
-        rebuilt.unreadable.is_empty(),
-        "{} pictures could not be read",
-        rebuilt.unreadable.len()
-    );
-    Ok(())
-}
-
-/// How long `takedown` waits for the caches.
-const TAKEDOWN_PATIENCE: Duration = Duration::from_secs(180);
-
-#[expect(clippy::print_stdout, reason = "the command's answer")]
-async fn takedown(config: &Config, screener: Arc<LocalScreener>, id: &str) -> anyhow::Result<()> {
-    let id = PictureId::parse(id)
-        .with_context(|| format!("`{id}` is no picture's id: 16 characters, as in its link"))?;
-    let pictures = open_pictures(config, screener, Clock::default()).await?;
-    match pictures.take_down(&id).await {
-        Ok(()) => println!("{id} is deleted"),
-        // Asked again, it tells how far the caches are.
-        Err(DeleteError::Gone) => println!("{id} was gone already"),
-        Err(error) => return Err(error.into()),
-    }
-    if pictures.purge_targets().is_empty() {
-        println!("no CDN is configured, so none was told");
-    } else {
-        // Only looked at: a server that starts meanwhile shares the work.
-        let is_served = try_lock_data_dir(config)?.is_none();
-        let progress = pictures
-            .finish_purge(&id, !is_served, TAKEDOWN_PATIENCE)
-            .await?;
-        println!("{progress}");
-    }
-    pictures.close().await;
-    Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "the command's answer")]
-async fn budget(
-    config: &Config,
-    screener: Arc<LocalScreener>,
-    command: Option<BudgetCommand>,
-) -> anyhow::Result<()> {
-    let pictures = open_pictures(config, screener, Clock::default()).await?;
-    let budget = pictures.budget();
-    budget.restore_if_lost().await?;
-    if let Some(BudgetCommand::Set(set)) = command {
-        for (what, used) in [
-            (Paid::RekognitionCalls, set.rekognition_calls),
-            (Paid::CloudFrontPaths, set.cloudfront_paths),
-        ] {
-            if let Some(used) = used {
-                budget.set_used(what, used).await?;
-            }
-        }
-    }
-    println!("{} (UTC)", budget.month());
-    for what in Paid::ALL {
-        let usage = budget.usage(what).await?;
-        let unknown = if budget.is_unknown(what).await? {
-            " (unknown, so all of it; `cattocdn budget set` tells)"
-        } else {
-            ""
-        };
-        println!(
-            "{:<18} {} of {}{unknown}",
-            what.as_str(),
-            usage.used,
-            usage.limit
-        );
-    }
-    pictures.close().await;
     Ok(())
 }

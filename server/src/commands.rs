@@ -1,0 +1,124 @@
+//! The commands that work on a site and end: each does one thing and prints what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use cattocdn::budget::Paid;
+use cattocdn::clock::Clock;
+use cattocdn::config::Config;
+use cattocdn::domain::picture::PictureId;
+use cattocdn::pictures::DeleteError;
+use cattocdn::screening::LocalScreener;
+use cattocdn::state::{lock_data_dir, open_pictures, put_aside_if_damaged, try_lock_data_dir};
+
+use crate::BudgetCommand;
+
+/// How long `takedown` waits for the caches.
+const TAKEDOWN_PATIENCE: Duration = Duration::from_secs(180);
+
+/// Deletes everything that is past its time.
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub(crate) async fn expire(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
+    let pictures = open_pictures(config, screener, Clock::default()).await?;
+    println!("{} pictures deleted", pictures.expire().await?);
+    Ok(())
+}
+
+/// Makes the index anew from the objects.
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub(crate) async fn reindex(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
+    let _lock = lock_data_dir(config)?;
+    if let Some(aside) = put_aside_if_damaged(config).await? {
+        println!("the index was damaged; it is now {}", aside.display());
+    }
+    let pictures = open_pictures(config, screener, Clock::default()).await?;
+    let rebuilt = pictures.rebuild().await?;
+    pictures.close().await;
+    println!(
+        "{} pictures restored, {} known already, {} bans",
+        rebuilt.restored, rebuilt.known, rebuilt.bans
+    );
+    println!(
+        "{} pictures without objects forgotten, {} ended ones and {} files without a picture deleted",
+        rebuilt.lost, rebuilt.ended, rebuilt.orphans
+    );
+    for problem in &rebuilt.unreadable {
+        println!("left as it is: {problem}");
+    }
+    anyhow::ensure!(
+        rebuilt.unreadable.is_empty(),
+        "{} pictures could not be read",
+        rebuilt.unreadable.len()
+    );
+    Ok(())
+}
+
+/// Deletes one picture, has the CDNs forget it, and tells what their caches show.
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub(crate) async fn takedown(
+    config: &Config,
+    screener: Arc<LocalScreener>,
+    id: &str,
+) -> anyhow::Result<()> {
+    let id = PictureId::parse(id)
+        .with_context(|| format!("`{id}` is no picture's id: 16 characters, as in its link"))?;
+    let pictures = open_pictures(config, screener, Clock::default()).await?;
+    match pictures.take_down(&id).await {
+        Ok(()) => println!("{id} is deleted"),
+        // Asked again, it tells how far the caches are.
+        Err(DeleteError::Gone) => println!("{id} was gone already"),
+        Err(error) => return Err(error.into()),
+    }
+    if pictures.purge_targets().is_empty() {
+        println!("no CDN is configured, so none was told");
+    } else {
+        // Only looked at: a server that starts meanwhile shares the work.
+        let is_served = try_lock_data_dir(config)?.is_none();
+        let progress = pictures
+            .finish_purge(&id, !is_served, TAKEDOWN_PATIENCE)
+            .await?;
+        println!("{progress}");
+    }
+    pictures.close().await;
+    Ok(())
+}
+
+/// Shows what was used this month, once it is set where that was asked for.
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub(crate) async fn budget(
+    config: &Config,
+    screener: Arc<LocalScreener>,
+    command: Option<BudgetCommand>,
+) -> anyhow::Result<()> {
+    let pictures = open_pictures(config, screener, Clock::default()).await?;
+    let budget = pictures.budget();
+    budget.restore_if_lost().await?;
+    if let Some(BudgetCommand::Set(set)) = command {
+        for (what, used) in [
+            (Paid::RekognitionCalls, set.rekognition_calls),
+            (Paid::CloudFrontPaths, set.cloudfront_paths),
+        ] {
+            if let Some(used) = used {
+                budget.set_used(what, used).await?;
+            }
+        }
+    }
+    println!("{} (UTC)", budget.month());
+    for what in Paid::ALL {
+        let usage = budget.usage(what).await?;
+        let unknown = if budget.is_unknown(what).await? {
+            " (unknown, so all of it; `cattocdn budget set` tells)"
+        } else {
+            ""
+        };
+        println!(
+            "{:<18} {} of {}{unknown}",
+            what.as_str(),
+            usage.used,
+            usage.limit
+        );
+    }
+    pictures.close().await;
+    Ok(())
+}
