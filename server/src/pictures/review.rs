@@ -6,13 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Pictures;
+use super::reviewer::{RekognitionReviewer, ReviewError, ReviewNotes};
 use super::screen::{Outcome, Unsure};
 use super::work::Judged;
 use crate::config::BudgetSpent;
 use crate::db::Db;
 use crate::domain::picture::Received;
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
-use crate::screening::{RekognitionReviewer, ReviewError, ReviewNotes};
 
 /// How long a picture rests after its review failed, doubled with each failure of the same bytes.
 const SHORTEST_REST: Duration = Duration::from_secs(5);
