@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -22,6 +22,8 @@ use crate::storage::{Folder, ObjectStorage, StorageError, StorageKey};
 const SMALLEST_BLOCK: u32 = 20;
 /// A block is this part of the limit where that is more, so that no month writes the object much more than fifty times.
 const BLOCKS_IN_LIMIT: u32 = 50;
+/// How often the month's object is written for one mark, while other processes mark too.
+const MARK_ATTEMPTS: u32 = 10;
 
 /// Why nothing can be spent.
 #[derive(Debug, thiserror::Error)]
@@ -173,7 +175,9 @@ impl Budget {
     pub async fn set_used(&self, what: Paid, used: u32) -> Result<(), BudgetError> {
         let month = self.month();
         self.db.set_used(month, what, used).await?;
-        self.raise_mark(month, what, used).await
+        let _marking = self.marking.lock().await;
+        // Also where nothing was used: an object that tells more, or none at all, would undo this when the index is lost.
+        self.write_marks(month, what, used).await
     }
 
     /// The month that is counted now.
@@ -189,17 +193,37 @@ impl Budget {
         Month::of(now).seconds_left(now).max(1)
     }
 
-    /// Writes the month's object with a mark that lets this kind reach `needed`, then notes it in the index.
+    /// Has the month's object let this kind reach `needed`, unless it does.
     async fn raise_mark(&self, month: Month, what: Paid, needed: u32) -> Result<(), BudgetError> {
         let _marking = self.marking.lock().await;
+        if self.db.ledger_row(month, what).await?.marked >= needed {
+            // Another one did it meanwhile.
+            return Ok(());
+        }
+        self.write_marks(month, what, needed).await
+    }
+
+    /// Writes the month's object with a mark that lets this kind reach `needed`, then notes it in the index. Where another
+    /// process marked meanwhile, what was written may be older than what it replaced, and tell too little: it is written anew.
+    async fn write_marks(&self, month: Month, what: Paid, needed: u32) -> Result<(), BudgetError> {
+        for _ in 0..MARK_ATTEMPTS {
+            if self.try_write_marks(month, what, needed).await? {
+                return Ok(());
+            }
+        }
+        Err(anyhow!("other processes keep writing the month's ledger").into())
+    }
+
+    /// False where another process marked meanwhile.
+    async fn try_write_marks(
+        &self,
+        month: Month,
+        what: Paid,
+        needed: u32,
+    ) -> Result<bool, BudgetError> {
         let mut before = Vec::with_capacity(Paid::ALL.len());
         for kind in Paid::ALL {
             before.push((kind, self.db.ledger_row(month, kind).await?));
-        }
-        let marked = before.iter().find(|(kind, _)| *kind == what);
-        if marked.is_some_and(|(_, row)| row.marked >= needed) {
-            // Another one did it meanwhile.
-            return Ok(());
         }
         let after: Vec<(Paid, u32)> = before
             .iter()
@@ -223,9 +247,7 @@ impl Budget {
             .put(vec![(StorageKey::Ledger { month }, Bytes::from(bytes))])
             .await
             .context("cannot store the month's ledger")?;
-        // Where another process marked meanwhile, nothing is noted, and whoever needs the mark raises it again.
-        self.db.set_marks(month, &before, &after).await?;
-        Ok(())
+        Ok(self.db.set_marks(month, &before, &after).await?)
     }
 
     /// The mark of this kind in the object that is about to be written: never below what is used or marked, never above the

@@ -16,8 +16,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use sqlx::error::DatabaseError;
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlitePool};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -28,6 +29,8 @@ pub use self::pictures::{ListFilter, Waiting};
 pub use self::purges::{ClaimedPurge, Postponed, PurgeOrder, PurgeTerms};
 pub use self::queue::{Begun, Blame};
 
+/// What makes the tables, and brings them up to date.
+static MIGRATIONS: Migrator = sqlx::migrate!();
 /// How long a query waits for another's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections, which are threads.
@@ -63,8 +66,34 @@ impl Db {
     /// # Errors
     /// When the file cannot be opened or a migration fails.
     pub async fn open(url: &str) -> Result<Self, DbError> {
+        let db = Self::connect(url, true).await?;
+        MIGRATIONS
+            .run(&db.pool)
+            .await
+            .map_err(anyhow::Error::from)?;
+        Ok(db)
+    }
+
+    /// As [`Self::open`], and makes nothing and changes no table.
+    ///
+    /// # Errors
+    /// When the file is absent, or its tables are not those of this version of the program.
+    pub async fn open_existing(url: &str) -> Result<Self, DbError> {
+        let db = Self::connect(url, false).await?;
+        let known = MIGRATIONS.iter().map(|step| step.version).max();
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
+                .fetch_one(&db.pool)
+                .await?;
+        if found != known {
+            return Err(anyhow!("its tables are those of another version").into());
+        }
+        Ok(db)
+    }
+
+    async fn connect(url: &str, create: bool) -> Result<Self, DbError> {
         let options = SqliteConnectOptions::from_str(url)?
-            .create_if_missing(true)
+            .create_if_missing(create)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT);
@@ -75,10 +104,6 @@ impl Db {
             .max_lifetime(CONNECTION_LIFETIME)
             .connect_with(options)
             .await?;
-        sqlx::migrate!()
-            .run(&pool)
-            .await
-            .map_err(anyhow::Error::from)?;
         Ok(Self {
             pool,
             scans: Arc::new(Semaphore::new(SCANS)),

@@ -9,6 +9,7 @@ mod manifest;
 mod purging;
 mod rebuild;
 mod review;
+mod reviewer;
 mod screen;
 mod work;
 
@@ -29,6 +30,7 @@ pub use self::endings::DeleteError;
 pub use self::incoming::{Accepted, IncomingUpload, UploadError};
 pub use self::purging::PurgeProgress;
 pub use self::rebuild::Rebuilt;
+pub use self::reviewer::RekognitionReviewer;
 use crate::budget::Budget;
 use crate::cdn::Cdns;
 use crate::clock::Clock;
@@ -40,7 +42,7 @@ use crate::domain::picture::{Life, PictureId, Published, Sha256Hash, VariantName
 use crate::domain::policy::Policy;
 use crate::domain::verdict::Reason;
 use crate::imaging;
-use crate::screening::{RekognitionReviewer, Screener};
+use crate::screening::Screener;
 use crate::storage::{ObjectStorage, StorageError, StorageKey};
 
 /// How long a refused upload's reason can be asked for, seconds; then it is gone.

@@ -3,11 +3,9 @@
 
 mod local;
 mod rekognition;
-mod reviewer;
 
 pub use self::local::{LocalScreener, squares_of};
 pub use self::rekognition::{Found, RekognitionClient, RekognitionError, RekognitionOptions};
-pub use self::reviewer::{RekognitionReviewer, ReviewError, ReviewNotes};
 use crate::domain::verdict::FrameLook;
 use crate::imaging::Raster;
 

@@ -21,8 +21,8 @@ use crate::clock::Clock;
 use crate::config::{Config, OriginConfig, StorageConfig};
 use crate::db::Db;
 use crate::http::cache::PAGES_TAG;
-use crate::pictures::{Pictures, PicturesParts};
-use crate::screening::{RekognitionClient, RekognitionOptions, RekognitionReviewer, Screener};
+use crate::pictures::{Pictures, PicturesParts, RekognitionReviewer};
+use crate::screening::{RekognitionClient, RekognitionOptions, Screener};
 use crate::self_probe::SelfProbe;
 use crate::status::Billing;
 use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
@@ -193,13 +193,16 @@ async fn open_rekognition(config: &Config) -> anyhow::Result<Option<RekognitionC
     Ok(Some(RekognitionClient::new(&aws::load().await?, options)))
 }
 
-/// Opens index and storage for the budget alone: what a command needs that spends and shows no picture.
+/// Opens index and storage for the budget alone: what a command needs that spends and shows no picture. Makes no index, and
+/// brings none up to date: a server does.
 ///
 /// # Errors
-/// When the data folder, the index or the storage cannot be used.
+/// When there is no index of this version, or the storage cannot be used.
 pub async fn open_budget(config: &Config, clock: &Clock) -> anyhow::Result<Budget> {
+    let db = Db::open_existing(&config.files.database_url)
+        .await
+        .context("no server of this version has made the index (CATTO_DATABASE_URL)")?;
     let storage = open_storage(config).await?;
-    let db = open_db(config).await?;
     let budget = Budget::new(db, storage, clock.clone(), config.budget.clone());
     budget.restore_if_lost().await?;
     Ok(budget)

@@ -85,12 +85,17 @@ impl Db {
         Ok(())
     }
 
-    /// Counts a failure that may have cost something, and answers how many there were of this worker's picture.
+    /// Counts a failure that may have cost something, and answers how many there were of these bytes, among the pictures that
+    /// wait: this worker's is now the one of which most are known.
     pub async fn count_failed_review(&self, received: &Received) -> Result<u32, DbError> {
         let count: Option<u32> = sqlx::query_scalar(
-            "UPDATE pictures SET failed_reviews = failed_reviews + 1
-             WHERE id = ? AND state = 'screening' AND leased_until = ? RETURNING failed_reviews",
+            "UPDATE pictures SET failed_reviews = 1 + max(
+                 failed_reviews,
+                 coalesce((SELECT max(failed_reviews) FROM pictures
+                           WHERE content_hash = ?1 AND content_hash <> x'' AND state = 'screening'), 0))
+             WHERE id = ?2 AND state = 'screening' AND leased_until = ?3 RETURNING failed_reviews",
         )
+        .bind(&received.content_hash.0[..])
         .bind(received.id.as_str())
         .bind(received.leased_until)
         .fetch_optional(&self.pool)
@@ -98,14 +103,33 @@ impl Db {
         Ok(count.unwrap_or(0))
     }
 
-    /// How often a review of this picture failed in a way that may have cost something.
+    /// How often a review of these bytes failed in a way that may have cost something, among the pictures that wait.
     pub async fn failed_reviews(&self, received: &Received) -> Result<u32, DbError> {
-        let count: Option<u32> =
-            sqlx::query_scalar("SELECT failed_reviews FROM pictures WHERE id = ?")
-                .bind(received.id.as_str())
-                .fetch_optional(&self.pool)
-                .await?;
+        let count: Option<u32> = sqlx::query_scalar(
+            "SELECT max(failed_reviews) FROM pictures
+             WHERE content_hash = ? AND content_hash <> x'' AND state = 'screening'",
+        )
+        .bind(&received.content_hash.0[..])
+        .fetch_one(&self.pool)
+        .await?;
         Ok(count.unwrap_or(0))
+    }
+
+    /// Until when others with the same bytes rest, of which more failures are known than of this one. Only those: of two
+    /// pictures at most one waits for the other.
+    pub async fn failed_others_rest_until(
+        &self,
+        received: &Received,
+    ) -> Result<Option<i64>, DbError> {
+        Ok(sqlx::query_scalar(
+            "SELECT max(rests_until) FROM pictures
+             WHERE content_hash = ?1 AND content_hash <> x'' AND state = 'screening'
+               AND failed_reviews > coalesce((SELECT failed_reviews FROM pictures WHERE id = ?2), 0)",
+        )
+        .bind(&received.content_hash.0[..])
+        .bind(received.id.as_str())
+        .fetch_one(&self.pool)
+        .await?)
     }
 
     /// The furthest that a review of these bytes under these rules has come, among the pictures that wait.

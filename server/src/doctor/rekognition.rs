@@ -41,14 +41,19 @@ async fn prepare(sdk: &SdkConfig, config: &Config, clock: &Clock) -> Result<Prep
             "This is a fault of CattoCDN; please report it",
         )
     })?;
-    let uncounted = |error: anyhow::Error| {
+    let uncounted = |error: anyhow::Error, remedy: &str| {
         Check::failed(
             NAME,
             format!("not asked, because calls cannot be counted: {error:#}"),
-            "Mend what fails above, and try again",
+            remedy,
         )
     };
-    let budget = state::open_budget(config, clock).await.map_err(uncounted)?;
+    let budget = state::open_budget(config, clock).await.map_err(|error| {
+        uncounted(
+            error,
+            "Start the server first: it makes the index. If it does not start, mend what fails above",
+        )
+    })?;
     let reserved = budget.reserve(Paid::RekognitionCalls, CALLS, 0).await;
     let reserved = reserved.map_err(|error| match error {
         BudgetError::Spent => Check::failed(
@@ -56,7 +61,7 @@ async fn prepare(sdk: &SdkConfig, config: &Config, clock: &Clock) -> Result<Prep
             "not asked, because this month's calls are spent",
             "Wait for the next month (UTC), or allow more (CATTO_REKOGNITION_MONTHLY_CALLS)",
         ),
-        BudgetError::Unavailable(error) => uncounted(error),
+        BudgetError::Unavailable(error) => uncounted(error, "Mend what fails above, and try again"),
     })?;
     Ok(Prepared {
         client: RekognitionClient::new(sdk, RekognitionOptions::of(&config.screening)),

@@ -6,15 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Pictures;
+use super::reviewer::{RekognitionReviewer, ReviewError, ReviewNotes};
 use super::screen::{Outcome, Unsure};
 use super::work::Judged;
 use crate::config::BudgetSpent;
 use crate::db::Db;
 use crate::domain::picture::Received;
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
-use crate::screening::{RekognitionReviewer, ReviewError, ReviewNotes};
 
-/// How long a picture rests after its review failed, doubled with each failure of its own.
+/// How long a picture rests after its review failed, doubled with each failure of the same bytes.
 const SHORTEST_REST: Duration = Duration::from_secs(5);
 /// The longest such rest: a picture that the service chokes on costs about forty calls in a week.
 const LONGEST_REST: Duration = Duration::from_secs(6 * 3600);
@@ -63,15 +63,34 @@ impl Pictures {
 
     /// What is decided already of a picture that is known to need a second opinion, without a look at it: nothing where it
     /// can be asked for now.
-    pub(super) async fn foresee_review(&self, review: &Review) -> anyhow::Result<Option<Judged>> {
+    pub(super) async fn foresee_review(
+        &self,
+        received: &Received,
+        review: &Review,
+    ) -> anyhow::Result<Option<Judged>> {
         match self.reviewer()?.check_review(review).await {
-            Ok(()) => Ok(None),
+            Ok(()) => self.check_others(received).await.map(|()| None),
             Err(ReviewError::Spent) => match self.parts.budget_spent {
                 BudgetSpent::Refuse => Ok(Some(Judged::Refused(Reason::BudgetSpent))),
                 BudgetSpent::Local => Ok(None),
                 BudgetSpent::Wait => Err(self.waits_for_month().into()),
             },
             Err(error) => Err(waits(error)),
+        }
+    }
+
+    /// Has a picture wait where the same bytes have failed in another's review and rest: however often somebody uploads them,
+    /// they are tried as often as one picture.
+    async fn check_others(&self, received: &Received) -> anyhow::Result<()> {
+        let until = self.parts.db.failed_others_rest_until(received).await?;
+        let left = until.unwrap_or(0).saturating_sub(self.now_second());
+        match u64::try_from(left) {
+            Ok(seconds) if seconds > 0 => Err(Waiting {
+                why: "Rekognition failed on the same bytes",
+                rest: Duration::from_secs(seconds),
+            }
+            .into()),
+            _ => Ok(()),
         }
     }
 

@@ -211,7 +211,7 @@ impl Pictures {
                         Some((tags.clone(), alt.clone()))
                     }
                     Some(review) => {
-                        if let Some(judged) = self.foresee_review(review).await? {
+                        if let Some(judged) = self.foresee_review(received, review).await? {
                             return Ok(judged);
                         }
                         None

@@ -129,7 +129,14 @@ fn adapters_do_not_know_each_other() {
     );
     assert_absent(
         &["server/src/screening.rs", "server/src/screening"],
-        &["crate::cdn", "crate::db", "crate::storage", "axum"],
+        &[
+            "crate::budget",
+            "crate::cdn",
+            "crate::db",
+            "crate::pictures",
+            "crate::storage",
+            "axum",
+        ],
         &[],
     );
     assert_absent(

@@ -1,10 +1,13 @@
 //! The month's money: counted durably, never past its limit, never forgotten.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use cattocdn::budget::{Budget, BudgetError, Paid, Reserved};
 use cattocdn::clock::Clock;
@@ -12,10 +15,11 @@ use cattocdn::config::BudgetConfig;
 use cattocdn::db::Db;
 use cattocdn::domain::ban::Ban;
 use cattocdn::domain::month::Month;
-use cattocdn::storage::{DiskStorage, ObjectStorage, StorageKey};
+use cattocdn::storage::{DiskStorage, Folder, ObjectStorage, StorageError, StorageKey};
 use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::sync::Notify;
 
 use crate::support::process::Launch;
 use crate::support::{Setup, fixture};
@@ -367,6 +371,101 @@ async fn an_index_that_is_older_than_the_objects_counts_what_they_tell() {
     books.budget.restore().await.expect("works");
     let used = books.used(Paid::RekognitionCalls).await;
     assert!((45..=45 + BLOCK).contains(&used), "{used}");
+}
+
+#[tokio::test]
+async fn what_the_operator_sets_outlives_the_index_also_where_nothing_was_used() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut books = Books::open(dir.path(), "2026-11-15T00:00:00Z", 50, 30).await;
+    let ban = StorageKey::Ban { ban: Ban::of(7) };
+    let objects = vec![(ban, Bytes::from_static(b"{}"))];
+    books.storage.put(objects).await.expect("is stored");
+    books.lose_index().await;
+    for what in Paid::ALL {
+        assert!(books.is_unknown(what).await);
+        books.budget.set_used(what, 0).await.expect("works");
+    }
+    books.lose_index().await;
+    for what in Paid::ALL {
+        assert!(!books.is_unknown(what).await);
+        assert_eq!(books.used(what).await, BLOCK);
+    }
+}
+
+/// A storage of which the first write is on its way until the test lets it arrive.
+struct Slow {
+    inner: Arc<dyn ObjectStorage>,
+    begun: Notify,
+    arrives: Notify,
+    is_first: AtomicBool,
+}
+
+#[async_trait]
+impl ObjectStorage for Slow {
+    async fn put(&self, objects: Vec<(StorageKey, Bytes)>) -> Result<(), StorageError> {
+        if self.is_first.swap(false, Ordering::SeqCst) {
+            self.begun.notify_one();
+            self.arrives.notified().await;
+        }
+        self.inner.put(objects).await
+    }
+
+    async fn create(&self, key: &StorageKey, bytes: Bytes) -> Result<bool, StorageError> {
+        self.inner.create(key, bytes).await
+    }
+
+    async fn get(
+        &self,
+        key: &StorageKey,
+        range: Option<RangeInclusive<u64>>,
+    ) -> Result<Bytes, StorageError> {
+        self.inner.get(key, range).await
+    }
+
+    async fn delete(&self, keys: &[StorageKey]) -> Result<(), StorageError> {
+        self.inner.delete(keys).await
+    }
+
+    async fn list(&self, folder: Folder) -> Result<Vec<StorageKey>, StorageError> {
+        self.inner.list(folder).await
+    }
+
+    async fn delete_unfinished(&self) -> Result<(), StorageError> {
+        self.inner.delete_unfinished().await
+    }
+
+    async fn check(&self) -> Result<(), StorageError> {
+        self.inner.check().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_write_of_one_process_leaves_no_object_that_tells_less_than_another_counted() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut books = Books::open(dir.path(), "2026-11-15T00:00:00Z", 1000, 30).await;
+    let slow = Arc::new(Slow {
+        inner: books.storage.clone(),
+        begun: Notify::new(),
+        arrives: Notify::new(),
+        is_first: AtomicBool::new(true),
+    });
+    let server = Budget::new(
+        books.db.clone(),
+        slow.clone(),
+        books.clock.clone(),
+        books.limits.clone(),
+    );
+    let reserving = tokio::spawn(async move { server.reserve(Paid::RekognitionCalls, 1, 0).await });
+    slow.begun.notified().await;
+    let set = books.budget.set_used(Paid::RekognitionCalls, 520).await;
+    set.expect("works");
+    slow.arrives.notify_one();
+    let reserved = reserving.await.expect("ends well");
+    reserved.expect("there is enough");
+    assert_eq!(books.used(Paid::RekognitionCalls).await, 521);
+    books.lose_index().await;
+    let used = books.used(Paid::RekognitionCalls).await;
+    assert!((521..=521 + BLOCK).contains(&used), "{used}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

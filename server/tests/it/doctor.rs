@@ -82,6 +82,13 @@ impl Patient {
             .with("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     }
 
+    /// With an index, as a server that has run leaves it.
+    fn with_index(self) -> Self {
+        let output = self.launch.run("budget");
+        assert!(output.status.success(), "{output:?}");
+        self
+    }
+
     /// What `cattocdn budget` says of calls.
     fn calls_used(&self) -> String {
         let output = self.launch.run("budget");
@@ -596,7 +603,9 @@ async fn rekognition_is_called_when_asked_for_and_both_calls_are_counted() {
     patient
         .examine(0)
         .assert("Rekognition", "skipped", "not used");
-    let patient = patient.with("CATTO_SCREENING", "local+rekognition");
+    let patient = patient
+        .with("CATTO_SCREENING", "local+rekognition")
+        .with_index();
     let findings = patient.examine(0);
     findings.assert("Rekognition", "skipped", "two paid calls");
     assert_eq!(server.calls(), Vec::<String>::new());
@@ -622,9 +631,22 @@ fn rekognition_alone_needs_credentials_and_no_models() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_permission_of_rekognition_is_told_and_not_paid_for() {
+async fn where_no_server_has_run_rekognition_is_not_asked_and_no_index_is_made() {
     let server = RekognitionServer::start().await;
     let patient = Patient::on_disk().screened_at(&server.endpoint);
+    let findings = patient.examine_rekognition(1);
+    assert_eq!(findings.failed(), ["Rekognition"]);
+    findings.assert_remedy("Rekognition", "Start the server first");
+    assert_eq!(server.calls(), Vec::<String>::new());
+    assert!(!patient.launch.data_dir.join("index.sqlite").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_permission_of_rekognition_is_told_and_not_paid_for() {
+    let server = RekognitionServer::start().await;
+    let patient = Patient::on_disk()
+        .screened_at(&server.endpoint)
+        .with_index();
     server.reply_exception("AccessDeniedException", 400);
     let findings = patient.examine_rekognition(1);
     assert_eq!(findings.failed(), ["Rekognition moderation"]);
@@ -650,7 +672,8 @@ async fn a_spent_budget_makes_no_call() {
     let server = RekognitionServer::start().await;
     let patient = Patient::on_disk()
         .screened_at(&server.endpoint)
-        .with("CATTO_REKOGNITION_MONTHLY_CALLS", "1");
+        .with("CATTO_REKOGNITION_MONTHLY_CALLS", "1")
+        .with_index();
     let findings = patient.examine_rekognition(1);
     findings.assert("Rekognition", "failed", "spent");
     findings.assert_remedy("Rekognition", "CATTO_REKOGNITION_MONTHLY_CALLS");

@@ -403,6 +403,44 @@ async fn a_picture_that_rekognition_chokes_on_does_not_use_up_the_month() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_rekognition_chokes_on_cost_no_more_when_they_are_sent_again_and_again() {
+    let (server, dir) = (RekognitionServer::start().await, tempdir());
+    let site = site_in(dir.path(), &server, unsure(), |_| {}).await;
+    let its_size = (451, 300);
+    server.behave(move |_, size| {
+        if size == its_size {
+            Reply::Answer(500, String::new())
+        } else {
+            Reply::Usual
+        }
+    });
+    let mut uploads = Vec::new();
+    for number in 0..40 {
+        uploads.push(site.send_in(fixture("chelsea.png")).await);
+        while work(&site).await {}
+        // Another picture that is judged well ends the outage that these seem to be.
+        site.clock.advance(Duration::from_secs(45));
+        uploads.push(site.send_in(distinct_picture(number)).await);
+        while work(&site).await {}
+        site.clock.advance(Duration::from_secs(15));
+        while work(&site).await {}
+    }
+    let sizes = server.image_sizes();
+    let its_calls = sizes.iter().filter(|size| **size == its_size).count();
+    assert!((5..15).contains(&its_calls), "{its_calls} calls");
+    assert_eq!(used(&site).await as usize, sizes.len());
+
+    // None of them waits for ever, nor for another that waits for it.
+    server.behave_well();
+    site.clock.advance(Duration::from_secs(6 * 3600));
+    while work(&site).await {}
+    for upload in &uploads {
+        assert_published(&status_of(&site, upload).await);
+    }
+    assert_eq!(server.calls().len(), 80 + its_calls + 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_not_answered_keeps_no_memory_from_other_pictures() {
     let (server, dir) = (RekognitionServer::start().await, tempdir());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chelsea.png");

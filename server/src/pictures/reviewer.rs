@@ -13,7 +13,6 @@ use async_trait::async_trait;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{RekognitionClient, RekognitionError};
 use crate::budget::{Budget, BudgetError, Paid, Reserved};
 use crate::clock::Clock;
 use crate::config::{RetryConfig, ScreeningConfig};
@@ -22,6 +21,7 @@ use crate::domain::moderation;
 use crate::domain::policy::Policy;
 use crate::domain::verdict::{Reason, Review, Verdict};
 use crate::imaging::ScreeningImage;
+use crate::screening::{RekognitionClient, RekognitionError};
 
 /// Why there is no second opinion.
 #[derive(Debug, thiserror::Error)]
