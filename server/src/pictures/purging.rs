@@ -15,8 +15,8 @@ use crate::db::{ClaimedPurge, Postponed, PurgeOrder};
 use crate::domain::expiry::rfc3339;
 use crate::domain::picture::PictureId;
 use crate::domain::purge::{
-    CacheTag, Cdn, PurgeItem, PurgeKind, PurgeReceipt, PurgeTarget, Sight, steps_for_picture,
-    steps_for_tag,
+    CacheTag, Cdn, KEPT_FOR_ADMINS, PurgeItem, PurgeKind, PurgeReceipt, PurgeTarget, Sight,
+    steps_for_picture, steps_for_tag,
 };
 
 /// How long a worker may hold a row, seconds: several times what a request may take.
@@ -118,7 +118,8 @@ impl Pictures {
             picture: None,
             steps: steps_for_tag(&self.cdn_names(), tag),
             round: 1,
-            keep: 0,
+            // Nobody's deletion hangs on it.
+            keep: KEPT_FOR_ADMINS,
             // No page is kept longer than a picture lives.
             ends_at: now + i64::from(self.parts.retention.seconds()),
             due_at: now,

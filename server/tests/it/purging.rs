@@ -650,6 +650,19 @@ async fn the_last_paths_of_a_month_are_for_admins() {
 }
 
 #[tokio::test]
+async fn a_tag_leaves_the_last_paths_of_a_month_to_admins() {
+    let world = World::behind(false, true).await;
+    world.use_up(1000 - 200).await;
+    let queued = world.site.state.pictures.enqueue_purge_of_tag("html").await;
+    queued.expect("is queued");
+    world.work_for(30).await;
+    assert_eq!(world.server.log(), Vec::<String>::new());
+    world.use_up(1000 - 201).await;
+    world.work_for(3601).await;
+    assert_eq!(world.server.log(), ["cloudfront #html"]);
+}
+
+#[tokio::test]
 async fn a_path_that_waits_for_the_budget_ends_with_its_picture() {
     let world = World::start().await;
     let picture = world.publish().await;
