@@ -16,7 +16,7 @@ use crate::domain::expiry::rfc3339;
 use crate::domain::picture::PictureId;
 use crate::domain::purge::{
     CacheTag, Cdn, KEPT_FOR_ADMINS, PurgeItem, PurgeKind, PurgeReceipt, PurgeTarget, Sight,
-    steps_for_picture, steps_for_tag,
+    kept_of, steps_for_picture, steps_for_tag,
 };
 
 /// How long a worker may hold a row, seconds: several times what a request may take.
@@ -210,7 +210,9 @@ impl Pictures {
         }
         let again_in_s = i64::try_from(budget.seconds_left()).unwrap_or(i64::MAX);
         let again_in_s = again_in_s.min(LONGEST_REST);
-        let reserved = match budget.reserve(Paid::CloudFrontPaths, 1, purge.keep).await {
+        let limit = budget.usage(Paid::CloudFrontPaths).await?.limit;
+        let keep = kept_of(limit, purge.keep);
+        let reserved = match budget.reserve(Paid::CloudFrontPaths, 1, keep).await {
             Ok(reserved) => reserved,
             Err(error) => {
                 let postponed = Postponed {

@@ -663,6 +663,28 @@ async fn a_tag_leaves_the_last_paths_of_a_month_to_admins() {
 }
 
 #[tokio::test]
+async fn of_a_small_limit_a_fifth_is_kept_for_admins_and_owners_deletions_reach_cloudfront() {
+    let clock = Clock::default();
+    let server = CdnServer::start_at(clock.clone());
+    let dir = tempfile::tempdir().expect("a folder");
+    let cdns = server.cdns(true, true).await;
+    let mut setup = Setup::within(dir.path()).behind(cdns, &server.endpoint);
+    setup.config.budget.cloudfront_monthly_paths = 10;
+    let site = setup.start_without_jobs_at(clock).await;
+    let world = World { site, server, dir };
+    let [first, second] = [world.publish().await, world.publish().await];
+    world.use_up(10 - 4).await;
+    world.delete(&first, &first.token).await;
+    world.work_for(30).await;
+    world.assert_gone(&first).await;
+    // The last two are not for owners.
+    world.delete(&second, &second.token).await;
+    world.work_for(30).await;
+    assert!(world.progress(&second).await.left > 0);
+    assert_eq!(world.server.paid_paths(), 2);
+}
+
+#[tokio::test]
 async fn a_path_that_waits_for_the_budget_ends_with_its_picture() {
     let world = World::start().await;
     let picture = world.publish().await;
