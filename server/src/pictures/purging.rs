@@ -45,7 +45,7 @@ const WATCH_EVERY: Duration = Duration::from_millis(200);
 /// How far the purge of one picture is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurgeProgress {
-    /// Steps that are not done.
+    /// Steps that are not done, without those of CDNs that the site has not just now.
     pub left: u32,
     /// What the look saw, once there was one.
     pub receipt: Option<PurgeReceipt>,
@@ -150,6 +150,7 @@ impl Pictures {
             .db
             .claim_purges(
                 PurgeTarget::Cdn(cdn),
+                &self.purge_targets(),
                 |kind| client.most_at_once(kind),
                 client.most_under_way(),
                 now,
@@ -302,7 +303,14 @@ impl Pictures {
         let claimed = self
             .parts
             .db
-            .claim_purges(PurgeTarget::Site, |_| 1, 0, now, now + LEASE)
+            .claim_purges(
+                PurgeTarget::Site,
+                &self.purge_targets(),
+                |_| 1,
+                0,
+                now,
+                now + LEASE,
+            )
             .await?;
         let Some(look) = claimed.first() else {
             return Ok(false);
@@ -409,7 +417,11 @@ impl Pictures {
     /// When the index fails.
     pub async fn purge_progress(&self, id: &PictureId) -> anyhow::Result<PurgeProgress> {
         Ok(PurgeProgress {
-            left: self.parts.db.count_purges(id).await?,
+            left: self
+                .parts
+                .db
+                .count_purges(id, &self.purge_targets())
+                .await?,
             receipt: self.parts.db.find_receipt(id).await?,
         })
     }

@@ -47,10 +47,15 @@ impl World {
 
     /// As a killed server starts again; the clock stays where it was.
     async fn restart(self) -> Self {
+        self.restart_behind(true, true).await
+    }
+
+    /// The same with the variables of these CDNs.
+    async fn restart_behind(self, cloudflare: bool, cloudfront: bool) -> Self {
         let Self { site, server, dir } = self;
         let clock = site.clock.clone();
         drop(site);
-        let cdns = server.cdns(true, true).await;
+        let cdns = server.cdns(cloudflare, cloudfront).await;
         let setup = Setup::within(dir.path()).behind(cdns, &server.endpoint);
         let site = setup.start_without_jobs_at(clock).await;
         Self { site, server, dir }
@@ -600,17 +605,52 @@ async fn steps_of_a_cdn_that_is_not_there_any_more_keep_nobody() {
     let world = World::start().await;
     let picture = world.publish().await;
     world.delete(&picture, &picture.token).await;
-    let World { site, server, dir } = world;
-    let clock = site.clock.clone();
-    drop(site);
-    let cdns = server.cdns(true, false).await;
-    let setup = Setup::within(dir.path()).behind(cdns, &server.endpoint);
-    let site = setup.start_without_jobs_at(clock).await;
-    let world = World { site, server, dir };
+    let world = world.restart_behind(true, false).await;
     world.work_for(30).await;
     let progress = world.progress(&picture).await;
     assert_eq!(progress.left, 0);
+    assert!(progress.receipt.is_some(), "somebody looked");
     assert_eq!(world.server.log_of("cloudfront"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_takedown_outlives_starts_without_its_cdns() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    world.delete(&picture, &picture.token).await;
+    let mut world = world;
+    for (cloudflare, cloudfront) in [(true, false), (false, false)] {
+        world = world.restart_behind(cloudflare, cloudfront).await;
+        world.work_for(30).await;
+        assert_eq!(world.progress(&picture).await.left, 0, "nobody waits");
+    }
+    assert_eq!(world.server.paid_paths(), 0);
+    // CloudFront was never told, and Cloudflare fetched from it what it had forgotten.
+    let world = world.restart().await;
+    world.server.hold(&picture.paths);
+    world.work_for(30).await;
+    world.assert_gone(&picture).await;
+    assert_eq!(world.server.paid_paths(), 2);
+    // What is done is not begun anew.
+    let told = world.server.log();
+    let world = world.restart().await;
+    world.work_for(30).await;
+    assert_eq!(world.server.log(), told);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_cdn_that_never_comes_back_ends_with_its_picture() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    world.delete(&picture, &picture.token).await;
+    let world = world.restart_behind(true, false).await;
+    world.work_for(30).await;
+    world.site.clock.advance(Duration::from_secs(7 * 24 * 3600));
+    world.site.state.pictures.expire().await.expect("sweeps");
+    let world = world.restart().await;
+    world.work_for(30).await;
+    assert_eq!(world.progress(&picture).await.left, 0);
+    assert_eq!(world.server.paid_paths(), 0);
 }
 
 #[tokio::test]
