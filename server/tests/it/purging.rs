@@ -3,17 +3,20 @@
 
 use std::time::{Duration, Instant};
 
+use aws_credential_types::provider::error::CredentialsError;
 use axum::http::StatusCode;
 use cattocdn::budget::Paid;
+use cattocdn::cdn::{CloudFrontClient, Purge, PurgeError};
 use cattocdn::clock::Clock;
+use cattocdn::config::CloudFrontConfig;
 use cattocdn::domain::picture::PictureId;
-use cattocdn::domain::purge::{Cdn, PurgeTarget};
+use cattocdn::domain::purge::{Cdn, PurgeItem, PurgeTarget};
 use cattocdn::pictures::PurgeProgress;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::aws::{ACCESS_KEY, SECRET_KEY};
-use crate::support::cdn_server::{CdnServer, TOKEN, Trouble};
+use crate::support::aws::{ACCESS_KEY, SECRET_KEY, sdk_without_credentials};
+use crate::support::cdn_server::{CdnServer, DISTRIBUTION, TOKEN, Trouble};
 use crate::support::process::{Launch, Server};
 use crate::support::{ADMIN_TOKEN, Setup, Site, fixture};
 
@@ -757,6 +760,33 @@ async fn a_path_is_reserved_once_however_often_it_is_asked_for() {
     world.assert_gone(&picture).await;
     let usage = world.site.state.budget.usage(Paid::CloudFrontPaths).await;
     assert_eq!(usage.expect("is known").used, 2);
+}
+
+#[tokio::test]
+async fn without_credentials_cloudfront_is_not_asked_and_somebody_must_look() {
+    let server = CdnServer::start();
+    let config = CloudFrontConfig {
+        distribution: DISTRIBUTION.into(),
+    };
+    for (error, is_refused) in [
+        (CredentialsError::not_loaded("there are none"), true),
+        // It may be back in a moment.
+        (
+            CredentialsError::provider_timed_out(Duration::from_secs(1)),
+            false,
+        ),
+    ] {
+        let sdk = sdk_without_credentials(&server.endpoint, error).await;
+        let client = CloudFrontClient::new(&sdk, &config);
+        let item = PurgeItem::parse("#html").expect("an item");
+        let error = client.purge(&[item], "a-reference").await;
+        match error.expect_err("nothing can be signed") {
+            PurgeError::Refused(_) => assert!(is_refused),
+            PurgeError::Unavailable(_) => assert!(!is_refused),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(server.requests(), 0);
 }
 
 /// A server of its own process behind the stand-in.
