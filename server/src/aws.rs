@@ -1,6 +1,8 @@
 //! What every AWS client of this server shares: one pool of connections, one TLS stack, and region, endpoint and
 //! credentials as the SDK finds them (`AWS_*`, profile files, the machine's own role).
 
+use std::error::Error;
+
 use anyhow::Context;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
@@ -41,10 +43,7 @@ pub async fn load() -> anyhow::Result<SdkConfig> {
         .context("there are no AWS credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)")?;
     match provider.provide_credentials().await {
         Ok(_) => {}
-        Err(
-            error @ (CredentialsError::CredentialsNotLoaded(_)
-            | CredentialsError::InvalidConfiguration(_)),
-        ) => {
+        Err(error) if are_lacking(&error) => {
             return Err(error).context(
                 "there are no usable AWS credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)",
             );
@@ -59,4 +58,25 @@ pub async fn load() -> anyhow::Result<SdkConfig> {
         }
     }
     Ok(config)
+}
+
+/// True when the call was not made because there is nothing to sign it with. A source of credentials that is out of reach
+/// for the moment is another matter.
+#[must_use]
+pub fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<CredentialsError>() {
+            return are_lacking(error);
+        }
+        cause = error.source();
+    }
+    false
+}
+
+const fn are_lacking(error: &CredentialsError) -> bool {
+    matches!(
+        error,
+        CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_)
+    )
 }

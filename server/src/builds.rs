@@ -161,6 +161,8 @@ pub struct Builds {
     reads: Semaphore,
     /// Whether the storage agreed when it was last asked.
     is_well: AtomicBool,
+    /// Whether this process told the successor: a storage that takes no record must not have it told every minute.
+    has_told: AtomicBool,
 }
 
 impl Builds {
@@ -182,6 +184,7 @@ impl Builds {
             kept: RwLock::default(),
             reads: Semaphore::new(READS_AT_ONCE),
             is_well: AtomicBool::new(false),
+            has_told: AtomicBool::new(false),
         }
     }
 
@@ -326,9 +329,10 @@ impl Builds {
     async fn store_running(&self, stored: Option<Record>, has_others: bool) -> anyhow::Result<()> {
         let record = self.running.record();
         if stored.as_ref() != Some(&record) {
-            if has_others {
+            if has_others && !self.has_told.load(Ordering::Relaxed) {
                 // Before the record is there, so that a crash between both tells it again.
                 self.successor.build_was_replaced().await?;
+                self.has_told.store(true, Ordering::Relaxed);
             }
             self.put_record(&self.running.id, &record).await?;
             tracing::info!(build = %self.running.id, "this build is new here");

@@ -136,12 +136,14 @@ impl Pictures {
     /// When the folder of incoming files, the storage or the index cannot be used.
     pub async fn recover(&self) -> anyhow::Result<()> {
         self.parts.db.release_leases(self.now_second()).await?;
-        let dropped = self.parts.db.recover_purges(&self.cdn_names()).await?;
-        if dropped > 0 {
-            tracing::warn!(
-                dropped,
-                "dropped purges at a CDN that is not configured any more"
-            );
+        let (cdns, targets) = (self.cdn_names(), self.purge_targets());
+        let purges = self
+            .parts
+            .db
+            .recover_purges(&cdns, &targets, self.now_second());
+        let waiting = purges.await?;
+        if waiting > 0 {
+            tracing::warn!(waiting, "purges wait for a CDN that is not configured");
         }
         self.parts.storage.delete_unfinished().await?;
         self.delete_orphaned_uploads().await

@@ -20,6 +20,7 @@ use aws_sdk_cloudfront::operation::RequestId;
 use aws_sdk_cloudfront::types::{InvalidationBatch, Paths};
 
 use super::{Asked, Purge, PurgeError};
+use crate::aws;
 use crate::config::CloudFrontConfig;
 use crate::domain::purge::{PurgeItem, PurgeKind};
 
@@ -135,6 +136,7 @@ where
     let class = match (&error, status) {
         (SdkError::ServiceError(_), Some(status)) => class_of(&code, status),
         (SdkError::ConstructionFailure(_), _) => Class::Refused,
+        _ if aws::lacks_credentials(&error) => Class::Refused,
         _ => Class::Unavailable,
     };
     let mut message = format!("{call} failed");

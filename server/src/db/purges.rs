@@ -91,10 +91,11 @@ impl Db {
     }
 
     /// Takes what is due at this target: rows of one kind, at most as many as `most` says for it and [`MOST_CLAIMED`]. At most
-    /// `most_under_way` folders are being purged at once there; 0 is no bound.
+    /// `most_under_way` folders are being purged at once there; 0 is no bound. Steps at none of these `targets` keep no other.
     pub async fn claim_purges(
         &self,
         target: PurgeTarget,
+        targets: &[PurgeTarget],
         most: impl Fn(PurgeKind) -> usize,
         most_under_way: u32,
         now: i64,
@@ -126,7 +127,8 @@ impl Db {
                 WHERE target = ?1 AND due_at <= ?2 AND leased_until <= ?2 AND ends_at > ?2) AS due
              WHERE (is_buried OR (target <> 'site' AND created_at <= ?2 - ?3))
                AND (ticket IS NOT NULL OR item NOT LIKE '%*' OR NOT ?4)
-               AND NOT EXISTS (SELECT 1 FROM purges AS before WHERE before.batch = due.batch AND before.step < due.step)
+               AND NOT EXISTS (SELECT 1 FROM purges AS before WHERE before.batch = due.batch AND before.step < due.step
+                   AND before.target IN (SELECT value FROM json_each(?6)))
              ORDER BY due_at, id LIMIT ?5",
         )
         .bind(target.as_str())
@@ -134,6 +136,7 @@ impl Db {
         .bind(PATIENCE_FOR_BURIAL)
         .bind(is_full)
         .bind(MOST_CLAIMED)
+        .bind(json(targets))
         .fetch_all(&mut *transaction)
         .await?;
         let mut claimed: Vec<ClaimedPurge> = Vec::new();
@@ -276,29 +279,42 @@ impl Db {
         .transpose()
     }
 
-    /// How many steps of this picture's purge are not done.
-    pub async fn count_purges(&self, id: &PictureId) -> Result<u32, DbError> {
-        let count = sqlx::query_scalar("SELECT count(*) FROM purges WHERE picture = ?");
-        Ok(count.bind(id.as_str()).fetch_one(&self.pool).await?)
+    /// How many steps of this picture's purge are not done at these targets.
+    pub async fn count_purges(
+        &self,
+        id: &PictureId,
+        targets: &[PurgeTarget],
+    ) -> Result<u32, DbError> {
+        let count = sqlx::query_scalar(
+            "SELECT count(*) FROM purges
+             WHERE picture = ? AND target IN (SELECT value FROM json_each(?))",
+        );
+        let count = count.bind(id.as_str()).bind(json(targets));
+        Ok(count.fetch_one(&self.pool).await?)
     }
 
-    /// Frees what workers held that no longer live, makes everything due, and drops the steps of CDNs that the site does not
-    /// have any more. Called once at start. Answers how many were dropped.
-    pub async fn recover_purges(&self, cdns: &[Cdn]) -> Result<u64, DbError> {
+    /// Frees what workers held that no longer live, and makes everything due. Steps of CDNs that the site has not at this start
+    /// stay: their variable may be back at the next one. Called once at start. Answers how many wait so.
+    pub async fn recover_purges(
+        &self,
+        cdns: &[Cdn],
+        targets: &[PurgeTarget],
+        now: i64,
+    ) -> Result<u32, DbError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query("UPDATE purges SET leased_until = 0, due_at = 0")
             .execute(&mut *transaction)
             .await?;
-        let mut dropped = 0;
-        for cdn in Cdn::ALL.into_iter().filter(|cdn| !cdns.contains(cdn)) {
-            let done = sqlx::query("DELETE FROM purges WHERE target = ?")
-                .bind(PurgeTarget::Cdn(cdn).as_str())
-                .execute(&mut *transaction)
-                .await?;
-            dropped += done.rows_affected();
-        }
+        renew_overtaken(&mut transaction, cdns, targets, now).await?;
+        let waiting = sqlx::query_scalar(
+            "SELECT count(*) FROM purges
+             WHERE target <> 'site' AND target NOT IN (SELECT value FROM json_each(?))",
+        )
+        .bind(json(targets))
+        .fetch_one(&mut *transaction)
+        .await?;
         transaction.commit().await?;
-        Ok(dropped)
+        Ok(waiting)
     }
 
     /// Drops what needs no purge any more, and receipts until `receipts_by`. Answers how many steps were dropped.
@@ -362,6 +378,51 @@ async fn insert(
         .await?;
     }
     Ok(())
+}
+
+/// Begins the purge of pictures anew whose last step was done while a CDN was away that is back now: the outer cache may have
+/// fetched from it what it had forgotten.
+async fn renew_overtaken(
+    transaction: &mut Transaction<'_, Sqlite>,
+    cdns: &[Cdn],
+    targets: &[PurgeTarget],
+    now: i64,
+) -> Result<(), DbError> {
+    let overtaken = sqlx::query(
+        "SELECT batch, picture, round, keep, ends_at FROM purges AS late
+         WHERE picture IS NOT NULL AND target IN (SELECT value FROM json_each(?))
+           AND NOT EXISTS (SELECT 1 FROM purges WHERE batch = late.batch AND target = 'site')
+         GROUP BY batch",
+    )
+    .bind(json(targets))
+    .fetch_all(&mut **transaction)
+    .await?;
+    for row in &overtaken {
+        let batch: &str = row.try_get("batch")?;
+        let id = PictureId::parse(row.try_get("picture")?).context("a purge's picture is no id")?;
+        let ends_at = row.try_get("ends_at")?;
+        sqlx::query("DELETE FROM purges WHERE batch = ?")
+            .bind(batch)
+            .execute(&mut **transaction)
+            .await?;
+        let order = PurgeOrder {
+            batch: PictureId::random().as_str().to_owned(),
+            steps: steps_for_picture(cdns, &id, ExpiresAt::from_second(ends_at)),
+            picture: Some(id),
+            round: row.try_get("round")?,
+            keep: row.try_get("keep")?,
+            ends_at,
+            due_at: now,
+        };
+        insert(transaction, &order, now).await?;
+    }
+    Ok(())
+}
+
+/// A list for `json_each`.
+fn json(targets: &[PurgeTarget]) -> String {
+    let names: Vec<&str> = targets.iter().map(|target| target.as_str()).collect();
+    serde_json::Value::from(names).to_string()
 }
 
 /// False where another worker has the row by now.

@@ -5,8 +5,10 @@ use std::fmt;
 use super::expiry::ExpiresAt;
 use super::picture::PictureId;
 
-/// CloudFront paths of a month that owners' deletions leave for admins.
+/// CloudFront paths of a month that owners' deletions leave for admins…
 pub const KEPT_FOR_ADMINS: u32 = 200;
+/// …but no more than this part of the month's limit: of a small one, nothing would be left for owners.
+const KEPT_PART: u32 = 5;
 
 /// A content delivery network that may stand in front of the site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -213,6 +215,12 @@ pub fn steps_for_picture(cdns: &[Cdn], id: &PictureId, expires_at: ExpiresAt) ->
     steps
 }
 
+/// What a purge leaves of this limit that is to leave `keep`.
+#[must_use]
+pub fn kept_of(limit: u32, keep: u32) -> u32 {
+    keep.min(limit / KEPT_PART)
+}
+
 /// How the CDNs of this site forget everything that carries a tag, in the same order; nobody looks afterwards.
 #[must_use]
 pub fn steps_for_tag(cdns: &[Cdn], tag: CacheTag) -> Vec<PurgeStep> {
@@ -284,6 +292,20 @@ mod tests {
     fn picture() -> (PictureId, ExpiresAt) {
         let id = PictureId::parse("7Hq2vKxW9sNfRb3T").expect("an id");
         (id, ExpiresAt::from_second(1_795_000_000))
+    }
+
+    #[test]
+    fn no_more_than_a_fifth_of_a_limit_is_kept() {
+        for (limit, keep, kept) in [
+            (0, 200, 0),
+            (4, 200, 0),
+            (10, 200, 2),
+            (1000, 200, 200),
+            (5000, 200, 200),
+            (10, 0, 0),
+        ] {
+            assert_eq!(kept_of(limit, keep), kept, "{limit}");
+        }
     }
 
     #[test]

@@ -15,8 +15,8 @@ use crate::db::{ClaimedPurge, Postponed, PurgeOrder};
 use crate::domain::expiry::rfc3339;
 use crate::domain::picture::PictureId;
 use crate::domain::purge::{
-    CacheTag, Cdn, PurgeItem, PurgeKind, PurgeReceipt, PurgeTarget, Sight, steps_for_picture,
-    steps_for_tag,
+    CacheTag, Cdn, KEPT_FOR_ADMINS, PurgeItem, PurgeKind, PurgeReceipt, PurgeTarget, Sight,
+    kept_of, steps_for_picture, steps_for_tag,
 };
 
 /// How long a worker may hold a row, seconds: several times what a request may take.
@@ -45,7 +45,7 @@ const WATCH_EVERY: Duration = Duration::from_millis(200);
 /// How far the purge of one picture is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurgeProgress {
-    /// Steps that are not done.
+    /// Steps that are not done, without those of CDNs that the site has not just now.
     pub left: u32,
     /// What the look saw, once there was one.
     pub receipt: Option<PurgeReceipt>,
@@ -118,7 +118,8 @@ impl Pictures {
             picture: None,
             steps: steps_for_tag(&self.cdn_names(), tag),
             round: 1,
-            keep: 0,
+            // Nobody's deletion hangs on it.
+            keep: KEPT_FOR_ADMINS,
             // No page is kept longer than a picture lives.
             ends_at: now + i64::from(self.parts.retention.seconds()),
             due_at: now,
@@ -149,6 +150,7 @@ impl Pictures {
             .db
             .claim_purges(
                 PurgeTarget::Cdn(cdn),
+                &self.purge_targets(),
                 |kind| client.most_at_once(kind),
                 client.most_under_way(),
                 now,
@@ -209,7 +211,9 @@ impl Pictures {
         }
         let again_in_s = i64::try_from(budget.seconds_left()).unwrap_or(i64::MAX);
         let again_in_s = again_in_s.min(LONGEST_REST);
-        let reserved = match budget.reserve(Paid::CloudFrontPaths, 1, purge.keep).await {
+        let limit = budget.usage(Paid::CloudFrontPaths).await?.limit;
+        let keep = kept_of(limit, purge.keep);
+        let reserved = match budget.reserve(Paid::CloudFrontPaths, 1, keep).await {
             Ok(reserved) => reserved,
             Err(error) => {
                 let postponed = Postponed {
@@ -299,7 +303,14 @@ impl Pictures {
         let claimed = self
             .parts
             .db
-            .claim_purges(PurgeTarget::Site, |_| 1, 0, now, now + LEASE)
+            .claim_purges(
+                PurgeTarget::Site,
+                &self.purge_targets(),
+                |_| 1,
+                0,
+                now,
+                now + LEASE,
+            )
             .await?;
         let Some(look) = claimed.first() else {
             return Ok(false);
@@ -406,7 +417,11 @@ impl Pictures {
     /// When the index fails.
     pub async fn purge_progress(&self, id: &PictureId) -> anyhow::Result<PurgeProgress> {
         Ok(PurgeProgress {
-            left: self.parts.db.count_purges(id).await?,
+            left: self
+                .parts
+                .db
+                .count_purges(id, &self.purge_targets())
+                .await?,
             receipt: self.parts.db.find_receipt(id).await?,
         })
     }

@@ -18,6 +18,7 @@ use aws_sdk_rekognition::operation::RequestId;
 use aws_sdk_rekognition::primitives::Blob;
 use aws_sdk_rekognition::types::{self, DetectLabelsFeatureName, Image};
 
+use crate::aws;
 use crate::config::ScreeningConfig;
 use crate::domain::detection::{DetectedLabel, DetectionMinimums};
 use crate::domain::moderation::{ModerationLabel, ModerationMinimums};
@@ -237,7 +238,7 @@ where
     let class = match (&error, status) {
         (SdkError::ServiceError(_), Some(status)) => class_of(error.code(), status),
         (SdkError::ConstructionFailure(_), _) => RekognitionError::Refused,
-        _ if lacks_credentials(&error) => RekognitionError::Refused,
+        _ if aws::lacks_credentials(&error) => RekognitionError::Refused,
         _ if was_never_sent(&error) => RekognitionError::Unreachable,
         _ => RekognitionError::Unavailable,
     };
@@ -274,23 +275,6 @@ fn class_of(code: Option<&str>, status: u16) -> fn(anyhow::Error) -> Rekognition
         // Denied, expired, unknown, wrongly signed, or a request that it does not understand: none mends itself.
         _ => RekognitionError::Refused,
     }
-}
-
-/// True when the call was not made because there is nothing to sign it with. A source of credentials that is out of reach
-/// for the moment is another matter.
-fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<CredentialsError>() {
-            return matches!(
-                error,
-                CredentialsError::CredentialsNotLoaded(_)
-                    | CredentialsError::InvalidConfiguration(_)
-            );
-        }
-        cause = error.source();
-    }
-    false
 }
 
 /// True when the request cannot have reached the service: there was no connection to send it on, or no signature yet.

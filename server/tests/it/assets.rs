@@ -217,9 +217,19 @@ async fn a_name_that_no_build_has_reaches_no_file() {
 struct Forgetful {
     inner: DiskStorage,
     is_broken: AtomicBool,
+    /// Gives and deletes, but takes no record of a build.
+    takes_no_record: AtomicBool,
 }
 
 impl Forgetful {
+    fn open(dir: &Path) -> Arc<Self> {
+        Arc::new(Self {
+            inner: DiskStorage::open(&dir.join("objects")).expect("opens"),
+            is_broken: AtomicBool::new(false),
+            takes_no_record: AtomicBool::new(false),
+        })
+    }
+
     fn fail(&self, is_of_builds: bool) -> Result<(), StorageError> {
         if is_of_builds && self.is_broken.load(Ordering::SeqCst) {
             return Err(anyhow::anyhow!("it is broken").into());
@@ -236,6 +246,12 @@ fn is_of_builds(key: &StorageKey) -> bool {
 impl ObjectStorage for Forgetful {
     async fn put(&self, objects: Vec<(StorageKey, Bytes)>) -> Result<(), StorageError> {
         self.fail(objects.iter().any(|(key, _)| is_of_builds(key)))?;
+        let has_record = objects
+            .iter()
+            .any(|(key, _)| matches!(key, StorageKey::Build { .. }));
+        if has_record && self.takes_no_record.load(Ordering::SeqCst) {
+            return Err(anyhow::anyhow!("it may not write").into());
+        }
         self.inner.put(objects).await
     }
 
@@ -275,10 +291,7 @@ impl ObjectStorage for Forgetful {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storage_that_fails_does_not_keep_a_good_build_from_serving() {
     let dir = tempfile::tempdir().expect("a folder");
-    let forgetful = Arc::new(Forgetful {
-        inner: DiskStorage::open(&dir.path().join("objects")).expect("opens"),
-        is_broken: AtomicBool::new(false),
-    });
+    let forgetful = Forgetful::open(dir.path());
     let storage: Arc<dyn ObjectStorage> = forgetful.clone();
     start(dir.path(), &storage, "aaaa").await.stop().await;
 
@@ -567,4 +580,32 @@ async fn a_start_with_a_new_build_has_the_cdns_forget_the_pages_of_the_last_one(
     assert_eq!(told("bbbb").await, ["cloudflare tags html"]);
     assert_eq!(told("bbbb").await, [""; 0], "once is enough");
     assert_eq!(told("aaaa").await, ["cloudflare tags html"], "back again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_that_takes_no_record_has_the_pages_purged_once_and_not_at_every_try() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = CdnServer::start();
+    let forgetful = Forgetful::open(dir.path());
+    let storage: Arc<dyn ObjectStorage> = forgetful.clone();
+    start(dir.path(), &storage, "aaaa").await.stop().await;
+
+    forgetful.takes_no_record.store(true, Ordering::SeqCst);
+    let cdns = server.cdns(false, true).await;
+    let setup = Setup::within(dir.path()).stored_in(storage.clone());
+    let setup = setup.behind(cdns, &server.endpoint);
+    write_build(&setup.config.http.site_dir, "bbbb");
+    let site = setup.start_without_jobs().await;
+    for _ in 0..3 {
+        site.state.builds.keep().await.expect_err("cannot be kept");
+    }
+    let target = PurgeTarget::Cdn(Cdn::CloudFront);
+    while site.state.pictures.purge_next(target).await.expect("asks") {}
+    assert_eq!(server.log(), ["cloudfront #html"]);
+
+    forgetful.takes_no_record.store(false, Ordering::SeqCst);
+    site.state.builds.keep().await.expect("keeps");
+    assert_eq!(builds_stored(&storage).await, 2);
+    while site.state.pictures.purge_next(target).await.expect("asks") {}
+    assert_eq!(server.paid_paths(), 1);
 }

@@ -3,17 +3,20 @@
 
 use std::time::{Duration, Instant};
 
+use aws_credential_types::provider::error::CredentialsError;
 use axum::http::StatusCode;
 use cattocdn::budget::Paid;
+use cattocdn::cdn::{CloudFrontClient, Purge, PurgeError};
 use cattocdn::clock::Clock;
+use cattocdn::config::CloudFrontConfig;
 use cattocdn::domain::picture::PictureId;
-use cattocdn::domain::purge::{Cdn, PurgeTarget};
+use cattocdn::domain::purge::{Cdn, PurgeItem, PurgeTarget};
 use cattocdn::pictures::PurgeProgress;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::aws::{ACCESS_KEY, SECRET_KEY};
-use crate::support::cdn_server::{CdnServer, TOKEN, Trouble};
+use crate::support::aws::{ACCESS_KEY, SECRET_KEY, sdk_without_credentials};
+use crate::support::cdn_server::{CdnServer, DISTRIBUTION, TOKEN, Trouble};
 use crate::support::process::{Launch, Server};
 use crate::support::{ADMIN_TOKEN, Setup, Site, fixture};
 
@@ -47,10 +50,15 @@ impl World {
 
     /// As a killed server starts again; the clock stays where it was.
     async fn restart(self) -> Self {
+        self.restart_behind(true, true).await
+    }
+
+    /// The same with the variables of these CDNs.
+    async fn restart_behind(self, cloudflare: bool, cloudfront: bool) -> Self {
         let Self { site, server, dir } = self;
         let clock = site.clock.clone();
         drop(site);
-        let cdns = server.cdns(true, true).await;
+        let cdns = server.cdns(cloudflare, cloudfront).await;
         let setup = Setup::within(dir.path()).behind(cdns, &server.endpoint);
         let site = setup.start_without_jobs_at(clock).await;
         Self { site, server, dir }
@@ -600,17 +608,52 @@ async fn steps_of_a_cdn_that_is_not_there_any_more_keep_nobody() {
     let world = World::start().await;
     let picture = world.publish().await;
     world.delete(&picture, &picture.token).await;
-    let World { site, server, dir } = world;
-    let clock = site.clock.clone();
-    drop(site);
-    let cdns = server.cdns(true, false).await;
-    let setup = Setup::within(dir.path()).behind(cdns, &server.endpoint);
-    let site = setup.start_without_jobs_at(clock).await;
-    let world = World { site, server, dir };
+    let world = world.restart_behind(true, false).await;
     world.work_for(30).await;
     let progress = world.progress(&picture).await;
     assert_eq!(progress.left, 0);
+    assert!(progress.receipt.is_some(), "somebody looked");
     assert_eq!(world.server.log_of("cloudfront"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_takedown_outlives_starts_without_its_cdns() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    world.delete(&picture, &picture.token).await;
+    let mut world = world;
+    for (cloudflare, cloudfront) in [(true, false), (false, false)] {
+        world = world.restart_behind(cloudflare, cloudfront).await;
+        world.work_for(30).await;
+        assert_eq!(world.progress(&picture).await.left, 0, "nobody waits");
+    }
+    assert_eq!(world.server.paid_paths(), 0);
+    // CloudFront was never told, and Cloudflare fetched from it what it had forgotten.
+    let world = world.restart().await;
+    world.server.hold(&picture.paths);
+    world.work_for(30).await;
+    world.assert_gone(&picture).await;
+    assert_eq!(world.server.paid_paths(), 2);
+    // What is done is not begun anew.
+    let told = world.server.log();
+    let world = world.restart().await;
+    world.work_for(30).await;
+    assert_eq!(world.server.log(), told);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_cdn_that_never_comes_back_ends_with_its_picture() {
+    let world = World::start().await;
+    let picture = world.publish().await;
+    world.delete(&picture, &picture.token).await;
+    let world = world.restart_behind(true, false).await;
+    world.work_for(30).await;
+    world.site.clock.advance(Duration::from_secs(7 * 24 * 3600));
+    world.site.state.pictures.expire().await.expect("sweeps");
+    let world = world.restart().await;
+    world.work_for(30).await;
+    assert_eq!(world.progress(&picture).await.left, 0);
+    assert_eq!(world.server.paid_paths(), 0);
 }
 
 #[tokio::test]
@@ -650,6 +693,41 @@ async fn the_last_paths_of_a_month_are_for_admins() {
 }
 
 #[tokio::test]
+async fn a_tag_leaves_the_last_paths_of_a_month_to_admins() {
+    let world = World::behind(false, true).await;
+    world.use_up(1000 - 200).await;
+    let queued = world.site.state.pictures.enqueue_purge_of_tag("html").await;
+    queued.expect("is queued");
+    world.work_for(30).await;
+    assert_eq!(world.server.log(), Vec::<String>::new());
+    world.use_up(1000 - 201).await;
+    world.work_for(3601).await;
+    assert_eq!(world.server.log(), ["cloudfront #html"]);
+}
+
+#[tokio::test]
+async fn of_a_small_limit_a_fifth_is_kept_for_admins_and_owners_deletions_reach_cloudfront() {
+    let clock = Clock::default();
+    let server = CdnServer::start_at(clock.clone());
+    let dir = tempfile::tempdir().expect("a folder");
+    let cdns = server.cdns(true, true).await;
+    let mut setup = Setup::within(dir.path()).behind(cdns, &server.endpoint);
+    setup.config.budget.cloudfront_monthly_paths = 10;
+    let site = setup.start_without_jobs_at(clock).await;
+    let world = World { site, server, dir };
+    let [first, second] = [world.publish().await, world.publish().await];
+    world.use_up(10 - 4).await;
+    world.delete(&first, &first.token).await;
+    world.work_for(30).await;
+    world.assert_gone(&first).await;
+    // The last two are not for owners.
+    world.delete(&second, &second.token).await;
+    world.work_for(30).await;
+    assert!(world.progress(&second).await.left > 0);
+    assert_eq!(world.server.paid_paths(), 2);
+}
+
+#[tokio::test]
 async fn a_path_that_waits_for_the_budget_ends_with_its_picture() {
     let world = World::start().await;
     let picture = world.publish().await;
@@ -682,6 +760,33 @@ async fn a_path_is_reserved_once_however_often_it_is_asked_for() {
     world.assert_gone(&picture).await;
     let usage = world.site.state.budget.usage(Paid::CloudFrontPaths).await;
     assert_eq!(usage.expect("is known").used, 2);
+}
+
+#[tokio::test]
+async fn without_credentials_cloudfront_is_not_asked_and_somebody_must_look() {
+    let server = CdnServer::start();
+    let config = CloudFrontConfig {
+        distribution: DISTRIBUTION.into(),
+    };
+    for (error, is_refused) in [
+        (CredentialsError::not_loaded("there are none"), true),
+        // It may be back in a moment.
+        (
+            CredentialsError::provider_timed_out(Duration::from_secs(1)),
+            false,
+        ),
+    ] {
+        let sdk = sdk_without_credentials(&server.endpoint, error).await;
+        let client = CloudFrontClient::new(&sdk, &config);
+        let item = PurgeItem::parse("#html").expect("an item");
+        let error = client.purge(&[item], "a-reference").await;
+        match error.expect_err("nothing can be signed") {
+            PurgeError::Refused(_) => assert!(is_refused),
+            PurgeError::Unavailable(_) => assert!(!is_refused),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(server.requests(), 0);
 }
 
 /// A server of its own process behind the stand-in.

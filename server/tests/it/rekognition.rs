@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aws_config::{Region, SdkConfig};
-use aws_credential_types::credential_fn::provide_credentials_fn;
+use aws_config::SdkConfig;
 use aws_credential_types::provider::error::CredentialsError;
 use cattocdn::domain::detection::{self, DetectionMinimums};
 use cattocdn::domain::moderation::{self, ModerationLabel, ModerationMinimums};
@@ -14,7 +13,7 @@ use cattocdn::screening::{RekognitionClient, RekognitionError, RekognitionOption
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::support::aws::{self, REGION, SECRET_KEY};
+use crate::support::aws::{self, SECRET_KEY};
 use crate::support::rekognition_server::{LABELS, MODERATION, RekognitionServer, cat};
 
 async fn sdk(endpoint: &str) -> SdkConfig {
@@ -302,17 +301,7 @@ async fn without_credentials_nothing_is_sent() {
             "unreachable",
         ),
     ] {
-        let error = std::sync::Mutex::new(Some(error));
-        let provider = provide_credentials_fn(move || {
-            let error = aws::lock(&error).take();
-            async { Err(error.unwrap_or_else(|| CredentialsError::not_loaded("asked twice"))) }
-        });
-        let sdk = cattocdn::aws::settings()
-            .endpoint_url(&server.endpoint)
-            .region(Region::new(REGION))
-            .credentials_provider(provider)
-            .load()
-            .await;
+        let sdk = aws::sdk_without_credentials(&server.endpoint, error).await;
         let client = RekognitionClient::new(&sdk, RekognitionOptions::default());
         let error = client.detect_labels(&image()).await.expect_err("fails");
         assert_eq!(class(&error), expected, "{error:?}");

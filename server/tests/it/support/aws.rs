@@ -8,6 +8,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::credential_fn::provide_credentials_fn;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::Client;
 use axum::Router;
 use axum::body::Bytes;
@@ -44,6 +46,21 @@ pub(crate) async fn sdk(
             None,
             "tests",
         ))
+        .load()
+        .await
+}
+
+/// The same with a source of credentials that fails so, and has none if it is asked twice.
+pub(crate) async fn sdk_without_credentials(endpoint: &str, error: CredentialsError) -> SdkConfig {
+    let error = std::sync::Mutex::new(Some(error));
+    let provider = provide_credentials_fn(move || {
+        let error = lock(&error).take();
+        async { Err(error.unwrap_or_else(|| CredentialsError::not_loaded("asked twice"))) }
+    });
+    cattocdn::aws::settings()
+        .endpoint_url(endpoint)
+        .region(Region::new(REGION))
+        .credentials_provider(provider)
         .load()
         .await
 }

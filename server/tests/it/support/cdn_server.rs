@@ -19,7 +19,7 @@ use super::rekognition_server::{signature_violation, text};
 
 const ZONE: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const TOKEN: &str = "a-token-of-the-tests-that-purges-0123456";
-const DISTRIBUTION: &str = "E2QWRUHAPOMQZL";
+pub(crate) const DISTRIBUTION: &str = "E2QWRUHAPOMQZL";
 
 /// Requests with tags or prefixes that Cloudflare's Free plan takes at once, and within a minute after that.
 const LIMITED_REQUESTS_AT_ONCE: f64 = 25.0;
