@@ -48,6 +48,7 @@ test: test-setup lint wasm-deps deploy-test build models ## Run every check and 
 		cargo test --quiet --locked --release --package server
 	cargo test --quiet --locked --release --package app --features ssr
 	$(MAKE) --no-print-directory fuzz
+	$(MAKE) --no-print-directory attack ATTACK_SECONDS=60
 	$(MAKE) --no-print-directory e2e
 
 .PHONY: test-setup
@@ -62,6 +63,12 @@ fuzz: setup ## Fuzz what meets strangers' bytes, ten seconds a target
 fuzz-long: FUZZ_SECONDS ?= 600
 fuzz-long: setup ## The same for FUZZ_SECONDS (600) a target
 	@scripts/fuzz.sh $(FUZZ_SECONDS)
+
+.PHONY: attack
+attack: ATTACK_SECONDS ?= 3600
+attack: build models ## Attack what is built for an hour (ATTACK_SECONDS), in 256 MiB of memory, and show what it took
+	@scripts/step "attacking the built server on this machine for $(ATTACK_SECONDS) s"
+	node scripts/attack.mjs --seconds $(ATTACK_SECONDS)
 
 .PHONY: stand-in
 stand-in: setup

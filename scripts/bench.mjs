@@ -6,12 +6,13 @@ import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { Agent, get } from "node:http";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+
+import { freePort, graph, kilobytes } from "./measure.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const { values: options } = parseArgs({ options: { uploads: { type: "string", default: "10" } } });
@@ -52,7 +53,7 @@ const server = spawn(join(root, "dist", "cattocdn"), ["serve"], {
   stdio: ["ignore", "inherit", "inherit"],
 });
 const course = [];
-const sampling = setInterval(() => course.push(kilobytes("VmRSS") / 1000), 250);
+const sampling = setInterval(() => course.push(kilobytes(server.pid, "VmRSS") / 1000), 250);
 try {
   await measure();
 } finally {
@@ -63,7 +64,7 @@ try {
 }
 const width = Math.max(...rows.map(([name]) => name.length));
 for (const [name, value] of rows) console.log(`${name.padEnd(width)}  ${value}`);
-console.log(`\nmemory over time, ${(course.length / 4).toFixed(0)} s, from 0 to 200 MB:\n${graph(course)}`);
+console.log(`\nmemory over time, ${(course.length / 4).toFixed(0)} s, from 0 to 200 MB:\n${graph(course, 200, 2)}`);
 
 async function measure() {
   while (!(await fetch(`${origin}/healthz`).catch(() => null))) {
@@ -177,19 +178,7 @@ async function upload(bytes, to = origin) {
 }
 
 function memory(field) {
-  return `${(kilobytes(field) / 1000).toFixed(0)} MB`;
-}
-
-function kilobytes(field) {
-  const status = readFileSync(`/proc/${server.pid}/status`, "utf8");
-  return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)[1]);
-}
-
-/** One character for each half second, as high as the most memory within it. */
-function graph(megabytes) {
-  const bars = " ▁▂▃▄▅▆▇█";
-  const pairs = Array.from({ length: Math.ceil(megabytes.length / 2) }, (_, at) => Math.max(...megabytes.slice(at * 2, at * 2 + 2)));
-  return pairs.map((value) => bars[Math.min(8, Math.ceil(value / 25))]).join("");
+  return `${(kilobytes(server.pid, field) / 1000).toFixed(0)} MB`;
 }
 
 function milliseconds(time) {
@@ -198,14 +187,4 @@ function milliseconds(time) {
 
 function row(name, value) {
   rows.push([name, value]);
-}
-
-function freePort() {
-  return new Promise((done, fail) => {
-    const probe = createServer().once("error", fail);
-    probe.listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => done(port));
-    });
-  });
 }

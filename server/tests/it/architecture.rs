@@ -235,65 +235,155 @@ fn every_variable_that_is_read_is_explained() {
     }
 }
 
-/// The number after `const NAME: …` in a file of the server, without what it is wrapped in.
+/// The value of `const NAME: … = VALUE;`, or of a setting's default as `name: VALUE,`, in a file of the server.
 #[track_caller]
-fn constant(file: &str, name: &str) -> u64 {
-    let text = fs::read_to_string(root().join("server/src").join(file)).expect("a source file");
-    let (_, value) = text
+fn value(file: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(root().join("server/src").join(file))
+        .unwrap_or_else(|error| panic!("{file}: {error}"));
+    let constant = text
         .split_once(&format!("const {name}: "))
+        .map(|(_, rest)| {
+            let (_, rest) = rest.split_once('=').expect("a value");
+            rest.split(';').next().expect("an end")
+        });
+    let setting = text
+        .rsplit_once(&format!(" {name}: "))
+        .map(|(_, rest)| rest.split(",\n").next().expect("an end"));
+    let written = constant
+        .or(setting)
         .unwrap_or_else(|| panic!("{file} has no {name}"));
-    let (_, value) = value.split_once('=').expect("a value");
-    let (value, _) = value.split_once(';').expect("an end");
-    let value = value.trim().trim_start_matches("Duration::from_secs(");
-    value
-        .trim_end_matches(')')
-        .split('*')
-        .map(|factor| factor.trim().parse::<u64>().expect("a number"))
-        .product()
+    evaluate(written).unwrap_or_else(|| panic!("{file}: {name} is `{written}`, which is no number"))
+}
+
+/// A number as the code writes it: factors, shifts, and what it is wrapped in.
+fn evaluate(written: &str) -> Option<u64> {
+    let mut written = written.trim();
+    for wrapped in ["Duration::from_secs(", "NonZeroU32::new("] {
+        if let Some(inner) = written.strip_prefix(wrapped) {
+            written = inner.split(')').next()?;
+        }
+    }
+    let number = |text: &str| text.trim().replace('_', "").parse::<u64>().ok();
+    if let Some((base, bits)) = written.split_once("<<") {
+        return Some(number(base)? << number(bits)?);
+    }
+    written.split('*').map(number).product()
+}
+
+/// Every way in which a document may say this number.
+fn in_words(value: u64) -> Vec<String> {
+    let mut words = vec![value.to_string()];
+    for (unit, name) in [
+        (1024, "KiB"),
+        (1024 * 1024, "MiB"),
+        (1000, "kB"),
+        (1_000_000, "MB"),
+        (1_000_000, "Mpx"),
+        (1_000_000_000, "GB"),
+        (60, "minute"),
+        (3600, "hour"),
+        (24 * 3600, "day"),
+    ] {
+        if value.is_multiple_of(unit) {
+            words.push(format!("{} {name}", value / unit));
+        }
+    }
+    if value >= 1000 {
+        let (thousands, rest) = (value / 1000, value % 1000);
+        if thousands < 1000 {
+            words.push(format!("{thousands},{rest:03}"));
+        }
+    }
+    words
+}
+
+/// True where the text says one of these, and not as a part of a longer number.
+fn says(text: &str, words: &[String]) -> bool {
+    words.iter().any(|word| {
+        text.match_indices(word.as_str()).any(|(at, _)| {
+            let before = text[..at].chars().next_back();
+            let after = text[at + word.len()..].chars().next();
+            let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+            // `2` must be found neither in `12` nor in `2,000` nor in `2.5`.
+            !is_digit(before)
+                && !is_digit(after)
+                && !(matches!(after, Some(',' | '.'))
+                    && is_digit(text[at + word.len() + 1..].chars().next()))
+                && !(matches!(before, Some(',' | '.'))
+                    && is_digit(text[..at - 1].chars().next_back()))
+        })
+    })
+}
+
+#[test]
+fn a_number_is_found_in_a_document_as_it_is_and_not_within_another() {
+    let found = |text: &str, value: u64| says(text, &in_words(value));
+    assert!(found("at most 64 KiB", 65_536) && found("5 GB", 5_000_000_000));
+    assert!(found("10 minutes", 600) && found("20,000 clients", 20_000) && found("2000", 2000));
+    assert!(!found("512", 12) && !found("2,000", 2) && !found("1.5 MB", 5));
 }
 
 #[test]
 fn the_bounds_that_operators_read_are_those_of_the_code() {
     let read = |path: &str| fs::read_to_string(root().join(path)).expect("a document");
     let (operating, api) = (read("docs/OPERATING.md"), read("docs/API.md"));
-    let connections = constant("http/connections.rs", "MAX_CONNECTIONS");
-    let kib = |file: &str, name: &str| constant(file, name) / 1024;
-    for row in [
-        format!("| More than {connections} connections |"),
-        format!("| Connections | {connections} |"),
-        format!(
-            "| A request's header, or silence between two requests | {} s, {} KiB |",
-            constant("http/connections.rs", "HEADER_TIMEOUT"),
-            kib("http/connections.rs", "READ_AHEAD"),
-        ),
-        format!(
-            "| A reader that takes no byte | {} s |",
-            constant("http/connections.rs", "WRITE_TIMEOUT")
-        ),
-        format!(
-            "| Uploads being received | 32, 8 of one client, held in pieces of {} KiB |",
-            kib("http/body.rs", "PIECE")
-        ),
-        format!(
-            "| Uploads without a verdict | {} |",
-            constant("pictures/incoming.rs", "MAX_WAITING")
-        ),
-        format!(
-            "| A worker's lease | {} minutes |",
-            constant("pictures/work.rs", "LEASE") / 60
-        ),
-        format!(
-            "| An image being read | {} KiB for each reader |",
-            kib("http/images.rs", "PIECE")
-        ),
-    ] {
-        assert!(operating.contains(&row), "OPERATING.md has no row `{row}`");
+    let sample = read(".env.sample");
+    let (_, table) = operating
+        .split_once("## Bounds")
+        .expect("a table of bounds");
+    let (table, _) = table.split_once("\n## ").expect("a next chapter");
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| ---"))
+        .skip(1)
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    assert!(rows.len() > 20, "the table has {} rows", rows.len());
+    for row in rows {
+        let [what, bound, place, client] = row[..] else {
+            panic!("not four columns: {row:?}");
+        };
+        assert!(!client.is_empty(), "{what}: what does a client see?");
+        let names: Vec<&str> = place.split('`').skip(1).step_by(2).collect();
+        let values: Vec<u64> = match names[..] {
+            [variable] if variable.starts_with("CATTO_") => {
+                let default = sample
+                    .lines()
+                    .find_map(|line| line.strip_prefix(&format!("#{variable}=")))
+                    .unwrap_or_else(|| panic!("{variable} is not in .env.sample"));
+                let default = default.trim_matches('"');
+                assert!(
+                    says(bound, &[default.to_owned()])
+                        || default
+                            .parse()
+                            .is_ok_and(|number| says(bound, &in_words(number))),
+                    "{what}: `{bound}` is not {variable}'s `{default}`"
+                );
+                continue;
+            }
+            [file, ref constants @ ..] if file.ends_with(".rs") && !constants.is_empty() => {
+                constants.iter().map(|name| value(file, name)).collect()
+            }
+            _ => panic!("{what}: `{place}` names no file with a constant, and no variable"),
+        };
+        for value in values {
+            let words = in_words(value);
+            assert!(
+                says(bound, &words),
+                "{what}: `{bound}` says none of {words:?}"
+            );
+        }
     }
     let row = format!(
         "| What a form may hold before its file begins | {} KiB |",
-        kib("http/body.rs", "FORM_HEAD")
+        value("http/body.rs", "FORM_HEAD") / 1024
     );
     assert!(api.contains(&row), "API.md has no row `{row}`");
+    let row = format!(
+        "| More than {} connections |",
+        value("http/connections.rs", "MAX_CONNECTIONS")
+    );
+    assert!(operating.contains(&row), "OPERATING.md has no row `{row}`");
 }
 
 #[test]

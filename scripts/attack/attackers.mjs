@@ -1,0 +1,160 @@
+// What strangers do to a server that means well. Each attacker is a loop that goes on until it is told to stop; all of
+// them run at the same time, from many addresses.
+
+import { open, rest } from "./client.mjs";
+
+/** A client's address: every attacker has a network of its own, and so many clients in it. */
+const address = (network, client) => `127.${network}.0.${1 + (client % 250)}`;
+
+/** Addresses that take a body, or that a careless server would read one for. */
+const TARGETS = [
+  ["POST", "/api/ui/status", "application/x-www-form-urlencoded"],
+  ["POST", "/api/ui/upload", "multipart/form-data; boundary=b"],
+  ["POST", "/api/v1/pictures", "application/octet-stream"],
+  ["PUT", "/api/v1/pictures/cat.jpg", "image/jpeg"],
+  ["POST", "/upload", "multipart/form-data; boundary=b"],
+  ["POST", "/delete/1111111111111111/x", "application/x-www-form-urlencoded"],
+  ["DELETE", "/api/v1/pictures/1111111111111111", "application/json"],
+  ["GET", "/", "text/plain"],
+  ["POST", "/nowhere", "text/plain"],
+];
+
+/** Sends the most that may be sent at once, then a byte now and then: whoever waits for the rest holds all of it. */
+async function drip(site, number) {
+  // Half of them where a body is read whole.
+  const [method, path, kind] = TARGETS[number % 2 ? (number >> 1) % TARGETS.length : 0];
+  const socket = await open(site.port, address(10, Math.floor(number / 4)));
+  if (!socket) return rest(2_000, site.signal);
+  socket.resume();
+  let isOpen = true;
+  socket.once("close", () => (isOpen = false));
+  socket.write(`${method} ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: ${kind}\r\nContent-Length: 2097000\r\n\r\n`);
+  socket.write(Buffer.alloc(2_000_000, "a"));
+  while (isOpen && !site.signal.aborted) {
+    await rest(5_000, site.signal);
+    socket.write("a");
+  }
+  socket.destroy();
+  return rest(500, site.signal);
+}
+
+/** Uploads one bomb after the other. */
+async function bomb(site, number, turn) {
+  const names = Object.keys(site.bombs);
+  const name = names[(number + turn) % names.length];
+  const body = Buffer.concat([site.bombs[name], Buffer.from(String(site.random()))]);
+  const answer = await site.ask({ from: address(11, site.next()), method: "POST", path: "/api/v1/pictures?wait=25", body });
+  site.note(`bomb: ${name}`, answer);
+  return rest(site.pause.bombs, site.signal);
+}
+
+/** Asks for much and takes next to nothing of it. */
+async function sip(site, number) {
+  const paths = ["/", "/search?q=cat", "/api/v1/pictures", "/about", ...site.shown];
+  const socket = await open(site.port, address(12, Math.floor(number / 8)));
+  if (!socket) return rest(2_000, site.signal);
+  let isOpen = true;
+  socket.once("close", () => (isOpen = false));
+  socket.pause();
+  socket.write(`GET ${paths[number % paths.length]} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  while (isOpen && !site.signal.aborted) {
+    await rest(10_000, site.signal);
+    // A single read takes what the system has ready, and no more.
+    socket.read(1);
+  }
+  socket.destroy();
+  return rest(500, site.signal);
+}
+
+/** Asks many times in one breath, and reads no answer. */
+async function pipeline(site, number) {
+  const socket = await open(site.port, address(13, number));
+  if (!socket) return rest(2_000, site.signal);
+  socket.pause();
+  const shown = site.shown[number % Math.max(1, site.shown.length)] ?? "/";
+  socket.write(`GET / HTTP/1.1\r\nHost: a\r\n\r\nGET ${shown} HTTP/1.1\r\nHost: a\r\n\r\n`.repeat(200));
+  await rest(15_000, site.signal);
+  socket.destroy();
+}
+
+/** Searches for what nobody has, in ever new words. */
+async function search(site, number) {
+  const words = Array.from({ length: 6 }, () => Math.floor(site.random() * 1e9).toString(36));
+  const paths = [`/search?q=${words.join("+")}`, `/search?q=-${words.join("+-")}`, `/api/v1/pictures?q=${words[0]}`, "/api/v1/tags", "/random"];
+  const answer = await site.ask({ from: address(14, number), path: paths[Math.floor(site.random() * paths.length)] });
+  site.note("search", answer);
+  return rest(site.pause.searches, site.signal);
+}
+
+/** Looks at page after page, as a crowd does when a link is passed round. */
+async function look(site, number) {
+  const paths = ["/", "/about", "/upload", ...site.shown];
+  const answer = await site.ask({ from: address(15, number), path: paths[Math.floor(site.random() * paths.length)] });
+  site.note("view", answer);
+  return rest(site.pause.views, site.signal);
+}
+
+/** Sends what costs nothing to refuse. */
+async function litter(site) {
+  const junk = [site.tiny, Buffer.from("GIF89a"), Buffer.from("<html>"), Buffer.alloc(0)];
+  const body = junk[Math.floor(site.random() * junk.length)];
+  const answer = await site.ask({ from: address(16, site.next()), method: "POST", path: "/api/v1/pictures", body });
+  site.note("junk", answer);
+  return rest(site.pause.junk, site.signal);
+}
+
+/** Opens a request and never ends its header; or opens nothing but the connection. */
+async function linger(site, number) {
+  const socket = await open(site.port, address(17, Math.floor(number / 40)));
+  if (!socket) return rest(2_000, site.signal);
+  socket.resume();
+  let isOpen = true;
+  socket.once("close", () => (isOpen = false));
+  if (number % 2) socket.write(`GET / HTTP/1.1\r\nX: ${"a".repeat(15_000)}`);
+  while (isOpen && !site.signal.aborted) {
+    await rest(5_000, site.signal);
+    if (number % 2) socket.write("a");
+  }
+  socket.destroy();
+  return rest(500, site.signal);
+}
+
+/** Uploads a cat and deletes it at once. */
+async function repent(site) {
+  const from = address(18, site.next());
+  const answer = await site.ask({ from, method: "POST", path: "/api/v1/pictures?wait=25", body: site.cat() });
+  site.note("upload to delete", answer);
+  if (answer.json?.delete_token) {
+    const done = await site.ask({
+      from,
+      method: "DELETE",
+      path: `/api/v1/pictures/${answer.json.id}`,
+      headers: { Authorization: `Bearer ${answer.json.delete_token}` },
+    });
+    site.note("delete", done);
+  }
+  return rest(site.pause.deletions, site.signal);
+}
+
+/** Every attacker, with how many of each there are. */
+export const ATTACKERS = [
+  { name: "drip", attack: drip, many: 320 },
+  { name: "bombs", attack: bomb, many: 6 },
+  { name: "slow readers", attack: sip, many: 200 },
+  { name: "pipelines", attack: pipeline, many: 12 },
+  { name: "searches", attack: search, many: 48 },
+  { name: "views", attack: look, many: 16 },
+  { name: "junk", attack: litter, many: 4 },
+  { name: "idle connections", attack: linger, many: 200 },
+  { name: "deletions", attack: repent, many: 2 },
+];
+
+/** Runs all of them until the signal. */
+export async function attackAll(site) {
+  const loops = ATTACKERS.flatMap(({ attack, many }) =>
+    Array.from({ length: many }, async (_, number) => {
+      for (let turn = 0; !site.signal.aborted; turn += 1) await attack(site, number, turn);
+    }),
+  );
+  await Promise.all(loops);
+}

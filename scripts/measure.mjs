@@ -1,0 +1,33 @@
+// What the scripts that measure a running server share.
+
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+
+/** A port of this machine that nobody listens on. */
+export function freePort() {
+  return new Promise((done, fail) => {
+    const probe = createServer().once("error", fail);
+    probe.listen(0, "127.0.0.1", () => {
+      const { port } = probe.address();
+      probe.close(() => done(port));
+    });
+  });
+}
+
+/** A field of a process's status, such as `VmRSS` (memory now) or `VmHWM` (the most so far), in kilobytes. */
+export function kilobytes(pid, field) {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)[1]);
+}
+
+/**
+ * The course of a figure as one line of bars: `most` is a full bar, and each bar stands for the largest of `together`
+ * samples.
+ */
+export function graph(samples, most, together) {
+  const bars = " ▁▂▃▄▅▆▇█";
+  const groups = Array.from({ length: Math.ceil(samples.length / together) }, (_, at) =>
+    Math.max(...samples.slice(at * together, (at + 1) * together)),
+  );
+  return groups.map((value) => bars[Math.min(8, Math.ceil((value / most) * 8))]).join("");
+}
