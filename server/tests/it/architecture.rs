@@ -297,20 +297,18 @@ fn in_words(value: u64) -> Vec<String> {
     words
 }
 
-/// True where the text says one of these, and not as a part of a longer number.
+/// True where the text says one of these, and not as a part of a longer number: `2` is found neither in `12` nor in `2,000`
+/// nor in `2.5`.
 fn says(text: &str, words: &[String]) -> bool {
+    let is_digit = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_digit());
+    let goes_on = |mut letters: Box<dyn Iterator<Item = char> + '_>| {
+        let first = letters.next();
+        is_digit(first) || matches!(first, Some(',' | '.')) && is_digit(letters.next())
+    };
     words.iter().any(|word| {
         text.match_indices(word.as_str()).any(|(at, _)| {
-            let before = text[..at].chars().next_back();
-            let after = text[at + word.len()..].chars().next();
-            let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
-            // `2` must be found neither in `12` nor in `2,000` nor in `2.5`.
-            !is_digit(before)
-                && !is_digit(after)
-                && !(matches!(after, Some(',' | '.'))
-                    && is_digit(text[at + word.len() + 1..].chars().next()))
-                && !(matches!(before, Some(',' | '.'))
-                    && is_digit(text[..at - 1].chars().next_back()))
+            let (before, after) = (&text[..at], &text[at + word.len()..]);
+            !goes_on(Box::new(before.chars().rev())) && !goes_on(Box::new(after.chars()))
         })
     })
 }
