@@ -135,6 +135,7 @@ impl Pictures {
     /// # Errors
     /// When the folder of incoming files, the storage or the index cannot be used.
     pub async fn recover(&self) -> anyhow::Result<()> {
+        self.make_index_shrinkable().await;
         self.parts.db.release_leases(self.now_second()).await?;
         let (cdns, targets) = (self.cdn_names(), self.purge_targets());
         let purges = self
@@ -147,6 +148,18 @@ impl Pictures {
         }
         self.parts.storage.delete_unfinished().await?;
         self.delete_orphaned_uploads().await
+    }
+
+    /// Has the index be able to give back space, once in its life. Where that fails, for want of room for one, it is only larger
+    /// than it need be.
+    async fn make_index_shrinkable(&self) {
+        match self.parts.db.make_shrinkable().await {
+            Ok(_) => {}
+            Err(error) => tracing::warn!(
+                error = format!("{:#}", anyhow::Error::from(error)),
+                "the index cannot give back space yet; it is tried again at the next start"
+            ),
+        }
     }
 
     /// Watches for changes of any picture's state.

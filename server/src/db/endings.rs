@@ -138,6 +138,26 @@ impl Db {
         Ok(())
     }
 
+    /// Forgets at most `limit` pictures that were over by this second, and of which nothing is left to delete. From then on they
+    /// are unknown. The picture received last and the one published last stay: by them the index knows that it is not new, and
+    /// which number comes next. Answers how many it forgot.
+    pub async fn forget_ended(&self, over_by: i64, limit: u32) -> Result<u64, DbError> {
+        let done = sqlx::query(
+            "DELETE FROM pictures WHERE rowid IN
+               (SELECT rowid FROM pictures
+                WHERE delete_token_hash = x'' AND state IN ('expired', 'removed', 'rejected')
+                  AND coalesce(rejected_at, expires_at, received_at) <= ?1
+                  AND rowid <> (SELECT max(rowid) FROM pictures)
+                  AND sequence IS NOT (SELECT max(sequence) FROM pictures)
+                LIMIT ?2)",
+        )
+        .bind(over_by)
+        .bind(limit)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
     /// When the next of the published pictures ends that live at `now`. Those that are over wait for the sweeper only.
     pub async fn next_expiry(&self, now: i64) -> Result<Option<ExpiresAt>, DbError> {
         let second: Option<i64> = sqlx::query_scalar(

@@ -18,6 +18,16 @@ const SWEEP_BATCH: u32 = 500;
 /// How long a refusal is remembered, so that the same bytes cost no second look, seconds.
 pub(super) const REMEMBERED_SECONDS: i64 = 30 * 24 * 3600;
 
+/// How long what is over is known, beside the retention, so that its link can say so: at least this long after its end,
+/// seconds. After that it is unknown, as what never was.
+const KNOWN_SECONDS: i64 = 30 * 24 * 3600;
+/// So many are forgotten at once…
+const FORGET_BATCH: u32 = 500;
+/// …and so often in one pass of the sweeper, so that an index with a million takes some hours and keeps nobody waiting.
+const FORGET_BATCHES: u32 = 20;
+/// Space is given back to the disk in so many steps of 2 MiB in one pass.
+const SPACE_STEPS: u32 = 16;
+
 /// Why a picture cannot be deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteError {
@@ -194,11 +204,24 @@ impl Pictures {
             .forget_refusals(self.now_second() - REMEMBERED_SECONDS)
             .await?;
         self.sweep_purges().await?;
+        self.forget_ended().await?;
         if swept > 0 {
             tracing::info!(swept, "swept expired pictures");
             self.changed();
         }
         failed.map_or(Ok(swept), Err)
+    }
+
+    /// Forgets what has been over for long, and gives the space back that it took in the index.
+    async fn forget_ended(&self) -> Result<(), DbError> {
+        let db = &self.parts.db;
+        let over_by = self.overdue(self.parts.clock.now()) - KNOWN_SECONDS;
+        for _ in 0..FORGET_BATCHES {
+            if db.forget_ended(over_by, FORGET_BATCH).await? < u64::from(FORGET_BATCH) {
+                break;
+            }
+        }
+        db.give_back_space(SPACE_STEPS).await
     }
 
     /// Deletes every byte of these pictures, then leaves their tombstones.
