@@ -28,7 +28,7 @@ pub use self::endings::Dead;
 pub use self::ledger::{LedgerRow, Spending};
 pub use self::pictures::{ListFilter, Waiting};
 pub use self::purges::{ClaimedPurge, Postponed, PurgeOrder, PurgeTerms};
-pub use self::queue::{Begun, Blame};
+pub use self::queue::{Begun, Blame, Publishing};
 
 /// What makes the tables, and brings them up to date.
 static MIGRATIONS: Migrator = sqlx::migrate!();

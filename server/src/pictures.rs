@@ -15,7 +15,7 @@ mod work;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -36,7 +36,6 @@ use crate::cdn::Cdns;
 use crate::clock::Clock;
 use crate::config::{BudgetSpent, LimitsConfig};
 use crate::db::{Db, DbError, ListFilter};
-use crate::domain::ban::Ban;
 use crate::domain::expiry::{ExpiresAt, Retention};
 use crate::domain::picture::{Life, PictureId, Published, Sha256Hash, VariantName};
 use crate::domain::policy::Policy;
@@ -95,8 +94,6 @@ pub struct Pictures {
     slots: Arc<Semaphore>,
     /// Bytes that pictures being decoded may take, in units of [`MEMORY_UNIT`].
     memory: Arc<Semaphore>,
-    /// Every ban, as the index has them: few, and asked of every upload.
-    bans: RwLock<Arc<[Ban]>>,
     /// Counts every change of a picture's state; waiting uploads, workers and the sweeper watch it.
     changes: watch::Sender<u64>,
     /// Cancelled when the server stops: nobody waits for a verdict any more.
@@ -104,10 +101,10 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Prepares the folders and reads the bans.
+    /// Prepares the folders.
     ///
     /// # Errors
-    /// When the folder of incoming files cannot be made, or the index cannot be read.
+    /// When the folder of incoming files cannot be made.
     pub async fn open(parts: PicturesParts) -> anyhow::Result<Self> {
         let permits = usize::try_from(parts.limits.decode_memory_bytes / MEMORY_UNIT)?;
         tokio::fs::create_dir_all(&parts.incoming_dir)
@@ -117,12 +114,10 @@ impl Pictures {
             // The folder must outlive a power cut, as the rows of what lies in it do.
             tokio::fs::File::open(above).await?.sync_all().await?;
         }
-        let bans = parts.db.list_bans().await?;
         Ok(Self {
             allowance: Allowance::new(parts.limits.uploads_per_hour, parts.clock.clone()),
             slots: Arc::new(Semaphore::new(parts.limits.uploads_at_once)),
             memory: Arc::new(Semaphore::new(permits)),
-            bans: RwLock::new(bans.into()),
             changes: watch::Sender::new(0),
             stopping: CancellationToken::new(),
             parts,
@@ -210,15 +205,9 @@ impl Pictures {
         now.as_second() - i64::from(self.parts.retention.seconds())
     }
 
-    fn bans(&self) -> Arc<[Ban]> {
-        self.bans
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn is_banned(&self, perceptual_hash: u64) -> bool {
-        self.bans().iter().any(|ban| ban.covers(perceptual_hash))
+    async fn is_banned(&self, perceptual_hash: u64) -> Result<bool, DbError> {
+        let bans = self.parts.db.list_bans().await?;
+        Ok(bans.iter().any(|ban| ban.covers(perceptual_hash)))
     }
 
     /// Where this picture is in its life, as the clock has it.

@@ -1,6 +1,6 @@
 //! How pictures end in the `pictures` table: removed or over, then buried, which leaves a tombstone.
 
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::purges::enqueue_picture;
 use super::rows::{read_expiry, read_id};
@@ -26,23 +26,9 @@ impl Db {
         now: i64,
     ) -> Result<bool, DbError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let row = sqlx::query(
-            "UPDATE pictures SET state = 'removed' WHERE id = ? AND state IN ('screening', 'published')
-             RETURNING expires_at",
-        )
-        .bind(id.as_str())
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let Some(row) = row else {
-            return Ok(false);
-        };
-        // Without an instant nothing was ever stored. With one, whoever reads the storage may have seen what was about to be
-        // published.
-        if let Some(expires_at) = read_expiry(&row)? {
-            enqueue_picture(&mut transaction, id, expires_at, purge, now).await?;
-        }
+        let hidden = hide(&mut transaction, id, purge, now).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(hidden)
     }
 
     /// At most `limit` pictures that are over at `now`, or got no verdict though received by `received_by`, and are not
@@ -178,6 +164,31 @@ impl Db {
             .await?;
         Ok(())
     }
+}
+
+/// Hides a picture and puts its purge into the queue, within a transaction. False when it was already over.
+pub(super) async fn hide(
+    transaction: &mut Transaction<'_, Sqlite>,
+    id: &PictureId,
+    purge: PurgeTerms<'_>,
+    now: i64,
+) -> Result<bool, DbError> {
+    let row = sqlx::query(
+        "UPDATE pictures SET state = 'removed' WHERE id = ? AND state IN ('screening', 'published')
+         RETURNING expires_at",
+    )
+    .bind(id.as_str())
+    .fetch_optional(&mut **transaction)
+    .await?;
+    let Some(row) = row else {
+        return Ok(false);
+    };
+    // Without an instant nothing was ever stored. With one, whoever reads the storage may have seen what was about to be
+    // published.
+    if let Some(expires_at) = read_expiry(&row)? {
+        enqueue_picture(transaction, id, expires_at, purge, now).await?;
+    }
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -87,7 +87,8 @@ impl Pictures {
         self.hide_and_delete(id, keep).await
     }
 
-    /// Deletes a published picture and refuses from now on what looks like it; only with the admin's token.
+    /// Deletes a published picture with everything published that looks like it, and refuses from now on what does; only with
+    /// the admin's token. Once this returns, nothing that the ban covers is published any more.
     pub async fn ban(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
         if !self.is_admin(token) {
             return Err(DeleteError::Forbidden);
@@ -100,36 +101,30 @@ impl Pictures {
             }
         };
         let ban = Ban::of(published.perceptual_hash);
-        self.record_ban(ban)
+        // Without this picture where its owner was quicker; the ban stands.
+        let hidden = self
+            .record_ban(ban)
             .await
             .context("cannot record the ban")?;
-        match self.take_down(id).await {
-            // Its owner was quicker; the ban stands.
-            Err(DeleteError::Gone) => Ok(()),
-            done => done,
-        }
+        tracing::info!(picture = %id, pictures = hidden.len(), "banned a picture; all that look like it are deleted");
+        self.clear_hidden(&hidden).await;
+        Ok(())
     }
 
-    /// Makes a ban durable, as an object and in the index, and lets the workers know of it.
-    async fn record_ban(&self, ban: Ban) -> anyhow::Result<()> {
+    /// Makes a ban durable, as an object and in the index, where it hides what it covers. Answers what it hid.
+    async fn record_ban(&self, ban: Ban) -> anyhow::Result<Vec<PictureId>> {
         let now = self.now_second();
         let note = format!("{{\"banned_at\":\"{}\"}}\n", rfc3339(now));
         self.parts
             .storage
             .put(vec![(StorageKey::Ban { ban }, Bytes::from(note))])
             .await?;
-        self.parts.db.insert_ban(ban, now).await?;
-        self.reload_bans().await?;
-        Ok(())
-    }
-
-    pub(super) async fn reload_bans(&self) -> Result<(), DbError> {
-        let bans = self.parts.db.list_bans().await?;
-        *self
-            .bans
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = bans.into();
-        Ok(())
+        let cdns = self.cdn_names();
+        let purge = PurgeTerms {
+            cdns: &cdns,
+            keep: 0,
+        };
+        Ok(self.parts.db.ban(ban, purge, now).await?)
     }
 
     /// Deletes a picture at once, on the operator's word: hidden first, then its bytes; caches are told by the queue.
@@ -148,17 +143,24 @@ impl Pictures {
                 None => DeleteError::NotFound,
             });
         }
-        self.changed();
         tracing::info!(picture = %id, "deleted a picture");
-        if let Err(error) = self.clear_removed(id).await {
-            tracing::warn!(
-                picture = %id, error = format!("{error:#}"),
-                "a deleted picture is hidden, but its bytes are left to the sweeper"
-            );
-        }
-        // Its bytes are gone, so caches can be told.
-        self.changed();
+        self.clear_hidden(std::slice::from_ref(id)).await;
         Ok(())
+    }
+
+    /// Deletes the bytes of pictures that were just hidden; those that cannot be deleted now are the sweeper's.
+    async fn clear_hidden(&self, hidden: &[PictureId]) {
+        self.changed();
+        for id in hidden {
+            if let Err(error) = self.clear_removed(id).await {
+                tracing::warn!(
+                    picture = %id, error = format!("{error:#}"),
+                    "a deleted picture is hidden, but its bytes are left to the sweeper"
+                );
+            }
+        }
+        // Their bytes are gone, so caches can be told.
+        self.changed();
     }
 
     /// Frees the space of a removed picture, unless a worker holds it, which then does so itself.

@@ -66,7 +66,11 @@ impl World {
 
     /// Uploads a cat, which every cache holds from then on.
     async fn publish(&self) -> Picture {
-        let upload = self.site.send_in(unique_cat()).await;
+        self.publish_file(unique_cat()).await
+    }
+
+    async fn publish_file(&self, bytes: Vec<u8>) -> Picture {
+        let upload = self.site.send_in(bytes).await;
         let id = upload["id"].as_str().expect("an id").to_owned();
         assert!(
             self.site
@@ -241,7 +245,8 @@ async fn a_site_behind_none_queues_nothing() {
 #[tokio::test]
 async fn a_ban_purges_too_and_a_picture_that_just_ends_does_not() {
     let world = World::start().await;
-    let (banned, ended) = (world.publish().await, world.publish().await);
+    let other = fixture("rocket.jpg").to_vec();
+    let (banned, ended) = (world.publish().await, world.publish_file(other).await);
     let ban = format!("{}?ban=true", banned.api());
     assert_eq!(
         world.site.delete(&ban, ADMIN_TOKEN).await.status,
