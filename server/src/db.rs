@@ -27,7 +27,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 pub use self::endings::Dead;
 pub use self::ledger::{LedgerRow, Spending};
 pub use self::pictures::{ListFilter, Waiting};
-pub use self::purges::{ClaimedPurge, Postponed, PurgeOrder, PurgeTerms};
+pub use self::purges::{ClaimedPurge, Postponed, PurgeOrder, PurgeTerms, SharedPurges};
 pub use self::queue::{Begun, Blame, Publishing};
 
 /// What makes the tables, and brings them up to date.

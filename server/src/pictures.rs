@@ -6,6 +6,7 @@ mod attempts;
 mod endings;
 mod incoming;
 mod manifest;
+mod purge_share;
 mod purging;
 mod rebuild;
 mod review;
@@ -15,7 +16,7 @@ mod work;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -28,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 use self::allowance::Allowance;
 pub use self::endings::DeleteError;
 pub use self::incoming::{Accepted, IncomingUpload, UploadError};
+use self::purge_share::PurgeShare;
+use self::purging::Pace;
 pub use self::purging::PurgeProgress;
 pub use self::rebuild::Rebuilt;
 pub use self::reviewer::RekognitionReviewer;
@@ -90,6 +93,10 @@ pub struct Pictures {
     parts: PicturesParts,
     /// What each client may still upload.
     allowance: Allowance,
+    /// What each client may still have purged by itself.
+    purge_share: PurgeShare,
+    /// When deletions were last purged together.
+    pace: Mutex<Pace>,
     /// Uploads that may be received at once.
     slots: Arc<Semaphore>,
     /// Bytes that pictures being decoded may take, in units of [`MEMORY_UNIT`].
@@ -116,6 +123,8 @@ impl Pictures {
         }
         Ok(Self {
             allowance: Allowance::new(parts.limits.uploads_per_hour, parts.clock.clone()),
+            purge_share: PurgeShare::new(parts.clock.clone()),
+            pace: Mutex::default(),
             slots: Arc::new(Semaphore::new(parts.limits.uploads_at_once)),
             memory: Arc::new(Semaphore::new(permits)),
             changes: watch::Sender::new(0),

@@ -8,10 +8,18 @@ use subtle::ConstantTimeEq;
 use super::{Pictures, Status};
 use crate::db::{DbError, Dead, PurgeTerms};
 use crate::domain::ban::Ban;
+use crate::domain::client::ClientNetwork;
 use crate::domain::expiry::{ExpiresAt, rfc3339};
 use crate::domain::picture::{DeleteToken, PictureId};
-use crate::domain::purge::KEPT_FOR_ADMINS;
+use crate::domain::purge::{Cdn, KEPT_FOR_ADMINS};
 use crate::storage::StorageKey;
+
+/// Whose word a deletion is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Owner,
+    Admin,
+}
 
 /// Objects of this many pictures are deleted before the sweeper looks at the index again.
 const SWEEP_BATCH: u32 = 500;
@@ -53,8 +61,8 @@ impl Pictures {
         self.authorize(id, token).await.map(|_| ())
     }
 
-    /// How many of the month's CloudFront paths a deletion with this token leaves for others.
-    async fn authorize(&self, id: &PictureId, token: &str) -> Result<u32, DeleteError> {
+    /// Whose token this is, where it may delete this picture now.
+    async fn authorize(&self, id: &PictureId, token: &str) -> Result<Word, DeleteError> {
         match self.status(id).await? {
             Status::Screening | Status::Published(_) => {}
             Status::Rejected(_) | Status::Gone { .. } => return Err(DeleteError::Gone),
@@ -63,9 +71,9 @@ impl Pictures {
         let expected = self.parts.db.delete_token_hash(id).await?;
         let owner = DeleteToken::parse(token).is_some_and(|token| Some(token.hash()) == expected);
         if self.is_admin(token) {
-            Ok(0)
+            Ok(Word::Admin)
         } else if owner {
-            Ok(KEPT_FOR_ADMINS)
+            Ok(Word::Owner)
         } else {
             Err(DeleteError::Forbidden)
         }
@@ -81,10 +89,17 @@ impl Pictures {
         })
     }
 
-    /// Deletes a picture at once, with its owner's or the admin's token.
-    pub async fn delete(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
-        let keep = self.authorize(id, token).await?;
-        self.hide_and_delete(id, keep).await
+    /// Deletes a picture at once, with its owner's or the admin's token. Beyond this client's share of the day, CloudFront is
+    /// told of an owner's deletion together with others.
+    pub async fn delete(
+        &self,
+        id: &PictureId,
+        token: &str,
+        client: ClientNetwork,
+    ) -> Result<(), DeleteError> {
+        let word = self.authorize(id, token).await?;
+        let shared = word == Word::Owner && !self.purge_share.take(client);
+        self.hide_and_delete(id, word, shared).await
     }
 
     /// Deletes a published picture with everything published that looks like it, and refuses from now on what does; only with
@@ -120,10 +135,7 @@ impl Pictures {
             .put(vec![(StorageKey::Ban { ban }, Bytes::from(note))])
             .await?;
         let cdns = self.cdn_names();
-        let purge = PurgeTerms {
-            cdns: &cdns,
-            keep: 0,
-        };
+        let purge = terms(&cdns, Word::Admin, false);
         Ok(self.parts.db.ban(ban, purge, now).await?)
     }
 
@@ -131,12 +143,17 @@ impl Pictures {
     ///
     /// Once it is hidden this succeeds: the bytes that cannot be deleted now are the sweeper's.
     pub async fn take_down(&self, id: &PictureId) -> Result<(), DeleteError> {
-        self.hide_and_delete(id, 0).await
+        self.hide_and_delete(id, Word::Admin, false).await
     }
 
-    async fn hide_and_delete(&self, id: &PictureId, keep: u32) -> Result<(), DeleteError> {
+    async fn hide_and_delete(
+        &self,
+        id: &PictureId,
+        word: Word,
+        shared: bool,
+    ) -> Result<(), DeleteError> {
         let cdns = self.cdn_names();
-        let purge = PurgeTerms { cdns: &cdns, keep };
+        let purge = terms(&cdns, word, shared);
         if !self.parts.db.remove(id, purge, self.now_second()).await? {
             return Err(match self.parts.db.find(id).await? {
                 Some(_) => DeleteError::Gone,
@@ -247,5 +264,17 @@ impl Pictures {
     /// The second at which the next picture ends, if any lives.
     pub async fn next_expiry(&self) -> Result<Option<ExpiresAt>, DbError> {
         self.parts.db.next_expiry(self.now_second()).await
+    }
+}
+
+/// Under which terms caches are told of a deletion.
+fn terms(cdns: &[Cdn], word: Word, shared: bool) -> PurgeTerms<'_> {
+    PurgeTerms {
+        cdns,
+        keep: match word {
+            Word::Owner => KEPT_FOR_ADMINS,
+            Word::Admin => 0,
+        },
+        shared,
     }
 }
