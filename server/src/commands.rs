@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use cattocdn::budget::Paid;
+use cattocdn::claim::Claim;
 use cattocdn::clock::Clock;
 use cattocdn::config::Config;
 use cattocdn::domain::picture::PictureId;
 use cattocdn::pictures::DeleteError;
 use cattocdn::screening::LocalScreener;
-use cattocdn::state::{lock_data_dir, open_pictures, put_aside_if_damaged, try_lock_data_dir};
+use cattocdn::state::{open_pictures, put_aside_if_damaged};
 
 use crate::BudgetCommand;
 
@@ -28,7 +29,7 @@ pub(crate) async fn expire(config: &Config, screener: Arc<LocalScreener>) -> any
 /// Makes the index anew from the objects.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn reindex(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
-    let _lock = lock_data_dir(config)?;
+    let _claim = Claim::take(config)?;
     if let Some(aside) = put_aside_if_damaged(config).await? {
         println!("the index was damaged; it is now {}", aside.display());
     }
@@ -74,7 +75,7 @@ pub(crate) async fn takedown(
         println!("no CDN is configured, so none was told");
     } else {
         // Only looked at: a server that starts meanwhile shares the work.
-        let is_served = try_lock_data_dir(config)?.is_none();
+        let is_served = Claim::is_taken(config)?;
         let progress = pictures
             .finish_purge(&id, !is_served, TAKEDOWN_PATIENCE)
             .await?;

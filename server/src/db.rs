@@ -9,6 +9,7 @@ mod queue;
 mod rebuild;
 mod reviews;
 mod rows;
+mod space;
 mod traffic;
 
 use std::path::PathBuf;
@@ -26,8 +27,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 pub use self::endings::Dead;
 pub use self::ledger::{LedgerRow, Spending};
 pub use self::pictures::{ListFilter, Waiting};
-pub use self::purges::{ClaimedPurge, Postponed, PurgeOrder, PurgeTerms};
-pub use self::queue::{Begun, Blame};
+pub use self::purges::{ClaimedPurge, Postponed, PurgeOrder, PurgeTerms, SharedPurges};
+pub use self::queue::{Begun, Blame, Publishing};
 
 /// What makes the tables, and brings them up to date.
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -37,6 +38,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTIONS: u32 = 4;
 /// Queries that look at every picture at the same time; the other connections are for what asks for one.
 const SCANS: usize = 2;
+/// The log of writes, which SQLite works into the file after every 4 MiB, may grow while a long reader is under way, such as a
+/// backup; after that it is cut to this, bytes.
+const LOG_KEPT: u32 = 16 * 1024 * 1024;
 /// How long a connection is used.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
 
@@ -96,6 +100,7 @@ impl Db {
             .create_if_missing(create)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            .pragma("journal_size_limit", LOG_KEPT.to_string())
             .busy_timeout(BUSY_TIMEOUT);
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)

@@ -4,7 +4,8 @@
 //! `screening`, `imaging`, `cdn`, `db` and `budget`, and all of those know `domain`, the rules. `builds` keeps what browsers
 //! load, `traffic` counts, `status` tells what was counted and `bill` what it costs. `views`, `list`, `backend` and `error`
 //! turn the domain into what the wire and the pages speak. `probe` and `doctor` stand apart: one looks at a site from
-//! outside, and `self_probe` has it look at this one; the other looks at what the configuration names.
+//! outside, and `self_probe` has it look at this one; the other looks at what the configuration names. `claim` keeps a second
+//! process off the data folder.
 
 pub mod aws;
 mod background;
@@ -12,6 +13,7 @@ pub mod bill;
 pub mod budget;
 pub mod builds;
 pub mod cdn;
+pub mod claim;
 pub mod clock;
 pub mod config;
 pub mod db;

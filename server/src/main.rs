@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use cattocdn::claim::Claim;
 use cattocdn::clock::Clock;
 use cattocdn::config::Config;
 use cattocdn::doctor::Doctor;
 use cattocdn::probe::Probe;
 use cattocdn::screening::{LocalScreener, Screener};
-use cattocdn::state::{AppState, lock_data_dir};
+use cattocdn::state::AppState;
 use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -203,18 +204,27 @@ async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<
     }
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
-    let _lock = lock_data_dir(config)?;
+    let claim = Claim::take(config)?;
     let state = AppState::new(config, screener, Clock::default()).await?;
     let listener = TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("cannot listen on {} (CATTO_LISTEN)", config.http.listen))?;
     tracing::info!(address = %listener.local_addr()?, url = state.site.public_url, "serving");
-    cattocdn::serve(listener, state, async move {
+    let mut lost = None;
+    cattocdn::serve(listener, state, async {
         tokio::select! {
             _ = interrupted.recv() => {}
             _ = terminated.recv() => {}
+            // What it goes on writing nobody would find again.
+            path = claim.lost(&config.files.database_url) => lost = Some(path),
         }
     })
     .await;
-    Ok(())
+    match lost {
+        None => Ok(()),
+        Some(path) => anyhow::bail!(
+            "{} was removed or replaced while the server ran, so it stopped",
+            path.display()
+        ),
+    }
 }

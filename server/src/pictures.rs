@@ -6,6 +6,7 @@ mod attempts;
 mod endings;
 mod incoming;
 mod manifest;
+mod purge_share;
 mod purging;
 mod rebuild;
 mod review;
@@ -15,7 +16,7 @@ mod work;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -28,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 use self::allowance::Allowance;
 pub use self::endings::DeleteError;
 pub use self::incoming::{Accepted, IncomingUpload, UploadError};
+use self::purge_share::PurgeShare;
+use self::purging::Pace;
 pub use self::purging::PurgeProgress;
 pub use self::rebuild::Rebuilt;
 pub use self::reviewer::RekognitionReviewer;
@@ -36,7 +39,6 @@ use crate::cdn::Cdns;
 use crate::clock::Clock;
 use crate::config::{BudgetSpent, LimitsConfig};
 use crate::db::{Db, DbError, ListFilter};
-use crate::domain::ban::Ban;
 use crate::domain::expiry::{ExpiresAt, Retention};
 use crate::domain::picture::{Life, PictureId, Published, Sha256Hash, VariantName};
 use crate::domain::policy::Policy;
@@ -91,12 +93,14 @@ pub struct Pictures {
     parts: PicturesParts,
     /// What each client may still upload.
     allowance: Allowance,
+    /// What each client may still have purged by itself.
+    purge_share: PurgeShare,
+    /// When deletions were last purged together.
+    pace: Mutex<Pace>,
     /// Uploads that may be received at once.
     slots: Arc<Semaphore>,
     /// Bytes that pictures being decoded may take, in units of [`MEMORY_UNIT`].
     memory: Arc<Semaphore>,
-    /// Every ban, as the index has them: few, and asked of every upload.
-    bans: RwLock<Arc<[Ban]>>,
     /// Counts every change of a picture's state; waiting uploads, workers and the sweeper watch it.
     changes: watch::Sender<u64>,
     /// Cancelled when the server stops: nobody waits for a verdict any more.
@@ -104,10 +108,10 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Prepares the folders and reads the bans.
+    /// Prepares the folders.
     ///
     /// # Errors
-    /// When the folder of incoming files cannot be made, or the index cannot be read.
+    /// When the folder of incoming files cannot be made.
     pub async fn open(parts: PicturesParts) -> anyhow::Result<Self> {
         let permits = usize::try_from(parts.limits.decode_memory_bytes / MEMORY_UNIT)?;
         tokio::fs::create_dir_all(&parts.incoming_dir)
@@ -117,12 +121,12 @@ impl Pictures {
             // The folder must outlive a power cut, as the rows of what lies in it do.
             tokio::fs::File::open(above).await?.sync_all().await?;
         }
-        let bans = parts.db.list_bans().await?;
         Ok(Self {
             allowance: Allowance::new(parts.limits.uploads_per_hour, parts.clock.clone()),
+            purge_share: PurgeShare::new(parts.clock.clone()),
+            pace: Mutex::default(),
             slots: Arc::new(Semaphore::new(parts.limits.uploads_at_once)),
             memory: Arc::new(Semaphore::new(permits)),
-            bans: RwLock::new(bans.into()),
             changes: watch::Sender::new(0),
             stopping: CancellationToken::new(),
             parts,
@@ -135,6 +139,7 @@ impl Pictures {
     /// # Errors
     /// When the folder of incoming files, the storage or the index cannot be used.
     pub async fn recover(&self) -> anyhow::Result<()> {
+        self.make_index_shrinkable().await;
         self.parts.db.release_leases(self.now_second()).await?;
         let (cdns, targets) = (self.cdn_names(), self.purge_targets());
         let purges = self
@@ -147,6 +152,18 @@ impl Pictures {
         }
         self.parts.storage.delete_unfinished().await?;
         self.delete_orphaned_uploads().await
+    }
+
+    /// Has the index be able to give back space, once in its life. Where that fails, for want of room for one, it is only larger
+    /// than it need be.
+    async fn make_index_shrinkable(&self) {
+        match self.parts.db.make_shrinkable().await {
+            Ok(_) => {}
+            Err(error) => tracing::warn!(
+                error = format!("{:#}", anyhow::Error::from(error)),
+                "the index cannot give back space yet; it is tried again at the next start"
+            ),
+        }
     }
 
     /// Watches for changes of any picture's state.
@@ -197,15 +214,9 @@ impl Pictures {
         now.as_second() - i64::from(self.parts.retention.seconds())
     }
 
-    fn bans(&self) -> Arc<[Ban]> {
-        self.bans
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn is_banned(&self, perceptual_hash: u64) -> bool {
-        self.bans().iter().any(|ban| ban.covers(perceptual_hash))
+    async fn is_banned(&self, perceptual_hash: u64) -> Result<bool, DbError> {
+        let bans = self.parts.db.list_bans().await?;
+        Ok(bans.iter().any(|ban| ban.covers(perceptual_hash)))
     }
 
     /// Where this picture is in its life, as the clock has it.

@@ -1,6 +1,5 @@
 //! What every handler may use, built once from the configuration.
 
-use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -275,42 +274,6 @@ async fn pictures_on(
         admin_token: config.http.admin_token.clone(),
     })
     .await
-}
-
-/// Claims the data folder for this process, as long as the file is held: two servers would take each other's work for
-/// what a crash left.
-///
-/// # Errors
-/// When another process has it.
-pub fn lock_data_dir(config: &Config) -> anyhow::Result<File> {
-    try_lock_data_dir(config)?.with_context(|| {
-        format!(
-            "another cattocdn runs on CATTO_DATA_DIR ({}); stop it first",
-            config.files.data_dir.display()
-        )
-    })
-}
-
-/// As [`lock_data_dir`]; `None` while another process has it.
-///
-/// # Errors
-/// When the folder cannot be used.
-pub fn try_lock_data_dir(config: &Config) -> anyhow::Result<Option<File>> {
-    let data_dir = &config.files.data_dir;
-    let make = || -> std::io::Result<File> {
-        std::fs::create_dir_all(data_dir)?;
-        File::options()
-            .create(true)
-            .append(true)
-            .open(data_dir.join("lock"))
-    };
-    let lock =
-        make().with_context(|| format!("cannot use CATTO_DATA_DIR ({})", data_dir.display()))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(Some(lock)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error).context("cannot lock CATTO_DATA_DIR"),
-    }
 }
 
 /// Renames an index that cannot be read, with what belongs to it, so that a new one can be made. Answers its new name.

@@ -124,7 +124,7 @@ impl CloudflareClient {
                     }));
                 }
                 // Without the scheme, so for both.
-                PurgeItem::Folder { .. } => prefixes.push(format!(
+                PurgeItem::Folder { .. } | PurgeItem::Ending(_) => prefixes.push(format!(
                     "{}{}",
                     &self.public_url[Position::BeforeHost..Position::AfterPort],
                     item.to_string().trim_end_matches('*')

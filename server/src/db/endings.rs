@@ -1,6 +1,6 @@
 //! How pictures end in the `pictures` table: removed or over, then buried, which leaves a tombstone.
 
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::purges::enqueue_picture;
 use super::rows::{read_expiry, read_id};
@@ -26,23 +26,9 @@ impl Db {
         now: i64,
     ) -> Result<bool, DbError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let row = sqlx::query(
-            "UPDATE pictures SET state = 'removed' WHERE id = ? AND state IN ('screening', 'published')
-             RETURNING expires_at",
-        )
-        .bind(id.as_str())
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let Some(row) = row else {
-            return Ok(false);
-        };
-        // Without an instant nothing was ever stored. With one, whoever reads the storage may have seen what was about to be
-        // published.
-        if let Some(expires_at) = read_expiry(&row)? {
-            enqueue_picture(&mut transaction, id, expires_at, purge, now).await?;
-        }
+        let hidden = hide(&mut transaction, id, purge, now).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(hidden)
     }
 
     /// At most `limit` pictures that are over at `now`, or got no verdict though received by `received_by`, and are not
@@ -138,6 +124,26 @@ impl Db {
         Ok(())
     }
 
+    /// Forgets at most `limit` pictures that were over by this second, and of which nothing is left to delete. From then on they
+    /// are unknown. The picture received last and the one published last stay: by them the index knows that it is not new, and
+    /// which number comes next. Answers how many it forgot.
+    pub async fn forget_ended(&self, over_by: i64, limit: u32) -> Result<u64, DbError> {
+        let done = sqlx::query(
+            "DELETE FROM pictures WHERE rowid IN
+               (SELECT rowid FROM pictures
+                WHERE delete_token_hash = x'' AND state IN ('expired', 'removed', 'rejected')
+                  AND coalesce(rejected_at, expires_at, received_at) <= ?1
+                  AND rowid <> (SELECT max(rowid) FROM pictures)
+                  AND sequence IS NOT (SELECT max(sequence) FROM pictures)
+                LIMIT ?2)",
+        )
+        .bind(over_by)
+        .bind(limit)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
     /// When the next of the published pictures ends that live at `now`. Those that are over wait for the sweeper only.
     pub async fn next_expiry(&self, now: i64) -> Result<Option<ExpiresAt>, DbError> {
         let second: Option<i64> = sqlx::query_scalar(
@@ -158,6 +164,31 @@ impl Db {
             .await?;
         Ok(())
     }
+}
+
+/// Hides a picture and puts its purge into the queue, within a transaction. False when it was already over.
+pub(super) async fn hide(
+    transaction: &mut Transaction<'_, Sqlite>,
+    id: &PictureId,
+    purge: PurgeTerms<'_>,
+    now: i64,
+) -> Result<bool, DbError> {
+    let row = sqlx::query(
+        "UPDATE pictures SET state = 'removed' WHERE id = ? AND state IN ('screening', 'published')
+         RETURNING expires_at",
+    )
+    .bind(id.as_str())
+    .fetch_optional(&mut **transaction)
+    .await?;
+    let Some(row) = row else {
+        return Ok(false);
+    };
+    // Without an instant nothing was ever stored. With one, whoever reads the storage may have seen what was about to be
+    // published.
+    if let Some(expires_at) = read_expiry(&row)? {
+        enqueue_picture(transaction, id, expires_at, purge, now).await?;
+    }
+    Ok(true)
 }
 
 #[cfg(test)]

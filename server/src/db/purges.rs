@@ -9,7 +9,7 @@ use super::{Db, DbError};
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::PictureId;
 use crate::domain::purge::{
-    Cdn, PurgeItem, PurgeKind, PurgeReceipt, PurgeStep, PurgeTarget, steps_for_picture,
+    Cdn, EndingSpan, PurgeItem, PurgeKind, PurgeReceipt, PurgeStep, PurgeTarget, steps_for_picture,
 };
 
 /// How long CDNs are not told of a picture whose bytes are not deleted yet, seconds: what reads the storage itself would
@@ -18,6 +18,10 @@ const PATIENCE_FOR_BURIAL: i64 = 60;
 
 /// The most rows that a worker takes at once.
 const MOST_CLAIMED: i64 = 300;
+
+/// So many steps of single deletions may wait at a CDN that is paid for by the path, two of each; further deletions are purged
+/// together.
+const MOST_SINGLE_STEPS: u32 = 30;
 
 /// What is purged together, and under which terms.
 #[derive(Debug, Clone)]
@@ -34,6 +38,8 @@ pub struct PurgeOrder {
     pub ends_at: i64,
     /// Not before this second.
     pub due_at: i64,
+    /// At a CDN that is paid for by the path it waits to be purged together with others.
+    pub shared: bool,
 }
 
 /// Who deletes a picture, as far as purging it is concerned.
@@ -43,6 +49,19 @@ pub struct PurgeTerms<'a> {
     pub cdns: &'a [Cdn],
     /// CloudFront paths of the month that are left for others.
     pub keep: u32,
+    /// At a CDN that is paid for by the path it waits to be purged together with others; so it does too where many wait.
+    pub shared: bool,
+}
+
+/// Deletions that wait to be purged together.
+#[derive(Debug, Clone)]
+pub struct SharedPurges {
+    /// When their pictures end.
+    pub ends: Vec<ExpiresAt>,
+    /// CloudFront paths of the month that are left for others: the least that any of them leaves.
+    pub keep: u32,
+    /// Others are being purged together already.
+    pub under_way: bool,
 }
 
 /// A row that a worker holds.
@@ -65,6 +84,8 @@ pub struct ClaimedPurge {
     pub ticket: Option<String>,
     /// Of the look: a CDN was told before the bytes were deleted.
     pub too_early: bool,
+    /// Of a deletion that is purged together with others.
+    pub shared: bool,
     /// The picture's bytes were deleted when the row was taken.
     is_buried: bool,
 }
@@ -103,10 +124,11 @@ impl Db {
     ) -> Result<Vec<ClaimedPurge>, DbError> {
         // Mostly there is nothing, and nobody must wait for a lock to learn that.
         let is_any: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM purges WHERE target = ? AND due_at <= ?)",
+            "SELECT EXISTS (SELECT 1 FROM purges WHERE target = ? AND due_at <= ? AND NOT (? AND shared AND ticket IS NULL))",
         )
         .bind(target.as_str())
         .bind(now)
+        .bind(target.is_paid())
         .fetch_one(&self.pool)
         .await?;
         if !is_any {
@@ -124,7 +146,8 @@ impl Db {
             "SELECT * FROM
                (SELECT *, NOT EXISTS (SELECT 1 FROM pictures WHERE pictures.id = purges.picture
                             AND state = 'removed' AND delete_token_hash <> x'') AS is_buried FROM purges
-                WHERE target = ?1 AND due_at <= ?2 AND leased_until <= ?2 AND ends_at > ?2) AS due
+                WHERE target = ?1 AND due_at <= ?2 AND leased_until <= ?2 AND ends_at > ?2
+                  AND NOT (?7 AND shared AND ticket IS NULL)) AS due
              WHERE (is_buried OR (target <> 'site' AND created_at <= ?2 - ?3))
                AND (ticket IS NOT NULL OR item NOT LIKE '%*' OR NOT ?4)
                AND NOT EXISTS (SELECT 1 FROM purges AS before WHERE before.batch = due.batch AND before.step < due.step
@@ -137,6 +160,7 @@ impl Db {
         .bind(is_full)
         .bind(MOST_CLAIMED)
         .bind(json(targets))
+        .bind(target.is_paid())
         .fetch_all(&mut *transaction)
         .await?;
         let mut claimed: Vec<ClaimedPurge> = Vec::new();
@@ -164,6 +188,126 @@ impl Db {
         }
         transaction.commit().await?;
         Ok(claimed)
+    }
+
+    /// True where deletions wait to be purged together.
+    pub async fn is_any_to_gather(&self, target: PurgeTarget, now: i64) -> Result<bool, DbError> {
+        Ok(sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM purges
+                            WHERE target = ? AND due_at <= ? AND shared AND within IS NULL AND ticket IS NULL)",
+        )
+        .bind(target.as_str())
+        .bind(now)
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Has deletions that wait to be purged together be purged by these spans of time, which `choose` finds for them; by none
+    /// where it is not time yet. Answers how many deletions that are.
+    pub async fn gather_purges(
+        &self,
+        target: PurgeTarget,
+        now: i64,
+        choose: impl FnOnce(&SharedPurges) -> Vec<EndingSpan> + Send,
+    ) -> Result<usize, DbError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let rows = sqlx::query(
+            "SELECT * FROM
+               (SELECT batch, keep, ends_at, created_at,
+                       NOT EXISTS (SELECT 1 FROM pictures WHERE pictures.id = purges.picture
+                            AND state = 'removed' AND delete_token_hash <> x'') AS is_buried FROM purges
+                WHERE target = ?1 AND due_at <= ?2 AND leased_until <= ?2 AND ends_at > ?2
+                  AND shared AND within IS NULL AND ticket IS NULL)
+             WHERE is_buried OR created_at <= ?2 - ?3
+             GROUP BY batch",
+        )
+        .bind(target.as_str())
+        .bind(now)
+        .bind(PATIENCE_FOR_BURIAL)
+        .fetch_all(&mut *transaction)
+        .await?;
+        let mut waiting = SharedPurges {
+            ends: Vec::with_capacity(rows.len()),
+            keep: u32::MAX,
+            under_way: sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM purges WHERE within IS NOT NULL AND target = ?)",
+            )
+            .bind(target.as_str())
+            .fetch_one(&mut *transaction)
+            .await?,
+        };
+        for row in &rows {
+            waiting
+                .ends
+                .push(ExpiresAt::from_second(row.try_get("ends_at")?));
+            waiting.keep = waiting.keep.min(row.try_get("keep")?);
+        }
+        if waiting.ends.is_empty() {
+            return Ok(0);
+        }
+        let mut gathered = 0;
+        for span in choose(&waiting) {
+            let order = PurgeOrder {
+                batch: PictureId::random().as_str().to_owned(),
+                picture: None,
+                steps: span
+                    .items()
+                    .map(|item| PurgeStep {
+                        number: 1,
+                        target,
+                        item,
+                    })
+                    .into(),
+                round: 1,
+                keep: waiting.keep,
+                ends_at: waiting
+                    .ends
+                    .iter()
+                    .map(|end| end.second())
+                    .max()
+                    .unwrap_or(now),
+                due_at: now,
+                shared: false,
+            };
+            insert(&mut transaction, &order, now).await?;
+            for row in &rows {
+                if span.holds(ExpiresAt::from_second(row.try_get("ends_at")?)) {
+                    let (batch, is_buried): (&str, bool) =
+                        (row.try_get("batch")?, row.try_get("is_buried")?);
+                    sqlx::query(
+                        "UPDATE purges SET within = CASE WHEN target = ?1 AND shared AND ticket IS NULL THEN ?2 END,
+                             too_early = too_early OR (target = 'site' AND ?3)
+                         WHERE batch = ?4 AND target IN (?1, 'site')",
+                    )
+                    .bind(target.as_str())
+                    .bind(&order.batch)
+                    .bind(!is_buried)
+                    .bind(batch)
+                    .execute(&mut *transaction)
+                    .await?;
+                    gathered += 1;
+                }
+            }
+        }
+        transaction.commit().await?;
+        Ok(gathered)
+    }
+
+    /// Has a deletion whose paths the month does not pay for by itself wait to be purged together with others.
+    pub async fn share_purge(&self, purge: &ClaimedPurge) -> Result<(), DbError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        // What is paid for already goes on by itself.
+        sqlx::query("UPDATE purges SET shared = 1 WHERE batch = ? AND reserved IS NULL")
+            .bind(&purge.batch)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("UPDATE purges SET leased_until = 0 WHERE id = ? AND leased_until = ?")
+            .bind(purge.id)
+            .bind(purge.leased_until)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Notes in which month's ledger a row's path is reserved.
@@ -222,6 +366,7 @@ impl Db {
                 .bind(&purge.batch)
                 .execute(&mut *transaction)
                 .await?;
+                finish_covered(&mut transaction, &purge.batch, look_at).await?;
             }
         }
         transaction.commit().await?;
@@ -339,6 +484,12 @@ pub(super) async fn enqueue_picture(
     terms: PurgeTerms<'_>,
     now: i64,
 ) -> Result<(), DbError> {
+    let waiting: u32 = sqlx::query_scalar(
+        "SELECT count(*) FROM purges WHERE target = ? AND NOT shared AND picture IS NOT NULL",
+    )
+    .bind(PurgeTarget::Cdn(Cdn::CloudFront).as_str())
+    .fetch_one(&mut **transaction)
+    .await?;
     let order = PurgeOrder {
         batch: PictureId::random().as_str().to_owned(),
         picture: Some(id.clone()),
@@ -347,6 +498,7 @@ pub(super) async fn enqueue_picture(
         keep: terms.keep,
         ends_at: expires_at.second(),
         due_at: now,
+        shared: terms.shared || waiting >= MOST_SINGLE_STEPS,
     };
     insert(transaction, &order, now).await
 }
@@ -361,8 +513,8 @@ async fn insert(
     }
     for step in &order.steps {
         sqlx::query(
-            "INSERT INTO purges (batch, picture, step, target, item, round, keep, created_at, ends_at, due_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO purges (batch, picture, step, target, item, round, keep, created_at, ends_at, due_at, shared)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&order.batch)
         .bind(order.picture.as_ref().map(PictureId::as_str))
@@ -374,9 +526,38 @@ async fn insert(
         .bind(now)
         .bind(order.ends_at)
         .bind(order.due_at)
+        .bind(order.shared)
         .execute(&mut **transaction)
         .await?;
     }
+    Ok(())
+}
+
+/// Ends the steps that this batch did for others, once it has no step left itself.
+async fn finish_covered(
+    transaction: &mut Transaction<'_, Sqlite>,
+    batch: &str,
+    look_at: i64,
+) -> Result<(), DbError> {
+    let is_open: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM purges WHERE batch = ?)")
+        .bind(batch)
+        .fetch_one(&mut **transaction)
+        .await?;
+    if is_open {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE purges SET due_at = max(due_at, ?)
+         WHERE target = 'site' AND batch IN (SELECT batch FROM purges WHERE within = ?)",
+    )
+    .bind(look_at)
+    .bind(batch)
+    .execute(&mut **transaction)
+    .await?;
+    sqlx::query("DELETE FROM purges WHERE within = ?")
+        .bind(batch)
+        .execute(&mut **transaction)
+        .await?;
     Ok(())
 }
 
@@ -389,7 +570,7 @@ async fn renew_overtaken(
     now: i64,
 ) -> Result<(), DbError> {
     let overtaken = sqlx::query(
-        "SELECT batch, picture, round, keep, ends_at FROM purges AS late
+        "SELECT batch, picture, round, keep, ends_at, shared FROM purges AS late
          WHERE picture IS NOT NULL AND target IN (SELECT value FROM json_each(?))
            AND NOT EXISTS (SELECT 1 FROM purges WHERE batch = late.batch AND target = 'site')
          GROUP BY batch",
@@ -413,6 +594,7 @@ async fn renew_overtaken(
             keep: row.try_get("keep")?,
             ends_at,
             due_at: now,
+            shared: row.try_get("shared")?,
         };
         insert(transaction, &order, now).await?;
     }
@@ -457,6 +639,7 @@ fn read(row: &SqliteRow) -> Result<ClaimedPurge, DbError> {
         reserved: row.try_get("reserved")?,
         ticket: row.try_get("ticket")?,
         too_early: row.try_get("too_early")?,
+        shared: row.try_get("shared")?,
         is_buried: row.try_get("is_buried")?,
     })
 }

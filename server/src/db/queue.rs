@@ -3,6 +3,7 @@
 
 use sqlx::Row;
 
+use super::bans::is_banned;
 use super::rows::{PUBLISH, bind_published, read_received, to_i64};
 use super::{Db, DbError};
 use crate::domain::expiry::ExpiresAt;
@@ -20,6 +21,16 @@ pub enum Begun {
         /// The number under which it will be listed.
         sequence: i64,
     },
+}
+
+/// What came of making a picture public.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publishing {
+    Done,
+    /// A ban that covers it came first: nothing changed.
+    Banned,
+    /// It is no longer this worker's, or deleted meanwhile: nothing changed.
+    Lost,
 }
 
 /// The longest rest of a picture whose workers died, seconds.
@@ -198,18 +209,26 @@ impl Db {
         Ok(second.flatten().map(ExpiresAt::from_second))
     }
 
-    /// Makes a screened picture public. False when it is no longer this worker's, or deleted meanwhile: then nothing changed.
+    /// Makes a screened picture public, unless a ban covers it: that is looked at in the same step.
     pub async fn publish(
         &self,
         published: &Published,
         received: &Received,
-    ) -> Result<bool, DbError> {
+    ) -> Result<Publishing, DbError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        if is_banned(&mut transaction, published.perceptual_hash).await? {
+            return Ok(Publishing::Banned);
+        }
         let done = bind_published(sqlx::query(PUBLISH), published)?
             .bind(published.id.as_str())
             .bind(received.leased_until)
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
-        Ok(done.rows_affected() == 1)
+        transaction.commit().await?;
+        Ok(match done.rows_affected() {
+            1 => Publishing::Done,
+            _ => Publishing::Lost,
+        })
     }
 
     /// Records a refusal; with the rules where it is a verdict on the pixels, which then holds for the same bytes again.

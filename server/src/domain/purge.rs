@@ -1,5 +1,6 @@
 //! What caches in front of the site are told to forget, and in which order.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::expiry::ExpiresAt;
@@ -9,6 +10,16 @@ use super::picture::PictureId;
 pub const KEPT_FOR_ADMINS: u32 = 200;
 /// …but no more than this part of the month's limit: of a small one, nothing would be left for owners.
 const KEPT_PART: u32 = 5;
+/// So many of these parts are left as well by owners' deletions that are purged each by itself: for those that are purged
+/// together with others. With 1,000 paths a month, 200 owners' deletions are purged by themselves; after that those that wait
+/// are purged together every four hours or so, to the end of the month.
+const SHARED_PARTS: u32 = 2;
+/// The least rest between two purges of many deletions, seconds. CloudFront takes about as long to do one.
+const LEAST_REST: i64 = 60;
+/// How many spans of time stand for the deletions that are purged together; beyond it wider ones do.
+const MOST_SPANS: usize = 3;
+/// What one span costs at CloudFront: a path for the files, and a tag for the pages and their JSON.
+pub const PATHS_OF_SPAN: u32 = 2;
 
 /// A content delivery network that may stand in front of the site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +77,12 @@ impl PurgeTarget {
         }
     }
 
+    /// True where every item costs a path of the month's budget.
+    #[must_use]
+    pub const fn is_paid(self) -> bool {
+        matches!(self, Self::Cdn(cdn) if cdn.is_paid())
+    }
+
     /// Reads what [`Self::as_str`] wrote.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -95,6 +112,8 @@ pub enum PurgeItem {
         id: PictureId,
         expires_at: ExpiresAt,
     },
+    /// Every file of all pictures that end within this span.
+    Ending(EndingSpan),
     /// Every answer that carries this cache tag.
     Tag(CacheTag),
 }
@@ -111,7 +130,7 @@ impl PurgeItem {
     pub const fn kind(&self) -> PurgeKind {
         match self {
             Self::Images { .. } => PurgeKind::Images,
-            Self::Folder { .. } => PurgeKind::Folder,
+            Self::Folder { .. } | Self::Ending(_) => PurgeKind::Folder,
             Self::Tag(_) => PurgeKind::Tag,
         }
     }
@@ -123,6 +142,9 @@ impl PurgeItem {
             return CacheTag::parse(tag).map(Self::Tag);
         }
         let folder = text.strip_suffix('*');
+        if let Some(span) = folder.and_then(|text| EndingSpan::parse(text.strip_prefix("/i/")?)) {
+            return Some(Self::Ending(span));
+        }
         let (expires_at, id) = folder
             .unwrap_or(text)
             .strip_prefix("/i/")?
@@ -137,7 +159,7 @@ impl PurgeItem {
     }
 }
 
-/// `/i/{expires}/{id}/`, `/i/{expires}/{id}/*` or `#tag`.
+/// `/i/{expires}/{id}/`, `/i/{expires}/{id}/*`, `/i/{the beginning of expires}*` or `#tag`.
 impl fmt::Display for PurgeItem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -147,9 +169,94 @@ impl fmt::Display for PurgeItem {
             Self::Folder { id, expires_at } => {
                 write!(formatter, "/i/{}/{id}/*", expires_at.compact())
             }
+            Self::Ending(span) => write!(formatter, "/i/{}*", span.0),
             Self::Tag(tag) => write!(formatter, "#{tag}"),
         }
     }
+}
+
+/// Pictures that end within the same hour, on the same day, or at any time. The addresses of their files begin alike, and
+/// their pages and their JSON carry the tag of each of their three spans; so one path and one tag name all of them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EndingSpan(String);
+
+impl EndingSpan {
+    /// The hour (UTC) in which a picture ends: `20261129T10`.
+    #[must_use]
+    pub fn hour(expires_at: ExpiresAt) -> Self {
+        Self(expires_at.compact().chars().take(11).collect())
+    }
+
+    /// The day (UTC) on which a picture ends: `20261129`.
+    #[must_use]
+    pub fn day(expires_at: ExpiresAt) -> Self {
+        Self(expires_at.compact().chars().take(8).collect())
+    }
+
+    /// All time: every picture.
+    #[must_use]
+    pub const fn any() -> Self {
+        Self(String::new())
+    }
+
+    /// The hour, the day and all time.
+    #[must_use]
+    pub fn all_of(expires_at: ExpiresAt) -> [Self; 3] {
+        [Self::hour(expires_at), Self::day(expires_at), Self::any()]
+    }
+
+    /// True for a picture that ends within it.
+    #[must_use]
+    pub fn holds(&self, expires_at: ExpiresAt) -> bool {
+        expires_at.compact().starts_with(&self.0)
+    }
+
+    /// What the pages and the JSON of its pictures carry: `e-20261129t10`, `e-20261129` or `e`.
+    #[must_use]
+    pub fn tag(&self) -> CacheTag {
+        CacheTag(match self.0.as_str() {
+            "" => "e".into(),
+            span => format!("e-{}", span.to_ascii_lowercase()),
+        })
+    }
+
+    /// What is to be forgotten of all its pictures.
+    #[must_use]
+    pub fn items(&self) -> [PurgeItem; PATHS_OF_SPAN as usize] {
+        [PurgeItem::Ending(self.clone()), PurgeItem::Tag(self.tag())]
+    }
+
+    /// Reads the beginning of an instant that stands for an hour, a day or all time.
+    fn parse(text: &str) -> Option<Self> {
+        let whole = match text.len() {
+            0 => return Some(Self::any()),
+            8 => format!("{text}T000000Z"),
+            11 => format!("{text}0000Z"),
+            _ => return None,
+        };
+        ExpiresAt::parse_compact(&whole).map(|_| Self(text.to_owned()))
+    }
+}
+
+/// The narrowest spans that hold all these ends, few enough to be paid with so many paths. None where not even one can be.
+#[must_use]
+pub fn spans_of(ends: &[ExpiresAt], paths: u32) -> Vec<EndingSpan> {
+    let most = usize::try_from(paths / PATHS_OF_SPAN).unwrap_or(usize::MAX);
+    let widths: [fn(ExpiresAt) -> EndingSpan; 3] =
+        [EndingSpan::hour, EndingSpan::day, |_| EndingSpan::any()];
+    let covers = widths.map(|width| ends.iter().copied().map(width).collect::<BTreeSet<_>>());
+    let cover = covers
+        .into_iter()
+        .find(|spans| spans.len() <= most.min(MOST_SPANS));
+    cover.into_iter().flatten().collect()
+}
+
+/// How long to rest after a purge of many that costs so many paths, seconds: as long as lets the paths that are left last to
+/// the end of the month.
+#[must_use]
+pub fn rest_after_shared(cost: u32, paths_left: u32, seconds_left: u64) -> i64 {
+    let rest = seconds_left.saturating_mul(cost.into()) / u64::from(paths_left.max(1));
+    i64::try_from(rest).unwrap_or(i64::MAX).max(LEAST_REST)
 }
 
 /// A value of the header `Cache-Tag`: letters, digits and hyphens. Caches do not tell upper from lower case; two pictures
@@ -215,10 +322,15 @@ pub fn steps_for_picture(cdns: &[Cdn], id: &PictureId, expires_at: ExpiresAt) ->
     steps
 }
 
-/// What a purge leaves of this limit that is to leave `keep`.
+/// What a purge leaves of this limit that is to leave `keep`: more where it is a single deletion's.
 #[must_use]
-pub fn kept_of(limit: u32, keep: u32) -> u32 {
-    keep.min(limit / KEPT_PART)
+pub fn kept_of(limit: u32, keep: u32, is_single: bool) -> u32 {
+    let part = limit / KEPT_PART;
+    match (keep, is_single) {
+        (0, _) => 0,
+        (keep, false) => keep.min(part),
+        (keep, true) => keep.min(part) + SHARED_PARTS * part,
+    }
 }
 
 /// How the CDNs of this site forget everything that carries a tag, in the same order; nobody looks afterwards.
@@ -295,17 +407,64 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_a_fifth_of_a_limit_is_kept() {
-        for (limit, keep, kept) in [
-            (0, 200, 0),
-            (4, 200, 0),
-            (10, 200, 2),
-            (1000, 200, 200),
-            (5000, 200, 200),
-            (10, 0, 0),
+    fn no_more_than_a_fifth_of_a_limit_is_kept_for_admins_and_two_for_what_is_purged_together() {
+        for (limit, keep, shared, single) in [
+            (0, 200, 0, 0),
+            (4, 200, 0, 0),
+            (10, 200, 2, 6),
+            (1000, 200, 200, 600),
+            (5000, 200, 200, 2200),
+            (10, 0, 0, 0),
         ] {
-            assert_eq!(kept_of(limit, keep), kept, "{limit}");
+            assert_eq!(kept_of(limit, keep, false), shared, "{limit}");
+            assert_eq!(kept_of(limit, keep, true), single, "{limit}");
         }
+    }
+
+    #[test]
+    fn many_ends_are_covered_by_a_few_spans_as_narrow_as_can_be_paid() {
+        let (_, first) = picture();
+        let after = |hours: i64| ExpiresAt::from_second(first.second() + hours * 3600);
+        let covered = |ends: &[ExpiresAt], paths: u32| -> Vec<String> {
+            let spans = spans_of(ends, paths);
+            assert!(
+                spans.is_empty()
+                    || ends
+                        .iter()
+                        .all(|end| spans.iter().any(|span| span.holds(*end)))
+            );
+            spans
+                .iter()
+                .map(|span| PurgeItem::Ending(span.clone()).to_string())
+                .collect()
+        };
+        assert_eq!(covered(&[first, first], 400), ["/i/20261118T11*"]);
+        let hours = [first, after(1), after(2)];
+        assert_eq!(
+            covered(&hours, 400),
+            ["/i/20261118T11*", "/i/20261118T12*", "/i/20261118T13*"]
+        );
+        assert_eq!(covered(&hours, 5), ["/i/20261118*"]);
+        assert_eq!(
+            covered(&[first, after(1), after(2), after(24)], 400),
+            ["/i/20261118*", "/i/20261119*"]
+        );
+        let days: Vec<ExpiresAt> = (0..4).map(|day| after(24 * day)).collect();
+        assert_eq!(covered(&days, 400), ["/i/*"]);
+        assert_eq!(covered(&days, 2), ["/i/*"]);
+        assert_eq!(covered(&days, 1), Vec::<String>::new());
+        let tags = EndingSpan::all_of(first).map(|span| span.tag().to_string());
+        assert_eq!(tags, ["e-20261118t11", "e-20261118", "e"]);
+    }
+
+    #[test]
+    fn purges_of_many_are_spread_over_what_is_left_of_the_month() {
+        let month = 30 * 24 * 3600;
+        assert_eq!(rest_after_shared(2, 800, month), 6480);
+        assert_eq!(rest_after_shared(2, 400, month), 12_960);
+        assert_eq!(rest_after_shared(6, 400, month), 38_880);
+        assert_eq!(rest_after_shared(2, 800, 600), 60);
+        assert_eq!(rest_after_shared(2, 0, 600), 1200);
     }
 
     #[test]
@@ -319,6 +478,9 @@ mod tests {
                 expires_at,
             },
             PurgeItem::Images { id, expires_at },
+            PurgeItem::Ending(EndingSpan::hour(expires_at)),
+            PurgeItem::Ending(EndingSpan::day(expires_at)),
+            PurgeItem::Ending(EndingSpan::any()),
         ] {
             assert_eq!(PurgeItem::parse(&item.to_string()), Some(item));
         }
@@ -328,7 +490,11 @@ mod tests {
             "#a,b",
             "#a b",
             "#*",
-            "/i/*",
+            "/i/",
+            "/i/**",
+            "/i/2026*",
+            "/i/20261399*",
+            "/i/20261129T25*",
             "/i/20261129T101502Z/",
             "/i/20261129T101502Z/../",
             "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/**",

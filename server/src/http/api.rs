@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 
+use crate::domain::client::ClientNetwork;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::PictureId;
 use crate::error::Error;
@@ -82,6 +83,7 @@ pub(crate) async fn random_picture(State(state): State<AppState>) -> Result<Resp
 /// `DELETE /api/v1/pictures/{id}[?ban=true]` with the picture's or the admin's token as bearer; only an admin bans.
 pub(crate) async fn delete_picture(
     State(state): State<AppState>,
+    Extension(client): Extension<ClientNetwork>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -102,7 +104,7 @@ pub(crate) async fn delete_picture(
     if parse_ban(query.as_deref().unwrap_or_default())? {
         state.pictures.ban(&id, token).await?;
     } else {
-        state.pictures.delete(&id, token).await?;
+        state.pictures.delete(&id, token, client).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

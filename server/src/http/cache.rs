@@ -15,6 +15,7 @@ use axum::response::Response;
 use crate::clock::Clock;
 use crate::domain::expiry::{ExpiresAt, IMAGE_CACHING};
 use crate::domain::picture::{PictureId, Published};
+use crate::domain::purge::EndingSpan;
 
 /// With less than this left, a picture is not worth a cache entry, seconds.
 const SHORTEST_LIFE: u64 = 2;
@@ -306,6 +307,11 @@ pub(crate) async fn write_cache_headers(
 
 fn tags(policy: &CachePolicy, is_page: bool) -> String {
     let mut tags: Vec<String> = policy.pictures().iter().map(PictureId::cache_tag).collect();
+    // What lives for days can be purged together with others. A list soon ends by itself, and CloudFront reads 50 tags.
+    if let CachePolicy::Picture { expires_at, .. } = policy {
+        let spans = EndingSpan::all_of(*expires_at);
+        tags.extend(spans.map(|span| span.tag().to_string()));
+    }
     if is_page {
         tags.push(PAGES_TAG.into());
     }

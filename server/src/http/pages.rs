@@ -14,6 +14,7 @@ use leptos::prelude::provide_context;
 use leptos_axum::{LeptosRoutes, generate_route_list, render_app_async_with_context};
 
 use crate::backend::ServerBackend;
+use crate::domain::client::ClientNetwork;
 use crate::domain::picture::PictureId;
 use crate::error::Error;
 use crate::http::cache::{CachePolicy, IsPage, Shown, is_kept};
@@ -85,12 +86,13 @@ async fn attach_page_policy(mut request: Request, next: Next) -> Response {
 /// `POST /delete/{id}/{token}`: the confirmed deletion, answered with a page.
 pub(crate) async fn delete_picture(
     State(state): State<AppState>,
+    Extension(client): Extension<ClientNetwork>,
     Path((id, token)): Path<(String, String)>,
 ) -> Response {
     let done = match PictureId::parse(&id) {
         Some(id) => state
             .pictures
-            .delete(&id, &token)
+            .delete(&id, &token, client)
             .await
             .map_err(Error::from),
         None => Err(Error::not_found()),

@@ -8,15 +8,33 @@ use subtle::ConstantTimeEq;
 use super::{Pictures, Status};
 use crate::db::{DbError, Dead, PurgeTerms};
 use crate::domain::ban::Ban;
+use crate::domain::client::ClientNetwork;
 use crate::domain::expiry::{ExpiresAt, rfc3339};
 use crate::domain::picture::{DeleteToken, PictureId};
-use crate::domain::purge::KEPT_FOR_ADMINS;
+use crate::domain::purge::{Cdn, KEPT_FOR_ADMINS};
 use crate::storage::StorageKey;
+
+/// Whose word a deletion is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Owner,
+    Admin,
+}
 
 /// Objects of this many pictures are deleted before the sweeper looks at the index again.
 const SWEEP_BATCH: u32 = 500;
 /// How long a refusal is remembered, so that the same bytes cost no second look, seconds.
 pub(super) const REMEMBERED_SECONDS: i64 = 30 * 24 * 3600;
+
+/// How long what is over is known, beside the retention, so that its link can say so: at least this long after its end,
+/// seconds. After that it is unknown, as what never was.
+const KNOWN_SECONDS: i64 = 30 * 24 * 3600;
+/// So many are forgotten at once…
+const FORGET_BATCH: u32 = 500;
+/// …and so often in one pass of the sweeper, so that an index with a million takes some hours and keeps nobody waiting.
+const FORGET_BATCHES: u32 = 20;
+/// Space is given back to the disk in so many steps of 2 MiB in one pass.
+const SPACE_STEPS: u32 = 16;
 
 /// Why a picture cannot be deleted.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +61,8 @@ impl Pictures {
         self.authorize(id, token).await.map(|_| ())
     }
 
-    /// How many of the month's CloudFront paths a deletion with this token leaves for others.
-    async fn authorize(&self, id: &PictureId, token: &str) -> Result<u32, DeleteError> {
+    /// Whose token this is, where it may delete this picture now.
+    async fn authorize(&self, id: &PictureId, token: &str) -> Result<Word, DeleteError> {
         match self.status(id).await? {
             Status::Screening | Status::Published(_) => {}
             Status::Rejected(_) | Status::Gone { .. } => return Err(DeleteError::Gone),
@@ -53,9 +71,9 @@ impl Pictures {
         let expected = self.parts.db.delete_token_hash(id).await?;
         let owner = DeleteToken::parse(token).is_some_and(|token| Some(token.hash()) == expected);
         if self.is_admin(token) {
-            Ok(0)
+            Ok(Word::Admin)
         } else if owner {
-            Ok(KEPT_FOR_ADMINS)
+            Ok(Word::Owner)
         } else {
             Err(DeleteError::Forbidden)
         }
@@ -71,13 +89,21 @@ impl Pictures {
         })
     }
 
-    /// Deletes a picture at once, with its owner's or the admin's token.
-    pub async fn delete(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
-        let keep = self.authorize(id, token).await?;
-        self.hide_and_delete(id, keep).await
+    /// Deletes a picture at once, with its owner's or the admin's token. Beyond this client's share of the day, CloudFront is
+    /// told of an owner's deletion together with others.
+    pub async fn delete(
+        &self,
+        id: &PictureId,
+        token: &str,
+        client: ClientNetwork,
+    ) -> Result<(), DeleteError> {
+        let word = self.authorize(id, token).await?;
+        let shared = word == Word::Owner && !self.purge_share.take(client);
+        self.hide_and_delete(id, word, shared).await
     }
 
-    /// Deletes a published picture and refuses from now on what looks like it; only with the admin's token.
+    /// Deletes a published picture with everything published that looks like it, and refuses from now on what does; only with
+    /// the admin's token. Once this returns, nothing that the ban covers is published any more.
     pub async fn ban(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
         if !self.is_admin(token) {
             return Err(DeleteError::Forbidden);
@@ -90,65 +116,68 @@ impl Pictures {
             }
         };
         let ban = Ban::of(published.perceptual_hash);
-        self.record_ban(ban)
+        // Without this picture where its owner was quicker; the ban stands.
+        let hidden = self
+            .record_ban(ban)
             .await
             .context("cannot record the ban")?;
-        match self.take_down(id).await {
-            // Its owner was quicker; the ban stands.
-            Err(DeleteError::Gone) => Ok(()),
-            done => done,
-        }
+        tracing::info!(picture = %id, pictures = hidden.len(), "banned a picture; all that look like it are deleted");
+        self.clear_hidden(&hidden).await;
+        Ok(())
     }
 
-    /// Makes a ban durable, as an object and in the index, and lets the workers know of it.
-    async fn record_ban(&self, ban: Ban) -> anyhow::Result<()> {
+    /// Makes a ban durable, as an object and in the index, where it hides what it covers. Answers what it hid.
+    async fn record_ban(&self, ban: Ban) -> anyhow::Result<Vec<PictureId>> {
         let now = self.now_second();
         let note = format!("{{\"banned_at\":\"{}\"}}\n", rfc3339(now));
         self.parts
             .storage
             .put(vec![(StorageKey::Ban { ban }, Bytes::from(note))])
             .await?;
-        self.parts.db.insert_ban(ban, now).await?;
-        self.reload_bans().await?;
-        Ok(())
-    }
-
-    pub(super) async fn reload_bans(&self) -> Result<(), DbError> {
-        let bans = self.parts.db.list_bans().await?;
-        *self
-            .bans
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = bans.into();
-        Ok(())
+        let cdns = self.cdn_names();
+        let purge = terms(&cdns, Word::Admin, false);
+        Ok(self.parts.db.ban(ban, purge, now).await?)
     }
 
     /// Deletes a picture at once, on the operator's word: hidden first, then its bytes; caches are told by the queue.
     ///
     /// Once it is hidden this succeeds: the bytes that cannot be deleted now are the sweeper's.
     pub async fn take_down(&self, id: &PictureId) -> Result<(), DeleteError> {
-        self.hide_and_delete(id, 0).await
+        self.hide_and_delete(id, Word::Admin, false).await
     }
 
-    async fn hide_and_delete(&self, id: &PictureId, keep: u32) -> Result<(), DeleteError> {
+    async fn hide_and_delete(
+        &self,
+        id: &PictureId,
+        word: Word,
+        shared: bool,
+    ) -> Result<(), DeleteError> {
         let cdns = self.cdn_names();
-        let purge = PurgeTerms { cdns: &cdns, keep };
+        let purge = terms(&cdns, word, shared);
         if !self.parts.db.remove(id, purge, self.now_second()).await? {
             return Err(match self.parts.db.find(id).await? {
                 Some(_) => DeleteError::Gone,
                 None => DeleteError::NotFound,
             });
         }
-        self.changed();
         tracing::info!(picture = %id, "deleted a picture");
-        if let Err(error) = self.clear_removed(id).await {
-            tracing::warn!(
-                picture = %id, error = format!("{error:#}"),
-                "a deleted picture is hidden, but its bytes are left to the sweeper"
-            );
-        }
-        // Its bytes are gone, so caches can be told.
-        self.changed();
+        self.clear_hidden(std::slice::from_ref(id)).await;
         Ok(())
+    }
+
+    /// Deletes the bytes of pictures that were just hidden; those that cannot be deleted now are the sweeper's.
+    async fn clear_hidden(&self, hidden: &[PictureId]) {
+        self.changed();
+        for id in hidden {
+            if let Err(error) = self.clear_removed(id).await {
+                tracing::warn!(
+                    picture = %id, error = format!("{error:#}"),
+                    "a deleted picture is hidden, but its bytes are left to the sweeper"
+                );
+            }
+        }
+        // Their bytes are gone, so caches can be told.
+        self.changed();
     }
 
     /// Frees the space of a removed picture, unless a worker holds it, which then does so itself.
@@ -194,11 +223,24 @@ impl Pictures {
             .forget_refusals(self.now_second() - REMEMBERED_SECONDS)
             .await?;
         self.sweep_purges().await?;
+        self.forget_ended().await?;
         if swept > 0 {
             tracing::info!(swept, "swept expired pictures");
             self.changed();
         }
         failed.map_or(Ok(swept), Err)
+    }
+
+    /// Forgets what has been over for long, and gives the space back that it took in the index.
+    async fn forget_ended(&self) -> Result<(), DbError> {
+        let db = &self.parts.db;
+        let over_by = self.overdue(self.parts.clock.now()) - KNOWN_SECONDS;
+        for _ in 0..FORGET_BATCHES {
+            if db.forget_ended(over_by, FORGET_BATCH).await? < u64::from(FORGET_BATCH) {
+                break;
+            }
+        }
+        db.give_back_space(SPACE_STEPS).await
     }
 
     /// Deletes every byte of these pictures, then leaves their tombstones.
@@ -222,5 +264,17 @@ impl Pictures {
     /// The second at which the next picture ends, if any lives.
     pub async fn next_expiry(&self) -> Result<Option<ExpiresAt>, DbError> {
         self.parts.db.next_expiry(self.now_second()).await
+    }
+}
+
+/// Under which terms caches are told of a deletion.
+fn terms(cdns: &[Cdn], word: Word, shared: bool) -> PurgeTerms<'_> {
+    PurgeTerms {
+        cdns,
+        keep: match word {
+            Word::Owner => KEPT_FOR_ADMINS,
+            Word::Admin => 0,
+        },
+        shared,
     }
 }

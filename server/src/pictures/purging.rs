@@ -4,6 +4,7 @@
 //! Pictures that simply end need none of this, since caches end by themselves.
 
 use std::fmt;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -11,12 +12,13 @@ use anyhow::Context;
 use super::Pictures;
 use crate::budget::{BudgetError, Paid};
 use crate::cdn::{Asked, Purge, PurgeError};
-use crate::db::{ClaimedPurge, Postponed, PurgeOrder};
+use crate::db::{ClaimedPurge, Postponed, PurgeOrder, SharedPurges};
 use crate::domain::expiry::rfc3339;
+use crate::domain::month::Month;
 use crate::domain::picture::PictureId;
 use crate::domain::purge::{
-    CacheTag, Cdn, KEPT_FOR_ADMINS, PurgeItem, PurgeKind, PurgeReceipt, PurgeTarget, Sight,
-    kept_of, steps_for_picture, steps_for_tag,
+    CacheTag, Cdn, EndingSpan, KEPT_FOR_ADMINS, PATHS_OF_SPAN, PurgeItem, PurgeKind, PurgeReceipt,
+    PurgeTarget, Sight, kept_of, rest_after_shared, spans_of, steps_for_picture, steps_for_tag,
 };
 
 /// How long a worker may hold a row, seconds: several times what a request may take.
@@ -41,6 +43,14 @@ const MOST_LOOKS: u32 = 5;
 const RECEIPT_SECONDS: i64 = 30 * 24 * 3600;
 /// How often one who waits looks again.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
+
+/// When deletions were last purged together, and for which month somebody was told that no path is left for it.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// Seconds since 1970.
+    gathered_at: Option<i64>,
+    told_in: Option<Month>,
+}
 
 /// How far the purge of one picture is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +133,7 @@ impl Pictures {
             // No page is kept longer than a picture lives.
             ends_at: now + i64::from(self.parts.retention.seconds()),
             due_at: now,
+            shared: false,
         };
         self.parts.db.enqueue_purge(&order, now).await?;
         self.changed();
@@ -144,6 +155,9 @@ impl Pictures {
     }
 
     async fn tell(&self, cdn: Cdn, client: &dyn Purge) -> anyhow::Result<bool> {
+        if cdn.is_paid() {
+            self.gather(cdn).await?;
+        }
         let now = self.now_second();
         let claimed = self
             .parts
@@ -202,8 +216,49 @@ impl Pictures {
         Ok(true)
     }
 
+    /// Has deletions that wait for each other purged together, when it is time: owners' at a rate that the month's paths last
+    /// for, admins' at once.
+    async fn gather(&self, cdn: Cdn) -> anyhow::Result<()> {
+        let (db, budget) = (&self.parts.db, &self.parts.budget);
+        let (target, now) = (PurgeTarget::Cdn(cdn), self.now_second());
+        if !db.is_any_to_gather(target, now).await? {
+            return Ok(());
+        }
+        let usage = budget.usage(Paid::CloudFrontPaths).await?;
+        let seconds_left = budget.seconds_left();
+        let pace = || self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let gathered_at = pace().gathered_at;
+        let mut is_spent = false;
+        let choose = |waiting: &SharedPurges| -> Vec<EndingSpan> {
+            let left = usage
+                .left()
+                .saturating_sub(kept_of(usage.limit, waiting.keep, false));
+            let spans = spans_of(&waiting.ends, left);
+            is_spent = spans.is_empty();
+            let is_admins = waiting.keep == 0;
+            let cost = PATHS_OF_SPAN.saturating_mul(u32::try_from(spans.len()).unwrap_or(u32::MAX));
+            let rest = rest_after_shared(cost, left, seconds_left);
+            // A clock that was put back must not make it rest for longer.
+            let rests = gathered_at.is_some_and(|at| (at..at.saturating_add(rest)).contains(&now));
+            if !is_admins && (waiting.under_way || rests) {
+                return Vec::new();
+            }
+            spans
+        };
+        let gathered = db.gather_purges(target, now, choose).await?;
+        if gathered > 0 {
+            pace().gathered_at = Some(now);
+            tracing::info!(%cdn, pictures = gathered, "deletions are purged together");
+        }
+        // Once a month, however many wait.
+        if is_spent && pace().told_in.replace(budget.month()) != Some(budget.month()) {
+            tracing::warn!("no CloudFront path is left this month; deletions wait to be purged");
+        }
+        Ok(())
+    }
+
     /// Reserves the path that this costs, unless an earlier attempt of this month has. False where the month has none left: the
-    /// row waits then, for more budget or the next month.
+    /// row waits then, for others with which it is purged together, or for more budget or the next month.
     async fn reserve_path(&self, purge: &ClaimedPurge) -> anyhow::Result<bool> {
         let budget = &self.parts.budget;
         if purge.reserved.as_ref() == Some(&budget.month().to_string()) {
@@ -212,9 +267,13 @@ impl Pictures {
         let again_in_s = i64::try_from(budget.seconds_left()).unwrap_or(i64::MAX);
         let again_in_s = again_in_s.min(LONGEST_REST);
         let limit = budget.usage(Paid::CloudFrontPaths).await?.limit;
-        let keep = kept_of(limit, purge.keep);
+        let keep = kept_of(limit, purge.keep, purge.picture.is_some());
         let reserved = match budget.reserve(Paid::CloudFrontPaths, 1, keep).await {
             Ok(reserved) => reserved,
+            Err(BudgetError::Spent) if purge.picture.is_some() => {
+                self.parts.db.share_purge(purge).await?;
+                return Ok(false);
+            }
             Err(error) => {
                 let postponed = Postponed {
                     due_at: self.now_second()
@@ -394,6 +453,7 @@ impl Pictures {
             keep: look.keep,
             ends_at: look.ends_at,
             due_at,
+            shared: look.shared,
         })
     }
 

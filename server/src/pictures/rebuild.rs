@@ -16,7 +16,7 @@ pub struct Rebuilt {
     pub known: u64,
     /// Pictures that it knows again.
     pub restored: u64,
-    /// Pictures that the index knows to be over: their objects are deleted.
+    /// Pictures that the index knows to be over, or that a ban covers: their objects are deleted.
     pub ended: u64,
     /// Bans that it knows now.
     pub bans: u64,
@@ -30,8 +30,9 @@ pub struct Rebuilt {
 
 impl Pictures {
     /// Makes the index agree with the objects: restores every published picture exactly, its delete token included, and
-    /// every ban, and what this month may have cost; forgets what has no objects any more; deletes files that no picture has. Pictures whose time is over are
-    /// restored as such, for the sweeper. Only while nothing serves from this index.
+    /// every ban, and what this month may have cost; forgets what has no objects any more; deletes files that no picture has.
+    /// Pictures whose time is over are restored as such, for the sweeper; what a ban covers is not. Only while nothing serves
+    /// from this index.
     ///
     /// # Errors
     /// When the index or the storage cannot be used at all.
@@ -51,23 +52,28 @@ impl Pictures {
             published.len()
         );
         self.parts.db.note_rebuilding(true).await?;
+        for key in self.parts.storage.list(Folder::Bans).await? {
+            if let StorageKey::Ban { ban } = key {
+                self.parts.db.restore_ban(ban, self.now_second()).await?;
+                rebuilt.bans += 1;
+            }
+        }
+        let bans = self.parts.db.list_bans().await?;
         let mut reads = stream::iter(&manifests)
             .map(|id| async move { (id, self.read_manifest(id).await) })
             .buffer_unordered(READ_AT_ONCE);
         while let Some((id, read)) = reads.next().await {
             match read {
                 Ok((received, published)) => {
-                    if self
-                        .parts
-                        .db
-                        .insert_published(&received, &published)
-                        .await?
-                    {
+                    let hash = published.perceptual_hash;
+                    let banned = bans.iter().any(|ban| ban.covers(hash));
+                    let db = &self.parts.db;
+                    if !banned && db.insert_published(&received, &published).await? {
                         rebuilt.restored += 1;
-                    } else if matches!(self.parts.db.find(id).await?, Some(Life::Published(_))) {
+                    } else if matches!(db.find(id).await?, Some(Life::Published(_))) {
                         rebuilt.known += 1;
                     } else {
-                        // The index knows that it ended; a backup brought its objects back.
+                        // It ended, or a ban came; a crash left its objects, or a backup brought them back.
                         let mut keys = vec![StorageKey::Manifest { id: id.clone() }];
                         keys.extend(Self::image_keys(id, published.expires_at));
                         self.parts.storage.delete(&keys).await?;
@@ -84,13 +90,6 @@ impl Pictures {
         drop(reads);
         self.bury_lost(&manifests, &mut rebuilt).await?;
         self.delete_orphaned_files(&manifests, &mut rebuilt).await?;
-        for key in self.parts.storage.list(Folder::Bans).await? {
-            if let StorageKey::Ban { ban } = key {
-                self.parts.db.insert_ban(ban, self.now_second()).await?;
-                rebuilt.bans += 1;
-            }
-        }
-        self.reload_bans().await?;
         self.parts.db.note_rebuilding(false).await?;
         Ok(rebuilt)
     }

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use crate::background::{self, BackgroundError};
-use crate::db::{Begun, Blame, DbError};
+use crate::db::{Begun, Blame, DbError, Publishing};
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{Published, Received, Sha256Hash, Variant};
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
@@ -114,12 +114,6 @@ impl Pictures {
             self.screen(received).await?
         };
         let kept = match judged {
-            // A ban may have come while it was looked at.
-            Judged::Looked(Outcome::Approved(rendered), _)
-                if self.is_banned(rendered.perceptual_hash) =>
-            {
-                self.reject(received, Reason::Banned, None).await?
-            }
             Judged::Looked(Outcome::Approved(rendered), rules) => {
                 self.publish(received, *rendered, rules).await?
             }
@@ -247,7 +241,7 @@ impl Pictures {
             screener,
             policy,
             looks_locally,
-            bans: self.bans(),
+            bans: self.parts.db.list_bans().await?.into(),
             approval,
             timeout: self.parts.limits.picture_timeout,
         };
@@ -271,8 +265,8 @@ impl Pictures {
         }
     }
 
-    /// Stores the variants, then the manifest, then the row; only then does any URL answer. False when the picture is no
-    /// longer this worker's.
+    /// Stores the variants, then the manifest, then the row; only then does any URL answer. Refuses the picture where a ban
+    /// came meanwhile. False when the picture is no longer this worker's.
     async fn publish(
         &self,
         received: &Received,
@@ -281,6 +275,10 @@ impl Pictures {
     ) -> anyhow::Result<bool> {
         let now = self.parts.clock.now();
         let id = &received.id;
+        // Before anything is stored; a ban that comes later is found by the step that publishes.
+        if self.is_banned(rendered.perceptual_hash).await? {
+            return self.reject(received, Reason::Banned, None).await;
+        }
         let expires_at = ExpiresAt::after(now, self.parts.retention);
         let variants: Vec<Variant> = rendered
             .files
@@ -352,11 +350,15 @@ impl Pictures {
         let manifest = Manifest::new(received, &published).to_json()?;
         self.create_manifest(id, manifest, expires_at, earlier)
             .await?;
-        let kept = self.parts.db.publish(&published, received).await?;
-        if kept {
-            self.allowance.settle(id, false);
-            tracing::info!(picture = %id, expires_at = %expires_at.timestamp(), "published a picture");
+        match self.parts.db.publish(&published, received).await? {
+            Publishing::Done => {
+                self.allowance.settle(id, false);
+                tracing::info!(picture = %id, expires_at = %expires_at.timestamp(), "published a picture");
+                Ok(true)
+            }
+            // What was stored is deleted with it.
+            Publishing::Banned => self.reject(received, Reason::Banned, None).await,
+            Publishing::Lost => Ok(false),
         }
-        Ok(kept)
     }
 }

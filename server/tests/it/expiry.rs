@@ -374,3 +374,105 @@ async fn a_hundred_thousand_pictures_that_end_in_one_hour_are_swept_while_others
     );
     assert_eq!(site.get(image(&survivor)).await.status, StatusCode::OK);
 }
+
+/// Copies of the one published row, as uploading so many would take hours: so many more that have no files, and as many
+/// refusals. Their ids begin with `Catto`.
+async fn copy_rows(site: &Site, copies: u32) {
+    let options = SqliteConnectOptions::new().filename(site.data_dir.join("index.sqlite"));
+    let mut index = SqliteConnection::connect_with(&options)
+        .await
+        .expect("opens");
+    let columns = "delete_token_hash, size_bytes, published_at, width, height, animated, \
+                   alt, tags, tags_text, thumbhash, placeholder, perceptual_hash, stripped, variants, stored_bytes, rules";
+    let published = format!(
+        "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {copies})
+         INSERT INTO pictures (id, state, received_at, sequence, expires_at, content_hash, {columns})
+         SELECT 'CattoCat' || replace(printf('%08d', n), '0', 'Z'), state, received_at, sequence + n, expires_at,
+                randomblob(32), {columns}
+         FROM pictures, number WHERE state = 'published'"
+    );
+    let rejected = format!(
+        "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {copies})
+         INSERT INTO pictures (id, state, received_at, rejected_at, reason, delete_token_hash, content_hash, size_bytes, rules)
+         SELECT 'CattoDog' || replace(printf('%08d', n), '0', 'Z'), 'rejected', received_at, received_at, 'not-a-cat', x'',
+                randomblob(32), 0, randomblob(32)
+         FROM pictures, number WHERE id NOT LIKE 'Catto%' AND state = 'published'"
+    );
+    for query in [published, rejected] {
+        let copied = sqlx::query(sqlx::AssertSqlSafe(query)).execute(&mut index);
+        copied.await.expect("copies");
+    }
+    index.close().await.expect("closes");
+}
+
+fn index_bytes(site: &Site) -> u64 {
+    let files = ["index.sqlite", "index.sqlite-wal"];
+    let sizes =
+        files.map(|name| std::fs::metadata(site.data_dir.join(name)).map_or(0, |file| file.len()));
+    sizes.iter().sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_been_over_for_long_is_forgotten_and_the_index_is_as_small_as_before() {
+    const COPIES: u32 = 10_000;
+    let (week, month) = (
+        Duration::from_secs(7 * 24 * 3600),
+        Duration::from_secs(30 * 24 * 3600),
+    );
+    let dir = tempfile::tempdir().expect("a folder");
+    let site = Setup::within(dir.path()).start_without_jobs().await;
+    let publish = async |site: &Site| {
+        let upload = site.send_in(fixture("cat.webp")).await;
+        assert!(site.state.pictures.screen_next().await.expect("works"));
+        let api = format!("/api/v1/pictures/{}", url(&upload, "id"));
+        site.get(&api).await.json()
+    };
+    let first = publish(&site).await;
+    let clock = site.clock.clone();
+    site.stop().await;
+    let setup = Setup::within(dir.path());
+    let site = setup.start_without_jobs_at(clock.clone()).await;
+    let at_start = index_bytes(&site);
+    copy_rows(&site, COPIES).await;
+    let api = |id: &str| format!("/api/v1/pictures/{id}");
+    let (copy, refusal) = (api("CattoCatZZZZZZZ1"), api("CattoDogZZZZZZZ1"));
+    site.get(&refusal).await.assert_error(422, "not-a-cat");
+
+    // For a month and a week after its end a link says so.
+    clock.advance(week + week + month - Duration::from_secs(60));
+    assert_eq!(
+        site.state.pictures.expire().await.expect("sweeps"),
+        u64::from(COPIES) + 1
+    );
+    for gone in [&copy, &api(url(&first, "id"))] {
+        site.get(gone).await.assert_error(410, "gone");
+    }
+    // A refusal was over a week earlier.
+    site.get(&refusal).await.assert_error(404, "not-found");
+    let living = publish(&site).await;
+    clock.advance(Duration::from_secs(120));
+    for _ in 0..2 {
+        site.state.pictures.expire().await.expect("sweeps");
+    }
+    for forgotten in [&copy, &api(url(&first, "id"))] {
+        site.get(forgotten).await.assert_error(404, "not-found");
+    }
+    // An image's address tells by itself that it is over.
+    site.get(image(&first)).await.assert_error(410, "gone");
+    assert_eq!(site.get(image(&living)).await.status, StatusCode::OK);
+    site.stop().await;
+
+    let site = Setup::within(dir.path()).start_without_jobs_at(clock).await;
+    let at_end = index_bytes(&site);
+    println!(
+        "{at_start} bytes at the start, {at_end} after {} uploads",
+        2 * COPIES
+    );
+    assert!(
+        at_end <= at_start + 400 * 1024,
+        "{at_start} bytes at the start, {at_end} at the end"
+    );
+    assert_eq!(site.get(image(&living)).await.status, StatusCode::OK);
+    let listed = site.get("/api/v1/pictures").await.json();
+    assert_eq!(listed["pictures"].as_array().map(Vec::len), Some(1));
+}

@@ -109,6 +109,31 @@ async fn a_lost_index_is_rebuilt_exactly_with_delete_tokens_and_bans() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_ban_covers_does_not_come_back_with_a_lost_index() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let site = Setup::within(dir.path()).start().await;
+    let picture = site.publish().await;
+    let data_dir = site.data_dir.clone();
+    site.stop().await;
+    // As a server leaves it that dies between the ban's object and its row.
+    let manifest = data_dir.join(format!("objects/meta/{}.json", text(&picture, "id")));
+    let manifest = std::fs::read(manifest).expect("there is one");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("is JSON");
+    let ban = data_dir.join("objects/meta/bans");
+    std::fs::create_dir_all(&ban).expect("is made");
+    let ban = ban.join(format!("{}.json", text(&manifest, "perceptual_hash")));
+    std::fs::write(ban, "{}").expect("is written");
+    delete_index(&data_dir);
+
+    let site = Setup::within(dir.path()).start_without_jobs().await;
+    let listed = site.get("/api/v1/pictures").await.json();
+    assert_eq!(listed["pictures"].as_array().map(Vec::len), Some(0));
+    let pictures = site.stored_files();
+    let left = pictures.iter().filter(|file| !file.contains("/bans/"));
+    assert_eq!(left.collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rebuilding_twice_changes_nothing_and_mends_what_disagrees() {
     let dir = tempfile::tempdir().expect("a folder");
     let site = Setup::within(dir.path()).start().await;

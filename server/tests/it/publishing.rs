@@ -11,9 +11,10 @@ use cattocdn::domain::picture::PictureId;
 use cattocdn::storage::{DiskStorage, Folder, ObjectStorage, StorageError, StorageKey};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use crate::support::aws::{Bucket, lock};
-use crate::support::{Setup, Site, fixture};
+use crate::support::{ADMIN_TOKEN, Setup, Site, fixture};
 
 /// What happens at the next manifest.
 enum Fault {
@@ -21,6 +22,14 @@ enum Fault {
     AnswerLost,
     /// A worker that lost its lease long ago stores the one of its own attempt first.
     LateWorker(Bytes),
+    /// It waits for the test's word, and is stored then.
+    Held(Arc<Hold>),
+}
+
+#[derive(Default)]
+struct Hold {
+    arrived: Notify,
+    go_on: Notify,
 }
 
 /// A storage with one fault at a time.
@@ -62,6 +71,11 @@ impl ObjectStorage for Faulty {
             }
             Some(Fault::LateWorker(manifest)) => {
                 assert!(self.inner.create(key, manifest).await?, "it is first");
+                self.inner.create(key, bytes).await
+            }
+            Some(Fault::Held(hold)) => {
+                hold.arrived.notify_one();
+                hold.go_on.notified().await;
                 self.inner.create(key, bytes).await
             }
         }
@@ -227,5 +241,56 @@ async fn what_another_server_has_published_is_neither_replaced_nor_deleted() {
         }
         assert_eq!(scene.state().await, "corrupt-image");
         assert_eq!(scene.manifest().await, theirs);
+    }
+}
+
+/// A cat that looks as the fixture does, and whose bytes nobody sent before.
+fn copy() -> Vec<u8> {
+    let mut bytes = fixture("cat.webp").to_vec();
+    bytes.extend_from_slice(PictureId::random().as_str().as_bytes());
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_takes_down_every_copy_and_none_is_published_after_its_answer() {
+    for mut scene in Scene::all().await {
+        scene.attempt().await;
+        scene.assert_published().await;
+        let banned = scene.upload.clone();
+        scene.upload = scene.site.send_in(copy()).await;
+        scene.attempt().await;
+        let earlier = scene.upload.clone();
+        assert_eq!(scene.state().await, "published");
+        let other = scene.site.send_in(fixture("rocket.jpg")).await;
+        scene.attempt().await;
+
+        // The next one is approved and stored, but for its manifest and its row, when the ban comes.
+        scene.upload = scene.site.send_in(copy()).await;
+        let hold = Arc::new(Hold::default());
+        scene.storage.fail_next(Fault::Held(hold.clone()));
+        let pictures = scene.site.state.pictures.clone();
+        let work = tokio::spawn(async move { pictures.screen_next().await });
+        hold.arrived.notified().await;
+        let ban = format!("{}?ban=true", banned["status_url"].as_str().expect("a URL"));
+        let answer = scene
+            .site
+            .delete(crate::support::path_of(&ban), ADMIN_TOKEN);
+        assert_eq!(answer.await.status, 204);
+        for gone in [&banned, &earlier] {
+            let url = gone["status_url"].as_str().expect("a URL");
+            scene.site.get(url).await.assert_error(410, "gone");
+        }
+        hold.go_on.notify_one();
+        assert!(work.await.expect("ends").expect("works"));
+        assert_eq!(scene.state().await, "banned");
+
+        // Nothing is left of any of them, and what looks different stays.
+        assert_eq!(scene.images().await.len(), 5);
+        let manifests = scene.storage.list(Folder::Manifests).await;
+        assert_eq!(manifests.expect("lists").len(), 1);
+        let listed = scene.site.get("/api/v1/pictures").await.json();
+        let listed = listed["pictures"].as_array().expect("a list").clone();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0]["id"], other["id"]);
     }
 }

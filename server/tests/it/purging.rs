@@ -1,24 +1,30 @@
 //! A deleted picture is forgotten by the caches in front of the site: asked for durably, in the right order, within what the
 //! CDNs take and the budget allows, and looked at in the end.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use aws_credential_types::provider::error::CredentialsError;
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Method, StatusCode, header};
 use cattocdn::budget::Paid;
 use cattocdn::cdn::{CloudFrontClient, Purge, PurgeError};
 use cattocdn::clock::Clock;
 use cattocdn::config::CloudFrontConfig;
+use cattocdn::domain::month::Month;
 use cattocdn::domain::picture::PictureId;
 use cattocdn::domain::purge::{Cdn, PurgeItem, PurgeTarget};
 use cattocdn::pictures::PurgeProgress;
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::support::aws::{ACCESS_KEY, SECRET_KEY, sdk_without_credentials};
 use crate::support::cdn_server::{CdnServer, DISTRIBUTION, TOKEN, Trouble};
 use crate::support::process::{Launch, Server};
-use crate::support::{ADMIN_TOKEN, Setup, Site, fixture};
+use crate::support::{ADMIN_TOKEN, Setup, Site, fixture, request};
 
 /// How long anything here may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -36,7 +42,7 @@ impl World {
     }
 
     async fn behind(cloudflare: bool, cloudfront: bool) -> Self {
-        let clock = Clock::default();
+        let clock = early_in_a_month();
         let server = CdnServer::start_at(clock.clone());
         let dir = tempfile::tempdir().expect("a folder");
         let cdns = server.cdns(cloudflare, cloudfront).await;
@@ -66,7 +72,11 @@ impl World {
 
     /// Uploads a cat, which every cache holds from then on.
     async fn publish(&self) -> Picture {
-        let upload = self.site.send_in(unique_cat()).await;
+        self.publish_file(unique_cat()).await
+    }
+
+    async fn publish_file(&self, bytes: Vec<u8>) -> Picture {
+        let upload = self.site.send_in(bytes).await;
         let id = upload["id"].as_str().expect("an id").to_owned();
         assert!(
             self.site
@@ -86,6 +96,23 @@ impl World {
     async fn delete(&self, picture: &Picture, token: &str) {
         let deleted = self.site.delete(&picture.api(), token).await;
         assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.text());
+    }
+
+    /// Its owner deletes it over a connection from here.
+    async fn delete_from(&self, peer: [u8; 4], id: &str, token: &str) {
+        let delete = request(Method::DELETE, &format!("/api/v1/pictures/{id}"))
+            .header(header::AUTHORIZATION, format!("Bearer {token}"));
+        let mut delete = delete.body(Body::empty()).expect("a request");
+        let peer = SocketAddr::from((peer, 1234));
+        delete.extensions_mut().insert(ConnectInfo(peer));
+        assert_eq!(self.site.send(delete).await.status, StatusCode::NO_CONTENT);
+    }
+
+    async fn index(&self) -> SqliteConnection {
+        let file = self.site.data_dir.join("index.sqlite");
+        let options = SqliteConnectOptions::new().filename(file);
+        let index = SqliteConnection::connect_with(&options).await;
+        index.expect("opens")
     }
 
     /// Does everything that is due.
@@ -135,6 +162,15 @@ impl World {
         assert_eq!(receipt.status, Some(410));
         assert_eq!(self.server.held(&picture.id), Vec::<String>::new());
     }
+}
+
+/// A clock that shows the second of a month, ten past ten: what goes by hours and months comes out the same whenever it runs.
+fn early_in_a_month() -> Clock {
+    let clock = Clock::default();
+    let now = clock.now();
+    let month = Month::of(now).seconds_left(now);
+    clock.advance(Duration::from_secs(month + 34 * 3600 + 600));
+    clock
 }
 
 /// What tests need of a published picture.
@@ -241,7 +277,8 @@ async fn a_site_behind_none_queues_nothing() {
 #[tokio::test]
 async fn a_ban_purges_too_and_a_picture_that_just_ends_does_not() {
     let world = World::start().await;
-    let (banned, ended) = (world.publish().await, world.publish().await);
+    let other = fixture("rocket.jpg").to_vec();
+    let (banned, ended) = (world.publish().await, world.publish_file(other).await);
     let ban = format!("{}?ban=true", banned.api());
     assert_eq!(
         world.site.delete(&ban, ADMIN_TOKEN).await.status,
@@ -406,13 +443,14 @@ async fn many_deletions_stay_within_what_the_cdns_take() {
     for picture in &pictures {
         world.assert_gone(picture).await;
     }
+    // Fifteen by themselves, and the other thirty by one path for their files and one for their pages.
     // The stand-in takes no more than the CDNs do, and `log` fails where it was asked for more.
     let files = world.server.log_of("cloudflare files");
     assert_eq!(
         files.first().map(String::as_str),
         Some("cloudflare files 100")
     );
-    assert_eq!(world.server.paid_paths(), 90);
+    assert_eq!(world.server.paid_paths(), 15 * 2 + 2);
 }
 
 #[tokio::test]
@@ -657,6 +695,135 @@ async fn what_waits_for_a_cdn_that_never_comes_back_ends_with_its_picture() {
 }
 
 #[tokio::test]
+async fn a_client_beyond_its_share_is_purged_together_with_others_and_takes_no_paths_from_them() {
+    const STRANGERS: u32 = 2000;
+    let stranger = [192, 0, 2, 1];
+    let world = World::start().await;
+    let own = world.publish().await;
+    let copied = world.publish().await;
+    // Copies of one row, as uploading so many would take an hour. They end within the same hour, and have no files.
+    let columns = "state, received_at, delete_token_hash, content_hash, size_bytes, published_at, width, height, animated, \
+                   alt, tags, tags_text, thumbhash, placeholder, perceptual_hash, stripped, variants, stored_bytes, rules";
+    let copy = format!(
+        "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {STRANGERS})
+         INSERT INTO pictures (id, sequence, expires_at, {columns})
+         SELECT 'CattoCat' || replace(printf('%08d', n), '0', 'Z'), sequence + n, expires_at - expires_at % 3600 + n, {columns}
+         FROM pictures, number WHERE id = '{}'",
+        copied.id
+    );
+    let mut index = world.index().await;
+    let copied_rows = sqlx::query(sqlx::AssertSqlSafe(copy)).execute(&mut index);
+    copied_rows.await.expect("copies");
+    let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM pictures WHERE id LIKE 'CattoCat%'")
+        .fetch_all(&mut index)
+        .await
+        .expect("reads");
+    for id in &ids {
+        world.delete_from(stranger, id, &copied.token).await;
+    }
+    for _ in 0..30 {
+        world.work().await;
+        world.site.clock.advance(Duration::from_secs(60));
+    }
+    // Five by themselves, and those that waited then by one path for their files and one for their pages.
+    assert_eq!(world.server.paid_paths(), 5 * 2 + 2);
+
+    // Another client's deletion is purged at once, and by itself.
+    world
+        .delete_from([198, 51, 100, 1], &own.id, &own.token)
+        .await;
+    world.work_for(20).await;
+    world.assert_gone(&own).await;
+    assert_eq!(world.server.paid_paths(), 5 * 2 + 2 + 2);
+
+    let left: u32 = sqlx::query_scalar("SELECT count(*) FROM purges")
+        .fetch_one(&mut index)
+        .await
+        .expect("counts");
+    assert_eq!(left, 0, "every deletion was purged");
+    let receipts: u32 = sqlx::query_scalar("SELECT count(*) FROM purge_receipts")
+        .fetch_one(&mut index)
+        .await
+        .expect("counts");
+    assert_eq!(receipts, STRANGERS + 1);
+}
+
+#[tokio::test]
+async fn what_is_purged_together_is_forgotten_by_both_caches_also_after_a_restart() {
+    let stranger = [192, 0, 2, 1];
+    let mut world = World::start().await;
+    world.server.done_after_polls(2);
+    let mut pictures = Vec::new();
+    for _ in 0..9 {
+        pictures.push(world.publish().await);
+    }
+    for picture in &pictures[..7] {
+        world
+            .delete_from(stranger, &picture.id, &picture.token)
+            .await;
+    }
+    // CloudFront was asked, and does it while the server starts anew.
+    world.work().await;
+    let end = pictures[0].paths[0].split('/').nth(2).expect("an instant");
+    let (span, tag) = (end[..11].to_owned(), end[..11].to_ascii_lowercase());
+    let told = world.server.log_of("cloudfront");
+    assert_eq!(told.len(), 5 * 2 + 2);
+    assert!(told.contains(&format!("cloudfront /i/{span}*")), "{told:?}");
+    assert!(told.contains(&format!("cloudfront #e-{tag}")), "{told:?}");
+    world = world.restart().await;
+    world.work_for(30).await;
+    for picture in &pictures[..7] {
+        world.assert_gone(picture).await;
+    }
+    assert_eq!(world.server.paid_paths(), 5 * 2 + 2);
+    let receipt = world.progress(&pictures[6]).await.receipt;
+    assert_eq!(receipt.expect("is there").rounds, 1);
+
+    // The next ones wait until the month can pay for them, and are then purged together.
+    for _ in 0..5 {
+        // The share is kept in memory only.
+        let filler = world.publish().await;
+        world.delete_from(stranger, &filler.id, &filler.token).await;
+    }
+    world.work_for(30).await;
+    for picture in &pictures[7..] {
+        world
+            .delete_from(stranger, &picture.id, &picture.token)
+            .await;
+        world.work_for(2).await;
+    }
+    let paid = world.server.paid_paths();
+    world.work_for(60).await;
+    assert!(world.progress(&pictures[8]).await.left > 0);
+    for _ in 0..130 {
+        world.site.clock.advance(Duration::from_secs(60));
+        world.work().await;
+    }
+    world.work_for(30).await;
+    for picture in &pictures[7..] {
+        world.assert_gone(picture).await;
+    }
+    assert!(world.server.paid_paths() <= paid + 2);
+}
+
+#[tokio::test]
+async fn many_banned_copies_cost_an_admin_a_few_paths_and_wait_for_nothing() {
+    let world = World::start().await;
+    let mut pictures = Vec::new();
+    for _ in 0..40 {
+        pictures.push(world.publish().await);
+    }
+    let ban = format!("{}?ban=true", pictures[0].api());
+    let banned = world.site.delete(&ban, ADMIN_TOKEN).await;
+    assert_eq!(banned.status, StatusCode::NO_CONTENT);
+    world.work_for(120).await;
+    for picture in &pictures {
+        world.assert_gone(picture).await;
+    }
+    assert_eq!(world.server.paid_paths(), 15 * 2 + 2);
+}
+
+#[tokio::test]
 async fn the_last_paths_of_a_month_are_for_admins() {
     let world = World::start().await;
     let [first, second, third] = [
@@ -681,13 +848,13 @@ async fn the_last_paths_of_a_month_are_for_admins() {
         .filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok());
     // Two pictures twice, and the second once, together with the third.
     assert_eq!(numbers.sum::<u32>(), 25, "{files:?}");
-    assert_eq!(world.server.paid_paths(), 5);
+    assert_eq!(world.server.paid_paths(), 4);
     let waiting = world.progress(&second).await;
     assert!(waiting.left > 0 && waiting.receipt.is_none(), "{waiting}");
 
-    // The operator knows better, and within the hour it goes on.
+    // The operator knows better, and as soon as the month can pay for it, it goes on.
     world.use_up(0).await;
-    world.work_for(3601).await;
+    world.work_for(7200).await;
     world.assert_gone(&second).await;
     assert_eq!(world.server.paid_paths(), 6);
 }

@@ -102,9 +102,11 @@ struct State {
     limited_requests: Vec<f64>,
     clock: Clock,
     violations: Vec<String>,
-    /// Paths that the two caches hold, where they are there; a path's tag is the id in it.
+    /// Paths that the two caches hold, where they are there; a path's tags are told by the id in it.
     outer: Option<BTreeSet<String>>,
     inner: Option<BTreeSet<String>>,
+    /// By id, when pictures end, as their addresses say.
+    ends: BTreeMap<String, String>,
     /// What the site answers for paths that no cache holds.
     site_status: u16,
     effect: Option<Effect>,
@@ -227,6 +229,11 @@ impl CdnServer {
     pub(crate) fn hold(&self, paths: &[String]) {
         let mut state = lock(&self.state);
         let state = &mut *state;
+        for path in paths {
+            if let ["", "i", end, id, _] = path.split('/').collect::<Vec<_>>()[..] {
+                state.ends.insert(id.to_owned(), end.to_ascii_lowercase());
+            }
+        }
         for cache in [&mut state.outer, &mut state.inner].into_iter().flatten() {
             cache.extend(paths.iter().cloned());
         }
@@ -328,13 +335,13 @@ impl State {
                         };
                         !files.iter().any(|file| file.ends_with(path.as_str()))
                             && !prefixes.iter().any(is_below)
-                            && !tags.iter().any(|tag| carries(path, tag))
+                            && !tags.iter().any(|tag| carries(&self.ends, path, tag))
                     });
                 }
             }
             Purged::Inner { paths } => {
                 if let Some(inner) = &mut self.inner {
-                    inner.retain(|path| !paths.iter().any(|item| covers(item, path)));
+                    inner.retain(|path| !paths.iter().any(|item| covers(&self.ends, item, path)));
                 }
             }
         }
@@ -345,17 +352,27 @@ impl State {
 }
 
 /// True where CloudFront would forget this path.
-fn covers(item: &str, path: &str) -> bool {
+fn covers(ends: &BTreeMap<String, String>, item: &str, path: &str) -> bool {
     match item.strip_prefix('#') {
-        Some(tag) => carries(path, tag),
+        Some(tag) => carries(ends, path, tag),
         None => path.starts_with(item.trim_end_matches('*')),
     }
 }
 
-/// Images lie in the bucket, whose answers have no tag that a CDN reads; pages have the tag of their picture.
-fn carries(path: &str, tag: &str) -> bool {
-    let id = tag.strip_prefix("p-");
-    !path.starts_with("/i/") && (tag == "html" || id.is_some_and(|id| path.contains(id)))
+/// Images lie in the bucket, whose answers have no tag that a CDN reads; pages have the tag of their picture, and those of when
+/// it ends.
+fn carries(ends: &BTreeMap<String, String>, path: &str, tag: &str) -> bool {
+    let is_of = |id: &str| path.contains(id);
+    let is_page = !path.starts_with("/i/");
+    let is_tagged = match tag.split_once('-') {
+        None => tag == "html" || (tag == "e" && ends.keys().any(|id| is_of(id))),
+        Some(("p", id)) => is_of(id),
+        Some(("e", span)) => ends
+            .iter()
+            .any(|(id, end)| is_of(id) && end.starts_with(span)),
+        Some(_) => false,
+    };
+    is_page && is_tagged
 }
 
 async fn answer(
