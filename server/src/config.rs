@@ -112,12 +112,13 @@ pub struct LimitsConfig {
     pub max_upload_bytes: u64,
     /// `CATTO_MAX_PIXELS`: width times height of the largest picture.
     pub max_pixels: u64,
-    /// `CATTO_MAX_STORED_BYTES`: published objects altogether, bytes; uploads answer 503 beyond it.
+    /// `CATTO_MAX_STORED_BYTES`: published objects altogether, and what may be made of accepted uploads, bytes; uploads
+    /// answer 503 beyond it.
     pub max_stored_bytes: u64,
-    /// `CATTO_UPLOADS_PER_HOUR`: uploads of one client (an IPv4 address, an IPv6 /64), all at once if it likes; refused
+    /// `CATTO_UPLOADS_PER_HOUR`: uploads of one client (an IPv4 address, an IPv6 /56), all at once if it likes; refused
     /// ones count double.
     pub uploads_per_hour: NonZeroU32,
-    /// `CATTO_UPLOADS_PER_DAY`: uploads of all clients together within 24 hours.
+    /// `CATTO_UPLOADS_PER_DAY`: uploads of all clients together within 24 hours that are looked at, or wait for it.
     pub uploads_per_day: u32,
     /// Memory for pictures being decoded, all together, bytes (fixed: it is what keeps a 256 MB machine alive).
     pub decode_memory_bytes: u64,

@@ -26,9 +26,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::endings::Dead;
 pub use self::ledger::{LedgerRow, Spending};
-pub use self::pictures::{ListFilter, Waiting};
+pub use self::pictures::ListFilter;
 pub use self::purges::{ClaimedPurge, Postponed, PurgeOrder, PurgeTerms, SharedPurges};
-pub use self::queue::{Begun, Blame, Publishing};
+pub use self::queue::{
+    Begun, Blame, Claimed, Foreseen, Gauge, LONGEST_REST_OF_ALL, Publishing, Waiting,
+};
 
 /// What makes the tables, and brings them up to date.
 static MIGRATIONS: Migrator = sqlx::migrate!();

@@ -14,11 +14,12 @@ use crate::imaging::ImageError;
 use crate::pictures::{DeleteError, UploadError};
 use crate::storage::StorageError;
 
-/// When to ask again once the day's uploads are taken: some of them are a day old by then.
-const AGAIN_TODAY: Duration = Duration::from_secs(3600);
-
 /// What an uploader is told whose picture cannot be paid for.
 const BUDGET_SPENT: &str = "Looking at pictures costs money, and this month's is spent. Nothing was published; please try again when a new month has begun.";
+
+/// What an uploader is told for whose picture there is no room.
+const STORAGE_FULL: &str =
+    "The picture store is full. Space frees itself as old pictures end; please try again later.";
 
 /// An answer that is an error. Handlers return it; the pages show it in words.
 #[derive(Debug, Clone)]
@@ -138,11 +139,16 @@ impl From<UploadError> for Error {
                 "Those were many pictures within an hour. Please wait a little before the next.",
             )
             .retry_after(wait),
-            UploadError::TooManyToday => Self::new(
+            UploadError::TooManyToday { wait } => Self::new(
                 ErrorCode::TooManyRequests,
                 "The site has taken all the pictures it can today. Please come back later.",
             )
-            .retry_after(AGAIN_TODAY),
+            .retry_after(wait),
+            UploadError::TooManyInVain { wait } => Self::new(
+                ErrorCode::TooManyRequests,
+                "Your last pictures were refused, or are here already, and the site has had many such today. Please wait a little before the next.",
+            )
+            .retry_after(wait),
             UploadError::BudgetSpent { wait } => {
                 Self::new(ErrorCode::BudgetSpent, BUDGET_SPENT).retry_after(wait)
             }
@@ -150,10 +156,15 @@ impl From<UploadError> for Error {
                 ErrorCode::ScreeningUnavailable,
                 "Too many pictures are arriving right now. Please try again in a moment.",
             ),
-            UploadError::StorageFull => Self::new(
-                ErrorCode::StorageFull,
-                "The picture store is full. Space frees itself as old pictures end; please try again later.",
-            ),
+            UploadError::QueueFull { wait } => Self::new(
+                ErrorCode::ScreeningUnavailable,
+                "Many pictures wait to be looked at right now. Please try again in a moment.",
+            )
+            .retry_after(wait),
+            UploadError::StorageFull { wait } => {
+                Self::new(ErrorCode::StorageFull, STORAGE_FULL).retry_after(wait)
+            }
+            UploadError::Refused(reason) => Self::from(reason),
             UploadError::Image(error) => Self::from(error),
             UploadError::Unavailable(error) => Self::storage(error.as_ref()),
         }
@@ -224,6 +235,7 @@ impl From<Reason> for Error {
                 "The picture is too small, or too narrow, to see a cat in it.",
             ),
             Reason::BudgetSpent => Self::new(ErrorCode::BudgetSpent, BUDGET_SPENT),
+            Reason::StorageFull => Self::new(ErrorCode::StorageFull, STORAGE_FULL),
             Reason::Unsupported => Self::new(
                 ErrorCode::UnsupportedType,
                 "Only JPEG, PNG, WebP and GIF pictures are taken.",

@@ -24,6 +24,12 @@ const SWEEP_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// The shortest, so that one that cannot delete does not spin.
 const SWEEP_AT_MOST_EVERY: Duration = Duration::from_millis(500);
 
+/// Workers at least: one decodes while the other waits for the disk, and one is there for others while a costly picture is
+/// worked on.
+const MIN_WORKERS: usize = 2;
+/// Workers at most, however many processors there are: each may hold a picture's files.
+const MAX_WORKERS: usize = 4;
+
 /// The running loops.
 pub struct Jobs {
     stop: CancellationToken,
@@ -31,7 +37,7 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Starts one worker per processor (two at least: one decodes while the other waits for the disk), and one loop for each
+    /// Starts one worker per processor (two at least), and one loop for each
     /// other task.
     #[must_use]
     pub fn spawn(state: &AppState) -> Self {
@@ -40,8 +46,9 @@ impl Jobs {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        let workers =
-            std::thread::available_parallelism().map_or(2, |number| number.get().clamp(2, 4));
+        let workers = std::thread::available_parallelism().map_or(MIN_WORKERS, |number| {
+            number.get().clamp(MIN_WORKERS, MAX_WORKERS)
+        });
         for _ in 0..workers {
             jobs.tasks
                 .spawn(screen(pictures.clone(), jobs.stop.clone()));

@@ -3,9 +3,11 @@
 
 mod allowance;
 mod attempts;
+mod clients;
 mod endings;
 mod incoming;
 mod manifest;
+mod order;
 mod purge_share;
 mod purging;
 mod rebuild;
@@ -14,7 +16,9 @@ mod reviewer;
 mod screen;
 mod work;
 
+use std::fs::Permissions;
 use std::ops::RangeInclusive;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +31,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::allowance::Allowance;
+use self::clients::Clients;
 pub use self::endings::DeleteError;
 pub use self::incoming::{Accepted, IncomingUpload, UploadError};
 use self::purge_share::PurgeShare;
@@ -49,6 +54,8 @@ use crate::storage::{ObjectStorage, StorageError, StorageKey};
 
 /// How long a refused upload's reason can be asked for, seconds; then it is gone.
 const REJECTION_SECONDS: i64 = 24 * 3600;
+/// Only the server's own user may look into the folder of uploads without a verdict.
+const PRIVATE_FOLDER: u32 = 0o700;
 /// Permits of the memory semaphore stand for this many bytes each.
 const MEMORY_UNIT: u64 = 1024;
 
@@ -97,6 +104,12 @@ pub struct Pictures {
     purge_share: PurgeShare,
     /// When deletions were last purged together.
     pace: Mutex<Pace>,
+    /// What each client has sent and used lately.
+    clients: Clients,
+    /// Held by the worker that chooses its next picture, so that the next worker sees what it took.
+    choosing: tokio::sync::Mutex<()>,
+    /// Uploads whose containers may be read at once.
+    inspections: Semaphore,
     /// Uploads that may be received at once.
     slots: Arc<Semaphore>,
     /// Bytes that pictures being decoded may take, in units of [`MEMORY_UNIT`].
@@ -117,6 +130,10 @@ impl Pictures {
         tokio::fs::create_dir_all(&parts.incoming_dir)
             .await
             .with_context(|| format!("cannot make {}", parts.incoming_dir.display()))?;
+        let private = Permissions::from_mode(PRIVATE_FOLDER);
+        tokio::fs::set_permissions(&parts.incoming_dir, private)
+            .await
+            .with_context(|| format!("cannot close {} to others", parts.incoming_dir.display()))?;
         if let Some(above) = parts.incoming_dir.parent() {
             // The folder must outlive a power cut, as the rows of what lies in it do.
             tokio::fs::File::open(above).await?.sync_all().await?;
@@ -125,6 +142,9 @@ impl Pictures {
             allowance: Allowance::new(parts.limits.uploads_per_hour, parts.clock.clone()),
             purge_share: PurgeShare::new(parts.clock.clone()),
             pace: Mutex::default(),
+            clients: Clients::new(parts.clock.clone()),
+            choosing: tokio::sync::Mutex::default(),
+            inspections: Semaphore::new(incoming::MAX_INSPECTIONS),
             slots: Arc::new(Semaphore::new(parts.limits.uploads_at_once)),
             memory: Arc::new(Semaphore::new(permits)),
             changes: watch::Sender::new(0),

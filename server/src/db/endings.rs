@@ -193,7 +193,10 @@ pub(super) async fn hide(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::db::Foreseen;
     use crate::domain::picture::{DeleteToken, Sha256Hash};
 
     #[tokio::test]
@@ -210,7 +213,12 @@ mod tests {
             leased_until: 0,
             attempts: 0,
         };
-        assert!(db.insert_received(&received, 0, 1).await.expect("inserts"));
+        let foreseen = Foreseen {
+            work: Duration::ZERO,
+            stored_bytes: 0,
+        };
+        let accepted = db.accept(&received, foreseen, 0, |_| Ok::<(), ()>(()));
+        assert_eq!(accepted.await.expect("inserts"), Ok(()));
         let ended = Dead {
             id: received.id.clone(),
             expires_at: None,
@@ -219,7 +227,7 @@ mod tests {
         let dead = db.list_dead(1060, 1000, 10).await.expect("lists");
         assert_eq!(dead, std::slice::from_ref(&ended));
         // This worker read its clock a second before the sweeper did.
-        let claimed = db.claim_next(1059, 1659, 999).await.expect("asks");
+        let claimed = db.claim(&received.id, 1059, 1659, 999).await.expect("asks");
         assert!(claimed.is_none());
         // Until it is buried it is found again, after a crash too.
         let unburied = db.find_unburied(&received.id, 1060).await.expect("asks");

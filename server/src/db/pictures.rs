@@ -20,13 +20,6 @@ pub struct ListFilter {
     pub limit: u32,
 }
 
-/// The queue of uploads without a verdict.
-#[derive(Debug, Clone, Copy)]
-pub struct Waiting {
-    pub uploads: u32,
-    pub bytes: u64,
-}
-
 impl Db {
     /// Where this picture is in its life; `None` for an id that never was.
     pub async fn find(&self, id: &PictureId) -> Result<Option<Life>, DbError> {
@@ -147,29 +140,6 @@ impl Db {
         .bind(now)
         .fetch_one(&self.pool)
         .await?)
-    }
-
-    /// How many uploads were received since this second.
-    pub async fn count_received_since(&self, second: i64) -> Result<u32, DbError> {
-        Ok(
-            sqlx::query_scalar("SELECT count(*) FROM pictures WHERE received_at > ?")
-                .bind(second)
-                .fetch_one(&self.pool)
-                .await?,
-        )
-    }
-
-    /// How many uploads wait for their verdict, and their bytes together.
-    pub async fn waiting(&self) -> Result<Waiting, DbError> {
-        let row = sqlx::query(
-            "SELECT count(*) AS uploads, coalesce(sum(size_bytes), 0) AS bytes FROM pictures WHERE state = 'screening'",
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(Waiting {
-            uploads: row.try_get("uploads")?,
-            bytes: row.try_get::<i64, _>("bytes")?.cast_unsigned(),
-        })
     }
 
     /// What was decided on these same bytes under these same rules: of a picture that lives, or of one refused since

@@ -1,14 +1,74 @@
 //! The way of an upload through the `pictures` table: received, claimed by a worker, published or rejected.
 //! A worker proves that it still holds a picture with the lease that it was given; without it nothing changes.
 
-use sqlx::Row;
+use std::time::Duration;
+
+use sqlx::{Executor, Row, Sqlite};
 
 use super::bans::is_banned;
-use super::rows::{PUBLISH, bind_published, read_received, to_i64};
+use super::rows::{PUBLISH, bind_published, read_hash, read_id, read_received, to_i64};
 use super::{Db, DbError};
 use crate::domain::expiry::ExpiresAt;
-use crate::domain::picture::{PictureId, Published, Received};
+use crate::domain::picture::{PictureId, Published, Received, Sha256Hash};
 use crate::domain::verdict::{Reason, Rules};
+
+/// What the index holds of the day, the queue and the store, as far as new uploads depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gauge {
+    /// Uploads of the day that were looked at, or may be: those that wait.
+    pub counted: u32,
+    /// Of these, what was refused.
+    pub refused: u32,
+    /// Uploads of the day that were decided without a look: copies of what is known, and what cannot be read.
+    pub unseen: u32,
+    /// Uploads that wait for their verdict.
+    pub waiting: u32,
+    /// The bytes of their files as they were sent.
+    pub waiting_bytes: u64,
+    /// The bytes of the store that are promised to them.
+    pub reserved_bytes: u64,
+    /// The bytes of all stored objects.
+    pub stored_bytes: u64,
+}
+
+/// What is known of a received picture before anybody decodes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Foreseen {
+    /// How long work on it may take.
+    pub work: Duration,
+    /// The most bytes that its files can take.
+    pub stored_bytes: u64,
+}
+
+/// A picture that waits for its verdict, as whoever chooses the next one sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    pub id: PictureId,
+    /// Grows from one upload to the next.
+    pub arrival: i64,
+    pub received_at: i64,
+    pub content_hash: Sha256Hash,
+    /// How often work on it has begun, without those times that something else failed.
+    pub attempts: u32,
+    /// A worker has it.
+    pub is_held: bool,
+    /// A worker may take it: nobody has it, and it neither rests nor is overdue.
+    pub is_free: bool,
+    /// How long work on it may take.
+    pub work: Duration,
+    /// The bytes of the store that are promised to it; where it lacks room, those that it needs.
+    pub reserved_bytes: u64,
+    /// There was no room for it when it was ready.
+    pub lacks_room: bool,
+}
+
+/// A picture that a worker has taken.
+#[derive(Debug)]
+pub struct Claimed {
+    pub received: Received,
+    /// How many attempts at it ended with the process.
+    pub cut_off: u32,
+}
 
 /// What came of announcing a publication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +95,8 @@ pub enum Publishing {
 
 /// The longest rest of a picture whose workers died, seconds.
 const LONGEST_REST: i64 = 300;
+/// The longest of all rests, seconds. Where one ends later, the clock was put back since it began, and it is over.
+pub const LONGEST_REST_OF_ALL: i64 = 6 * 3600;
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,60 +108,142 @@ pub enum Blame {
 }
 
 impl Db {
-    /// Records an upload whose bytes are safely on disk, unless `limit` were received after `since` already: then false.
-    pub async fn insert_received(
+    /// What new uploads depend on, where the day began after `since`.
+    pub async fn gauge(&self, since: i64, now: i64) -> Result<Gauge, DbError> {
+        read_gauge(&self.pool, since, now).await
+    }
+
+    /// Records an upload whose bytes are safely on disk, unless `check` refuses it by what the index holds at that moment.
+    pub async fn accept<E>(
         &self,
         received: &Received,
+        foreseen: Foreseen,
         since: i64,
-        limit: u32,
-    ) -> Result<bool, DbError> {
-        let done = sqlx::query(
-            "INSERT INTO pictures (id, state, received_at, delete_token_hash, content_hash, size_bytes)
-             SELECT ?1, 'screening', ?2, ?3, ?4, ?5
-             WHERE (SELECT count(*) FROM pictures WHERE received_at > ?6) < ?7",
+        check: impl FnOnce(&Gauge) -> Result<(), E>,
+    ) -> Result<Result<(), E>, DbError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let gauge = read_gauge(&mut *transaction, since, received.received_at).await?;
+        if let Err(refusal) = check(&gauge) {
+            return Ok(Err(refusal));
+        }
+        sqlx::query(
+            "INSERT INTO pictures (id, state, received_at, delete_token_hash, content_hash, size_bytes, work_ms, reserved_bytes)
+             VALUES (?, 'screening', ?, ?, ?, ?, ?, ?)",
         )
         .bind(received.id.as_str())
         .bind(received.received_at)
         .bind(&received.delete_token_hash.0[..])
         .bind(&received.content_hash.0[..])
         .bind(to_i64(received.size_bytes))
-        .bind(since)
-        .bind(limit)
-        .execute(&self.pool)
+        .bind(i64::try_from(foreseen.work.as_millis()).unwrap_or(i64::MAX))
+        .bind(to_i64(foreseen.stored_bytes))
+        .execute(&mut *transaction)
         .await?;
-        Ok(done.rows_affected() == 1)
+        transaction.commit().await?;
+        Ok(Ok(()))
     }
 
-    /// Takes the longest-waiting picture for work until `leased_until`, if one is free and not `overdue` (received then or
-    /// before).
-    ///
-    /// Of several uploads of the same bytes one is worked on at a time, so that the others find its verdict. A picture that
-    /// was begun before, and so may be what kills the workers, goes first and alone: it must not take others with it.
-    pub async fn claim_next(
+    /// When the upload was received that is the `number`th oldest, from 0 on, of those that count for the day.
+    pub async fn counted_upload(
         &self,
+        since: i64,
+        now: i64,
+        number: u32,
+    ) -> Result<Option<i64>, DbError> {
+        Ok(sqlx::query_scalar(
+            "SELECT received_at FROM pictures
+             WHERE received_at > ? AND received_at <= ? AND (looked = 1 OR state = 'screening')
+             ORDER BY received_at LIMIT 1 OFFSET ?",
+        )
+        .bind(since)
+        .bind(now)
+        .bind(number)
+        .fetch_optional(&self.pool)
+        .await?)
+    }
+
+    /// At which second so many bytes are free again, of pictures that end by `until`.
+    pub async fn room_by(&self, bytes: u64, until: i64) -> Result<Option<i64>, DbError> {
+        Ok(sqlx::query_scalar(
+            "SELECT expires_at FROM (SELECT expires_at, sum(stored_bytes) OVER (ORDER BY expires_at) AS freed
+                                     FROM pictures WHERE state = 'published' AND expires_at <= ?)
+             WHERE freed >= ? LIMIT 1",
+        )
+        .bind(until)
+        .bind(to_i64(bytes))
+        .fetch_optional(&self.pool)
+        .await?)
+    }
+
+    /// All pictures that wait for their verdict, the oldest first. Those received until `overdue` are free for nobody.
+    pub async fn list_waiting(&self, now: i64, overdue: i64) -> Result<Vec<Waiting>, DbError> {
+        let rows = sqlx::query(
+            "SELECT rowid AS arrival, id, received_at, content_hash, attempts, work_ms, reserved_bytes, lacks_room,
+                    leased_until > ?1 AS is_held,
+                    leased_until <= ?1 AND received_at > ?2 AND (rests_until <= ?1 OR rests_until > ?1 + ?3) AS is_free
+             FROM pictures WHERE state = 'screening' ORDER BY received_at, arrival",
+        )
+        .bind(now)
+        .bind(overdue)
+        .bind(LONGEST_REST_OF_ALL)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Waiting {
+                    id: read_id(row)?,
+                    arrival: row.try_get("arrival")?,
+                    received_at: row.try_get("received_at")?,
+                    content_hash: read_hash(row, "content_hash")?,
+                    attempts: row.try_get("attempts")?,
+                    is_held: row.try_get("is_held")?,
+                    is_free: row.try_get("is_free")?,
+                    work: Duration::from_millis(row.try_get::<i64, _>("work_ms")?.cast_unsigned()),
+                    reserved_bytes: row.try_get::<i64, _>("reserved_bytes")?.cast_unsigned(),
+                    lacks_room: row.try_get("lacks_room")?,
+                })
+            })
+            .collect()
+    }
+
+    /// The bytes of all stored objects, and those that are promised to what waits and did not lack room yet.
+    pub async fn promised_bytes(&self) -> Result<u64, DbError> {
+        let sum: i64 = sqlx::query_scalar(
+            "SELECT coalesce((SELECT sum(stored_bytes) FROM pictures WHERE stored_bytes > 0), 0)
+                  + coalesce((SELECT sum(reserved_bytes) FROM pictures WHERE state = 'screening' AND lacks_room = 0), 0)",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(sum.cast_unsigned())
+    }
+
+    /// Takes this picture for work until `leased_until`, unless it is taken, decided, or overdue (received then or before)
+    /// meanwhile.
+    pub async fn claim(
+        &self,
+        id: &PictureId,
         now: i64,
         leased_until: i64,
         overdue: i64,
-    ) -> Result<Option<Received>, DbError> {
+    ) -> Result<Option<Claimed>, DbError> {
         let row = sqlx::query(
-            "WITH free AS (SELECT rowid AS arrival, * FROM pictures
-                           WHERE state = 'screening' AND leased_until <= ?2 AND rests_until <= ?2 AND received_at > ?3),
-                  held AS (SELECT * FROM pictures WHERE state = 'screening' AND leased_until > ?2)
-             UPDATE pictures SET leased_until = ?1, attempts = attempts + 1
-             WHERE id = (SELECT id FROM free
-                         WHERE (attempts > 0 OR NOT EXISTS (SELECT 1 FROM free WHERE attempts > 0))
-                           AND NOT EXISTS (SELECT 1 FROM held
-                                           WHERE held.attempts > 1 OR free.attempts > 0
-                                              OR held.content_hash = free.content_hash)
-                         ORDER BY received_at, arrival LIMIT 1)
-             RETURNING id, received_at, delete_token_hash, content_hash, size_bytes, leased_until, attempts",
+            "UPDATE pictures SET leased_until = ?, attempts = attempts + 1
+             WHERE id = ? AND state = 'screening' AND leased_until <= ? AND received_at > ?
+             RETURNING id, received_at, delete_token_hash, content_hash, size_bytes, leased_until, attempts, cut_off",
         )
         .bind(leased_until)
+        .bind(id.as_str())
         .bind(now)
         .bind(overdue)
         .fetch_optional(&self.pool)
         .await?;
-        row.map(|row| read_received(&row)).transpose()
+        row.map(|row| {
+            Ok(Claimed {
+                received: read_received(&row)?,
+                cut_off: row.try_get("cut_off")?,
+            })
+        })
+        .transpose()
     }
 
     /// Frees the leases of workers that no longer live: called once at start, before any worker.
@@ -108,7 +252,7 @@ impl Db {
     pub async fn release_leases(&self, now: i64) -> Result<(), DbError> {
         sqlx::query(
             "UPDATE pictures
-             SET leased_until = 0,
+             SET leased_until = 0, cut_off = cut_off + 1,
                  rests_until = CASE WHEN attempts > 1 THEN ? + min(1 << min(attempts - 1, 20), ?) ELSE 0 END
              WHERE leased_until > 0",
         )
@@ -152,8 +296,8 @@ impl Db {
         Ok(state.as_deref() == Some("screening"))
     }
 
-    /// Notes under which instant a picture's objects are about to be stored and how many bytes they are, unless all
-    /// objects together would exceed `max_stored_bytes`.
+    /// Notes under which instant a picture's objects are about to be stored and how many bytes they are, which takes the place
+    /// of what was promised to it. Where all objects together would exceed `max_stored_bytes`, notes what it needs instead.
     pub async fn begin_publishing(
         &self,
         received: &Received,
@@ -180,11 +324,20 @@ impl Db {
         let own: i64 = row.try_get("stored_bytes")?;
         let all: i64 = row.try_get("all_bytes")?;
         if (all - own).cast_unsigned().saturating_add(bytes) > max_stored_bytes {
+            sqlx::query(
+                "UPDATE pictures SET stored_bytes = 0, reserved_bytes = ?, lacks_room = 1 WHERE id = ?",
+            )
+            .bind(to_i64(bytes))
+            .bind(received.id.as_str())
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
             return Ok(Begun::Full);
         }
         let sequence: i64 = row.try_get("sequence")?;
         sqlx::query(
-            "UPDATE pictures SET expires_at = ?, stored_bytes = ?, sequence = ? WHERE id = ?",
+            "UPDATE pictures SET expires_at = ?, stored_bytes = ?, sequence = ?, reserved_bytes = 0, lacks_room = 0
+             WHERE id = ?",
         )
         .bind(expires_at.second())
         .bind(to_i64(bytes))
@@ -194,6 +347,16 @@ impl Db {
         .await?;
         transaction.commit().await?;
         Ok(Begun::Ready { sequence })
+    }
+
+    /// Notes that this worker's picture was looked at: from then on it counts for its day, whatever becomes of it.
+    pub async fn note_looked(&self, received: &Received) -> Result<(), DbError> {
+        sqlx::query("UPDATE pictures SET looked = 1 WHERE id = ? AND leased_until = ?")
+            .bind(received.id.as_str())
+            .bind(received.leased_until)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
     }
 
     /// The instant that was noted last for this worker's picture, where a publication of it was begun: its objects lie there.
@@ -244,6 +407,7 @@ impl Db {
             "UPDATE pictures SET state = 'rejected', rejected_at = ?1, reason = ?2, rules = ?3, leased_until = 0,
                  delete_token_hash = x'', size_bytes = 0, stored_bytes = 0, expires_at = NULL,
                  review = NULL, review_rules = NULL, failed_reviews = 0,
+                 work_ms = 0, reserved_bytes = 0, lacks_room = 0, cut_off = 0,
                  content_hash = CASE WHEN ?3 IS NULL THEN x'' ELSE content_hash END
              WHERE id = ?4 AND state = 'screening' AND leased_until = ?5",
         )
@@ -255,5 +419,122 @@ impl Db {
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() == 1)
+    }
+}
+
+async fn read_gauge(
+    connection: impl Executor<'_, Database = Sqlite>,
+    since: i64,
+    now: i64,
+) -> Result<Gauge, DbError> {
+    // What is received in the future was received before the clock was put back.
+    let row = sqlx::query(
+        "SELECT * FROM
+         (SELECT count(*) FILTER (WHERE looked = 1 OR state = 'screening') AS counted,
+                 count(*) FILTER (WHERE looked = 1 AND state = 'rejected') AS refused,
+                 count(*) FILTER (WHERE looked = 0 AND state <> 'screening') AS unseen
+          FROM pictures WHERE received_at > ? AND received_at <= ?),
+         (SELECT count(*) AS waiting, coalesce(sum(size_bytes), 0) AS waiting_bytes,
+                 coalesce(sum(reserved_bytes), 0) AS reserved_bytes
+          FROM pictures WHERE state = 'screening'),
+         (SELECT coalesce(sum(stored_bytes), 0) AS stored_bytes FROM pictures WHERE stored_bytes > 0)",
+    )
+    .bind(since)
+    .bind(now)
+    .fetch_one(connection)
+    .await?;
+    let bytes =
+        |column: &str| Ok::<u64, sqlx::Error>(row.try_get::<i64, _>(column)?.cast_unsigned());
+    Ok(Gauge {
+        counted: row.try_get("counted")?,
+        refused: row.try_get("refused")?,
+        unseen: row.try_get("unseen")?,
+        waiting: row.try_get("waiting")?,
+        waiting_bytes: bytes("waiting_bytes")?,
+        reserved_bytes: bytes("reserved_bytes")?,
+        stored_bytes: bytes("stored_bytes")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::picture::DeleteToken;
+
+    const NOW: i64 = 1_800_000_000;
+
+    async fn index() -> (tempfile::TempDir, Db) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}", dir.path().join("index.sqlite").display());
+        let db = Db::open(&url).await.expect("opens");
+        (dir, db)
+    }
+
+    async fn receive(db: &Db, received_at: i64, stored_bytes: u64) -> PictureId {
+        let received = Received {
+            id: PictureId::random(),
+            delete_token_hash: DeleteToken::random().hash(),
+            content_hash: Sha256Hash::of(&stored_bytes.to_le_bytes()),
+            size_bytes: 5,
+            received_at,
+            leased_until: 0,
+            attempts: 0,
+        };
+        let foreseen = Foreseen {
+            work: Duration::from_secs(1),
+            stored_bytes,
+        };
+        let accepted = db.accept(&received, foreseen, NOW - 100, |_| Ok::<(), ()>(()));
+        assert_eq!(accepted.await.expect("inserts"), Ok(()));
+        received.id
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_cut_off_is_told_from_what_something_else_failed() {
+        let (_dir, db) = index().await;
+        let id = receive(&db, NOW, 1).await;
+        let claim = async || {
+            let claimed = db.claim(&id, NOW, NOW + 600, NOW - 9).await;
+            claimed.expect("asks").expect("is free")
+        };
+        let first = claim().await;
+        db.postpone(&first.received, NOW, Blame::Outage)
+            .await
+            .expect("works");
+        assert_eq!(claim().await.cut_off, 0);
+        db.release_leases(NOW).await.expect("works");
+        let again = claim().await;
+        assert_eq!((again.cut_off, again.received.attempts), (1, 2));
+        let taken = db.claim(&id, NOW, NOW + 600, NOW - 9).await.expect("asks");
+        assert!(taken.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_waits_counts_for_the_day_and_for_the_store_until_it_is_decided() {
+        let (_dir, db) = index().await;
+        receive(&db, NOW - 200, 10).await;
+        receive(&db, NOW - 50, 20).await;
+        let seen = receive(&db, NOW - 40, 30).await;
+        let unseen = receive(&db, NOW - 30, 40).await;
+        let gauge = db.gauge(NOW - 100, NOW).await.expect("asks");
+        assert_eq!((gauge.counted, gauge.waiting), (3, 4));
+        assert_eq!((gauge.waiting_bytes, gauge.reserved_bytes), (20, 100));
+        for id in [&seen, &unseen] {
+            let claimed = db.claim(id, NOW, NOW + 600, NOW - 900).await;
+            let received = claimed.expect("asks").expect("is free").received;
+            if id == &seen {
+                db.note_looked(&received).await.expect("works");
+            }
+            let kept = db.reject(&received, Reason::NotACat, None, NOW).await;
+            assert!(kept.expect("works"));
+        }
+        let gauge = db.gauge(NOW - 100, NOW).await.expect("asks");
+        assert_eq!((gauge.counted, gauge.refused, gauge.unseen), (2, 1, 1));
+        assert_eq!((gauge.waiting, gauge.reserved_bytes), (2, 30));
+        let second = db.counted_upload(NOW - 100, NOW, 1).await.expect("asks");
+        assert_eq!(second, Some(NOW - 40));
+        // Of an hour that is to come, nothing counts yet.
+        let put_back = db.gauge(NOW - 3700, NOW - 3600).await.expect("asks");
+        assert_eq!(put_back.counted, 0);
     }
 }

@@ -14,8 +14,8 @@ impl Db {
     ) -> Result<bool, DbError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let inserted = sqlx::query(
-            "INSERT INTO pictures (id, state, received_at, delete_token_hash, content_hash, size_bytes)
-             VALUES (?, 'screening', ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO pictures (id, state, received_at, delete_token_hash, content_hash, size_bytes, looked)
+             VALUES (?, 'screening', ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING",
         )
         .bind(received.id.as_str())
         .bind(received.received_at)

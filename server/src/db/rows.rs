@@ -52,7 +52,8 @@ struct VariantRecord {
 pub(super) const PUBLISH: &str =
     "UPDATE pictures SET state = 'published', leased_until = 0, sequence = ?, published_at = ?, expires_at = ?,
          width = ?, height = ?, animated = ?, alt = ?, tags = ?, tags_text = ?, thumbhash = ?, placeholder = ?,
-         perceptual_hash = ?, stripped = ?, variants = ?, stored_bytes = ?, rules = ?, review = NULL, review_rules = NULL, failed_reviews = 0
+         perceptual_hash = ?, stripped = ?, variants = ?, stored_bytes = ?, rules = ?, review = NULL, review_rules = NULL, failed_reviews = 0,
+         work_ms = 0, reserved_bytes = 0, lacks_room = 0, cut_off = 0
      WHERE id = ? AND state = 'screening' AND leased_until = ?";
 
 /// Binds the parameters of [`PUBLISH`] but the last two.
@@ -119,7 +120,7 @@ pub(super) fn read_received(row: &SqliteRow) -> Result<Received, DbError> {
     })
 }
 
-fn read_hash(row: &SqliteRow, column: &str) -> Result<Sha256Hash, DbError> {
+pub(super) fn read_hash(row: &SqliteRow, column: &str) -> Result<Sha256Hash, DbError> {
     let bytes: &[u8] = row.try_get(column)?;
     Ok(Sha256Hash::from_slice(bytes).context("a stored hash has not 32 bytes")?)
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An IPv4 address, or the first 64 bits of an IPv6 address: what one subscriber is given.
+/// An IPv4 address, or the first 56 bits of an IPv6 address: what providers give to a household, or 256 times that.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(IpAddr);
 
@@ -18,7 +18,7 @@ impl ClientNetwork {
             IpAddr::V4(address) => IpAddr::V4(address),
             IpAddr::V6(address) => {
                 let [a, b, c, d, ..] = address.segments();
-                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d & 0xff00, 0, 0, 0, 0))
             }
         })
     }
@@ -40,10 +40,11 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_is_a_client_and_an_ipv6_network_of_64_bits_is_one() {
+    fn an_ipv4_address_is_a_client_and_an_ipv6_network_of_56_bits_is_one() {
         assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
         assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::9"));
-        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_eq!(network("2001:db8:1:200::1"), network("2001:db8:1:2ff::1"));
+        assert_ne!(network("2001:db8:1:200::1"), network("2001:db8:1:300::1"));
         assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
     }
 }

@@ -47,10 +47,12 @@ pub enum Reason {
     Unsupported,
     /// It could not be paid for; nothing is said of the picture itself.
     BudgetSpent,
+    /// Its files are more than the store may hold; nothing is said of the picture itself.
+    StorageFull,
 }
 
 impl Reason {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::NotACat,
         Self::Indecent,
         Self::Banned,
@@ -59,6 +61,7 @@ impl Reason {
         Self::TooSmall,
         Self::Unsupported,
         Self::BudgetSpent,
+        Self::StorageFull,
     ];
 
     /// As the index keeps it.
@@ -73,6 +76,7 @@ impl Reason {
             Self::TooSmall => "too-small",
             Self::Unsupported => "unsupported-type",
             Self::BudgetSpent => "budget-spent",
+            Self::StorageFull => "storage-full",
         }
     }
 

@@ -23,6 +23,8 @@ enum Word {
 
 /// Objects of this many pictures are deleted before the sweeper looks at the index again.
 const SWEEP_BATCH: u32 = 500;
+/// A picture's bytes are deleted so many seconds after its end at the latest, where nothing is wrong.
+pub(super) const SWEEP_PATIENCE: i64 = 2;
 /// How long a refusal is remembered, so that the same bytes cost no second look, seconds.
 pub(super) const REMEMBERED_SECONDS: i64 = 30 * 24 * 3600;
 
@@ -254,7 +256,7 @@ impl Pictures {
                 keys.push(StorageKey::Manifest { id: id.clone() });
                 keys.extend(Self::image_keys(id, *expires_at));
             }
-            self.allowance.settle(id, false);
+            self.clients.forget(id);
             ids.push(id.clone());
         }
         self.parts.storage.delete(&keys).await?;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +16,17 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio::task::spawn_blocking;
 
 use super::Pictures;
+use super::clients::Ending;
+use super::endings::SWEEP_PATIENCE;
+use super::order::estimated_work;
+use super::screen::refusal_by_shape;
 use crate::budget::Paid;
 use crate::config::BudgetSpent;
-use crate::db::DbError;
+use crate::db::{DbError, Foreseen, Gauge};
 use crate::domain::client::ClientNetwork;
 use crate::domain::picture::{DeleteToken, PictureId, Received, Sha256Hash};
-use crate::domain::verdict::Review;
-use crate::imaging;
+use crate::domain::verdict::{Reason, Review};
+use crate::imaging::{self, Inspected};
 
 /// Uploads are counted over this many seconds.
 const DAY_SECONDS: i64 = 24 * 3600;
@@ -31,6 +36,20 @@ const UNFINISHED: &str = "part";
 const WRITE_BUFFER: usize = 128 * 1024;
 /// More uploads than these never wait for a verdict: at half a second each the last would wait for minutes.
 const MAX_WAITING: u32 = 500;
+/// The most bytes that uploads without a verdict take on the disk, those aside that are being received.
+const MAX_WAITING_BYTES: u64 = 1_000_000_000;
+/// So few uploads in vain within a day are never held against anybody.
+const FEW_IN_VAIN: u32 = 20;
+/// The most containers of uploads that are read at the same time.
+pub(super) const MAX_INSPECTIONS: usize = 2;
+/// Who finds the queue full is told to wait until one of so many parts of it is worked off.
+const PARTS_OF_QUEUE: u32 = 10;
+/// Pictures that are worked on at the same time, at least.
+const WORKERS: f64 = 2.0;
+/// The longest that a client is told to wait for the queue.
+const LONGEST_WAIT_FOR_QUEUE: Duration = Duration::from_secs(600);
+/// Only the server's own user may read what is not screened yet.
+const PRIVATE: u32 = 0o600;
 /// The longest that a client is told to wait for the month to turn: the operator may raise the limit.
 const LONGEST_WAIT_FOR_MONTH: Duration = Duration::from_secs(24 * 3600);
 
@@ -47,26 +66,73 @@ pub enum UploadError {
         wait: Duration,
     },
     #[error("too many uploads today")]
-    TooManyToday,
+    TooManyToday {
+        /// Until enough of them are a day old.
+        wait: Duration,
+    },
+    /// Today's uploads were refused, or copies, so often that those who send such wait.
+    #[error("too many uploads in vain, of this client and of all")]
+    TooManyInVain {
+        /// Until this client is not known for them any more.
+        wait: Duration,
+    },
     #[error("too many uploads at once")]
     Busy,
+    #[error("too many uploads wait for their verdict")]
+    QueueFull {
+        /// Until there may be room, as fast as pictures were worked on lately.
+        wait: Duration,
+    },
     #[error("this month's budget is spent")]
     BudgetSpent {
         /// Until it may be worth another try.
         wait: Duration,
     },
     #[error("the store is full")]
-    StorageFull,
+    StorageFull {
+        /// Until enough pictures have ended.
+        wait: Duration,
+    },
+    /// What the file is, or what was decided on the same bytes before, refuses it at once.
+    #[error("the picture is refused")]
+    Refused(Reason),
     #[error(transparent)]
     Image(#[from] imaging::ImageError),
     #[error("cannot keep the upload")]
     Unavailable(#[from] anyhow::Error),
 }
 
+impl UploadError {
+    /// True where it is no fault of the client's: then the upload does not count.
+    fn is_ours(&self) -> bool {
+        matches!(
+            self,
+            Self::TooManyToday { .. }
+                | Self::Busy
+                | Self::QueueFull { .. }
+                | Self::BudgetSpent { .. }
+                | Self::StorageFull { .. }
+                | Self::Unavailable(_)
+        )
+    }
+}
+
 impl From<DbError> for UploadError {
     fn from(error: DbError) -> Self {
         Self::Unavailable(error.into())
     }
+}
+
+/// What takes no more uploads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Full {
+    /// The day, with so many uploads more than it takes.
+    Day { over: u32 },
+    /// The queue, with so many uploads.
+    Queue { waiting: u32 },
+    /// The store, in which so many bytes are missing. Where they may be left over of what so many waiting uploads were promised,
+    /// these are given.
+    Store { missing: u64, waiting: Option<u32> },
 }
 
 /// An upload under way. Dropping it deletes what was received.
@@ -95,42 +161,54 @@ impl Pictures {
     /// for its turn.
     ///
     /// # Errors
-    /// [`UploadError::TooManyOfClient`], [`UploadError::TooManyToday`], [`UploadError::StorageFull`], [`UploadError::Busy`],
-    /// [`UploadError::BudgetSpent`], or the disk's.
+    /// [`UploadError::TooManyOfClient`], [`UploadError::TooManyToday`], [`UploadError::TooManyInVain`],
+    /// [`UploadError::StorageFull`], [`UploadError::QueueFull`], [`UploadError::Busy`], [`UploadError::BudgetSpent`], or the
+    /// disk's.
     pub async fn begin_upload(
         self: &Arc<Self>,
         client: ClientNetwork,
     ) -> Result<IncomingUpload, UploadError> {
-        let limits = &self.parts.limits;
         self.allowance
             .take(client)
             .map_err(|wait| UploadError::TooManyOfClient { wait })?;
+        let begun = self.begin_allowed(client).await;
+        if begun.as_ref().is_err_and(UploadError::is_ours) {
+            self.allowance.give_back(client);
+        }
+        begun
+    }
+
+    async fn begin_allowed(
+        self: &Arc<Self>,
+        client: ClientNetwork,
+    ) -> Result<IncomingUpload, UploadError> {
+        let gauge = self
+            .parts
+            .db
+            .gauge(self.day_ago(), self.now_second())
+            .await?;
+        // Of at least one byte.
+        if let Err(full) = self.check_room(&gauge, 1) {
+            return Err(self.refusal_of(full).await);
+        }
+        self.check_client(&gauge, client)?;
+        self.check_budget().await?;
         let turns = async {
             // One client's first, so that it waits for itself and not in everyone's way.
             let own = self.allowance.turns(client).acquire_owned().await?;
             Ok::<_, AcquireError>((own, self.slots.clone().acquire_owned().await?))
         };
-        let turns = tokio::time::timeout(limits.upload_turn_timeout, turns)
+        let turns = tokio::time::timeout(self.parts.limits.upload_turn_timeout, turns)
             .await
             .map_err(|_| UploadError::Busy)?
             .context("uploads are over")?;
-        let db = &self.parts.db;
-        if db.count_received_since(self.day_ago()).await? >= limits.uploads_per_day {
-            return Err(UploadError::TooManyToday);
-        }
-        let waiting = db.waiting().await?;
-        if waiting.uploads >= MAX_WAITING {
-            return Err(UploadError::Busy);
-        }
-        if db.stored_bytes().await?.saturating_add(waiting.bytes) >= limits.max_stored_bytes {
-            return Err(UploadError::StorageFull);
-        }
-        self.check_budget().await?;
         let id = PictureId::random();
         let path = self.incoming_path(&id).with_extension(UNFINISHED);
         // Made and given its owner in one go: a request dropped in between would leave a file that nobody deletes.
         let (path, file) = spawn_blocking(move || -> anyhow::Result<_> {
-            let file = File::create_new(&path).context("cannot create the incoming file")?;
+            let mut how = File::options();
+            how.write(true).create_new(true).mode(PRIVATE);
+            let file = how.open(&path).context("cannot create the incoming file")?;
             let path = TempPath::try_from_path(path).context("cannot name the incoming file")?;
             Ok((path, file))
         })
@@ -148,6 +226,88 @@ impl Pictures {
         })
     }
 
+    /// Succeeds where a picture is taken whose files may take so many bytes.
+    fn check_room(&self, gauge: &Gauge, bytes: u64) -> Result<(), Full> {
+        let limits = &self.parts.limits;
+        if let Some(over) = gauge.counted.checked_sub(limits.uploads_per_day) {
+            return Err(Full::Day { over });
+        }
+        let most_waiting_bytes = MAX_WAITING_BYTES.min(limits.max_stored_bytes);
+        if gauge.waiting >= MAX_WAITING || gauge.waiting_bytes >= most_waiting_bytes {
+            return Err(Full::Queue {
+                waiting: gauge.waiting,
+            });
+        }
+        let all = gauge
+            .stored_bytes
+            .saturating_add(gauge.reserved_bytes)
+            .saturating_add(bytes);
+        match all.saturating_sub(limits.max_stored_bytes) {
+            0 => Ok(()),
+            missing => Err(Full::Store {
+                missing,
+                waiting: (missing <= gauge.reserved_bytes).then_some(gauge.waiting),
+            }),
+        }
+    }
+
+    /// Succeeds unless the day has seen too much in vain, and this client is known for it: whoever sends copies and junk
+    /// costs others neither their day nor room in the index.
+    fn check_client(&self, gauge: &Gauge, client: ClientNetwork) -> Result<(), UploadError> {
+        let per_day = self.parts.limits.uploads_per_day;
+        let too_many_refused = (per_day / 2).max(FEW_IN_VAIN);
+        if gauge.refused < too_many_refused && gauge.unseen < per_day.max(FEW_IN_VAIN) {
+            return Ok(());
+        }
+        match self.clients.known_for_junk(client) {
+            Some(wait) => Err(UploadError::TooManyInVain { wait }),
+            None => Ok(()),
+        }
+    }
+
+    /// What a client is told of something that is full.
+    async fn refusal_of(&self, full: Full) -> UploadError {
+        let now = self.now_second();
+        let db = &self.parts.db;
+        // Of seconds; at most a day from now.
+        let until = |second: Option<i64>| {
+            let wait = second.map_or(DAY_SECONDS, |second| second - now);
+            Duration::from_secs(wait.clamp(1, DAY_SECONDS).cast_unsigned())
+        };
+        match full {
+            Full::Day { over } => match db.counted_upload(self.day_ago(), now, over).await {
+                Ok(received_at) => UploadError::TooManyToday {
+                    wait: until(received_at.map(|second| second + DAY_SECONDS)),
+                },
+                Err(error) => error.into(),
+            },
+            Full::Queue { waiting } => UploadError::QueueFull {
+                wait: self.wait_for_queue(waiting),
+            },
+            Full::Store {
+                waiting: Some(waiting),
+                ..
+            } => UploadError::StorageFull {
+                wait: self.wait_for_queue(waiting),
+            },
+            Full::Store { missing, .. } => match db.room_by(missing, now + DAY_SECONDS).await {
+                Ok(second) => UploadError::StorageFull {
+                    wait: until(second.map(|second| second + SWEEP_PATIENCE)),
+                },
+                Err(error) => error.into(),
+            },
+        }
+    }
+
+    /// How long it may take until a part of so many waiting uploads is worked off, as fast as that went lately.
+    fn wait_for_queue(&self, waiting: u32) -> Duration {
+        let ahead = waiting.div_ceil(PARTS_OF_QUEUE);
+        let wait = f64::from(ahead) * self.clients.pace() / WORKERS;
+        Duration::try_from_secs_f64(wait)
+            .unwrap_or(LONGEST_WAIT_FOR_QUEUE)
+            .min(LONGEST_WAIT_FOR_QUEUE)
+    }
+
     /// Succeeds unless uploads are refused because a picture could not be paid for.
     async fn check_budget(&self) -> Result<(), UploadError> {
         if !self.parts.policy.asks() || self.parts.budget_spent != BudgetSpent::Refuse {
@@ -162,6 +322,32 @@ impl Pictures {
         Err(UploadError::BudgetSpent {
             wait: month.min(LONGEST_WAIT_FOR_MONTH),
         })
+    }
+
+    /// Looks at the header of a received file, in its turn. What the file is, or what was decided on these bytes before,
+    /// may refuse it already: then it costs no row and no worker.
+    async fn inspect_incoming(
+        &self,
+        path: &std::path::Path,
+        content_hash: &Sha256Hash,
+    ) -> Result<Inspected, UploadError> {
+        let turn = self.inspections.acquire().await;
+        let _turn = turn.context("uploads are over")?;
+        let (inspected, rules) = self
+            .inspect(path.to_owned())
+            .await
+            .context("an upload cannot be looked at")?;
+        let inspected = inspected?;
+        if let Some(reason) = refusal_by_shape(&inspected) {
+            return Err(UploadError::Refused(reason));
+        }
+        // Where the models cannot be asked who they are, the upload waits for them.
+        if let Ok((rules, _)) = rules
+            && let Some(reason) = self.known_refusal(content_hash, &rules).await?
+        {
+            return Err(UploadError::Refused(reason));
+        }
+        Ok(inspected)
     }
 
     fn day_ago(&self) -> i64 {
@@ -239,8 +425,13 @@ impl IncomingUpload {
         let done = tokio::spawn(self.complete())
             .await
             .context("the upload's task ended early")?;
-        if let Err(UploadError::Image(_)) = &done {
-            pictures.allowance.charge(client);
+        match &done {
+            Err(UploadError::Image(_) | UploadError::Refused(_)) => {
+                pictures.allowance.charge(client);
+                pictures.clients.note_ending(client, Ending::Refused);
+            }
+            Err(error) if error.is_ours() => pictures.allowance.give_back(client),
+            _ => {}
         }
         done
     }
@@ -252,11 +443,18 @@ impl IncomingUpload {
             .await
             .context("cannot write the incoming file")?;
         let file = self.file.into_inner().into_std().await;
-        let (path, limits) = (self.path, pictures.image_limits());
+        let content_hash = Sha256Hash(self.hasher.finalize().into());
+        let path = self.path;
+        let inspected = pictures.inspect_incoming(&path, &content_hash).await?;
+        let most_stored_bytes = pictures.parts.limits.max_stored_bytes;
+        let foreseen = Foreseen {
+            work: estimated_work(&inspected),
+            // In a store that is smaller than that, what is really needed decides.
+            stored_bytes: inspected.most_stored_bytes().min(most_stored_bytes),
+        };
         let final_path = pictures.incoming_path(&self.id);
         let folder = pictures.parts.incoming_dir.clone();
         let kept = spawn_blocking(move || -> Result<TempPath, UploadError> {
-            imaging::inspect(&path, &limits)?;
             file.sync_all().context("cannot sync the incoming file")?;
             path.persist(&final_path)
                 .context("cannot name the incoming file")?;
@@ -274,30 +472,28 @@ impl IncomingUpload {
         let received = Received {
             id: self.id.clone(),
             delete_token_hash: delete_token.hash(),
-            content_hash: Sha256Hash(self.hasher.finalize().into()),
+            content_hash,
             size_bytes: self.size_bytes,
             received_at: pictures.now_second(),
             leased_until: 0,
             attempts: 0,
         };
         // Before a worker can take it up.
-        pictures.allowance.remember(&self.id, self.client);
-        let recorded = pictures
+        pictures.clients.remember(&self.id, self.client);
+        let accepted = pictures
             .parts
             .db
-            .insert_received(
-                &received,
-                pictures.day_ago(),
-                pictures.parts.limits.uploads_per_day,
-            )
+            .accept(&received, foreseen, pictures.day_ago(), |gauge| {
+                pictures.check_room(gauge, foreseen.stored_bytes)
+            })
             .await;
-        let recorded = match recorded {
-            Ok(recorded) => recorded,
+        let accepted = match accepted {
+            Ok(accepted) => accepted,
             // It may have been committed all the same: then the file is the row's.
             Err(error) => match pictures.parts.db.is_screening(&self.id).await {
-                Ok(true) => true,
+                Ok(true) => Ok(()),
                 Ok(false) => {
-                    pictures.allowance.settle(&self.id, false);
+                    pictures.clients.forget(&self.id);
                     return Err(error.into());
                 }
                 Err(_) => {
@@ -307,9 +503,9 @@ impl IncomingUpload {
                 }
             },
         };
-        if !recorded {
-            pictures.allowance.settle(&self.id, false);
-            return Err(UploadError::TooManyToday);
+        if let Err(full) = accepted {
+            pictures.clients.forget(&self.id);
+            return Err(pictures.refusal_of(full).await);
         }
         kept.keep().context("cannot keep the incoming file")?;
         pictures.changed();

@@ -10,14 +10,14 @@ use super::reviewer::{RekognitionReviewer, ReviewError, ReviewNotes};
 use super::screen::{Outcome, Unsure};
 use super::work::Judged;
 use crate::config::BudgetSpent;
-use crate::db::Db;
+use crate::db::{Db, LONGEST_REST_OF_ALL};
 use crate::domain::picture::Received;
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
 
 /// How long a picture rests after its review failed, doubled with each failure of the same bytes.
 const SHORTEST_REST: Duration = Duration::from_secs(5);
-/// The longest such rest: a picture that the service chokes on costs about forty calls in a week.
-const LONGEST_REST: Duration = Duration::from_secs(6 * 3600);
+/// The longest such rest, six hours: a picture that the service chokes on costs about forty calls in a week.
+const LONGEST_REST: Duration = Duration::from_secs(LONGEST_REST_OF_ALL.cast_unsigned());
 
 /// A picture waits for somebody else: for an outage to end, or a month. It is neither the picture's fault nor news.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,6 @@ use std::time::Duration;
 use anyhow::anyhow;
 use async_trait::async_trait;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use jiff::{SignedDuration, Timestamp};
 
 use crate::budget::{Budget, BudgetError, Paid, Reserved};
 use crate::clock::Clock;
@@ -68,8 +67,8 @@ pub trait ReviewNotes: Send + Sync {
 struct Health {
     /// Failures in a row, of which each makes the rest longer.
     failures: u32,
-    /// Until then nobody is asked.
-    rests_until: Option<Timestamp>,
+    /// Until then nobody is asked; of the clock that is never put back.
+    rests_until: Option<Duration>,
     /// It refuses our configuration; somebody must look.
     refuses: bool,
 }
@@ -298,10 +297,9 @@ impl RekognitionReviewer {
         let Some(until) = self.health().rests_until else {
             return Ok(());
         };
-        let left = until.duration_since(self.clock.now());
-        match Duration::try_from(left) {
-            Ok(again_in) if !again_in.is_zero() => Err(ReviewError::Resting { again_in }),
-            _ => Ok(()),
+        match until.saturating_sub(self.clock.elapsed()) {
+            Duration::ZERO => Ok(()),
+            again_in => Err(ReviewError::Resting { again_in }),
         }
     }
 
@@ -333,7 +331,7 @@ impl RekognitionReviewer {
         } else {
             tracing::debug!(error = text, "Rekognition still fails");
         }
-        let now = self.clock.now();
+        let now = self.clock.elapsed();
         // Of several workers that failed together one lengthens the rest.
         if health.rests_until.is_none_or(|until| until <= now) {
             health.failures = health.failures.saturating_add(1);
@@ -345,8 +343,7 @@ impl RekognitionReviewer {
         } else {
             (self.retries.first_rest * (1 << doublings)).min(self.retries.longest_rest)
         };
-        let rest = SignedDuration::try_from(again_in).unwrap_or(SignedDuration::MAX);
-        health.rests_until = now.checked_add(rest).ok();
+        health.rests_until = Some(now + again_in);
         ReviewError::Failed {
             again_in,
             may_be_billed: error.may_be_billed(),

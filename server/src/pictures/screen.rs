@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -79,8 +80,29 @@ pub(super) struct Job {
     pub(super) bans: Arc<[Ban]>,
     /// The tags and words of an earlier approval of the same bytes under the same rules.
     pub(super) approval: Option<(Vec<Tag>, String)>,
+    /// Becomes true once the screener has seen any of it.
+    pub(super) looked: Arc<AtomicBool>,
     /// How long it may take.
     pub(super) timeout: Duration,
+}
+
+/// Why a picture of this shape is refused, whatever it shows: it is too narrow to see a cat in it, or worth too many looks.
+pub(super) fn refusal_by_shape(inspected: &Inspected) -> Option<Reason> {
+    let (long, short) = (
+        inspected.width.max(inspected.height),
+        inspected.width.min(inspected.height),
+    );
+    if long / short.max(1) >= LONGEST_STRIP {
+        return Some(Reason::TooSmall);
+    }
+    let frames = kept_frames(inspected);
+    let looks =
+        (frames + frames.min(LABELLED_FRAMES)) * squares_of(inspected.width, inspected.height);
+    (looks > MAX_LOOKS).then_some(Reason::TooManyPixels)
+}
+
+fn kept_frames(inspected: &Inspected) -> usize {
+    inspected.frames.min(imaging::MAX_KEPT_FRAMES) as usize
 }
 
 impl Job {
@@ -89,22 +111,11 @@ impl Job {
     /// # Errors
     /// When screening or reading is unavailable; everything that is wrong with the picture itself is an [`Outcome`].
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
-        let inspected = &self.inspected;
-        let (long, short) = (
-            inspected.width.max(inspected.height),
-            inspected.width.min(inspected.height),
-        );
-        if long / short.max(1) >= LONGEST_STRIP {
-            return Ok(Outcome::Rejected(Reason::TooSmall));
-        }
-        let frames = self.kept_frames();
-        let looks =
-            (frames + frames.min(LABELLED_FRAMES)) * squares_of(inspected.width, inspected.height);
-        if looks > MAX_LOOKS {
-            return Ok(Outcome::Rejected(Reason::TooManyPixels));
+        if let Some(reason) = refusal_by_shape(&self.inspected) {
+            return Ok(Outcome::Rejected(reason));
         }
         let deadline = Instant::now() + self.timeout;
-        let done = if inspected.animated {
+        let done = if self.inspected.animated {
             self.animation(deadline)
         } else {
             self.still(deadline)
@@ -208,7 +219,7 @@ impl Job {
     }
 
     fn kept_frames(&self) -> usize {
-        self.inspected.frames.min(imaging::MAX_KEPT_FRAMES) as usize
+        kept_frames(&self.inspected)
     }
 
     fn is_banned(&self, raster: &Raster) -> Result<bool, ImageError> {
@@ -217,9 +228,12 @@ impl Job {
     }
 
     fn look(&self, raster: &Raster, with_labels: bool) -> Result<FrameLook, Failure> {
-        self.screener
+        let look = self
+            .screener
             .look(raster, with_labels)
-            .map_err(|error| Failure::Unavailable(error.into()))
+            .map_err(|error| Failure::Unavailable(error.into()))?;
+        self.looked.store(true, Ordering::Relaxed);
+        Ok(look)
     }
 
     fn outcome(

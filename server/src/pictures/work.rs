@@ -1,19 +1,26 @@
 //! What a worker does with the next waiting picture: screen it, render it, publish or refuse it.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::background::{self, BackgroundError};
-use crate::db::{Begun, Blame, DbError, Publishing};
+use crate::db::{Begun, Blame, Claimed, DbError, Publishing};
 use crate::domain::expiry::ExpiresAt;
-use crate::domain::picture::{Published, Received, Sha256Hash, Variant};
+use crate::domain::picture::{PictureId, Published, Received, Sha256Hash, Variant};
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
-use crate::imaging;
+use crate::imaging::{self, ImageError, Inspected};
 use crate::screening::ScreeningError;
 use crate::storage::{StorageError, StorageKey};
 
+use super::clients::Ending;
 use super::endings::REMEMBERED_SECONDS;
 use super::manifest::Manifest;
+use super::order;
 use super::review::{Unpaid, Waiting};
 use super::screen::{self, Job, Outcome, Rendered};
 use super::{MEMORY_UNIT, Pictures};
@@ -23,6 +30,12 @@ const LEASE: Duration = Duration::from_secs(600);
 /// How often work on one picture is begun before it is refused: it may be what kills the workers. Kills from outside hit
 /// the same picture so often only by malice; an attempt that failed by the picture's own doing counts twice.
 const MAX_ATTEMPTS: u32 = 10;
+/// How often the process may end while a picture has all memory to itself, before the picture is refused as too large: each
+/// attempt that is cut off doubles the memory that the next one sets aside, since the estimate may be too low.
+const MAX_ENDS_WITH_ALL_MEMORY: usize = 3;
+/// What is held of the image that Rekognition is shown, as a multiple of it: the image, and the request made of it in base64,
+/// with what is left over while that grows.
+const COPIES_OF_SHOWN: usize = 4;
 /// How long a picture rests when screening or storage is unavailable, seconds.
 const RETRY_SECONDS: i64 = 5;
 /// How long a picture rests for which there is no room, seconds: room comes as others end.
@@ -60,21 +73,47 @@ pub(super) enum Judged {
     Refused(Reason),
 }
 
+/// What came of an attempt before anything is stored.
+struct Screened {
+    judged: Judged,
+    /// Somebody looked at the picture for it; otherwise the same bytes were known.
+    looked: bool,
+    /// The share of the memory that what was encoded takes, until it is stored or dropped.
+    memory: Option<OwnedSemaphorePermit>,
+}
+
+impl Screened {
+    fn without_a_look(judged: Judged) -> Self {
+        Self {
+            judged,
+            looked: false,
+            memory: None,
+        }
+    }
+
+    fn refused(reason: Reason) -> Self {
+        Self::without_a_look(Judged::Refused(reason))
+    }
+}
+
 impl Pictures {
     /// Takes the next waiting picture through screening and publication. False when none waits.
     pub async fn screen_next(&self) -> Result<bool, DbError> {
-        let now = self.parts.clock.now();
-        let second = now.as_second();
-        let lease = i64::try_from(LEASE.as_secs()).unwrap_or(i64::MAX);
-        let Some(received) = self
-            .parts
-            .db
-            .claim_next(second, second.saturating_add(lease), self.overdue(now))
-            .await?
-        else {
+        let Some((claimed, estimate)) = self.claim_next().await? else {
             return Ok(false);
         };
-        if let Err(error) = self.screen_and_publish(&received).await {
+        let received = &claimed.received;
+        // Counted at once, so that whoever chooses next knows of it, and mended once it is known.
+        let sender = self.clients.sender(&received.id);
+        self.clients.note_work(sender, estimate.as_secs_f64());
+        let mut worked = Duration::ZERO;
+        let begun = self.parts.clock.elapsed();
+        let done = self.screen_and_publish(&claimed, &mut worked).await;
+        let correction = worked.as_secs_f64() - estimate.as_secs_f64();
+        self.clients.note_work(sender, correction);
+        let took = self.parts.clock.elapsed().saturating_sub(begun);
+        self.clients.note_pace(took.as_secs_f64());
+        if let Err(error) = done {
             let waiting = error.downcast_ref::<Waiting>();
             if waiting.is_some() {
                 // The log has told of it, once for all pictures.
@@ -100,25 +139,74 @@ impl Pictures {
             };
             self.parts
                 .db
-                .postpone(&received, self.now_second() + pause, blame)
+                .postpone(received, self.now_second() + pause, blame)
                 .await?;
         }
         self.changed();
         Ok(true)
     }
 
-    async fn screen_and_publish(&self, received: &Received) -> anyhow::Result<()> {
-        let judged = if received.attempts > MAX_ATTEMPTS {
-            Judged::Refused(Reason::Corrupt)
+    /// Takes the picture that should be worked on next, with how long that may take, where one may be begun.
+    async fn claim_next(&self) -> Result<Option<(Claimed, Duration)>, DbError> {
+        let db = &self.parts.db;
+        let _choosing = self.choosing.lock().await;
+        loop {
+            let now = self.parts.clock.now();
+            let (second, overdue) = (now.as_second(), self.overdue(now));
+            let waiting = db.list_waiting(second, overdue).await?;
+            let room = if waiting.iter().any(|one| one.lacks_room) {
+                let promised = db.promised_bytes().await?;
+                self.parts.limits.max_stored_bytes.saturating_sub(promised)
+            } else {
+                0
+            };
+            let work_for = |one: &crate::db::Waiting| self.clients.work_for_sender(&one.id);
+            let Some(next) = order::next(&waiting, work_for, room, second) else {
+                return Ok(None);
+            };
+            let lease = i64::try_from(LEASE.as_secs()).unwrap_or(i64::MAX);
+            let leased_until = second.saturating_add(lease);
+            // Where it was deleted meanwhile, another one is next.
+            if let Some(claimed) = db.claim(&next.id, second, leased_until, overdue).await? {
+                return Ok(Some((claimed, next.work)));
+            }
+        }
+    }
+
+    /// What became of an upload, for whoever sent it.
+    fn settle(&self, id: &PictureId, ending: Ending) {
+        if let Some(client) = self.clients.forget(id) {
+            if ending == Ending::Refused {
+                self.allowance.charge(client);
+            }
+            self.clients.note_ending(client, ending);
+        }
+    }
+
+    async fn screen_and_publish(
+        &self,
+        claimed: &Claimed,
+        worked: &mut Duration,
+    ) -> anyhow::Result<()> {
+        let received = &claimed.received;
+        let Screened {
+            judged,
+            looked,
+            // Until what was encoded is stored or dropped.
+            memory: _memory,
+        } = if received.attempts > MAX_ATTEMPTS {
+            Screened::refused(Reason::Corrupt)
         } else {
-            self.screen(received).await?
+            self.screen(claimed, worked).await?
         };
         let kept = match judged {
             Judged::Looked(Outcome::Approved(rendered), rules) => {
-                self.publish(received, *rendered, rules).await?
+                self.publish(received, *rendered, rules, looked).await?
             }
             Judged::Looked(Outcome::Rejected(reason), rules) => {
-                let rules = reason.is_of_the_pixels().then_some(rules);
+                // What cannot be decoded cannot be the next time either.
+                let lasts = reason.is_of_the_pixels() || reason == Reason::Corrupt;
+                let rules = lasts.then_some(rules);
                 self.reject(received, reason, rules).await?
             }
             Judged::Looked(Outcome::Unsure(_), _) => {
@@ -151,118 +239,185 @@ impl Pictures {
             .reject(received, reason, rules.as_ref(), self.now_second())
             .await?;
         if kept {
-            // An empty purse is not the client's fault.
-            self.allowance.settle(id, reason != Reason::BudgetSpent);
+            self.settle(
+                id,
+                match reason {
+                    // An empty purse and a small store are not the client's fault.
+                    Reason::BudgetSpent | Reason::StorageFull => Ending::NobodysFault,
+                    _ => Ending::Refused,
+                },
+            );
             tracing::info!(picture = %id, reason = reason.as_str(), "rejected a picture");
         }
         Ok(kept)
     }
 
-    /// Looks at the picture and renders it, within the memory that all pictures share. The same bytes under the same rules
-    /// are not looked at again.
-    async fn screen(&self, received: &Received) -> anyhow::Result<Judged> {
-        let path = self.incoming_path(&received.id);
+    /// Looks at a file's header, and asks under which rules pictures are judged now and what the screener calls itself. On a
+    /// thread that steps back for requests.
+    pub(super) async fn inspect(
+        &self,
+        path: PathBuf,
+    ) -> Result<
+        (
+            Result<Inspected, ImageError>,
+            Result<(Rules, String), ScreeningError>,
+        ),
+        BackgroundError,
+    > {
         let limits = self.image_limits();
         let (screener, policy) = (self.parts.screener.clone(), self.parts.policy);
         let looks_locally = self.looks_locally();
-        let (inspected, identity) = {
-            let (path, limits, screener) = (path.clone(), limits.clone(), screener.clone());
-            background::run(move || {
-                let identity = looks_locally.then(|| screener.identity()).transpose();
-                (imaging::inspect(&path, &limits), identity)
-            })
-            .await?
-        };
-        let identity = identity?.unwrap_or_default();
-        let rules = policy.rules(&identity);
+        background::run(move || {
+            let identity = looks_locally.then(|| screener.identity()).transpose();
+            let rules = identity.map(|identity| {
+                let identity = identity.unwrap_or_default();
+                (policy.rules(&identity), identity)
+            });
+            (imaging::inspect(&path, &limits), rules)
+        })
+        .await
+    }
+
+    /// What was decided on these bytes under these rules.
+    async fn known_verdict(
+        &self,
+        content_hash: &Sha256Hash,
+        rules: &Rules,
+    ) -> Result<Option<Verdict>, DbError> {
         let now = self.now_second();
-        let known = self
-            .parts
+        self.parts
             .db
-            .find_verdict(
-                &received.content_hash,
-                &rules,
-                now,
-                now - REMEMBERED_SECONDS,
-            )
-            .await?;
-        let mut review = None;
-        let approval = match known {
-            Some(Verdict::Rejected(reason)) => return Ok(Judged::Refused(reason)),
-            Some(Verdict::Approved { tags, alt }) => Some((tags, alt)),
-            None if policy.asks() => {
-                review = self
-                    .parts
+            .find_verdict(content_hash, rules, now, now - REMEMBERED_SECONDS)
+            .await
+    }
+
+    /// Why these bytes were refused before, under these rules.
+    pub(super) async fn known_refusal(
+        &self,
+        content_hash: &Sha256Hash,
+        rules: &Rules,
+    ) -> Result<Option<Reason>, DbError> {
+        match self.known_verdict(content_hash, rules).await? {
+            Some(Verdict::Rejected(reason)) => Ok(Some(reason)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Looks at the picture and renders it, within the memory that all pictures share. The same bytes under the same rules
+    /// are not looked at again. What time was spent on it is put into `worked`.
+    async fn screen(&self, claimed: &Claimed, worked: &mut Duration) -> anyhow::Result<Screened> {
+        let received = &claimed.received;
+        let path = self.incoming_path(&received.id);
+        let (inspected, rules) = self.inspect(path.clone()).await?;
+        let (rules, identity) = rules?;
+        let policy = self.parts.policy;
+        let known = self.known_verdict(&received.content_hash, &rules).await?;
+        let review = match &known {
+            Some(_) => None,
+            None => {
+                self.parts
                     .db
                     .find_review(&received.content_hash, &rules)
-                    .await?;
-                match &review {
-                    // Paid for before a crash, or before there was no room.
-                    Some(Review::Judged(Verdict::Rejected(reason))) => {
-                        return Ok(Judged::Looked(Outcome::Rejected(*reason), rules));
-                    }
-                    Some(Review::Judged(Verdict::Approved { tags, alt })) => {
-                        Some((tags.clone(), alt.clone()))
-                    }
-                    Some(review) => {
-                        if let Some(judged) = self.foresee_review(received, review).await? {
-                            return Ok(judged);
-                        }
-                        None
-                    }
-                    None => None,
-                }
+                    .await?
             }
-            None => None,
+        };
+        let approval = match (known, &review) {
+            (Some(Verdict::Rejected(reason)), _) => return Ok(Screened::refused(reason)),
+            (Some(Verdict::Approved { tags, alt }), _) => Some((tags, alt)),
+            // Decided before a crash, or before there was no room.
+            (None, Some(Review::Judged(Verdict::Rejected(reason)))) => {
+                let judged = Judged::Looked(Outcome::Rejected(*reason), rules);
+                return Ok(Screened::without_a_look(judged));
+            }
+            (None, Some(Review::Judged(Verdict::Approved { tags, alt }))) => {
+                Some((tags.clone(), alt.clone()))
+            }
+            (None, Some(review)) => {
+                if let Some(judged) = self.foresee_review(received, review).await? {
+                    return Ok(Screened::without_a_look(judged));
+                }
+                None
+            }
+            (None, None) => None,
         };
         let inspected = match inspected {
             Ok(inspected) => inspected,
             // Without its bytes it can never be decided. A whole folder that is away may come back.
-            Err(imaging::ImageError::Io(error)) if error.kind() == ErrorKind::NotFound => {
+            Err(ImageError::Io(error)) if error.kind() == ErrorKind::NotFound => {
                 tokio::fs::metadata(&self.parts.incoming_dir)
                     .await
-                    .map_err(imaging::ImageError::Io)?;
+                    .map_err(ImageError::Io)?;
                 tracing::error!(picture = %received.id, "an upload's file is missing");
-                return Ok(Judged::Refused(Reason::Corrupt));
+                return Ok(Screened::refused(Reason::Corrupt));
             }
-            Err(error) => return Ok(Judged::Refused(screen::rejection_of(error)?)),
+            Err(error) => return Ok(Screened::refused(screen::rejection_of(error)?)),
         };
         // A picture that needs the last byte of the budget must not wait for a permit that does not exist.
         let all = self.parts.limits.decode_memory_bytes / MEMORY_UNIT;
-        let units = u32::try_from(inspected.working_bytes.div_ceil(MEMORY_UNIT).min(all))?;
-        let memory = self.memory.clone().acquire_many_owned(units);
-        let memory = tokio::time::timeout(MEMORY_WAIT, memory)
+        let Some(units) = share_of_memory(
+            inspected.working_bytes.div_ceil(MEMORY_UNIT),
+            claimed.cut_off,
+            all,
+        ) else {
+            tracing::error!(picture = %received.id, "refused a picture with which the process ended again and again");
+            return Ok(Screened::refused(Reason::TooManyPixels));
+        };
+        let memory = self
+            .memory
+            .clone()
+            .acquire_many_owned(u32::try_from(units)?);
+        let mut memory = tokio::time::timeout(MEMORY_WAIT, memory)
             .await
             .map_err(|_| NoMemory)??;
+        let looked = Arc::new(AtomicBool::new(false));
         let job = Job {
             path,
             inspected,
-            limits,
-            screener,
+            limits: self.image_limits(),
+            screener: self.parts.screener.clone(),
             policy,
-            looks_locally,
+            looks_locally: self.looks_locally(),
             bans: self.parts.db.list_bans().await?.into(),
             approval,
+            looked: looked.clone(),
             timeout: self.parts.limits.picture_timeout,
         };
         let give_up = job.timeout + self.parts.limits.give_up_after;
         let work = background::run(move || {
-            // Held by the thread, which may outlive this call.
-            let _memory = memory;
-            job.run()
+            let done = job.run();
+            // Held by the thread until here, which may outlive this call. What was encoded is still held afterwards.
+            let kept = done.as_ref().map_or(0, encoded_bytes).div_ceil(MEMORY_UNIT);
+            let kept = usize::try_from(kept).unwrap_or(usize::MAX);
+            let kept = memory.split(kept.min(memory.num_permits()));
+            (done, kept)
         });
-        let Ok(done) = tokio::time::timeout(give_up, work).await else {
+        let begun = self.parts.clock.elapsed();
+        let done = tokio::time::timeout(give_up, work).await;
+        *worked = self.parts.clock.elapsed().saturating_sub(begun);
+        let looked = looked.load(Ordering::Relaxed);
+        if looked {
+            self.parts.db.note_looked(received).await?;
+        }
+        let Ok(done) = done else {
             tracing::error!(picture = %received.id, "gave up a picture that a decoder does not let go of");
-            return Ok(Judged::Refused(Reason::TooManyPixels));
+            return Ok(Screened::refused(Reason::TooManyPixels));
         };
-        match done?? {
+        let (outcome, memory) = done?;
+        let (judged, looked) = match outcome? {
             Outcome::Unsure(unsure) => {
+                self.parts.db.note_looked(received).await?;
                 let from = review.unwrap_or(Review::Asked);
                 let alone = policy.local_alone().rules(&identity);
-                self.review(received, unsure, &from, rules, alone).await
+                let judged = self.review(received, unsure, &from, rules, alone).await?;
+                (judged, true)
             }
-            outcome => Ok(Judged::Looked(outcome, rules)),
-        }
+            outcome => (Judged::Looked(outcome, rules), looked),
+        };
+        Ok(Screened {
+            judged,
+            looked,
+            memory,
+        })
     }
 
     /// Stores the variants, then the manifest, then the row; only then does any URL answer. Refuses the picture where a ban
@@ -272,6 +427,7 @@ impl Pictures {
         received: &Received,
         rendered: Rendered,
         rules: Rules,
+        looked: bool,
     ) -> anyhow::Result<bool> {
         let now = self.parts.clock.now();
         let id = &received.id;
@@ -292,6 +448,11 @@ impl Pictures {
             })
             .collect();
         let bytes = variants.iter().map(|variant| variant.size_bytes).sum();
+        let max_stored_bytes = self.parts.limits.max_stored_bytes;
+        if bytes > max_stored_bytes {
+            // It would wait for ever.
+            return self.reject(received, Reason::StorageFull, None).await;
+        }
         // Before this attempt notes an instant of its own: only the noted one tells what an attempt has left.
         let earlier = self.parts.db.planned_expiry(received).await?;
         if let Some(earlier) = earlier {
@@ -304,13 +465,22 @@ impl Pictures {
                 received,
                 expires_at,
                 bytes,
-                self.parts.limits.max_stored_bytes,
+                max_stored_bytes,
                 self.overdue(now),
             )
             .await?;
         let sequence = match begun {
             Begun::Lost => return Ok(false),
-            Begun::Full => return Err(Full.into()),
+            Begun::Full => {
+                // So that it need not be looked at again when there is room.
+                let approved = Verdict::Approved {
+                    tags: rendered.tags,
+                    alt: rendered.alt,
+                };
+                let review = Review::Judged(approved);
+                self.parts.db.note_review(received, &rules, &review).await?;
+                return Err(Full.into());
+            }
             Begun::Ready { sequence } => sequence,
         };
         let published = Published {
@@ -352,7 +522,12 @@ impl Pictures {
             .await?;
         match self.parts.db.publish(&published, received).await? {
             Publishing::Done => {
-                self.allowance.settle(id, false);
+                let ending = if looked {
+                    Ending::Published
+                } else {
+                    Ending::Copy
+                };
+                self.settle(id, ending);
                 tracing::info!(picture = %id, expires_at = %expires_at.timestamp(), "published a picture");
                 Ok(true)
             }
@@ -360,5 +535,63 @@ impl Pictures {
             Publishing::Banned => self.reject(received, Reason::Banned, None).await,
             Publishing::Lost => Ok(false),
         }
+    }
+}
+
+/// How much of the memory a picture sets aside that needs `base`, in the same units as `all`, after so many attempts that
+/// ended with the process. `None` where it had all of it often enough.
+fn share_of_memory(base: u64, cut_off: u32, all: u64) -> Option<u64> {
+    let share = |doublings: u32| {
+        base.saturating_mul(2_u64.saturating_pow(doublings))
+            .min(all)
+    };
+    let ends_with_all = (0..cut_off).filter(|doublings| share(*doublings) == all);
+    (ends_with_all.count() < MAX_ENDS_WITH_ALL_MEMORY).then(|| share(cut_off))
+}
+
+/// The bytes that are held of what was encoded, until it is stored or dropped.
+fn encoded_bytes(outcome: &Outcome) -> u64 {
+    let of = |rendered: &Rendered| {
+        rendered
+            .files
+            .iter()
+            .map(|file| file.bytes.len())
+            .sum::<usize>()
+    };
+    let bytes = match outcome {
+        Outcome::Rejected(_) => 0,
+        Outcome::Approved(rendered) => of(rendered),
+        Outcome::Unsure(unsure) => {
+            of(&unsure.rendered) + unsure.image.jpeg().len() * COPIES_OF_SHOWN
+        }
+    };
+    bytes as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_attempt_that_ended_with_the_process_doubles_the_memory_of_the_next() {
+        let shares: Vec<_> = (0..8).map(|ends| share_of_memory(30, ends, 110)).collect();
+        let some = |share| Some(share);
+        assert_eq!(
+            shares,
+            [
+                some(30),
+                some(60),
+                some(110),
+                some(110),
+                some(110),
+                None,
+                None,
+                None
+            ]
+        );
+        assert_eq!(share_of_memory(200, 0, 110), Some(110));
+        assert_eq!(share_of_memory(200, 2, 110), Some(110));
+        assert_eq!(share_of_memory(200, 3, 110), None);
+        assert_eq!(share_of_memory(1, 100, 110), None);
     }
 }

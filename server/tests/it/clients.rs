@@ -120,7 +120,11 @@ async fn behind_the_cdn_clients_are_told_apart_by_the_address_that_it_names() {
         assert_eq!(from(forged).await, StatusCode::CREATED);
     }
     assert_eq!(from("2001:db8:1:2::3").await, StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(from("2001:db8:1:3::1").await, StatusCode::CREATED);
+    assert_eq!(
+        from("2001:db8:1:ff::1").await,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    assert_eq!(from("2001:db8:1:100::1").await, StatusCode::CREATED);
     assert_eq!(from("198.51.100.1").await, StatusCode::CREATED);
 }
 

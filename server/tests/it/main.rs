@@ -32,6 +32,7 @@ mod rekognition;
 mod restart;
 mod s3;
 mod second_opinion;
+mod shares;
 mod status;
 mod storage_contract;
 mod support;

@@ -6,6 +6,7 @@ pub(crate) mod cdn_server;
 pub(crate) mod process;
 pub(crate) mod rekognition_server;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bytes::Bytes;
 use cattocdn::cdn::Cdns;
@@ -246,6 +248,21 @@ impl Site {
                 .expect("a request"),
         )
         .await
+    }
+
+    /// Uploads raw bytes over a connection from this address.
+    pub(crate) async fn upload_from(
+        &self,
+        peer: &str,
+        url: &str,
+        bytes: impl Into<Bytes>,
+    ) -> Answer {
+        let mut upload = request(Method::POST, url)
+            .body(Body::from(bytes.into()))
+            .expect("a request");
+        let peer: SocketAddr = format!("{peer}:1234").parse().expect("an address");
+        upload.extensions_mut().insert(ConnectInfo(peer));
+        self.send(upload).await
     }
 
     /// Uploads a form of these parts, each `(field, file name, bytes)`.

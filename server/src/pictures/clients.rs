@@ -1,0 +1,254 @@
+//! What each client has sent and used lately, and whose the uploads are that wait. In memory only, since it names networks:
+//! after a restart everybody is a stranger, and nobody is worse off than another.
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lru::LruCache;
+
+use super::allowance::MAX_CLIENTS;
+use crate::clock::Clock;
+use crate::domain::client::ClientNetwork;
+use crate::domain::picture::PictureId;
+
+/// The most uploads whose senders are remembered: more than may wait for their verdict.
+const MAX_SENDERS: usize = 1000;
+/// After so long half of what a client sent in vain counts.
+const JUNK_HALF_LIFE: Duration = Duration::from_secs(3600);
+/// From which count on a client is known for what it sends in vain: two uploads in a row.
+const KNOWN_FOR_JUNK: f64 = 1.5;
+/// After so long half of the work that was done for a client counts.
+const WORK_HALF_LIFE: Duration = Duration::from_secs(600);
+/// How much the last picture says of how long one takes.
+const WEIGHT_OF_LAST: f64 = 0.2;
+/// How long a picture takes as long as none was worked on, seconds.
+const USUAL_SECONDS: f64 = 0.5;
+
+/// What came of an upload, for whoever sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It was looked at and published.
+    Published,
+    /// It was published without a look: its bytes are there already.
+    Copy,
+    /// It was refused for what it is.
+    Refused,
+    /// Something else than the picture decided.
+    NobodysFault,
+}
+
+/// A number of which half is left after a while.
+#[derive(Clone, Copy, Default)]
+struct Fading {
+    value: f64,
+    at: Duration,
+}
+
+impl Fading {
+    fn read(self, now: Duration, half_life: Duration) -> f64 {
+        let age = now.saturating_sub(self.at);
+        self.value * (-age.as_secs_f64() / half_life.as_secs_f64()).exp2()
+    }
+
+    fn add(&mut self, amount: f64, now: Duration, half_life: Duration) {
+        self.value = (self.read(now, half_life) + amount).max(0.0);
+        self.at = now;
+    }
+
+    /// How long it takes until less than this is left.
+    fn wait_until_below(self, limit: f64, now: Duration, half_life: Duration) -> Duration {
+        let halvings = (self.read(now, half_life) / limit).log2().max(0.0);
+        // A hair longer, so that rounding never leaves it at the limit.
+        Duration::from_secs_f64(half_life.as_secs_f64() * halvings) + Duration::from_millis(1)
+    }
+}
+
+/// What is known of one client.
+#[derive(Clone, Copy, Default)]
+struct Lately {
+    /// Uploads that were refused, or were copies, less those that were looked at and published.
+    junk: Fading,
+    /// Seconds of work on its pictures.
+    work: Fading,
+}
+
+/// What is known of all clients.
+pub(super) struct Clients {
+    clock: Clock,
+    lately: Mutex<LruCache<ClientNetwork, Lately>>,
+    senders: Mutex<LruCache<PictureId, ClientNetwork>>,
+    /// How long a picture is worked on, as the last ones tell, seconds.
+    seconds_per_picture: Mutex<f64>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn remembering<K: std::hash::Hash + Eq, V>(most: usize) -> Mutex<LruCache<K, V>> {
+    let most = NonZeroUsize::new(most).expect("is not 0");
+    // It takes its memory as it fills.
+    Mutex::new(LruCache::sparse(most))
+}
+
+impl Clients {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            lately: remembering(MAX_CLIENTS),
+            senders: remembering(MAX_SENDERS),
+            seconds_per_picture: Mutex::new(USUAL_SECONDS),
+        }
+    }
+
+    /// Remembers who sent an upload until [`Self::forget`].
+    pub(super) fn remember(&self, id: &PictureId, client: ClientNetwork) {
+        locked(&self.senders).put(id.clone(), client);
+    }
+
+    /// Who sent a waiting upload, where that is known: nobody is after a restart.
+    pub(super) fn sender(&self, id: &PictureId) -> Option<ClientNetwork> {
+        locked(&self.senders).peek(id).copied()
+    }
+
+    /// Forgets who sent an upload, and answers it.
+    pub(super) fn forget(&self, id: &PictureId) -> Option<ClientNetwork> {
+        locked(&self.senders).pop(id)
+    }
+
+    /// Notes what came of an upload of this client.
+    pub(super) fn note_ending(&self, client: ClientNetwork, ending: Ending) {
+        let amount = match ending {
+            Ending::Published => -1.0,
+            Ending::Copy | Ending::Refused => 1.0,
+            Ending::NobodysFault => return,
+        };
+        let now = self.clock.elapsed();
+        self.change(client, |lately| {
+            lately.junk.add(amount, now, JUNK_HALF_LIFE)
+        });
+    }
+
+    /// How long this client is known for what it sends in vain; `None` where it is not.
+    pub(super) fn known_for_junk(&self, client: ClientNetwork) -> Option<Duration> {
+        let now = self.clock.elapsed();
+        let junk = locked(&self.lately).peek(&client)?.junk;
+        (junk.read(now, JUNK_HALF_LIFE) >= KNOWN_FOR_JUNK)
+            .then(|| junk.wait_until_below(KNOWN_FOR_JUNK, now, JUNK_HALF_LIFE))
+    }
+
+    /// Adds work to what is done for a client, or takes back what was thought too much.
+    pub(super) fn note_work(&self, client: Option<ClientNetwork>, seconds: f64) {
+        if let Some(client) = client {
+            let now = self.clock.elapsed();
+            self.change(client, |lately| {
+                lately.work.add(seconds, now, WORK_HALF_LIFE);
+            });
+        }
+    }
+
+    /// Notes how long a picture was worked on.
+    pub(super) fn note_pace(&self, seconds: f64) {
+        let mut pace = locked(&self.seconds_per_picture);
+        *pace += WEIGHT_OF_LAST * (seconds - *pace);
+    }
+
+    /// How long a picture takes, as the last ones tell, seconds.
+    pub(super) fn pace(&self) -> f64 {
+        *locked(&self.seconds_per_picture)
+    }
+
+    /// The work that was done lately for whoever sent this upload, seconds; 0 where that is not known.
+    pub(super) fn work_for_sender(&self, id: &PictureId) -> f64 {
+        let Some(client) = self.sender(id) else {
+            return 0.0;
+        };
+        let now = self.clock.elapsed();
+        let lately = locked(&self.lately).peek(&client).copied();
+        lately.map_or(0.0, |lately| lately.work.read(now, WORK_HALF_LIFE))
+    }
+
+    fn change(&self, client: ClientNetwork, change: impl FnOnce(&mut Lately)) {
+        change(locked(&self.lately).get_or_insert_mut(client, Lately::default));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(number: u8) -> ClientNetwork {
+        ClientNetwork::of([192, 0, 2, number].into())
+    }
+
+    #[test]
+    fn two_uploads_in_vain_make_a_client_known_until_the_second_that_it_is_told() {
+        let clock = Clock::default();
+        clock.stop_at(1_800_000_000_000);
+        let clients = Clients::new(clock.clone());
+        clients.note_ending(client(1), Ending::Refused);
+        assert_eq!(clients.known_for_junk(client(1)), None);
+        clients.note_ending(client(1), Ending::Copy);
+        let wait = clients.known_for_junk(client(1)).expect("is known");
+        assert_eq!(wait.as_secs(), 1494);
+        assert_eq!(clients.known_for_junk(client(2)), None);
+        clock.stop_at(
+            1_800_000_000_000 + 1_000 * (1 + i64::try_from(wait.as_secs()).expect("fits")),
+        );
+        assert_eq!(clients.known_for_junk(client(1)), None);
+    }
+
+    #[test]
+    fn a_published_picture_makes_up_for_one_in_vain_and_for_no_more() {
+        let clients = Clients::new(Clock::default());
+        for ending in [
+            Ending::Published,
+            Ending::Published,
+            Ending::Refused,
+            Ending::NobodysFault,
+            Ending::Published,
+            Ending::Refused,
+        ] {
+            clients.note_ending(client(1), ending);
+            assert_eq!(clients.known_for_junk(client(1)), None);
+        }
+        clients.note_ending(client(1), Ending::Refused);
+        assert!(clients.known_for_junk(client(1)).is_some());
+    }
+
+    #[test]
+    fn work_counts_for_whoever_sent_the_picture_and_fades() {
+        let clock = Clock::default();
+        clock.stop_at(1_800_000_000_000);
+        let clients = Clients::new(clock.clone());
+        let (own, next, unknown) = (
+            PictureId::random(),
+            PictureId::random(),
+            PictureId::random(),
+        );
+        clients.remember(&own, client(1));
+        clients.remember(&next, client(1));
+        clients.note_work(clients.sender(&own), 8.0);
+        clients.note_work(clients.sender(&unknown), 8.0);
+        assert_eq!(clients.forget(&own), Some(client(1)));
+        assert!((clients.work_for_sender(&next) - 8.0).abs() < 1e-9);
+        assert!(clients.work_for_sender(&unknown).abs() < 1e-9);
+        clock.stop_at(1_800_000_600_000);
+        assert!((clients.work_for_sender(&next) - 4.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn who_sends_and_what_waits_is_forgotten_beyond_a_bound() {
+        let clients = Clients::new(Clock::default());
+        for _ in 0..2 * MAX_SENDERS {
+            clients.remember(&PictureId::random(), client(1));
+        }
+        for number in 0..2 * u32::try_from(MAX_CLIENTS).expect("fits") {
+            let network = ClientNetwork::of(std::net::Ipv4Addr::from_bits(number).into());
+            clients.note_work(Some(network), 1.0);
+        }
+        assert_eq!(locked(&clients.senders).len(), MAX_SENDERS);
+        assert_eq!(locked(&clients.lately).len(), MAX_CLIENTS);
+    }
+}
