@@ -37,6 +37,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTIONS: u32 = 4;
 /// Queries that look at every picture at the same time; the other connections are for what asks for one.
 const SCANS: usize = 2;
+/// So many more wait for their turn. A scan of 100,000 pictures takes a quarter of a second, so the last waits for one.
+const WAITING_SCANS: usize = 8;
+/// The most that each connection keeps of the file in memory, KiB.
+const PAGE_CACHE: u32 = 1024;
+/// Statements that each connection keeps prepared. Lists are worded in some ways, all else is of a few dozen.
+const STATEMENTS: usize = 64;
 /// How long a connection is used.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
 
@@ -44,6 +50,19 @@ const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 #[error("the index failed")]
 pub struct DbError(#[from] anyhow::Error);
+
+/// Too many queries that look at every picture wait for their turn.
+#[derive(Debug, thiserror::Error)]
+#[error("too many searches at once")]
+struct Crowded;
+
+impl DbError {
+    /// True where nothing failed, but too many ask for what takes long.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.0.is::<Crowded>()
+    }
+}
 
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
@@ -57,6 +76,8 @@ pub struct Db {
     pool: SqlitePool,
     /// The right to look at every picture.
     scans: Arc<Semaphore>,
+    /// The right to wait for one.
+    waiting_scans: Arc<Semaphore>,
 }
 
 impl Db {
@@ -96,7 +117,10 @@ impl Db {
             .create_if_missing(create)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            .statement_cache_capacity(STATEMENTS)
+            // A negative number is one of KiB.
+            .pragma("cache_size", format!("-{PAGE_CACHE}"));
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(Duration::from_secs(10))
@@ -107,6 +131,7 @@ impl Db {
         Ok(Self {
             pool,
             scans: Arc::new(Semaphore::new(SCANS)),
+            waiting_scans: Arc::new(Semaphore::new(WAITING_SCANS)),
         })
     }
 
@@ -152,8 +177,11 @@ impl Db {
     }
 
     /// Waits for the turn of a query that may look at every picture, as a search does: strangers word them, and must not
-    /// take all connections by it.
+    /// take all connections by it. Where too many wait already, the answer is an error that [`DbError::is_crowded`].
     async fn scan(&self) -> Result<SemaphorePermit<'_>, DbError> {
+        let Ok(_place) = self.waiting_scans.try_acquire() else {
+            return Err(anyhow::Error::from(Crowded).into());
+        };
         Ok(self.scans.acquire().await.context("the index is closed")?)
     }
 
@@ -168,4 +196,30 @@ impl Db {
 fn is_damage(error: &dyn DatabaseError) -> bool {
     let code = error.code().and_then(|code| code.parse::<u32>().ok());
     code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn so_many_scans_wait_for_their_turn_and_the_next_is_told_that_there_is_a_crowd() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}", folder.path().join("index.sqlite").display());
+        let db = Db::open(&url).await.expect("opens");
+        let running = [db.scan().await, db.scan().await];
+        let mut waiting = Vec::new();
+        for _ in 0..WAITING_SCANS {
+            let mut scan = Box::pin(db.scan());
+            assert!(futures_util::poll!(scan.as_mut()).is_pending());
+            waiting.push(scan);
+        }
+        let refused = db.scan().await.err().expect("is refused");
+        assert!(refused.is_crowded());
+        drop(running);
+        for scan in waiting {
+            assert!(scan.await.is_ok());
+        }
+        assert!(db.scan().await.is_ok());
+    }
 }

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 
+use crate::domain::client::ClientNetwork;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::PictureId;
 use crate::error::Error;
@@ -84,8 +85,10 @@ pub(crate) async fn delete_picture(
     State(state): State<AppState>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
+    client: Option<Extension<ClientNetwork>>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Error> {
+    let client = client.map_or(ClientNetwork::UNKNOWN, |Extension(client)| client);
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -100,9 +103,11 @@ pub(crate) async fn delete_picture(
         })?;
     let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
     if parse_ban(query.as_deref().unwrap_or_default())? {
-        state.pictures.ban(&id, token).await?;
+        let ban = state.pictures.ban(&id, token);
+        state.guesses.guard(client, ban).await?;
     } else {
-        state.pictures.delete(&id, token).await?;
+        let deletion = state.pictures.delete(&id, token);
+        state.guesses.guard(client, deletion).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

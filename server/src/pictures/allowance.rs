@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock as _;
@@ -10,7 +10,6 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
-use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, LimiterClock};
 use crate::domain::client::ClientNetwork;
@@ -18,9 +17,6 @@ use crate::domain::picture::PictureId;
 
 /// So many clients are remembered; beyond it those that have their whole allowance back are forgotten first.
 const MOST_CLIENTS: usize = 100_000;
-
-/// So many uploads of one client are received at once, of those that all clients have together.
-const AT_ONCE: usize = 8;
 
 type Limiter = RateLimiter<
     ClientNetwork,
@@ -33,8 +29,6 @@ type Limiter = RateLimiter<
 pub(super) struct Allowance {
     limiter: Limiter,
     clock: LimiterClock,
-    /// The turns of the clients that are sending.
-    turns: Mutex<HashMap<ClientNetwork, Arc<Semaphore>>>,
     /// Who sent the uploads that wait for their verdict. As few as may wait.
     senders: Mutex<HashMap<PictureId, ClientNetwork>>,
 }
@@ -46,7 +40,6 @@ impl Allowance {
         Self {
             limiter: RateLimiter::hashmap_with_clock(Quota::per_hour(per_hour), clock.clone()),
             clock,
-            turns: Mutex::default(),
             senders: Mutex::default(),
         }
     }
@@ -68,17 +61,6 @@ impl Allowance {
         self.limiter
             .check_key(&client)
             .map_err(|until| until.wait_time_from(self.clock.now()))
-    }
-
-    /// This client's turns, of which each upload that is received takes one.
-    pub(super) fn turns(&self, client: ClientNetwork) -> Arc<Semaphore> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        // Kept only as long as somebody waits for one or has one.
-        turns.retain(|_, turns| Arc::strong_count(turns) > 1);
-        turns
-            .entry(client)
-            .or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)))
-            .clone()
     }
 
     /// Remembers who sent an upload until [`Self::settle`].

@@ -268,7 +268,7 @@ fn the_bounds_that_operators_read_are_those_of_the_code() {
         ),
         format!(
             "| A reader that takes no byte | {} s |",
-            constant("http/connections.rs", "WRITE_TIMEOUT")
+            constant("http/connections/paced.rs", "WRITE_TIMEOUT")
         ),
         format!(
             "| Uploads being received | 32, 8 of one client, held in pieces of {} KiB |",
