@@ -95,6 +95,7 @@ lint: setup ## Check formatting and lints
 	cargo fmt --all --check --manifest-path fuzz/Cargo.toml
 	(cd end2end && npx tsc --noEmit)
 	cargo clippy --quiet --locked --release --package server --all-targets -- --deny warnings
+	cargo clippy --quiet --locked --release --package trim -- --deny warnings
 	cargo clippy --quiet --locked --release --package app --features ssr --all-targets -- --deny warnings
 	cargo clippy --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown -- --deny warnings
 

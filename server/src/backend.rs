@@ -100,12 +100,8 @@ impl Backend for ServerBackend {
 
     async fn check_deletion(&self, id: &str, token: &str) -> Result<(), ApiError> {
         let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
-        Ok(self
-            .state
-            .pictures
-            .check_deletion(&id, token)
-            .await
-            .map_err(Error::from)?)
+        let check = self.state.pictures.check_deletion(&id, token);
+        Ok(self.state.guesses.guard(self.client, check).await?)
     }
 
     async fn upload_picture(

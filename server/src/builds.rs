@@ -206,6 +206,12 @@ impl Builds {
         &self.running.favicon
     }
 
+    /// True for a file that is in memory already, whoever asks for it.
+    #[must_use]
+    pub fn has_at_hand(&self, name: &AssetName) -> bool {
+        self.running.files.contains_key(name)
+    }
+
     /// The bytes of a file that [`Self::find`] found, in one of its codings or none.
     pub async fn read(
         &self,

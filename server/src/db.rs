@@ -43,6 +43,12 @@ const SCANS: usize = 2;
 /// The log of writes, which SQLite works into the file after every 4 MiB, may grow while a long reader is under way, such as a
 /// backup; after that it is cut to this, bytes.
 const LOG_KEPT: u32 = 16 * 1024 * 1024;
+/// So many more wait for their turn. A scan of 100,000 pictures takes a quarter of a second, so the last waits for one.
+const WAITING_SCANS: usize = 8;
+/// The most that each connection keeps of the file in memory, KiB.
+const PAGE_CACHE: u32 = 1024;
+/// Statements that each connection keeps prepared. Lists are worded in some ways, all else is of a few dozen.
+const STATEMENTS: usize = 64;
 /// How long a connection is used.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
 
@@ -50,6 +56,19 @@ const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 #[error("the index failed")]
 pub struct DbError(#[from] anyhow::Error);
+
+/// Too many queries that look at every picture wait for their turn.
+#[derive(Debug, thiserror::Error)]
+#[error("too many searches at once")]
+struct Crowded;
+
+impl DbError {
+    /// True where nothing failed, but too many ask for what takes long.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.0.is::<Crowded>()
+    }
+}
 
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
@@ -63,6 +82,8 @@ pub struct Db {
     pool: SqlitePool,
     /// The right to look at every picture.
     scans: Arc<Semaphore>,
+    /// The right to wait for one.
+    waiting_scans: Arc<Semaphore>,
 }
 
 impl Db {
@@ -103,7 +124,10 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("journal_size_limit", LOG_KEPT.to_string())
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            .statement_cache_capacity(STATEMENTS)
+            // A negative number is one of KiB.
+            .pragma("cache_size", format!("-{PAGE_CACHE}"));
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(Duration::from_secs(10))
@@ -114,6 +138,7 @@ impl Db {
         Ok(Self {
             pool,
             scans: Arc::new(Semaphore::new(SCANS)),
+            waiting_scans: Arc::new(Semaphore::new(WAITING_SCANS)),
         })
     }
 
@@ -159,8 +184,11 @@ impl Db {
     }
 
     /// Waits for the turn of a query that may look at every picture, as a search does: strangers word them, and must not
-    /// take all connections by it.
+    /// take all connections by it. Where too many wait already, the answer is an error that [`DbError::is_crowded`].
     async fn scan(&self) -> Result<SemaphorePermit<'_>, DbError> {
+        let Ok(_place) = self.waiting_scans.try_acquire() else {
+            return Err(anyhow::Error::from(Crowded).into());
+        };
         Ok(self.scans.acquire().await.context("the index is closed")?)
     }
 
@@ -175,4 +203,30 @@ impl Db {
 fn is_damage(error: &dyn DatabaseError) -> bool {
     let code = error.code().and_then(|code| code.parse::<u32>().ok());
     code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn so_many_scans_wait_for_their_turn_and_the_next_is_told_that_there_is_a_crowd() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}", folder.path().join("index.sqlite").display());
+        let db = Db::open(&url).await.expect("opens");
+        let running = [db.scan().await, db.scan().await];
+        let mut waiting = Vec::new();
+        for _ in 0..WAITING_SCANS {
+            let mut scan = Box::pin(db.scan());
+            assert!(futures_util::poll!(scan.as_mut()).is_pending());
+            waiting.push(scan);
+        }
+        let refused = db.scan().await.expect_err("is refused");
+        assert!(refused.is_crowded());
+        drop(running);
+        for scan in waiting {
+            assert!(scan.await.is_ok());
+        }
+        assert!(db.scan().await.is_ok());
+    }
 }

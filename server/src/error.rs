@@ -14,6 +14,9 @@ use crate::imaging::ImageError;
 use crate::pictures::{DeleteError, UploadError};
 use crate::storage::StorageError;
 
+/// When to search again where too many search: all that wait now are through by then.
+const AFTER_SEARCHES: Duration = Duration::from_secs(3);
+
 /// What an uploader is told whose picture cannot be paid for.
 const BUDGET_SPENT: &str = "Looking at pictures costs money, and this month's is spent. Nothing was published; please try again when a new month has begun.";
 
@@ -31,7 +34,7 @@ impl Error {
     }
 
     /// Says when to ask again, where that is known better than by the code alone.
-    fn retry_after(mut self, wait: Duration) -> Self {
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         self.0.retry_after = u32::try_from(seconds.max(1)).ok();
         self
@@ -113,6 +116,13 @@ impl From<Error> for ApiError {
 
 impl From<DbError> for Error {
     fn from(error: DbError) -> Self {
+        if error.is_crowded() {
+            return Self::new(
+                ErrorCode::StorageUnavailable,
+                "Many people are searching at this moment. Please try again in a few seconds.",
+            )
+            .retry_after(AFTER_SEARCHES);
+        }
         Self::storage(&error)
     }
 }

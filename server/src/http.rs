@@ -1,5 +1,6 @@
 //! The route table, then the layers in order. Only here and below is HTTP known.
 
+pub mod answers;
 pub(crate) mod api;
 pub(crate) mod assets;
 pub(crate) mod body;
@@ -7,11 +8,17 @@ pub mod cache;
 pub(crate) mod client;
 pub(crate) mod connections;
 pub(crate) mod count;
+mod descriptors;
 pub(crate) mod documents;
+mod foreign;
+pub mod guesses;
 pub(crate) mod health;
+mod held;
 pub(crate) mod images;
 pub(crate) mod pages;
 pub(crate) mod security;
+pub mod shares;
+mod spelling;
 pub(crate) mod status;
 pub(crate) mod upload;
 
@@ -19,7 +26,7 @@ use app::error::ErrorCode;
 use axum::Router;
 use axum::extract::State;
 use axum::http::Uri;
-use axum::middleware::{from_fn, from_fn_with_state, map_request_with_state};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post};
 
 use crate::domain::picture::PictureId;
@@ -59,12 +66,14 @@ pub fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         // Innermost first: what a handler answered is put in words for a browser, hashed for the CSP, then given its
         // cache headers, then counted.
-        .layer(from_fn_with_state(state.clone(), pages::canonical_queries))
+        .layer(from_fn(spelling::insist_on_spelling))
         .layer(from_fn(pages::answer_functions_in_json))
         .layer(from_fn(pages::check_form))
+        .layer(from_fn_with_state(state.clone(), body::bound_body))
+        .layer(from_fn(foreign::refuse_foreign_changes))
         .layer(from_fn_with_state(state.clone(), client::identify))
-        .layer(map_request_with_state(state.clone(), body::bound_body))
         .layer(from_fn_with_state(state.clone(), pages::explain_errors))
+        .layer(from_fn_with_state(state.clone(), answers::take_turn))
         .layer(from_fn_with_state(
             state.clone(),
             security::write_security_headers,
@@ -77,6 +86,7 @@ pub fn router(state: AppState) -> Router {
             state.traffic.clone(),
             count::count_traffic,
         ))
+        .layer(from_fn(shares::hold_until_sent))
         .with_state(state)
 }
 

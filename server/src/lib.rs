@@ -56,6 +56,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
 /// and ends what is under way.
 pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future<Output = ()>) {
     let jobs = Jobs::spawn(&state);
+    let giving_back = tokio::spawn(memory::keep_giving_back());
     let (pictures, traffic) = (state.pictures.clone(), state.traffic.clone());
     let stop = async {
         shutdown.await;
@@ -63,10 +64,12 @@ pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future
         jobs.start_nothing_new();
         pictures.stop_waiting();
     };
+    let peers = http::client::peers(&state.origin);
     let router = http::router(state);
-    if !http::connections::serve(listener, router, stop, SHUTDOWN_GRACE).await {
+    if !http::connections::serve(listener, router, peers, stop, SHUTDOWN_GRACE).await {
         tracing::warn!("some requests did not end in time");
     }
+    giving_back.abort();
     if tokio::time::timeout(SHUTDOWN_GRACE, jobs.stop())
         .await
         .is_err()

@@ -4,7 +4,7 @@ use app::error::{ApiError, ErrorCode};
 use app::types::{ListQuery, PicturePage, SiteView, TagCount, TagList};
 
 use crate::db::ListFilter;
-use crate::domain::search::{MAX_QUERY_BYTES, SearchQuery, canonical};
+use crate::domain::search::{MAX_QUERY_BYTES, MAX_TERMS, SearchQuery, canonical};
 use crate::error::Error;
 use crate::http::cache::CachePolicy;
 use crate::pictures::Pictures;
@@ -43,23 +43,8 @@ pub(crate) async fn list_pictures(
     site: &SiteView,
     query: &ListQuery,
 ) -> Result<(PicturePage, CachePolicy), Error> {
-    let limit = query.limit.unwrap_or(PAGE_SIZE);
-    if !(1..=PAGE_SIZE).contains(&limit) {
-        return Err(bad_limit());
-    }
-    if query.q.len() > MAX_QUERY_BYTES || query.tag.len() > MAX_QUERY_BYTES {
-        return Err(Error::new(
-            ErrorCode::Malformed,
-            format!("A search may be at most {MAX_QUERY_BYTES} bytes long."),
-        ));
-    }
-    let filter = ListFilter {
-        search: SearchQuery::parse(&query.q),
-        tag: (!query.tag.is_empty()).then(|| query.tag.clone()),
-        before: parse_cursor(&query.after)?,
-        // One more than shown tells whether there is a next page.
-        limit: limit + 1,
-    };
+    let filter = filter_of(query)?;
+    let limit = filter.limit - 1;
     let mut found = pictures.list(&filter).await?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
@@ -76,6 +61,37 @@ pub(crate) async fn list_pictures(
         next,
     };
     Ok((page, policy))
+}
+
+/// What a query asks of the index.
+///
+/// # Errors
+/// `malformed` for a cursor, limit or query that cannot be.
+pub(crate) fn filter_of(query: &ListQuery) -> Result<ListFilter, Error> {
+    let limit = query.limit.unwrap_or(PAGE_SIZE);
+    if !(1..=PAGE_SIZE).contains(&limit) {
+        return Err(bad_limit());
+    }
+    if query.q.len() > MAX_QUERY_BYTES || query.tag.len() > MAX_QUERY_BYTES {
+        return Err(Error::new(
+            ErrorCode::Malformed,
+            format!("A search may be at most {MAX_QUERY_BYTES} bytes long."),
+        ));
+    }
+    let search = SearchQuery::parse(&query.q);
+    if search.terms() > MAX_TERMS {
+        return Err(Error::new(
+            ErrorCode::Malformed,
+            format!("A search may have at most {MAX_TERMS} words or phrases."),
+        ));
+    }
+    Ok(ListFilter {
+        search,
+        tag: (!query.tag.is_empty()).then(|| query.tag.clone()),
+        before: parse_cursor(&query.after)?,
+        // One more than shown tells whether there is a next page.
+        limit: limit + 1,
+    })
 }
 
 /// All tags with counts, and how long they may be kept: every picture counts, so the next to end decides.

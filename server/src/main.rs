@@ -99,6 +99,9 @@ struct SetBudget {
     cloudfront_paths: Option<u32>,
 }
 
+/// The most threads that wait for the disk, beside those that the index and the decoders have of their own.
+const BLOCKING_THREADS: usize = 64;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Err(error) = cattocdn::memory::give_back_what_is_freed() {
@@ -180,6 +183,7 @@ fn run(command: SiteCommand) -> anyhow::Result<ExitCode> {
     cattocdn::telemetry::start()?;
     let config = Config::from_env()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?;
     let done = runtime.block_on(async {

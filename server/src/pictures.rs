@@ -14,6 +14,8 @@ mod rebuild;
 mod review;
 mod reviewer;
 mod screen;
+mod shared;
+mod turns;
 mod work;
 
 use std::fs::Permissions;
@@ -39,6 +41,8 @@ use self::purging::Pace;
 pub use self::purging::PurgeProgress;
 pub use self::rebuild::Rebuilt;
 pub use self::reviewer::RekognitionReviewer;
+use self::shared::{Moment, Shared};
+use self::turns::Turns;
 use crate::budget::Budget;
 use crate::cdn::Cdns;
 use crate::clock::Clock;
@@ -111,9 +115,12 @@ pub struct Pictures {
     /// Uploads whose containers may be read at once.
     inspections: Semaphore,
     /// Uploads that may be received at once.
-    slots: Arc<Semaphore>,
+    turns: Turns,
     /// Bytes that pictures being decoded may take, in units of [`MEMORY_UNIT`].
     memory: Arc<Semaphore>,
+    /// What everybody asks for alike, and what takes a look at every picture.
+    tags: Shared<Vec<(String, u32)>>,
+    chosen: Shared<Option<Published>>,
     /// Counts every change of a picture's state; waiting uploads, workers and the sweeper watch it.
     changes: watch::Sender<u64>,
     /// Cancelled when the server stops: nobody waits for a verdict any more.
@@ -145,8 +152,10 @@ impl Pictures {
             clients: Clients::new(parts.clock.clone()),
             choosing: tokio::sync::Mutex::default(),
             inspections: Semaphore::new(incoming::MAX_INSPECTIONS),
-            slots: Arc::new(Semaphore::new(parts.limits.uploads_at_once)),
+            turns: Turns::new(parts.limits.uploads_at_once),
             memory: Arc::new(Semaphore::new(permits)),
+            tags: Shared::default(),
+            chosen: Shared::default(),
             changes: watch::Sender::new(0),
             stopping: CancellationToken::new(),
             parts,
@@ -285,7 +294,14 @@ impl Pictures {
 
     /// Every tag with its count, most used first.
     pub async fn list_tags(&self) -> Result<Vec<(String, u32)>, DbError> {
-        self.parts.db.list_tags(self.now_second()).await
+        let now = self.now_second();
+        let count = async || self.parts.db.list_tags(now).await;
+        self.tags.get(self.moment(), count).await
+    }
+
+    /// What an answer must be as new as: this second, and the last change of any picture.
+    fn moment(&self) -> Moment {
+        (self.now_second(), *self.changes.borrow())
     }
 
     /// The picture of the slot between these two seconds, drawn from those that live through it, or else from those that
@@ -296,13 +312,14 @@ impl Pictures {
             .iter()
             .take(4)
             .fold(0, |draw, byte| draw << 8 | u32::from(*byte));
-        match self.parts.db.pick(begins, ends, draw).await? {
+        let pick = async || match self.parts.db.pick(begins, ends, draw).await? {
             Some(published) => Ok(Some(published)),
             None => {
                 let now = self.now_second();
                 self.parts.db.pick(now, now, draw).await
             }
-        }
+        };
+        self.chosen.get(self.moment(), pick).await
     }
 
     /// These bytes (both ends included) of one published file.

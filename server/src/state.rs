@@ -19,7 +19,10 @@ use crate::cdn::Cdns;
 use crate::clock::Clock;
 use crate::config::{Config, OriginConfig, StorageConfig};
 use crate::db::Db;
+use crate::http::answers::Answers;
 use crate::http::cache::PAGES_TAG;
+use crate::http::guesses::Guesses;
+use crate::http::shares::Shares;
 use crate::pictures::{Pictures, PicturesParts, RekognitionReviewer};
 use crate::screening::{RekognitionClient, RekognitionOptions, Screener};
 use crate::self_probe::SelfProbe;
@@ -52,6 +55,9 @@ pub struct AppState {
     pub traffic: Arc<Traffic>,
     pub billing: Arc<Billing>,
     pub self_probe: Arc<SelfProbe>,
+    pub answers: Arc<Answers>,
+    pub shares: Arc<Shares>,
+    pub guesses: Arc<Guesses>,
     /// The content security policy of all pages, made when the first is asked for.
     pub page_policy: Arc<OnceCell<HeaderValue>>,
     /// Leptos' own settings, as its routes want them.
@@ -146,11 +152,14 @@ impl AppState {
             pictures,
             site: Arc::new(site),
             origin: Arc::new(config.origin.clone()),
+            guesses: Arc::new(Guesses::new(clock.clone())),
             clock,
             builds: Arc::new(builds),
             traffic,
             billing: Arc::new(Billing::new(config)?),
             self_probe: Arc::new(SelfProbe::new(config)),
+            answers: Arc::default(),
+            shares: Arc::default(),
             page_policy: Arc::default(),
             leptos,
         })

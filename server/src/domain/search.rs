@@ -8,6 +8,9 @@ use unicode_normalization::char::is_combining_mark;
 /// The longest query that is looked at, bytes. Longer ones are malformed.
 pub const MAX_QUERY_BYTES: usize = 200;
 
+/// The most words and phrases of a query, exclusions among them. Each is looked for in every picture's tags.
+pub const MAX_TERMS: usize = 8;
+
 /// A parsed search: folded phrases of one or more words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SearchQuery {
@@ -49,10 +52,16 @@ impl SearchQuery {
         query
     }
 
+    /// How many words and phrases there are.
+    #[must_use]
+    pub fn terms(&self) -> usize {
+        self.required.len() + self.excluded.len()
+    }
+
     /// True when nothing is asked for, so that everything matches.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.required.is_empty() && self.excluded.is_empty()
+        self.terms() == 0
     }
 }
 

@@ -102,9 +102,11 @@ pub(crate) async fn delete_picture(
         })?;
     let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
     if parse_ban(query.as_deref().unwrap_or_default())? {
-        state.pictures.ban(&id, token).await?;
+        let ban = state.pictures.ban(&id, token);
+        state.guesses.guard(client, ban).await?;
     } else {
-        state.pictures.delete(&id, token, client).await?;
+        let deletion = state.pictures.delete(&id, token, client);
+        state.guesses.guard(client, deletion).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -13,6 +13,9 @@ use crate::http::cache::CachePolicy;
 use crate::state::AppState;
 use crate::storage::StorageError;
 
+/// Room for a file of an earlier build, bytes; the largest, its WASM, has half of that.
+const MAX_ASSET: usize = 512 * 1024;
+
 /// `GET /pkg/{name}`: a file of this build, or of one whose pages caches may still have.
 pub(crate) async fn get_asset(
     State(state): State<AppState>,
@@ -25,7 +28,14 @@ pub(crate) async fn get_asset(
         .filter(|_| !uri.path().contains('%'))
         .ok_or_else(Error::not_found)?;
     let asset = state.builds.find(&name).ok_or_else(Error::not_found)?;
-    let read = async |coding| state.builds.read(&name, coding).await;
+    let read = async |coding| {
+        let read = async || state.builds.read(&name, coding).await.map_err(of_storage);
+        if state.builds.has_at_hand(&name) {
+            return read().await;
+        }
+        let room = state.answers.room(MAX_ASSET).await?;
+        Ok(room.keep(read().await?))
+    };
     let mut response = answer(&request, name.kind().content_type(), &asset, read).await?;
     response.extensions_mut().insert(CachePolicy::Immutable);
     Ok(response)
@@ -37,7 +47,7 @@ pub(crate) async fn get_favicon(
     request: HeaderMap,
 ) -> Result<Response, Error> {
     let favicon = state.builds.favicon();
-    let read = async |coding| favicon.read_as(coding);
+    let read = async |coding| favicon.read_as(coding).map_err(of_storage);
     let mut response = answer(&request, "image/svg+xml", &favicon.asset, read).await?;
     // Its name stays while its content may change.
     response.extensions_mut().insert(CachePolicy::Document);
@@ -49,7 +59,7 @@ async fn answer(
     request: &HeaderMap,
     content_type: &'static str,
     asset: &Asset,
-    read: impl AsyncFnOnce(Option<Coding>) -> Result<Bytes, StorageError>,
+    read: impl AsyncFnOnce(Option<Coding>) -> Result<Bytes, Error>,
 ) -> Result<Response, Error> {
     let coding = asset
         .codings
@@ -76,11 +86,15 @@ async fn answer(
             HeaderValue::from_static(coding.token()),
         );
     }
-    match read(coding).await {
-        Ok(bytes) => Ok((headers, bytes).into_response()),
+    let bytes = read(coding).await?;
+    Ok((headers, bytes).into_response())
+}
+
+fn of_storage(error: StorageError) -> Error {
+    match error {
         // Somebody emptied the storage.
-        Err(StorageError::NotFound) => Err(Error::not_found()),
-        Err(error) => Err(error.into()),
+        StorageError::NotFound => Error::not_found(),
+        error => error.into(),
     }
 }
 

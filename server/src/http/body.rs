@@ -1,5 +1,6 @@
-//! What may come in: every body is bounded in length, in silence, in time, and in how much of it is held at once; and it is
-//! read to its end even when the answer is given early, so that a client in the middle of sending gets to read it.
+//! What may come in: [`Takes`] says of each route what it takes, and everything else takes no body at all. Every body is
+//! bounded in length, in silence, in speed, in time, and in how much of it is held at once; and it is read to its end even when
+//! the answer is given early, so that a client in the middle of sending gets to read it.
 
 use std::io;
 use std::pin::Pin;
@@ -8,39 +9,161 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use app::error::ErrorCode;
 use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::header;
+use axum::http::{Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::config::LimitsConfig;
+use crate::error::Error;
 use crate::state::AppState;
 
 /// How much beyond the largest file is still read: what a form adds, and a file a little too large, whose sender should get
 /// to read the answer.
 const ALLOWANCE: u64 = 64 * 1024 * 1024;
+/// The most that asks for the status of an upload, bytes: an id of 16 characters and its name.
+const STATUS_FORM: u64 = 1024;
+/// How much is read and thrown away of a body that is larger than its route takes, bytes; uploads have [`ALLOWANCE`].
+const SMALL_ALLOWANCE: u64 = 256 * 1024;
+/// How long a body may take that is no upload.
+const SMALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much may come before the parts of a form that hold no file end. The parser keeps all of it in memory, and searches
 /// all of it again whenever more comes.
 const FORM_HEAD: i64 = 64 * 1024;
 /// The largest piece that a reader gets at once; a quarter of a form's head, so that the end of a head and the begin of a
 /// file may share a piece.
 const PIECE: usize = 16 * 1024;
+/// The average that a body must keep to, bytes in a second: a tenth of what a phone manages in a bad place.
+const LEAST_SPEED: u64 = 4096;
+/// How long a body may be slower than that at its begin.
+const SPEED_GRACE: Duration = Duration::from_secs(30);
 /// How long the rest of a body is read for the sake of its sender, once it was answered.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// So many rests are read at once; the connections of more are closed.
+const MAX_DRAINS: usize = 32;
 
-/// Puts bounds on the body of a request, and a [`BodyWatch`] into its extensions.
-pub(crate) async fn bound_body(State(state): State<AppState>, mut request: Request) -> Request {
+static DRAINS: Semaphore = Semaphore::const_new(MAX_DRAINS);
+
+/// What a route takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// A file, which is handed on as it comes.
+    Upload,
+    /// At most so many bytes, which are read before anything else happens.
+    AtMost(u64),
+    /// Nothing, and what comes is not even looked at: a picture that is over says so whatever comes with the question.
+    Unread,
+}
+
+impl Takes {
+    /// What this address takes by this method. What is not named here takes nothing.
+    fn of(method: &Method, path: &str) -> Self {
+        let is_named = |prefix: &str| {
+            let name = path.strip_prefix(prefix);
+            name.is_some_and(|name| !name.contains('/'))
+        };
+        match (method, path) {
+            (&Method::POST, "/upload" | "/api/ui/upload")
+            | (&Method::POST | &Method::PUT, "/api/v1/pictures") => Self::Upload,
+            (&Method::PUT, _) if is_named("/api/v1/pictures/") => Self::Upload,
+            (&Method::POST, "/api/ui/status") => Self::AtMost(STATUS_FORM),
+            _ if path.starts_with("/i/") || path.starts_with("/c/") => Self::Unread,
+            _ => Self::AtMost(0),
+        }
+    }
+}
+
+/// Puts bounds on the body of a request, and a [`BodyWatch`] into its extensions. A body that is too large for its route is
+/// refused before anybody reads it.
+pub(crate) async fn bound_body(
+    State(state): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     if request.body().is_end_stream() {
-        return request;
+        return next.run(request).await;
     }
     let limits = state.pictures.limits();
-    let watch = BodyWatch::default();
-    request.extensions_mut().insert(watch.clone());
     // A client that asks before it sends must not be told to go on after a refusal.
     let drains = !request.headers().contains_key(header::EXPECT);
-    request.map(|body| Body::from_stream(Bounded::new(body, limits, drains, watch)))
+    let watch = BodyWatch::default();
+    match Takes::of(request.method(), request.uri().path()) {
+        Takes::Upload => {
+            request.extensions_mut().insert(watch.clone());
+            let bounds = Bounds::of_upload(limits);
+            next.run(
+                request.map(|body| Body::from_stream(Bounded::new(body, &bounds, drains, watch))),
+            )
+            .await
+        }
+        Takes::AtMost(bytes) => {
+            let (parts, body) = request.into_parts();
+            let announced = body.size_hint().lower();
+            let bounds = Bounds::of_small(bytes, limits);
+            let body = Bounded::new(body, &bounds, drains, watch.clone());
+            match body.read_whole(announced, bytes).await {
+                Ok(body) => next.run(Request::from_parts(parts, body.into())).await,
+                Err(()) => refusal(watch.end(), bytes).into_response(),
+            }
+        }
+        Takes::Unread => next.run(request.map(|_| Body::empty())).await,
+    }
+}
+
+/// Why a body that is no upload is not taken.
+fn refusal(end: BodyEnd, most: u64) -> Error {
+    match end {
+        BodyEnd::TooLong if most == 0 => Error::new(
+            ErrorCode::TooLarge,
+            "This address takes no content by that method.",
+        ),
+        BodyEnd::TooLong | BodyEnd::EndlessHead => Error::new(
+            ErrorCode::TooLarge,
+            format!("This address takes at most {most} bytes."),
+        ),
+        BodyEnd::Late => Error::new(ErrorCode::Timeout, "The request stopped half-way."),
+        BodyEnd::Broken => Error::new(
+            ErrorCode::Malformed,
+            "The request ended before it was complete.",
+        ),
+    }
+}
+
+/// How much a body may be, and how long it may take.
+struct Bounds {
+    /// Bytes that a reader is given.
+    most: u64,
+    /// Bytes beyond that are read and thrown away.
+    allowance: u64,
+    /// How long nothing may come.
+    idle: Duration,
+    whole: Duration,
+}
+
+impl Bounds {
+    fn of_upload(limits: &LimitsConfig) -> Self {
+        Self {
+            most: limits.max_upload_bytes.saturating_add(ALLOWANCE),
+            allowance: 0,
+            idle: limits.body_idle_timeout,
+            whole: limits.body_timeout,
+        }
+    }
+
+    fn of_small(most: u64, limits: &LimitsConfig) -> Self {
+        Self {
+            most,
+            allowance: SMALL_ALLOWANCE,
+            idle: limits.body_idle_timeout,
+            whole: SMALL_TIMEOUT,
+        }
+    }
 }
 
 /// Why a body ended early.
@@ -110,7 +233,11 @@ struct Bounded {
     /// Absent once it ended.
     body: Option<BodyDataStream>,
     left: u64,
+    /// What may be thrown away beyond that.
+    allowance: u64,
+    received: u64,
     idle: Duration,
+    begun: Instant,
     deadline: Instant,
     silence: Pin<Box<Sleep>>,
     /// What came and was not given on yet.
@@ -121,13 +248,17 @@ struct Bounded {
 }
 
 impl Bounded {
-    fn new(body: Body, limits: &LimitsConfig, drains: bool, watch: BodyWatch) -> Self {
+    fn new(body: Body, bounds: &Bounds, drains: bool, watch: BodyWatch) -> Self {
+        let begun = Instant::now();
         Self {
             body: Some(body.into_data_stream()),
-            left: limits.max_upload_bytes.saturating_add(ALLOWANCE),
-            idle: limits.body_idle_timeout,
-            deadline: Instant::now() + limits.body_timeout,
-            silence: Box::pin(sleep(limits.body_idle_timeout)),
+            left: bounds.most,
+            allowance: bounds.allowance,
+            received: 0,
+            idle: bounds.idle,
+            begun,
+            deadline: begun + bounds.whole,
+            silence: Box::pin(sleep(bounds.idle.min(bounds.whole))),
             pending: BytesMut::new(),
             paused: false,
             drains,
@@ -135,8 +266,21 @@ impl Bounded {
         }
     }
 
+    /// The whole body, which is announced to be at least `announced` bytes long. Fails as the watch tells.
+    async fn read_whole(mut self, announced: u64, most: u64) -> Result<Bytes, ()> {
+        if announced > most {
+            self.watch.end_with(BodyEnd::TooLong);
+            return Err(());
+        }
+        let mut whole = BytesMut::new();
+        while let Some(piece) = self.next().await {
+            whole.extend_from_slice(&piece.map_err(|_| ())?);
+        }
+        Ok(whole.freeze())
+    }
+
     fn fail(&mut self, end: BodyEnd) -> Poll<Option<Result<Bytes, io::Error>>> {
-        if end != BodyEnd::EndlessHead {
+        if matches!(end, BodyEnd::Late | BodyEnd::Broken) {
             self.body = None;
         }
         Poll::Ready(Some(Err(self.watch.end_with(end))))
@@ -183,6 +327,7 @@ impl Stream for Bounded {
                 return self.fail(BodyEnd::TooLong);
             };
             self.left = left;
+            self.received += bytes.len() as u64;
             self.pending.extend_from_slice(&bytes);
         }
         if self.pending.is_empty() {
@@ -192,10 +337,17 @@ impl Stream for Bounded {
         if now >= self.deadline {
             return self.fail(BodyEnd::Late);
         }
-        let until = self.deadline.min(now + self.idle);
+        let until = (now + self.idle)
+            .min(self.deadline)
+            .min(self.begun + time_for(self.received));
         self.silence.as_mut().reset(until);
         self.piece()
     }
+}
+
+/// How long so many bytes may take.
+fn time_for(bytes: u64) -> Duration {
+    SPEED_GRACE + Duration::from_millis(bytes * 1000 / LEAST_SPEED)
 }
 
 impl Drop for Bounded {
@@ -207,8 +359,12 @@ impl Drop for Bounded {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let mut left = self.left;
+        let Ok(turn) = DRAINS.try_acquire() else {
+            return;
+        };
+        let mut left = self.left.saturating_add(self.allowance);
         runtime.spawn(timeout(DRAIN_TIMEOUT, async move {
+            let _turn = turn;
             while let Some(Ok(bytes)) = body.next().await {
                 match left.checked_sub(bytes.len() as u64) {
                     Some(rest) => left = rest,
@@ -229,8 +385,8 @@ mod tests {
     fn chunks(count: usize, bytes: usize, watch: &BodyWatch) -> Bounded {
         let chunk = Bytes::from(vec![b'x'; bytes]);
         let chunks = stream::iter((0..count).map(move |_| Ok::<_, io::Error>(chunk.clone())));
-        let limits = LimitsConfig::default();
-        Bounded::new(Body::from_stream(chunks), &limits, false, watch.clone())
+        let bounds = Bounds::of_upload(&LimitsConfig::default());
+        Bounded::new(Body::from_stream(chunks), &bounds, false, watch.clone())
     }
 
     async fn sizes(body: Bounded) -> Vec<Result<usize, io::ErrorKind>> {
@@ -245,6 +401,40 @@ mod tests {
             let pieces = sizes(chunks(count, bytes, &BodyWatch::default())).await;
             assert_eq!(pieces, [Ok(PIECE); 4], "{count} chunks of {bytes}");
         }
+    }
+
+    #[test]
+    fn a_route_that_nobody_decided_on_takes_no_body() {
+        let nothing = Takes::AtMost(0);
+        for (method, path, expected) in [
+            (Method::POST, "/upload", Takes::Upload),
+            (Method::POST, "/api/ui/upload", Takes::Upload),
+            (Method::POST, "/api/v1/pictures", Takes::Upload),
+            (Method::PUT, "/api/v1/pictures", Takes::Upload),
+            (Method::PUT, "/api/v1/pictures/cat.jpg", Takes::Upload),
+            (Method::POST, "/api/ui/status", Takes::AtMost(STATUS_FORM)),
+            (Method::GET, "/api/v1/pictures", nothing),
+            (Method::POST, "/api/v1/pictures/cat.jpg", nothing),
+            (Method::PUT, "/api/v1/pictures/a/b", nothing),
+            (Method::PUT, "/upload", nothing),
+            (Method::POST, "/api/ui/new", nothing),
+            (Method::POST, "/delete/id/token", nothing),
+            (Method::DELETE, "/api/v1/pictures/id", nothing),
+            (Method::GET, "/", nothing),
+            (Method::POST, "/nowhere", nothing),
+            (Method::POST, "/i/a/b/c", Takes::Unread),
+        ] {
+            assert_eq!(Takes::of(&method, path), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_body_must_keep_up_with_the_least_speed_but_for_its_begin() {
+        assert_eq!(time_for(1), SPEED_GRACE);
+        // Five megabytes over 50 kB/s, which take 100 s.
+        assert!(time_for(5_000_000) > Duration::from_secs(1000));
+        // A byte every fifteen seconds.
+        assert!(time_for(3) < Duration::from_secs(3 * 15));
     }
 
     #[tokio::test]

@@ -1,10 +1,12 @@
 //! Who asks: whether the CDN vouches for a request, and from which network it comes.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
 use app::error::ErrorCode;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
@@ -13,12 +15,23 @@ use subtle::{Choice, ConstantTimeEq};
 use crate::config::{ClientAddress, OriginConfig};
 use crate::domain::client::ClientNetwork;
 use crate::error::Error;
+use crate::http::connections::Peers;
 use crate::state::AppState;
 
 /// What the CDN adds to every request that it passes on.
 const ORIGIN_KEY: HeaderName = HeaderName::from_static("x-catto-origin-key");
+/// When a client that has its share of requests should ask again: most answers take far less.
+const SHARE_FREES_ITSELF: Duration = Duration::from_secs(5);
 /// Asked by the platform itself, from beside the CDN.
 pub(crate) const HEALTH_CHECKS: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Whom a connection counts for, as the configuration says.
+pub(crate) fn peers(config: &OriginConfig) -> Peers {
+    match config.client_address {
+        ClientAddress::Socket => Peers::Clients,
+        ClientAddress::Header(_) => Peers::Proxies,
+    }
+}
 
 /// Refuses what did not come through the CDN where one is configured, and notes the client's network.
 pub(crate) async fn identify(
@@ -29,17 +42,33 @@ pub(crate) async fn identify(
     let vouched = has_key(&state.origin, request.headers());
     let is_health_check = HEALTH_CHECKS.contains(&request.uri().path());
     if !state.origin.keys.is_empty() && !vouched && !is_health_check {
-        return Error::new(
+        let refusal = Error::new(
             ErrorCode::Forbidden,
             "This server answers only through its CDN.",
-        )
-        .into_response();
+        );
+        // Whoever goes round the CDN keeps no connection.
+        return ([(header::CONNECTION, "close")], refusal).into_response();
     }
-    let client = network(&state.origin, vouched, &request);
+    let named = named_client(&state.origin, vouched, request.headers());
+    let client = named.unwrap_or_else(|| peer_network(&request));
     request.extensions_mut().insert(client);
     // Nothing behind this needs the secret.
     request.headers_mut().remove(ORIGIN_KEY);
-    next.run(request).await
+    match named.map(|client| state.shares.begin(client)) {
+        // The connections of a client that no header names are counted instead.
+        None => next.run(request).await,
+        Some(Some(under_way)) => {
+            let mut answer = next.run(request).await;
+            answer.extensions_mut().insert(Arc::new(under_way));
+            answer
+        }
+        Some(None) => Error::new(
+            ErrorCode::TooManyRequests,
+            "There are too many requests from your network at the moment.",
+        )
+        .retry_after(SHARE_FREES_ITSELF)
+        .into_response(),
+    }
 }
 
 /// True where the request carries one of the configured keys. Takes as long whichever it is, and whether or not.
@@ -53,16 +82,26 @@ fn has_key(config: &OriginConfig, headers: &HeaderMap) -> bool {
     found.into()
 }
 
-/// The network of the connection, or of the address in the configured header where the CDN vouches for it.
-fn network(config: &OriginConfig, vouched: bool, request: &Request) -> ClientNetwork {
-    let named = match &config.client_address {
-        ClientAddress::Header(name) if vouched => last_address(request.headers(), name),
+/// The network of the address in the configured header, where the CDN vouches for it.
+fn named_client(
+    config: &OriginConfig,
+    vouched: bool,
+    headers: &HeaderMap,
+) -> Option<ClientNetwork> {
+    match &config.client_address {
+        ClientAddress::Header(name) if vouched => {
+            last_address(headers, name).map(ClientNetwork::of)
+        }
         _ => None,
-    };
+    }
+}
+
+/// The network of the connection.
+fn peer_network(request: &Request) -> ClientNetwork {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    named
-        .or(peer.map(|ConnectInfo(peer)| peer.ip()))
-        .map_or(ClientNetwork::UNKNOWN, ClientNetwork::of)
+    peer.map_or(ClientNetwork::UNKNOWN, |ConnectInfo(peer)| {
+        ClientNetwork::of(peer.ip())
+    })
 }
 
 /// The last address of a header: what stands before it in a list was sent by the client itself.

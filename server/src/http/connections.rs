@@ -1,4 +1,5 @@
-//! Connections: how many there may be, how long each may take to ask and to read, and how they end when the server stops.
+//! Connections: how many there may be, of everybody and of one client, how long each may take to ask and to read, and how
+//! they end when the server stops.
 
 use std::convert::Infallible;
 use std::io;
@@ -11,44 +12,88 @@ use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-/// More connections than these wait in the system's queue until another ends.
-const MAX_CONNECTIONS: usize = 1024;
+use self::crowd::Crowd;
+use self::paced::Paced;
+use crate::domain::client::ClientNetwork;
+use crate::http::descriptors;
+use crate::http::held::Held;
+
+mod crowd;
+mod paced;
+mod sockets;
+
+/// So many connections at once, where the system gives enough file descriptors. While all are busy, more wait in the system's
+/// queue; an idle one is closed for the next.
+pub(super) const MAX_CONNECTIONS: usize = 512;
+/// So many of them are one client's (an IPv4 address, or an IPv6 network). A browser has six.
+const CLIENT_CONNECTIONS: usize = 64;
 /// How long a request's header may take, and a connection may idle between requests. CDNs reuse theirs within seconds.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a client may take no byte of an answer that waits for it.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The most that is read ahead of a handler, bytes; also the longest header of a request.
 const READ_AHEAD: usize = 16 * 1024;
+/// So many lines may a request's header have.
+const MAX_HEADERS: usize = 100;
 /// The pause after the system refused a connection, mostly for want of file descriptors.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(1);
+/// How long an idle connection that must make room may take to end.
+const TIME_TO_LEAVE: Duration = Duration::from_secs(2);
+/// So many clients beyond their share are told so at once; more are only closed.
+const MAX_REFUSALS: usize = 32;
+
+/// What a client beyond its share is told, whatever it came to ask.
+const REFUSAL: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\n\
+Content-Type: application/json\r\n\
+Content-Length: 114\r\n\
+Retry-After: 10\r\n\
+Connection: close\r\n\
+\r\n\
+{\"error\":{\"code\":\"too-many-requests\",\"message\":\"There are too many connections from your network at the moment.\"}}";
+
+static REFUSALS: Semaphore = Semaphore::const_new(MAX_REFUSALS);
+
+/// Whom a connection counts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peers {
+    /// Each peer is a client, which has its share.
+    Clients,
+    /// The peers are a CDN's or a proxy's, and each brings many clients.
+    Proxies,
+}
 
 /// Serves until `stop` resolves, then accepts no more, and gives what is under way `grace` to end.
 /// Answers false when something did not.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
+    peers: Peers,
     stop: impl Future<Output = ()>,
     grace: Duration,
 ) -> bool {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let watcher = GracefulShutdown::new();
+    let slots = Arc::new(Semaphore::new(descriptors::connections()));
+    let crowd = Arc::new(Crowd::default());
+    let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
+        .max_headers(MAX_HEADERS)
         .max_buf_size(READ_AHEAD);
     tokio::pin!(stop);
     loop {
         let next = async {
+            let stream = accept(&listener).await;
+            if slots.available_permits() == 0 {
+                crowd.close_idle(|_| true);
+            }
             // Never closed, so it is always a permit.
-            let slot = slots.clone().acquire_owned().await;
-            (slot, accept(&listener).await)
+            (slots.clone().acquire_owned().await, stream)
         };
         let (slot, stream) = tokio::select! {
             next = next => next,
@@ -59,33 +104,69 @@ pub(crate) async fn serve(
             // Gone already.
             Err(_) => continue,
         };
+        let network = (peers == Peers::Clients).then(|| ClientNetwork::of(peer.ip()));
+        let Some(guest) = crowd.admit(network, CLIENT_CONNECTIONS) else {
+            refuse(stream);
+            continue;
+        };
+        sockets::bound_buffers(&stream, crowd.len());
+        let under_way = guest.clone();
         let router = router.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let mut router = router.clone();
+            let turn = under_way.begin_request();
             async move {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
                 let answer: Result<_, Infallible> = router.call(request).await;
-                answer
+                answer.map(|answer| Held::until_sent(answer, turn))
             }
         });
-        let mut stream = Box::pin(TimeoutStream::new(stream));
-        stream
-            .as_mut()
-            .set_write_timeout_pinned(Some(WRITE_TIMEOUT));
-        let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
+        let stream = TokioIo::new(Paced::new(stream));
+        let connection = builder.serve_connection(stream, service);
+        let stopping = stopping.clone();
+        tasks.spawn(async move {
+            tokio::pin!(connection);
+            let ended = tokio::select! {
+                ended = &mut connection => ended,
+                () = stopping.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+                () = guest.must_leave() => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! {
+                        ended = connection => ended,
+                        () = guest.overstays() => Ok(()),
+                    }
+                }
+            };
+            if let Err(error) = ended {
                 // Clients that hang up are no event.
                 tracing::debug!(%error, "a connection broke");
             }
-            drop(slot);
+            drop((guest, slot));
         });
     }
     drop(listener);
-    tokio::time::timeout(grace, watcher.shutdown())
-        .await
-        .is_ok()
+    stopping.cancel();
+    tasks.close();
+    tokio::time::timeout(grace, tasks.wait()).await.is_ok()
+}
+
+/// Tells a client that it has its share already, and closes its connection.
+fn refuse(mut stream: TcpStream) {
+    let Ok(turn) = REFUSALS.try_acquire() else {
+        return;
+    };
+    tokio::spawn(tokio::time::timeout(TIME_TO_LEAVE, async move {
+        let _turn = turn;
+        if stream.write_all(REFUSAL).await.is_ok() && stream.shutdown().await.is_ok() {
+            // A connection that is closed before its request was read loses the answer.
+            let mut rest = [0; 1024];
+            while matches!(stream.read(&mut rest).await, Ok(1..)) {}
+        }
+    }));
 }
 
 /// The next connection.
@@ -116,4 +197,18 @@ fn is_of_the_client(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_as_long_as_it_says() {
+        let text = std::str::from_utf8(REFUSAL).expect("is text");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())));
+        let error: app::error::ErrorBody = serde_json::from_str(body).expect("is an error");
+        assert_eq!(error.error.code, app::error::ErrorCode::TooManyRequests);
+    }
 }

@@ -1,6 +1,6 @@
 //! `GET /i/{expires}/{id}/{name}`: the bytes, the CDN's hot path.
 
-use std::sync::Arc;
+use std::io;
 
 use app::error::ErrorCode;
 use axum::body::Body;
@@ -15,7 +15,7 @@ use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{PictureId, Published, VariantName};
 use crate::error::Error;
 use crate::http::cache::CachePolicy;
-use crate::pictures::{Pictures, Status};
+use crate::pictures::Status;
 use crate::state::AppState;
 use crate::storage::StorageError;
 
@@ -106,7 +106,7 @@ pub(crate) async fn get_image(
         Body::empty()
     } else {
         let file = File {
-            pictures: state.pictures.clone(),
+            state: state.clone(),
             id,
             expires_at,
             name,
@@ -152,7 +152,7 @@ async fn find(state: &AppState, id: &PictureId, expires_at: ExpiresAt) -> Result
 /// One file of a published picture.
 #[derive(Clone)]
 struct File {
-    pictures: Arc<Pictures>,
+    state: AppState,
     id: PictureId,
     expires_at: ExpiresAt,
     name: VariantName,
@@ -162,12 +162,7 @@ impl File {
     /// These bytes, both ends included. The first piece is read at once, so that a missing file is an error and no torn
     /// answer.
     async fn read(self, first: u64, last: u64) -> Result<Body, Error> {
-        let start = match self.piece(first, last).await {
-            Ok(bytes) => bytes,
-            // Deleted between the look-up and the read.
-            Err(StorageError::NotFound) => return Err(self.missing().await),
-            Err(error) => return Err(error.into()),
-        };
+        let start = self.piece(first, last).await?;
         let next = first + start.len() as u64;
         if next > last {
             return Ok(Body::from(start));
@@ -178,24 +173,43 @@ impl File {
                 if at > last {
                     return Ok(None);
                 }
-                let bytes = file.piece(at, last).await?;
+                // A reader may take so long that the picture is over meanwhile: an answer that breaks off is kept by no cache.
+                file.check_life().await.map_err(torn)?;
+                let bytes = file.piece(at, last).await.map_err(torn)?;
                 let next = at + bytes.len() as u64;
-                Ok::<_, StorageError>(Some((bytes, next)))
+                Ok::<_, io::Error>(Some((bytes, next)))
             }
         });
         let start = stream::once(async move { Ok(start) });
         Ok(Body::from_stream(start.chain(rest)))
     }
 
-    async fn piece(&self, first: u64, last: u64) -> Result<Bytes, StorageError> {
-        let range = first..=last.min(first + PIECE - 1);
-        self.pictures
-            .read_image(&self.id, self.expires_at, self.name, range)
+    /// Succeeds while the picture may be shown.
+    async fn check_life(&self) -> Result<(), Error> {
+        if self.expires_at.is_past(self.state.clock.now()) {
+            return Err(Error::gone());
+        }
+        find(&self.state, &self.id, self.expires_at)
             .await
+            .map(|_| ())
+    }
+
+    async fn piece(&self, first: u64, last: u64) -> Result<Bytes, Error> {
+        let last = last.min(first + PIECE - 1);
+        let length = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
+        let room = self.state.answers.room(length).await?;
+        let pictures = &self.state.pictures;
+        let read = pictures.read_image(&self.id, self.expires_at, self.name, first..=last);
+        match read.await {
+            Ok(bytes) => Ok(room.keep(bytes)),
+            // Deleted between the look-up and the read.
+            Err(StorageError::NotFound) => Err(self.missing().await),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn missing(&self) -> Error {
-        match self.pictures.status(&self.id).await {
+        match self.state.pictures.status(&self.id).await {
             Ok(Status::Published(_)) => {
                 tracing::error!(picture = %self.id, "a published picture's object is missing");
                 Error::new(
@@ -207,6 +221,11 @@ impl File {
             Err(error) => error.into(),
         }
     }
+}
+
+/// What ends a body in the middle. Its words reach nobody.
+fn torn(error: Error) -> io::Error {
+    io::Error::other(error.0)
 }
 
 fn not_allowed() -> Response {

@@ -2,7 +2,6 @@
 
 use app::backend::Interstitial;
 use app::error::{ApiError, ErrorBody, ErrorCode};
-use app::types::ListQuery;
 use app::{App, shell};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
@@ -20,17 +19,11 @@ use crate::error::Error;
 use crate::http::cache::{CachePolicy, IsPage, Shown, is_kept};
 use crate::http::images::robots_tag;
 use crate::http::upload;
-use crate::list;
 use crate::state::AppState;
 
 /// Paths whose answers never become a page, whatever the client accepts: programs read them, and caches hold one answer
 /// for all.
 const MACHINE_PATHS: [&str; 3] = ["/api/", "/i/", "/pkg/"];
-/// Lists, whose query strings have one canonical spelling.
-const LIST_PATHS: [&str; 3] = ["/", "/search", "/api/v1/pictures"];
-const TAG_PAGES: &str = "/tags/";
-/// Lists that know no parameter.
-const PLAIN_LISTS: [&str; 4] = ["/api/v1/tags", "/random", "/status", "/status.json"];
 /// Pages that show no picture, and say the same to everyone.
 const DOCUMENTS: [&str; 2] = ["/about", "/upload"];
 /// The server functions.
@@ -90,11 +83,10 @@ pub(crate) async fn delete_picture(
     Path((id, token)): Path<(String, String)>,
 ) -> Response {
     let done = match PictureId::parse(&id) {
-        Some(id) => state
-            .pictures
-            .delete(&id, &token, client)
-            .await
-            .map_err(Error::from),
+        Some(id) => {
+            let deletion = state.pictures.delete_own(&id, &token, client);
+            state.guesses.guard(client, deletion).await
+        }
         None => Err(Error::not_found()),
     };
     let page = match done {
@@ -221,49 +213,7 @@ pub(crate) async fn answer_functions_in_json(mut request: Request, next: Next) -
     Response::from_parts(parts, Body::from(body))
 }
 
-/// Sends a list asked for in another spelling to its canonical one, so that caches hold it once.
-pub(crate) async fn canonical_queries(
-    State(state): State<AppState>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let path = request.uri().path();
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_plain = PLAIN_LISTS.contains(&path);
-    let is_list = is_plain || LIST_PATHS.contains(&path) || path.starts_with(TAG_PAGES);
-    if let (true, true, Some(query)) = (reads, is_list, request.uri().query()) {
-        let parsed = if is_plain {
-            Ok(ListQuery::default())
-        } else {
-            list::parse_query(query)
-        };
-        let canonical = match parsed {
-            Ok(parsed) => parsed.to_query_string(),
-            Err(error) if accepts_html(request.headers()) && !path.starts_with("/api/") => {
-                return render_interstitial(&state, Interstitial::Error(error.0)).await;
-            }
-            Err(error) => return error.into_response(),
-        };
-        if canonical != query {
-            let separator = if canonical.is_empty() { "" } else { "?" };
-            let location = format!("{path}{separator}{canonical}");
-            return match HeaderValue::try_from(location) {
-                Ok(location) => (
-                    StatusCode::MOVED_PERMANENTLY,
-                    Extension(CachePolicy::Redirect),
-                    [(header::LOCATION, location)],
-                )
-                    .into_response(),
-                Err(_) => {
-                    Error::new(ErrorCode::Malformed, "The address cannot be read.").into_response()
-                }
-            };
-        }
-    }
-    next.run(request).await
-}
-
-fn accepts_html(headers: &HeaderMap) -> bool {
+pub(crate) fn accepts_html(headers: &HeaderMap) -> bool {
     headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::picture::Sha256Hash;
 use crate::error::Error;
+use crate::http::answers::Turn;
 use crate::http::pages;
 use crate::state::AppState;
 
@@ -49,13 +50,15 @@ pub(crate) async fn write_security_headers(
             Ok(policy) => {
                 let headers = response.headers_mut();
                 headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
-                complete(response, if_none_match).await
+                complete(&state, response, if_none_match).await
             }
             Err(error) => error.into_response(),
         };
     } else if readable_by_all && is(&response, b"application/json") {
-        response = complete(response, if_none_match).await;
+        response = complete(&state, response, if_none_match).await;
     }
+    // The answer is made.
+    response.extensions_mut().remove::<Turn>();
     let headers = response.headers_mut();
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
@@ -86,7 +89,11 @@ pub(crate) async fn write_security_headers(
 }
 
 /// Gives a page or a list its length and its validator; answers 304 to who has it already.
-async fn complete(response: Response, if_none_match: Option<IfNoneMatch>) -> Response {
+async fn complete(
+    state: &AppState,
+    response: Response,
+    if_none_match: Option<IfNoneMatch>,
+) -> Response {
     let (mut parts, body) = response.into_parts();
     let body = match to_bytes(body, MAX_PAGE_BYTES).await {
         Ok(body) => body,
@@ -101,10 +108,14 @@ async fn complete(response: Response, if_none_match: Option<IfNoneMatch>) -> Res
             return Response::from_parts(parts, Body::empty());
         }
     }
+    let room = match state.answers.room(body.len()).await {
+        Ok(room) => room,
+        Err(error) => return error.into_response(),
+    };
     parts
         .headers
         .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    Response::from_parts(parts, Body::from(body))
+    Response::from_parts(parts, Body::from(room.keep(body)))
 }
 
 fn remove_body_headers(headers: &mut HeaderMap) {

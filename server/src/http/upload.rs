@@ -12,6 +12,7 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::client::ClientNetwork;
 use crate::error::Error;
@@ -115,12 +116,32 @@ async fn receive_raw(pictures: &Arc<Pictures>, request: Request) -> Result<Accep
     let mut upload = pictures
         .begin_upload(client_of(request.extensions()))
         .await?;
-    let mut body = request.into_body().into_data_stream();
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|_| broken_body(pictures, &watch))?;
-        upload.write(&chunk).await?;
-    }
+    let called_off = upload.called_off();
+    let read = async {
+        let mut body = request.into_body().into_data_stream();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|_| broken_body(pictures, &watch))?;
+            upload.write(&chunk).await?;
+        }
+        Ok(upload)
+    };
+    let upload = unless(called_off, read).await?;
     Ok(upload.finish().await?)
+}
+
+/// Reads an upload, unless its sender must make room for others.
+async fn unless(
+    called_off: CancellationToken,
+    read: impl Future<Output = Result<IncomingUpload, Error>>,
+) -> Result<IncomingUpload, Error> {
+    tokio::select! {
+        biased;
+        read = read => read,
+        () = called_off.cancelled() => Err(Error::new(
+            ErrorCode::Timeout,
+            "The upload was too slow while others waited for their turn. Please try again a little later.",
+        )),
+    }
 }
 
 async fn receive_multipart(
@@ -155,28 +176,34 @@ async fn receive_field(
         )
     };
     // Its turn comes before its first byte: a form's head is kept in memory.
-    let mut waiting = Some(pictures.begin_upload(client).await?);
-    let mut upload: Option<IncomingUpload> = None;
-    loop {
-        watch.expect_form_head();
-        let field = form.next_field().await;
-        let Some(mut field) = field.map_err(|error| form_error(pictures, &error, watch))? else {
-            break;
-        };
-        let (Some("file"), Some(mut incoming)) = (field.name(), waiting.take()) else {
-            return Err(one_file());
-        };
-        watch.expect_content();
-        while let Some(chunk) = field
-            .chunk()
-            .await
-            .map_err(|error| form_error(pictures, &error, watch))?
-        {
-            incoming.write(&chunk).await?;
+    let upload = pictures.begin_upload(client).await?;
+    let called_off = upload.called_off();
+    let read = async {
+        let (mut waiting, mut received) = (Some(upload), None);
+        loop {
+            watch.expect_form_head();
+            let field = form.next_field().await;
+            let Some(mut field) = field.map_err(|error| form_error(pictures, &error, watch))?
+            else {
+                break;
+            };
+            let (Some("file"), Some(mut incoming)) = (field.name(), waiting.take()) else {
+                return Err(one_file());
+            };
+            watch.expect_content();
+            while let Some(chunk) = field
+                .chunk()
+                .await
+                .map_err(|error| form_error(pictures, &error, watch))?
+            {
+                incoming.write(&chunk).await?;
+            }
+            received = Some(incoming);
         }
-        upload = Some(incoming);
-    }
-    Ok(upload.ok_or_else(one_file)?.finish().await?)
+        received.ok_or_else(one_file)
+    };
+    let upload = unless(called_off, read).await?;
+    Ok(upload.finish().await?)
 }
 
 /// The watch that belongs to a request's body; an empty body has none, and needs none.

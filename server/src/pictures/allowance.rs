@@ -1,6 +1,5 @@
 //! How much one client may upload: so many an hour, in memory only, and less for who sends what is refused.
 
-use std::collections::HashMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +10,6 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use lru::LruCache;
-use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, LimiterClock};
 use crate::domain::client::ClientNetwork;
@@ -19,9 +17,6 @@ use crate::domain::client::ClientNetwork;
 /// The most clients that are remembered. Beyond it the one that was heard of least lately is forgotten, and has its whole
 /// allowance again; the rule holds for everybody all the same. Each takes about 100 bytes.
 pub(super) const MAX_CLIENTS: usize = 20_000;
-
-/// So many uploads of one client are received at once, of those that all clients have together.
-const AT_ONCE: usize = 8;
 
 /// What becomes of a client's allowance, for the clients that were heard of last.
 #[derive(Clone)]
@@ -63,8 +58,6 @@ pub(super) struct Allowance {
     /// After so long a client may send one more.
     interval: Nanos,
     clock: LimiterClock,
-    /// The turns of the clients that are sending: at most as many as there are connections.
-    turns: Mutex<HashMap<ClientNetwork, Arc<Semaphore>>>,
 }
 
 impl Allowance {
@@ -77,7 +70,6 @@ impl Allowance {
             recent,
             interval: quota.replenish_interval().into(),
             clock,
-            turns: Mutex::default(),
         }
     }
 
@@ -96,17 +88,6 @@ impl Allowance {
         if let Some(state) = self.recent.states().peek_mut(&client) {
             *state = state.saturating_sub(self.interval);
         }
-    }
-
-    /// This client's turns, of which each upload that is received takes one.
-    pub(super) fn turns(&self, client: ClientNetwork) -> Arc<Semaphore> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        // Kept only as long as somebody waits for one or has one.
-        turns.retain(|_, turns| Arc::strong_count(turns) > 1);
-        turns
-            .entry(client)
-            .or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)))
-            .clone()
     }
 
     /// Takes one upload off a client's allowance, if it has any left: a refusal costs double, so that abuse runs dry first.

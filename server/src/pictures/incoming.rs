@@ -12,14 +12,15 @@ use sha2::{Digest, Sha256};
 use tempfile::TempPath;
 use tokio::fs;
 use tokio::io::{AsyncWriteExt, BufWriter};
-use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 use super::Pictures;
 use super::clients::Ending;
 use super::endings::SWEEP_PATIENCE;
 use super::order::estimated_work;
 use super::screen::refusal_by_shape;
+use super::turns::Turn;
 use crate::budget::Paid;
 use crate::config::BudgetSpent;
 use crate::db::{DbError, Foreseen, Gauge};
@@ -144,8 +145,7 @@ pub struct IncomingUpload {
     file: BufWriter<fs::File>,
     hasher: Sha256,
     size_bytes: u64,
-    /// The right to be received among the few of this client, and of all, that are at once.
-    _turns: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    turn: Turn,
 }
 
 /// An upload that is on disk, in the index, and on its way to a verdict.
@@ -193,15 +193,13 @@ impl Pictures {
         }
         self.check_client(&gauge, client)?;
         self.check_budget().await?;
-        let turns = async {
-            // One client's first, so that it waits for itself and not in everyone's way.
-            let own = self.allowance.turns(client).acquire_owned().await?;
-            Ok::<_, AcquireError>((own, self.slots.clone().acquire_owned().await?))
-        };
-        let turns = tokio::time::timeout(self.parts.limits.upload_turn_timeout, turns)
-            .await
-            .map_err(|_| UploadError::Busy)?
-            .context("uploads are over")?;
+        let turn = tokio::time::timeout(
+            self.parts.limits.upload_turn_timeout,
+            self.turns.take(client),
+        )
+        .await
+        .map_err(|_| UploadError::Busy)?
+        .context("uploads are over")?;
         let id = PictureId::random();
         let path = self.incoming_path(&id).with_extension(UNFINISHED);
         // Made and given its owner in one go: a request dropped in between would leave a file that nobody deletes.
@@ -222,7 +220,7 @@ impl Pictures {
             file: BufWriter::with_capacity(WRITE_BUFFER, fs::File::from_std(file)),
             hasher: Sha256::new(),
             size_bytes: 0,
-            _turns: turns,
+            turn,
         })
     }
 
@@ -394,6 +392,12 @@ impl Pictures {
 }
 
 impl IncomingUpload {
+    /// Cancelled when its sender is so slow, while others wait, that it must make room: whoever reads should drop the upload.
+    #[must_use]
+    pub fn called_off(&self) -> CancellationToken {
+        self.turn.called_off()
+    }
+
     /// Takes the next bytes.
     ///
     /// # Errors
@@ -404,6 +408,7 @@ impl IncomingUpload {
         if self.size_bytes > max_bytes {
             return Err(UploadError::TooLarge { max_bytes });
         }
+        self.turn.received(bytes.len());
         self.hasher.update(bytes);
         self.file
             .write_all(bytes)
@@ -420,6 +425,7 @@ impl IncomingUpload {
         if self.size_bytes == 0 {
             return Err(UploadError::Empty);
         }
+        self.turn.is_whole();
         let (pictures, client) = (self.pictures.clone(), self.client);
         // On a task of its own: a client that hangs up now must not stop it between the file and its row.
         let done = tokio::spawn(self.complete())

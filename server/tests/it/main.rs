@@ -3,6 +3,7 @@
 mod architecture;
 mod assets;
 mod bad_input;
+mod bounds;
 mod budget;
 mod cache_policies;
 mod clients;

@@ -1,0 +1,204 @@
+//! Who is connected: each client's share of the connections, and which idle one makes room for somebody else.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::TIME_TO_LEAVE;
+use crate::domain::client::ClientNetwork;
+
+/// Every connection.
+#[derive(Default)]
+pub(super) struct Crowd(Mutex<Vec<Arc<Place>>>);
+
+/// What is known of one connection.
+struct Place {
+    /// Absent where the peer brings many clients.
+    network: Option<ClientNetwork>,
+    state: Mutex<State>,
+    leave: CancellationToken,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    /// Nobody waits for an answer. Since when.
+    Idle(Instant),
+    /// So many requests are not answered to their end.
+    Busy(usize),
+}
+
+/// A connection that was admitted; it gives its place back when dropped.
+pub(super) struct Guest {
+    place: Arc<Place>,
+    crowd: Arc<Crowd>,
+}
+
+/// A request under way; dropped when its answer was handed over.
+pub(super) struct RequestTurn(Arc<Place>);
+
+impl Crowd {
+    /// How many are connected.
+    pub(super) fn len(&self) -> usize {
+        self.places().len()
+    }
+
+    /// Lets a connection in, unless its network has `share` of them that are all busy.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        network: Option<ClientNetwork>,
+        share: usize,
+    ) -> Option<Arc<Guest>> {
+        if network.is_some() {
+            let taken = self.places();
+            let own = taken.iter().filter(|place| place.network == network);
+            let is_full = own.count() >= share;
+            drop(taken);
+            if is_full && !self.close_idle(|other| other == network) {
+                return None;
+            }
+        }
+        let place = Arc::new(Place {
+            network,
+            state: Mutex::new(State::Idle(Instant::now())),
+            leave: CancellationToken::new(),
+        });
+        self.places().push(place.clone());
+        Some(Arc::new(Guest {
+            place,
+            crowd: self.clone(),
+        }))
+    }
+
+    /// Closes the connection of these networks that has been idle the longest, and no longer counts it. False where all are
+    /// busy.
+    pub(super) fn close_idle(&self, of: impl Fn(Option<ClientNetwork>) -> bool) -> bool {
+        let mut places = self.places();
+        let idle = places
+            .iter()
+            .enumerate()
+            .filter(|(_, place)| of(place.network))
+            .filter_map(|(at, place)| Some((place.idle_since()?, at)));
+        let Some((_, at)) = idle.min() else {
+            return false;
+        };
+        places.swap_remove(at).leave.cancel();
+        true
+    }
+
+    fn places(&self) -> MutexGuard<'_, Vec<Arc<Place>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    fn idle_since(&self) -> Option<Instant> {
+        match *self.state() {
+            State::Idle(since) => Some(since),
+            State::Busy(_) => None,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Guest {
+    /// Notes that the connection is busy until the answer is dropped.
+    pub(super) fn begin_request(&self) -> RequestTurn {
+        let mut state = self.place.state();
+        *state = match *state {
+            State::Idle(_) => State::Busy(1),
+            State::Busy(requests) => State::Busy(requests + 1),
+        };
+        RequestTurn(self.place.clone())
+    }
+
+    /// Resolves when somebody else got the place of this connection.
+    pub(super) async fn must_leave(&self) {
+        self.place.leave.cancelled().await;
+    }
+
+    /// Resolves once the connection has been idle for a moment: the end of its last answer may have been on its way.
+    pub(super) async fn overstays(&self) {
+        loop {
+            let until = match self.place.idle_since() {
+                Some(since) if since.elapsed() >= TIME_TO_LEAVE => return,
+                Some(since) => since + TIME_TO_LEAVE,
+                None => Instant::now() + TIME_TO_LEAVE,
+            };
+            sleep_until(until).await;
+        }
+    }
+}
+
+impl Drop for RequestTurn {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        *state = match *state {
+            State::Busy(requests) if requests > 1 => State::Busy(requests - 1),
+            _ => State::Idle(Instant::now()),
+        };
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let mut places = self.crowd.places();
+        places.retain(|place| !Arc::ptr_eq(place, &self.place));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(number: u8) -> Option<ClientNetwork> {
+        Some(ClientNetwork::of([192, 0, 2, number].into()))
+    }
+
+    fn is_leaving(guest: &Guest) -> bool {
+        guest.place.leave.is_cancelled()
+    }
+
+    #[tokio::test]
+    async fn a_client_has_its_share_and_leaves_the_rest_to_others() {
+        let crowd = Arc::new(Crowd::default());
+        let own: Vec<_> = (0..2).map(|_| crowd.admit(network(1), 2)).collect();
+        let own: Vec<_> = own.into_iter().map(|guest| guest.expect("fits")).collect();
+        let requests: Vec<_> = own.iter().map(|guest| guest.begin_request()).collect();
+        assert!(crowd.admit(network(1), 2).is_none(), "both are busy");
+        assert!(crowd.admit(network(2), 2).is_some());
+        drop(requests);
+        let third = crowd.admit(network(1), 2).expect("an idle one makes room");
+        assert!(is_leaving(&own[0]) != is_leaving(&own[1]));
+        assert!(!is_leaving(&third));
+    }
+
+    #[tokio::test]
+    async fn of_a_proxy_no_connection_is_refused() {
+        let crowd = Arc::new(Crowd::default());
+        let guests: Vec<_> = (0..9).map(|_| crowd.admit(None, 2)).collect();
+        assert!(guests.iter().all(Option::is_some));
+        assert_eq!(crowd.len(), 9);
+        drop(guests);
+        assert_eq!(crowd.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_connection_that_idles_longest_makes_room_and_a_busy_one_never() {
+        let crowd = Arc::new(Crowd::default());
+        let busy = crowd.admit(None, 2).expect("fits");
+        let _request = busy.begin_request();
+        let old = crowd.admit(None, 2).expect("fits");
+        let new = crowd.admit(None, 2).expect("fits");
+        // It was the first to come and is the last to have been of use.
+        drop(old.begin_request());
+        assert!(crowd.close_idle(|_| true));
+        assert!(is_leaving(&new) && !is_leaving(&old) && !is_leaving(&busy));
+        assert!(crowd.close_idle(|_| true));
+        assert!(!crowd.close_idle(|_| true));
+        assert!(!is_leaving(&busy));
+    }
+}

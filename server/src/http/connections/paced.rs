@@ -1,0 +1,147 @@
+//! A connection whose reader must keep up: one that takes a byte a minute would hold an answer for ever.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// How long a client may take no byte of an answer that waits for it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// What a reader must take on average, bytes in a second, beyond that: a page of the gallery within a minute.
+const LEAST_SPEED: u64 = 4096;
+
+/// A connection that breaks when its reader is too slow.
+pub(super) struct Paced {
+    stream: TcpStream,
+    patience: Patience,
+    /// Since when the answer waits for its reader, and until when it does.
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+/// How long a reader is still waited for. Waiting uses it up, and what is taken fills it again.
+#[derive(Debug, Clone, Copy)]
+struct Patience(Duration);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(WRITE_TIMEOUT)
+    }
+}
+
+impl Patience {
+    fn after(self, waited: Duration, taken: usize) -> Self {
+        let earned = Duration::from_millis(taken as u64 * 1000 / LEAST_SPEED);
+        Self((self.0.saturating_sub(waited) + earned).min(WRITE_TIMEOUT))
+    }
+}
+
+impl Paced {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            patience: Patience::default(),
+            waiting: None,
+        }
+    }
+
+    /// Keeps the time of a write that answered so.
+    fn pace(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = written {
+            let waited = self.waiting.take().map(|(since, _)| since.elapsed());
+            let taken = *written.as_ref().unwrap_or(&0);
+            self.patience = self.patience.after(waited.unwrap_or_default(), taken);
+            return Poll::Ready(written);
+        }
+        let patience = self.patience.0;
+        let (_, until) = self
+            .waiting
+            .get_or_insert_with(|| (Instant::now(), Box::pin(sleep(patience))));
+        ready!(until.as_mut().poll(context));
+        // What the system holds for this reader goes as well; left alone it would keep it for minutes.
+        if let Err(error) = self.stream.set_zero_linger() {
+            tracing::debug!(%error, "the system keeps what a slow reader did not take");
+        }
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Paced {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Paced {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.pace(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        self.pace(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long a reader is waited for who takes so many bytes after each pause.
+    fn lasts(pause: Duration, bytes: usize) -> Duration {
+        let (mut patience, mut lasted) = (Patience::default(), Duration::ZERO);
+        while patience.0 > pause && lasted < Duration::from_secs(3600) {
+            patience = patience.after(pause, bytes);
+            lasted += pause;
+        }
+        lasted
+    }
+
+    #[test]
+    fn a_reader_that_takes_a_byte_now_and_then_is_waited_for_a_minute_in_all() {
+        for pause in [1, 10, 59] {
+            let lasted = lasts(Duration::from_secs(pause), 1);
+            assert!(lasted <= WRITE_TIMEOUT, "{pause} s: {lasted:?}");
+        }
+    }
+
+    #[test]
+    fn a_slow_reader_that_keeps_up_gets_all_of_it() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(lasts(Duration::from_secs(1), 5000), hour);
+        // The system reports room in its buffer only now and then.
+        assert_eq!(lasts(Duration::from_secs(10), 48_000), hour);
+    }
+}

@@ -1,0 +1,74 @@
+//! File descriptors: the system gives a process so many, and every connection and every open file takes one.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::connections::MAX_CONNECTIONS;
+
+/// For everything but connections: uploads being received (32), files being read, the index, calls to AWS and CDNs.
+const OTHER_FILES: usize = 256;
+/// The server works with no less, however little the system gives.
+const LEAST_CONNECTIONS: usize = 16;
+
+/// Asks the system for as many descriptors as may be needed, and answers how many connections fit into what it gives.
+pub(super) fn connections() -> usize {
+    let needed = (MAX_CONNECTIONS + OTHER_FILES) as u64;
+    let given = raise(needed);
+    if given < needed {
+        tracing::warn!(
+            given,
+            needed,
+            "the system gives few file descriptors, so there will be fewer connections (`ulimit -n`, LimitNOFILE)"
+        );
+    }
+    that_fit(given)
+}
+
+/// Raises the soft limit to what is needed, as far as the hard one lets it, and answers what it is then.
+fn raise(needed: u64) -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    // An absent limit is none.
+    let (soft, hard) = (
+        limit.current.unwrap_or(u64::MAX),
+        limit.maximum.unwrap_or(u64::MAX),
+    );
+    if soft >= needed {
+        return soft;
+    }
+    let raised = needed.min(hard);
+    let wanted = Rlimit {
+        current: Some(raised),
+        ..limit
+    };
+    match setrlimit(Resource::Nofile, wanted) {
+        Ok(()) => raised,
+        Err(error) => {
+            tracing::warn!(%error, "the limit on file descriptors cannot be raised");
+            soft
+        }
+    }
+}
+
+/// How many connections fit into so many descriptors.
+fn that_fit(descriptors: u64) -> usize {
+    usize::try_from(descriptors)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(OTHER_FILES)
+        .clamp(LEAST_CONNECTIONS, MAX_CONNECTIONS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_files() {
+        for (descriptors, connections) in [
+            (64, LEAST_CONNECTIONS),
+            (300, 44),
+            (768, MAX_CONNECTIONS),
+            (u64::MAX, MAX_CONNECTIONS),
+        ] {
+            assert_eq!(that_fit(descriptors), connections, "{descriptors}");
+        }
+    }
+}

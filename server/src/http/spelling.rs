@@ -1,0 +1,204 @@
+//! One address for each page and list, so that caches hold each once. Another spelling is sent to the canonical one, or is not
+//! found; and nobody is sent to an address that is an error.
+
+use app::error::ErrorCode;
+use app::query::path_segment;
+use app::types::ListQuery;
+use axum::Extension;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode_str;
+
+use crate::domain::search::canonical;
+use crate::error::Error;
+use crate::http::cache::CachePolicy;
+use crate::list::{self, PAGE_SIZE};
+
+const TAG_PAGES: &str = "/tags/";
+/// Lists that know no parameter.
+const PLAIN_LISTS: [&str; 4] = ["/api/v1/tags", "/random", "/status", "/status.json"];
+
+/// Sends whoever reads an address in another spelling to the canonical one.
+pub(crate) async fn insist_on_spelling(request: Request, next: Next) -> Response {
+    let uri = request.uri();
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    match canonical_address(uri.path(), uri.query()) {
+        Ok(None) => next.run(request).await,
+        Ok(Some(address)) => match HeaderValue::try_from(address) {
+            Ok(location) => (
+                StatusCode::MOVED_PERMANENTLY,
+                Extension(CachePolicy::Redirect),
+                [(header::LOCATION, location)],
+            )
+                .into_response(),
+            Err(_) => {
+                Error::new(ErrorCode::Malformed, "The address cannot be read.").into_response()
+            }
+        },
+        Err(error) => error.into_response(),
+    }
+}
+
+/// The canonical spelling of an address that is spelt otherwise; `None` for one that is canonical, or for which every query
+/// means the same.
+///
+/// # Errors
+/// What the canonical address would answer: `malformed` or `not-found`.
+fn canonical_address(path: &str, query: Option<&str>) -> Result<Option<String>, Error> {
+    let tag = path
+        .strip_prefix(TAG_PAGES)
+        .filter(|tag| !tag.contains('/'));
+    let asked = list::parse_query(query.unwrap_or_default());
+    let (canonical_path, known) = match (path, tag) {
+        (_, Some(tag)) => {
+            let tag = read_tag(tag)?;
+            let path = format!("{TAG_PAGES}{}", path_segment(&tag));
+            list::filter_of(&ListQuery {
+                tag,
+                ..ListQuery::default()
+            })?;
+            let ListQuery { after, .. } = asked?;
+            (
+                path,
+                ListQuery {
+                    after,
+                    ..ListQuery::default()
+                },
+            )
+        }
+        ("/", _) => {
+            let ListQuery { after, .. } = asked?;
+            (
+                path.to_owned(),
+                ListQuery {
+                    after,
+                    ..ListQuery::default()
+                },
+            )
+        }
+        ("/search", _) => {
+            let ListQuery { q, after, .. } = asked?;
+            // Without words it explains how to search.
+            let after = if q.is_empty() { String::new() } else { after };
+            (
+                path.to_owned(),
+                ListQuery {
+                    q,
+                    after,
+                    ..ListQuery::default()
+                },
+            )
+        }
+        ("/api/v1/pictures", _) => (path.to_owned(), asked?),
+        _ if PLAIN_LISTS.contains(&path) => (path.to_owned(), ListQuery::default()),
+        // Nothing else has a name that must be escaped.
+        _ if path.contains('%') => return Err(Error::not_found()),
+        _ => return Ok(None),
+    };
+    list::filter_of(&known)?;
+    let known = ListQuery {
+        limit: known.limit.filter(|limit| *limit != PAGE_SIZE),
+        ..known
+    };
+    let known = known.to_query_string();
+    let canonical_query = (!known.is_empty()).then_some(known.as_str());
+    if canonical_path == path && canonical_query == query {
+        return Ok(None);
+    }
+    let separator = if canonical_query.is_some() { "?" } else { "" };
+    Ok(Some(format!("{canonical_path}{separator}{known}")))
+}
+
+/// The tag in a segment of a path.
+fn read_tag(segment: &str) -> Result<String, Error> {
+    let text = percent_decode_str(segment).decode_utf8();
+    let tag = canonical(&text.map_err(|_| Error::not_found())?);
+    if tag.is_empty() {
+        return Err(Error::not_found());
+    }
+    Ok(tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of an address: where it leads, or the status of the error, or nothing for one that is answered.
+    fn outcome(address: &str) -> String {
+        let (path, query) = match address.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (address, None),
+        };
+        match canonical_address(path, query) {
+            Ok(address) => address.unwrap_or_default(),
+            Err(error) => error.0.code.status().to_string(),
+        }
+    }
+
+    #[test]
+    fn every_address_has_one_spelling() {
+        for (asked, expected) in [
+            ("/", ""),
+            ("/?", "/"),
+            ("/?after=5", ""),
+            ("/?after=5&limit=7&q=cat&tag=x&fbclid=y", "/?after=5"),
+            ("/?%61fter=5", "/?after=5"),
+            ("/search?q=tabby+cat", ""),
+            ("/search?q=%74abby%20Cat&tag=x", "/search?q=tabby+cat"),
+            ("/search?after=5", "/search"),
+            ("/tags/tabby%20cat", ""),
+            ("/tags/t-shirt", ""),
+            ("/tags/a%62c", "/tags/abc"),
+            ("/tags/Tabby%20%20cat%20", "/tags/tabby%20cat"),
+            ("/tags/s%c3%b6%C3%9F", "/tags/s%C3%B6%C3%9F"),
+            ("/tags/cat?after=5&tag=dog", "/tags/cat?after=5"),
+            ("/tags/a/b", ""),
+            ("/api/v1/pictures?limit=40", "/api/v1/pictures"),
+            ("/api/v1/pictures?limit=007", "/api/v1/pictures?limit=7"),
+            ("/api/v1/tags?x", "/api/v1/tags"),
+            ("/random?", "/random"),
+            // These say the same whatever is asked of them.
+            ("/about?x", ""),
+            ("/c/AAAAAAAAAAAAAAAA?fbclid=x", ""),
+        ] {
+            assert_eq!(outcome(asked), expected, "{asked}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_sent_to_an_error() {
+        let long = "x".repeat(201);
+        for (asked, status) in [
+            ("/?after=5%20", "400"),
+            ("/?after=%35x&utm=1", "400"),
+            ("/search?q=a+b+c+d+e+f+g+h+i&utm=1", "400"),
+            ("/api/v1/pictures?limit=041", "400"),
+            ("/api/v1/pictures?limit=0&utm=1", "400"),
+            (&format!("/tags/{long}"), "400"),
+            (&format!("/search?q={long}&utm=1"), "400"),
+            ("/tags/%20", "404"),
+            ("/tags/%ff", "404"),
+            ("/c/%41AAAAAAAAAAAAAAA", "404"),
+            ("/api/v1/pictures/%41AAAAAAAAAAAAAAA", "404"),
+            ("/delete/%41AAAAAAAAAAAAAAA/x", "404"),
+        ] {
+            assert_eq!(outcome(asked), status, "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_canonical_address_is_its_own() {
+        for asked in [
+            "/?limit=5&after=12",
+            "/search?after=3&q=%22Maine++coon%22+-Dog",
+            "/tags/MAINE%20coon%2Fx?utm=1",
+            "/api/v1/pictures?limit=%2B05&tag=X&q=y&after=4",
+        ] {
+            assert_eq!(outcome(&outcome(asked)), "", "{asked}");
+        }
+    }
+}
