@@ -11,6 +11,9 @@ use super::{
     shrink, webp_container,
 };
 
+/// The most bytes that the files of any picture take together.
+const MOST_STORED_BYTES: u64 = 12_000_000;
+
 /// What one upload may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -79,6 +82,11 @@ impl Inspected {
         } else {
             0
         }
+    }
+
+    /// The most bytes that all files published of this picture can take together, by the caps that the encoders keep. Ordinary pictures stay far below it.
+    pub fn most_stored_bytes(&self) -> u64 {
+        MOST_STORED_BYTES
     }
 
     /// Width and height of the decoded picture before it is turned upright: shrunk to fit, never enlarged.
