@@ -53,7 +53,10 @@ fn whole(path: &Path, inspected: &imaging::Inspected) -> Result<usize, ImageErro
         count += 1;
         let start = Instant::now();
         encoder
-            .get_or_insert_with(|| AnimationEncoder::new(frame.raster.width, frame.raster.height))
+            .get_or_insert_with(|| {
+                let frames = inspected.frames.min(imaging::MAX_KEPT_FRAMES);
+                AnimationEncoder::new(frames, frame.raster.width, frame.raster.height)
+            })
             .push(&frame.raster, frame.duration_ms)?;
         encoding += start.elapsed();
     }

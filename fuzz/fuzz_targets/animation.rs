@@ -2,7 +2,7 @@
 #![no_main]
 
 use cattocdn_fuzz::imaging::{AnimationEncoder, MAX_KEPT_FRAMES, frames, inspect};
-use cattocdn_fuzz::{deadline, let_panics_be_caught, small_limits, with_file};
+use cattocdn_fuzz::{assert_stored, deadline, let_panics_be_caught, small_limits, with_file};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(init: let_panics_be_caught(), |bytes: &[u8]| {
@@ -29,14 +29,18 @@ fuzz_target!(init: let_panics_be_caught(), |bytes: &[u8]| {
             );
             if raster.rgb.len() <= 48 * 48 * 3 && count <= 4 {
                 encoder
-                    .get_or_insert_with(|| AnimationEncoder::new(raster.width, raster.height))
+                    .get_or_insert_with(|| {
+                        let frames = inspected.frames.min(MAX_KEPT_FRAMES);
+                        AnimationEncoder::new(frames, raster.width, raster.height)
+                    })
                     .push(raster, frame.duration_ms)
                     .expect("frames of one size");
             }
         }
         assert!((1..=MAX_KEPT_FRAMES.min(inspected.frames)).contains(&count));
         if let Some(encoder) = encoder {
-            encoder.finish().expect("an animation with a frame");
+            let variants = encoder.finish().expect("an animation with a frame");
+            assert_stored(&variants, &inspected);
         }
     });
 });

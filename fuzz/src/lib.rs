@@ -14,7 +14,7 @@ mod server {
 
 pub use server::imaging;
 
-use imaging::Limits;
+use imaging::{Inspected, Limits, Variant};
 
 /// As the server's, but so small that whatever breaks through shows as memory or time at once.
 pub fn small_limits() -> Limits {
@@ -60,6 +60,17 @@ pub fn decode(path: &Path) {
     imaging::perceptual_hash(&raster).expect("every picture has a hash");
     imaging::thumbhash(&raster).expect("every picture has a thumbhash");
     if raster.rgb.len() <= 64 * 64 * 3 {
-        imaging::encode_variants(&raster, deadline()).expect("every picture can be encoded");
+        let variants =
+            imaging::encode_variants(&raster, deadline()).expect("every picture can be encoded");
+        assert_stored(&variants, &inspected);
     }
+}
+
+/// Fails where these files take more than was announced. Variants that share a file count once.
+pub fn assert_stored(variants: &[Variant], inspected: &Inspected) {
+    let mut files: Vec<_> = variants.iter().map(|variant| &variant.bytes).collect();
+    files.sort_by_key(|bytes| bytes.as_ptr());
+    files.dedup_by_key(|bytes| bytes.as_ptr());
+    let stored: u64 = files.iter().map(|bytes| bytes.len() as u64).sum();
+    assert!(stored <= inspected.most_stored_bytes());
 }

@@ -6,6 +6,7 @@ pub mod ban;
 pub mod build;
 pub mod client;
 pub mod detection;
+pub mod draw;
 pub mod expiry;
 pub mod labels;
 pub mod moderation;

@@ -186,6 +186,7 @@ impl From<ImageError> for Error {
         let code = match &error {
             ImageError::Unsupported { .. } => ErrorCode::UnsupportedType,
             ImageError::TooManyPixels { .. }
+            | ImageError::TooManyBytes
             | ImageError::TooManyFrames { .. }
             | ImageError::TimedOut => ErrorCode::TooManyPixels,
             ImageError::TooSmall { .. } => ErrorCode::TooSmall,

@@ -21,12 +21,14 @@
 //! # Invariants
 //!
 //! - No metadata of an upload can reach an output: encoders are handed pixels only.
+//! - No picture's files take more bytes than [`Inspected::most_stored_bytes`]: what is larger loses quality, and an animation frames.
 //! - No panic of a decoder leaves this module: it becomes [`ImageError::Corrupt`].
 
 mod animated_webp;
 mod animation;
 mod animation_encoder;
 mod canvas;
+mod caps;
 mod color;
 mod contact_sheet;
 mod decode;
@@ -58,7 +60,7 @@ mod webp_container;
 mod samples;
 
 pub use animation::{Frame, Frames, frames};
-pub use animation_encoder::AnimationEncoder;
+pub use animation_encoder::{AnimationEncoder, Pushed};
 pub use contact_sheet::ContactSheet;
 pub use decode::decode_still;
 pub use error::ImageError;

@@ -4,7 +4,7 @@ use crate::domain::detection::{self, DetectionMinimums};
 use crate::domain::labels;
 use crate::domain::moderation::{self, ModerationMinimums};
 use crate::domain::picture::{Sha256Hash, Tag};
-use crate::domain::verdict::{self, FrameLook, Reason, Rules, Thresholds, Verdict};
+use crate::domain::verdict::{self, FrameLook, Reason, Rules, Seen, Thresholds, Verdict};
 
 /// Who looks at pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,21 +129,21 @@ impl Policy {
     /// | rekognition | asked | asked | asked |
     /// | local+rekognition | refused | refused | asked, also what would be refused or approved by `judge` |
     #[must_use]
-    pub fn triage(&self, looks: &[FrameLook]) -> Triage {
+    pub fn triage(&self, seen: &[Seen]) -> Triage {
         match self.mode {
-            Mode::Local => match verdict::judge(looks, &self.thresholds) {
+            Mode::Local => match verdict::judge(seen, &self.thresholds) {
                 Verdict::Approved { tags, alt } => Triage::Approve { tags, alt },
                 Verdict::Rejected(reason) => Triage::Refuse(reason),
             },
             Mode::Rekognition => Triage::Ask,
             Mode::LocalThenRekognition => {
-                if looks.iter().any(|look| self.condemns(look)) {
+                if seen.iter().any(|seen| self.condemns(&seen.look)) {
                     return Triage::Refuse(Reason::Indecent);
                 }
                 // Written so that a mass or a threshold that is no number refuses, and no look at all does.
-                let maybe_a_cat = looks
+                let maybe_a_cat = seen
                     .iter()
-                    .filter_map(|look| look.labels.as_deref())
+                    .filter_map(|seen| seen.look.labels.as_deref())
                     .any(|labels| labels::cat_mass(labels) >= self.certainty.no_cat);
                 if maybe_a_cat {
                     Triage::Ask
@@ -171,11 +171,16 @@ impl Policy {
             self.detection.tag
         );
         let text = match self.mode {
-            Mode::Local => format!("{version} {cat} {indecent} {screener}"),
+            Mode::Local => format!(
+                "{version} {} {cat} {indecent} {screener}",
+                verdict::POLICY_VERSION
+            ),
             Mode::Rekognition => format!("{version} rekognition {rekognition}"),
             Mode::LocalThenRekognition => format!(
-                "{version} local+rekognition {} {} {screener} {rekognition}",
-                self.certainty.no_cat, self.certainty.indecent
+                "{version} {} local+rekognition {} {} {screener} {rekognition}",
+                verdict::POLICY_VERSION,
+                self.certainty.no_cat,
+                self.certainty.indecent
             ),
         };
         Rules(Sha256Hash::of(text.as_bytes()))
@@ -186,21 +191,21 @@ impl Policy {
 mod tests {
     use super::*;
 
-    fn look(indecency: f32, cat: f32) -> FrameLook {
+    fn look(indecency: f32, cat: f32) -> Seen {
         let mut labels = vec![0.0; 1000];
         labels[281] = cat;
         labels[504] = 1.0 - cat;
-        FrameLook {
+        Seen::whole(FrameLook {
             indecency,
             labels: Some(labels),
-        }
+        })
     }
 
-    fn unlabelled(indecency: f32) -> FrameLook {
-        FrameLook {
+    fn unlabelled(indecency: f32) -> Seen {
+        Seen::whole(FrameLook {
             indecency,
             labels: None,
-        }
+        })
     }
 
     fn policy(mode: Mode) -> Policy {
@@ -214,7 +219,7 @@ mod tests {
     fn each_mode_refuses_asks_or_approves() {
         const NO_CAT: &str = "refuse not-a-cat";
         const UNSAFE: &str = "refuse unsafe";
-        let cases: &[(&[FrameLook], [&str; 3])] = &[
+        let cases: &[(&[Seen], [&str; 3])] = &[
             (&[look(0.0, 0.9)], ["approve", "ask", "ask"]),
             // Unsure of the cat.
             (&[look(0.0, 0.04)], [NO_CAT, "ask", "ask"]),

@@ -1,5 +1,6 @@
 //! From what the models saw to a verdict: pure, so that the policy can be read and tested in one place.
 
+use crate::domain::draw::Weight;
 use crate::domain::labels;
 use crate::domain::picture::{Sha256Hash, Tag};
 
@@ -30,6 +31,30 @@ pub struct FrameLook {
     pub indecency: f32,
     /// ImageNet probabilities of the square most like a cat; `None` for frames that only the decency model saw.
     pub labels: Option<Vec<f32>>,
+}
+
+/// A frame, and how much of the picture it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    pub look: FrameLook,
+    pub weight: Weight,
+}
+
+impl Seen {
+    /// A still, or a frame that is all there is.
+    #[must_use]
+    pub const fn whole(look: FrameLook) -> Self {
+        Self {
+            look,
+            weight: Weight::WHOLE,
+        }
+    }
+
+    /// The same of a frame that will not be published: whatever is in it, it is no cat that anybody gets to see. Its instants
+    /// still count, as ones without a cat.
+    pub fn drop_frame(&mut self) {
+        self.look.labels = self.look.labels.take().map(|_| Vec::new());
+    }
 }
 
 /// Why a picture is refused.
@@ -134,27 +159,41 @@ pub fn is_indecent(look: &FrameLook, thresholds: &Thresholds) -> bool {
     look.indecency.is_nan() || look.indecency >= thresholds.indecent
 }
 
+/// Which way of judging this is; part of what a verdict is remembered under, so raise it with the rule below.
+pub const POLICY_VERSION: u32 = 2;
+
 /// Judges a picture by all its frames.
 ///
-/// One indecent frame condemns it. A cat must be seen in at least a quarter of the frames that were asked for labels,
-/// so that a single cat frame does not carry an animation of something else.
+/// One indecent frame condemns it. A cat must be seen at one of every four instants that were drawn, by the time as it is and
+/// with long frames cut short (`draw` says why), so that a short glimpse of a cat does not carry an animation of something
+/// else.
+///
+/// A cat is seen where the labels model finds one likely somewhere in the frame; how large it is, and what else there is, is
+/// not asked. A picture of other things with a cat in a corner is a picture of a cat by this rule. To tell them apart takes a
+/// model that finds places, which this is not.
 #[must_use]
-pub fn judge(looks: &[FrameLook], thresholds: &Thresholds) -> Verdict {
-    if looks.iter().any(|look| is_indecent(look, thresholds)) {
+pub fn judge(seen: &[Seen], thresholds: &Thresholds) -> Verdict {
+    if seen.iter().any(|seen| is_indecent(&seen.look, thresholds)) {
         return Verdict::Rejected(Reason::Indecent);
     }
-    let mut labelled: Vec<&[f32]> = looks
-        .iter()
-        .filter_map(|look| look.labels.as_deref())
-        .collect();
-    labelled.sort_by(|a, b| labels::cat_mass(b).total_cmp(&labels::cat_mass(a)));
-    let quarter = labelled.len().div_ceil(4);
-    let cats = labelled
-        .iter()
-        .filter(|labels| labels::cat_mass(labels) >= thresholds.cat)
-        .count();
-    match labelled.first() {
-        Some(best) if cats >= quarter => {
+    let labelled = || {
+        seen.iter()
+            .filter_map(|seen| Some((seen.look.labels.as_deref()?, seen.weight)))
+    };
+    let is_cat = |labels: &[f32]| labels::cat_mass(labels) >= thresholds.cat;
+    let enough = |count: fn(Weight) -> u32| {
+        let all: u32 = labelled().map(|(_, weight)| count(weight)).sum();
+        let cats: u32 = labelled()
+            .filter(|(labels, _)| is_cat(labels))
+            .map(|(_, weight)| count(weight))
+            .sum();
+        cats > 0 && cats >= all.div_ceil(4)
+    };
+    let best = labelled()
+        .map(|(labels, _)| labels)
+        .max_by(|a, b| labels::cat_mass(a).total_cmp(&labels::cat_mass(b)));
+    match best {
+        Some(best) if enough(|weight| weight.by_time) && enough(|weight| weight.by_patience) => {
             let found = labels::tags(best, labels::THING_FLOOR);
             let alt = labels::alt_text(&found);
             let tags = found
@@ -174,17 +213,27 @@ pub fn judge(looks: &[FrameLook], thresholds: &Thresholds) -> Verdict {
 mod tests {
     use super::*;
 
-    fn look(indecency: f32, cat: f32) -> FrameLook {
+    fn look(indecency: f32, cat: f32) -> Seen {
         let mut labels = vec![0.0; 1000];
         labels[281] = cat;
         labels[504] = 1.0 - cat;
-        FrameLook {
+        Seen::whole(FrameLook {
             indecency,
             labels: Some(labels),
+        })
+    }
+
+    fn weighing(by_time: u32, by_patience: u32, cat: f32) -> Seen {
+        Seen {
+            weight: Weight {
+                by_time,
+                by_patience,
+            },
+            ..look(0.0, cat)
         }
     }
 
-    fn judged(looks: &[FrameLook]) -> Result<(), Reason> {
+    fn judged(looks: &[Seen]) -> Result<(), Reason> {
         match judge(looks, &Thresholds::default()) {
             Verdict::Approved { .. } => Ok(()),
             Verdict::Rejected(reason) => Err(reason),
@@ -197,9 +246,12 @@ mod tests {
         assert_eq!(judged(&looks), Ok(()));
         looks.insert(
             30,
-            FrameLook {
-                indecency: 0.85,
-                labels: None,
+            Seen {
+                look: FrameLook {
+                    indecency: 0.85,
+                    labels: None,
+                },
+                weight: Weight::default(),
             },
         );
         assert_eq!(judged(&looks), Err(Reason::Indecent));
@@ -223,6 +275,34 @@ mod tests {
             Err(Reason::NotACat)
         );
         assert_eq!(judged(&[cup]), Err(Reason::NotACat));
+    }
+
+    #[test]
+    fn a_frame_counts_as_often_as_it_was_drawn_and_in_both_countings() {
+        for (cat, other, expected) in [
+            ((3, 3), (9, 9), Ok(())),
+            ((2, 3), (10, 9), Err(Reason::NotACat)),
+            ((3, 2), (9, 10), Err(Reason::NotACat)),
+            ((12, 0), (0, 12), Err(Reason::NotACat)),
+            ((0, 0), (12, 12), Err(Reason::NotACat)),
+            ((0, 0), (0, 0), Err(Reason::NotACat)),
+        ] {
+            let seen = [weighing(cat.0, cat.1, 0.9), weighing(other.0, other.1, 0.0)];
+            assert_eq!(judged(&seen), expected, "{cat:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn a_cat_in_a_frame_that_is_dropped_is_no_cat() {
+        let mut seen = [weighing(6, 6, 0.9), weighing(6, 6, 0.0)];
+        assert_eq!(judged(&seen), Ok(()));
+        seen[0].drop_frame();
+        assert_eq!(judged(&seen), Err(Reason::NotACat));
+        // Nor is what was not looked at.
+        let mut unlabelled = look(0.0, 0.9);
+        unlabelled.look.labels = None;
+        unlabelled.drop_frame();
+        assert_eq!(unlabelled.look.labels, None);
     }
 
     #[test]

@@ -6,10 +6,14 @@ use super::ImageError;
 use super::canvas::Rect;
 
 /// RIFF header, VP8X chunk and ANIM chunk.
-const HEADER_BYTES: usize = 12 + 18 + 14;
+pub(super) const HEADER_BYTES: usize = 12 + 18 + 14;
+
+/// What a frame takes beside its bitstream: the head of its chunk, place, size, duration and flags. (A still's own file has a head of
+/// 12 bytes instead.)
+pub(super) const FRAME_HEADER_BYTES: usize = 8 + 16;
 
 /// Longest time of one frame, in milliseconds: 24 bits.
-const MAX_DURATION_MS: u32 = (1 << 24) - 1;
+pub(super) const MAX_DURATION_MS: u32 = (1 << 24) - 1;
 
 /// Where a frame's duration stands, from the beginning of its chunk.
 const DURATION_OFFSET: usize = 8 + 12;

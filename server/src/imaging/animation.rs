@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use gif::{DecodingError, DisposalMethod};
 
+use super::animated_webp::MAX_DURATION_MS;
 use super::canvas::{Canvas, Disposal, Rect};
 use super::decode::Decoded;
 use super::decode_png::PngPlayer;
@@ -129,8 +130,9 @@ impl Frames {
     }
 }
 
-/// Numbers of at most `most` evenly spaced frames, the first among them, each with its time and that of the dropped ones after it.
-fn pick(durations_ms: &[u32], most: u32) -> Vec<(u32, u32)> {
+/// Numbers of at most `most` evenly spaced frames, the first among them, each with its time and that of the dropped ones after it,
+/// as far as a file of ours can say so: four hours and a half.
+pub(super) fn pick(durations_ms: &[u32], most: u32) -> Vec<(u32, u32)> {
     let frames = durations_ms.len();
     let kept = frames.min(most as usize);
     let start = |number: usize| number * frames / kept;
@@ -140,7 +142,7 @@ fn pick(durations_ms: &[u32], most: u32) -> Vec<(u32, u32)> {
             let total = durations_ms[from..to]
                 .iter()
                 .fold(0_u32, |sum, ms| sum.saturating_add(*ms));
-            (from as u32, total)
+            (from as u32, total.min(MAX_DURATION_MS))
         })
         .collect()
 }
@@ -325,6 +327,11 @@ mod tests {
                 "{frames} frames: {gaps:?}"
             );
         }
+    }
+
+    #[test]
+    fn no_frame_is_said_to_last_longer_than_a_file_can_say() {
+        assert_eq!(pick(&[u32::MAX, 40], 60), [(0, (1 << 24) - 1), (1, 40)]);
     }
 
     #[test]

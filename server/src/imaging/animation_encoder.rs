@@ -1,11 +1,13 @@
 //! The files that are published for an animation, made frame by frame.
 //!
 //! Of each frame only the rectangle that differs from the frame before is encoded, at every width; what is held is the last frame's pixels and the files so far.
+//! Each file has its cap, of which a frame gets a share (`caps`): quality is lowered until the frame fits, and one that fits with none is dropped at every width.
 
 use bytes::Bytes;
 
-use super::animated_webp::AnimatedWebP;
+use super::animated_webp::{AnimatedWebP, FRAME_HEADER_BYTES, HEADER_BYTES};
 use super::canvas::Rect;
+use super::caps::{self, Allowance};
 use super::error::guarded;
 use super::variants::{File, JPEG_VARIANT, Variant, distinct_widths, in_parallel, name_variants};
 use super::{ImageError, Raster, encode, memory, shrink};
@@ -20,6 +22,16 @@ pub struct AnimationEncoder {
     still: Option<File>,
 }
 
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It is shown.
+    Kept,
+    /// It would have taken more bytes than the animation has left, even with the least quality; the one before it is shown for
+    /// its time as well, at every width.
+    Dropped,
+}
+
 impl std::fmt::Debug for AnimationEncoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "AnimationEncoder({} x {})", self.width, self.height)
@@ -27,11 +39,11 @@ impl std::fmt::Debug for AnimationEncoder {
 }
 
 impl AnimationEncoder {
-    /// For frames of this size, in pixels, each side at least 1.
-    pub fn new(width: u32, height: u32) -> Self {
+    /// For at most `frames` frames of this size, in pixels, each side at least 1.
+    pub fn new(frames: u32, width: u32, height: u32) -> Self {
         let tracks = distinct_widths(width)
             .into_iter()
-            .map(|narrower| Track::new(narrower, shrink::scale(height, narrower, width)))
+            .map(|narrower| Track::new(frames, narrower, shrink::scale(height, narrower, width)))
             .collect();
         Self {
             width,
@@ -41,38 +53,57 @@ impl AnimationEncoder {
         }
     }
 
-    /// Adds a frame shown for `duration_ms` milliseconds, on two threads (the largest on one).
+    /// Adds a frame shown for `duration_ms` milliseconds, on two threads (the largest on one), and says whether it is kept.
     ///
     /// # Errors
-    /// [`ImageError::Encode`] for a frame of another size, or if an encoder fails.
-    pub fn push(&mut self, raster: &Raster, duration_ms: u32) -> Result<(), ImageError> {
+    /// [`ImageError::Encode`] for a frame of another size or one too many, or if an encoder fails; [`ImageError::TooManyBytes`] if the first
+    /// frame cannot be kept.
+    pub fn push(&mut self, raster: &Raster, duration_ms: u32) -> Result<Pushed, ImageError> {
         if (raster.width, raster.height) != (self.width, self.height) {
             return Err(ImageError::encode("a frame of another size"));
         }
         guarded(|| {
-            if self.still.is_none() {
+            let first = self.still.is_none();
+            if first {
                 let pixels = shrink::to_width(raster, JPEG_VARIANT.1)?;
                 self.still = Some(File::jpeg(&pixels)?);
             }
             let Some((widest, narrower)) = self.tracks.split_first_mut() else {
                 return Err(ImageError::encode("no width"));
             };
-            let encode_widest = || {
+            let draw_widest = || {
                 let pixels = shrink::to_size(raster, widest.width, widest.height)?;
-                widest.push(pixels, duration_ms)
+                widest.draw(pixels)
             };
-            let encode_narrower = || {
-                let mut source = raster;
+            let draw_narrower = || {
+                let mut drawn: Vec<Drawn> = Vec::with_capacity(narrower.len());
                 for track in narrower {
+                    let source = drawn.last().map_or(raster, |wider| &wider.pixels);
                     let pixels = shrink::to_size(source, track.width, track.height)?;
-                    track.push(pixels, duration_ms)?;
-                    source = &track.previous;
+                    drawn.push(track.draw(pixels)?);
                 }
-                Ok(())
+                Ok(drawn)
             };
             let parallel = memory::encodes_in_parallel(raster.width, raster.height);
-            let (first, others) = in_parallel(parallel, encode_widest, encode_narrower);
-            first.and(others)
+            let (widest, narrower) = in_parallel(parallel, draw_widest, draw_narrower);
+            let drawn: Vec<Drawn> = std::iter::once(widest?).chain(narrower?).collect();
+            // All widths drop the same frames, so that they stay one animation.
+            if drawn
+                .iter()
+                .any(|drawn| matches!(drawn.change, Change::TooLarge))
+            {
+                if first {
+                    return Err(ImageError::TooManyBytes);
+                }
+                for track in &mut self.tracks {
+                    track.file.extend_last(duration_ms);
+                }
+                return Ok(Pushed::Dropped);
+            }
+            for (track, drawn) in self.tracks.iter_mut().zip(drawn) {
+                track.append(drawn, duration_ms)?;
+            }
+            Ok(Pushed::Kept)
         })
     }
 
@@ -101,13 +132,31 @@ impl AnimationEncoder {
 struct Track {
     width: u32,
     height: u32,
-    /// The last frame as it should look; empty before the first.
+    /// The last frame that was kept, as it should look; empty before the first.
     previous: Raster,
     file: AnimatedWebP,
+    allowance: Allowance,
+    /// Which of [`encode::FRAME_QUALITIES`] the last frame came out with.
+    quality: usize,
+}
+
+/// A frame at one width, not yet part of the animation.
+struct Drawn {
+    pixels: Raster,
+    change: Change,
+}
+
+/// What a frame changes of what is shown.
+enum Change {
+    Nothing,
+    /// This rectangle becomes this WebP file.
+    Part(Rect, Bytes),
+    /// More than may be taken.
+    TooLarge,
 }
 
 impl Track {
-    fn new(width: u32, height: u32) -> Self {
+    fn new(frames: u32, width: u32, height: u32) -> Self {
         Self {
             width,
             height,
@@ -117,23 +166,50 @@ impl Track {
                 rgb: Vec::new(),
             },
             file: AnimatedWebP::new(width, height),
+            allowance: Allowance::new(
+                caps::animation_bytes(frames, width, height).saturating_sub(HEADER_BYTES),
+                frames,
+            ),
+            quality: 0,
         }
     }
 
-    fn push(&mut self, frame: Raster, duration_ms: u32) -> Result<(), ImageError> {
-        match changed(&self.previous, &frame) {
-            Some(rect) if (rect.width, rect.height) == (frame.width, frame.height) => {
-                self.file
-                    .push(rect, &encode::webp_frame(&frame)?, duration_ms)?;
+    /// Encodes what differs from the frame before, with as much quality as may be.
+    fn draw(&mut self, pixels: Raster) -> Result<Drawn, ImageError> {
+        let most = self.allowance.next_frame();
+        let change = match changed(&self.previous, &pixels) {
+            Some(rect) if (rect.width, rect.height) == (pixels.width, pixels.height) => {
+                self.encode(&pixels, rect, most)?
             }
-            Some(rect) => {
-                let part = crop(&frame, rect);
-                self.file
-                    .push(rect, &encode::webp_frame(&part)?, duration_ms)?;
+            Some(rect) => self.encode(&crop(&pixels, rect), rect, most)?,
+            None => Change::Nothing,
+        };
+        Ok(Drawn { pixels, change })
+    }
+
+    /// Begins one step above the quality of the frame before, so that a hard scene is not encoded five times a frame.
+    fn encode(&mut self, part: &Raster, rect: Rect, most: usize) -> Result<Change, ImageError> {
+        let best = self.quality.saturating_sub(1);
+        for (step, quality) in encode::FRAME_QUALITIES.iter().enumerate().skip(best) {
+            self.quality = step;
+            let still = encode::webp_frame(part, *quality)?;
+            if still.len() + FRAME_HEADER_BYTES <= most {
+                return Ok(Change::Part(rect, still));
             }
-            None => self.file.extend_last(duration_ms),
         }
-        self.previous = frame;
+        Ok(Change::TooLarge)
+    }
+
+    fn append(&mut self, drawn: Drawn, duration_ms: u32) -> Result<(), ImageError> {
+        match drawn.change {
+            Change::Part(rect, still) => {
+                self.file.push(rect, &still, duration_ms)?;
+                self.allowance.take(still.len() + FRAME_HEADER_BYTES);
+            }
+            Change::Nothing => self.file.extend_last(duration_ms),
+            Change::TooLarge => return Err(ImageError::TooManyBytes),
+        }
+        self.previous = drawn.pixels;
         Ok(())
     }
 }
@@ -200,7 +276,7 @@ fn crop(frame: &Raster, rect: Rect) -> Raster {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::super::samples::{solid, write};
+    use super::super::samples::{noise, solid, write};
     use super::super::{Limits, frames, inspect};
     use super::*;
 
@@ -240,7 +316,7 @@ mod tests {
             (square(311, 33, [0, 255, 0]), 30),
             (square(700, 50, [0, 0, 255]), 120),
         ];
-        let mut encoder = AnimationEncoder::new(800, 100);
+        let mut encoder = AnimationEncoder::new(50, 800, 100);
         for (raster, duration_ms) in &frames_in {
             encoder.push(raster, *duration_ms).expect("encodes");
         }
@@ -279,7 +355,7 @@ mod tests {
 
     #[test]
     fn an_unchanging_picture_costs_one_frame() {
-        let mut encoder = AnimationEncoder::new(800, 100);
+        let mut encoder = AnimationEncoder::new(50, 800, 100);
         for _ in 0..50 {
             encoder.push(&square(1, 1, [9; 3]), 40).expect("encodes");
         }
@@ -289,8 +365,69 @@ mod tests {
 
     #[test]
     fn no_frame_and_strange_frames_are_errors() {
-        assert!(AnimationEncoder::new(64, 64).finish().is_err());
-        let mut encoder = AnimationEncoder::new(64, 64);
+        assert!(AnimationEncoder::new(1, 64, 64).finish().is_err());
+        let mut encoder = AnimationEncoder::new(1, 64, 64);
         assert!(encoder.push(&solid(64, 63, [0; 3]), 40).is_err());
+    }
+
+    /// Every frame of a file: how long it is shown, and its rectangle.
+    fn played(file: &[u8]) -> Vec<u32> {
+        let file = write(file);
+        let limits = Limits::default();
+        let found = inspect(file.path(), &limits).expect("a good animation");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        frames(file.path(), &found, &limits, deadline)
+            .expect("opens")
+            .map(|frame| frame.expect("plays").duration_ms)
+            .collect()
+    }
+
+    #[test]
+    fn noise_stays_under_the_caps_and_every_width_drops_the_same_frames() {
+        let mut encoder = AnimationEncoder::new(60, 400, 400);
+        let mut kept = Vec::new();
+        for number in 0..60 {
+            let frame = noise(400, 400, number);
+            kept.push(encoder.push(&frame, 40).expect("encodes"));
+        }
+        assert!(kept.contains(&Pushed::Dropped), "a test of nothing");
+        let variants = encoder.finish().expect("frames were added");
+        let shown = kept
+            .iter()
+            .filter(|pushed| **pushed == Pushed::Kept)
+            .count();
+        for variant in &variants[..4] {
+            let durations = played(&variant.bytes);
+            assert_eq!(durations.len(), shown, "{}", variant.name);
+            assert_eq!(durations.iter().sum::<u32>(), 60 * 40, "{}", variant.name);
+            assert_eq!(durations, played(&variants[0].bytes), "{}", variant.name);
+            let most = caps::animation_bytes(60, variant.width, variant.height);
+            assert!(variant.bytes.len() <= most, "{}", variant.name);
+        }
+        let all: usize = [0, 1, 4]
+            .iter()
+            .map(|file| variants[*file].bytes.len())
+            .sum();
+        assert!(all as u64 <= caps::stored_bytes(60, 400, 400));
+    }
+
+    #[test]
+    fn an_ordinary_picture_after_much_noise_is_shown_again() {
+        let mut encoder = AnimationEncoder::new(60, 400, 400);
+        for number in 0..59 {
+            encoder.push(&noise(400, 400, number), 40).expect("encodes");
+        }
+        let pushed = encoder.push(&solid(400, 400, [200, 0, 0]), 40);
+        assert_eq!(pushed.expect("encodes"), Pushed::Kept);
+    }
+
+    #[test]
+    fn frames_that_fit_keep_the_best_quality_to_the_byte() {
+        let frame = square(10, 10, [255, 0, 0]);
+        let mut encoder = AnimationEncoder::new(2, 800, 100);
+        encoder.push(&frame, 50).expect("encodes");
+        let variants = encoder.finish().expect("a frame was added");
+        let still = encode::webp_frame(&frame, encode::FRAME_QUALITIES[0]).expect("encodes");
+        assert!(variants[3].bytes.ends_with(&still[12..]));
     }
 }

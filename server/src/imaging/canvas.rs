@@ -123,6 +123,16 @@ pub(super) fn flatten_rgba(mut rgba: Vec<u8>) -> Vec<u8> {
     rgba
 }
 
+/// As [`flatten_rgba`], for gray with alpha.
+pub(super) fn flatten_gray(mut pixels: Vec<u8>) -> Vec<u8> {
+    let count = pixels.len() / 2;
+    for number in 0..count {
+        pixels[number] = over(pixels[number * 2], pixels[number * 2 + 1], 255);
+    }
+    pixels.truncate(count);
+    pixels
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +173,7 @@ mod tests {
 
     #[test]
     fn alpha_is_flattened_on_white() {
+        assert_eq!(flatten_gray(vec![0, 0, 0, 255, 100, 128]), [255, 0, 177]);
         let rgba = vec![255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 255, 0, 100, 200, 128];
         assert_eq!(
             flatten_rgba(rgba),

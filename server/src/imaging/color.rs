@@ -44,6 +44,11 @@ fn convert_in_place(rgb: &mut [u8], gray: bool, icc: &[u8]) -> Result<(), ImageE
     Ok(())
 }
 
+/// RGB pixels from gray ones.
+pub(super) fn gray_to_rgb(gray: &[u8]) -> Vec<u8> {
+    gray.iter().flat_map(|gray| [*gray; 3]).collect()
+}
+
 /// RGB pixels from CMYK ones (0 is no ink), by the profile or else by the rule of thumb `(1 - ink) * (1 - black)`.
 pub(super) fn cmyk_to_srgb(cmyk: &[u8], icc: Option<&[u8]>) -> Vec<u8> {
     if let Some(icc) = icc

@@ -50,7 +50,7 @@ pub fn decode_still(
                 Decoded {
                     icc: player.icc().or_else(|| inspected.icc.clone()),
                     gray: player.gray(),
-                    raster: whole(player.into_rgb(), inspected)?,
+                    raster: whole(player.into_rgb(), 3, inspected)?,
                 }
             }
         };
@@ -58,13 +58,23 @@ pub fn decode_still(
     })
 }
 
-/// Stored pixels, all of them in memory, at their final size.
-pub(super) fn whole(rgb: Vec<u8>, inspected: &Inspected) -> Result<Raster, ImageError> {
+/// Stored pixels of 1 (gray) or 3 plain channels, all of them in memory, at their final size. Gray becomes RGB only then, when
+/// it is small.
+pub(super) fn whole(
+    pixels: Vec<u8>,
+    channels: u32,
+    inspected: &Inspected,
+) -> Result<Raster, ImageError> {
     let (width, height) = inspected.target();
-    let rgb = if inspected.stored == (width, height) {
-        rgb
+    let pixels = if inspected.stored == (width, height) {
+        pixels
     } else {
-        shrink::shrink(&rgb, 3, inspected.stored, (width, height))?
+        shrink::shrink(&pixels, channels, inspected.stored, (width, height))?
+    };
+    let rgb = if channels == 1 {
+        color::gray_to_rgb(&pixels)
+    } else {
+        pixels
     };
     Ok(Raster { width, height, rgb })
 }

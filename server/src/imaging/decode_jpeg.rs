@@ -55,7 +55,7 @@ pub(super) fn decode(
     };
     let icc = inspected.icc.as_deref();
     let (rgb, icc) = match channels {
-        1 => (pixels.iter().flat_map(|gray| [*gray; 3]).collect(), icc),
+        1 => (color::gray_to_rgb(&pixels), icc),
         3 => (pixels, icc),
         _ => (color::cmyk_to_srgb(&pixels, icc), None),
     };

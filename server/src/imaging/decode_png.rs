@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use png::{BlendOp, ColorType, DecodingError, DisposeOp, Reader, Transformations};
 
-use super::canvas::{Canvas, Disposal, Rect, over};
+use super::canvas::{Canvas, Disposal, Rect, flatten_gray, flatten_rgba, over};
 use super::decode::{Decoded, whole};
 use super::error::check_deadline;
 use super::metadata::MAX_ICC_BYTES;
@@ -42,7 +42,8 @@ pub(super) fn decode(
         let mut pixels = vec![0; bytes];
         reader.next_frame(&mut pixels)?;
         drop(reader);
-        whole(flatten_all(pixels, color), inspected)?
+        let (pixels, channels) = flatten_all(pixels, color);
+        whole(pixels, channels, inspected)?
     } else {
         let mut shrinker = RowShrinker::new(inspected.stored, inspected.target());
         let mut rgb = Vec::new();
@@ -123,16 +124,14 @@ fn flatten(row: &[u8], color: ColorType, rgb: &mut Vec<u8>) {
     }
 }
 
-/// As [`flatten`], for a whole picture.
-fn flatten_all(pixels: Vec<u8>, color: ColorType) -> Vec<u8> {
+/// A whole picture on white, in the same memory, and how many channels are left of it: gray stays gray, which takes a third of
+/// what RGB would.
+fn flatten_all(pixels: Vec<u8>, color: ColorType) -> (Vec<u8>, u32) {
     match color {
-        ColorType::Rgb | ColorType::Indexed => pixels,
-        ColorType::Rgba => super::canvas::flatten_rgba(pixels),
-        ColorType::Grayscale | ColorType::GrayscaleAlpha => {
-            let mut rgb = Vec::new();
-            flatten(&pixels, color, &mut rgb);
-            rgb
-        }
+        ColorType::Rgb | ColorType::Indexed => (pixels, 3),
+        ColorType::Rgba => (flatten_rgba(pixels), 3),
+        ColorType::Grayscale => (pixels, 1),
+        ColorType::GrayscaleAlpha => (flatten_gray(pixels), 1),
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn decode(
     };
     drop(decoder);
     Ok(Decoded {
-        raster: whole(rgb, inspected)?,
+        raster: whole(rgb, 3, inspected)?,
         gray: false,
         icc: inspected.icc.clone(),
     })

@@ -1,4 +1,7 @@
 //! The two encoders, each given pixels and nothing else, so that no metadata can come along.
+//!
+//! What comes out is bounded in bytes by whoever asks: where a file is larger, it is made again with less quality. Ordinary
+//! pictures never come near their bounds (`caps`), so the first quality is theirs; the others are for noise.
 
 use bytes::Bytes;
 use jpeg_encoder::{ColorType, SamplingFactor};
@@ -6,8 +9,9 @@ use webp::WebPConfig;
 
 use super::{ImageError, Raster};
 
-/// libwebp's scale, 0 to 100: what most image servers settle on for photographs.
-const WEBP_QUALITY: f32 = 80.0;
+/// libwebp's scale, 0 to 100. The first is what most image servers settle on for photographs; each of the others is tried
+/// where the file came out too large with the one before.
+const WEBP_QUALITIES: [f32; 4] = [80.0, 55.0, 30.0, 5.0];
 
 /// Widest picture, in pixels, worth libwebp's usual effort. Narrow variants are the ones sent most, and cost little.
 const CAREFUL_WIDTH: u32 = 640;
@@ -18,28 +22,37 @@ const CAREFUL_METHOD: i32 = 4;
 /// libwebp's effort above that. On a photograph of 2048 x 1536 this takes half the time of 4 (0.16 s against 0.33 s) and half the memory, for a file 5 % larger.
 const QUICK_METHOD: i32 = 2;
 
-/// As [`WEBP_QUALITY`] for frames, which pass by quickly and are many.
-const FRAME_QUALITY: f32 = 75.0;
+/// As [`WEBP_QUALITIES`] for frames, which pass by quickly and are many.
+pub(super) const FRAME_QUALITIES: [f32; 5] = [75.0, 55.0, 35.0, 15.0, 0.0];
 
-/// The IJG scale, 1 to 100.
-const JPEG_QUALITY: u8 = 82;
+/// The IJG scale, 1 to 100; the others as with [`WEBP_QUALITIES`].
+const JPEG_QUALITIES: [u8; 4] = [82, 55, 30, 8];
 
-/// As [`JPEG_QUALITY`] for a file that only a model sees.
+/// As the first of [`JPEG_QUALITIES`] for a file that only a model sees.
 const SCREENING_QUALITY: u8 = 88;
 
-/// A lossy WebP file of a still.
-pub(super) fn webp_still(raster: &Raster) -> Result<Bytes, ImageError> {
+/// A lossy WebP file of a still, of at most `most` bytes.
+///
+/// # Errors
+/// [`ImageError::TooManyBytes`] where even the least quality takes more; [`ImageError::Encode`].
+pub(super) fn webp_still(raster: &Raster, most: usize) -> Result<Bytes, ImageError> {
     let method = if raster.width <= CAREFUL_WIDTH {
         CAREFUL_METHOD
     } else {
         QUICK_METHOD
     };
-    webp(raster, WEBP_QUALITY, method)
+    for quality in WEBP_QUALITIES {
+        let file = webp(raster, quality, method)?;
+        if file.len() <= most {
+            return Ok(file);
+        }
+    }
+    Err(ImageError::TooManyBytes)
 }
 
-/// A lossy WebP file of an animation's frame, or a part of one.
-pub(super) fn webp_frame(raster: &Raster) -> Result<Bytes, ImageError> {
-    webp(raster, FRAME_QUALITY, QUICK_METHOD)
+/// A lossy WebP file of an animation's frame, or a part of one, with this quality.
+pub(super) fn webp_frame(raster: &Raster, quality: f32) -> Result<Bytes, ImageError> {
+    webp(raster, quality, QUICK_METHOD)
 }
 
 /// A lossy WebP file of any quality (0 to 100) and effort (0 to 6).
@@ -54,9 +67,18 @@ pub(super) fn webp(raster: &Raster, quality: f32, method: i32) -> Result<Bytes, 
     Ok(Bytes::copy_from_slice(&file))
 }
 
-/// A progressive JPEG file with 4:2:0 sampling and its own Huffman tables.
-pub(super) fn jpeg(raster: &Raster) -> Result<Bytes, ImageError> {
-    write_jpeg(raster, JPEG_QUALITY, true)
+/// A progressive JPEG file with 4:2:0 sampling and its own Huffman tables, of at most `most` bytes.
+///
+/// # Errors
+/// [`ImageError::TooManyBytes`] where even the least quality takes more; [`ImageError::Encode`].
+pub(super) fn jpeg(raster: &Raster, most: usize) -> Result<Bytes, ImageError> {
+    for quality in JPEG_QUALITIES {
+        let file = write_jpeg(raster, quality, true)?;
+        if file.len() <= most {
+            return Ok(file);
+        }
+    }
+    Err(ImageError::TooManyBytes)
 }
 
 /// A plain sequential JPEG file with 4:2:0 sampling: what every reader of JPEG reads.
@@ -80,4 +102,46 @@ fn write_jpeg(raster: &Raster, quality: u8, progressive: bool) -> Result<Bytes, 
         )
         .map_err(ImageError::encode)?;
     Ok(Bytes::from(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::caps;
+    use super::super::samples::{blobs, noise};
+    use super::*;
+
+    #[test]
+    fn noise_gets_less_quality_until_it_fits() {
+        for (width, height) in [(32, 32), (320, 320), (640, 200), (1000, 700)] {
+            let noise = noise(width, height, 1);
+            let most = caps::still_bytes(width, height);
+            let best = webp(&noise, WEBP_QUALITIES[0], QUICK_METHOD).expect("encodes");
+            let file = webp_still(&noise, most).expect("fits");
+            assert!(file.len() <= most, "{width}x{height}: {}", file.len());
+            assert!(width < 320 || best.len() > most, "a test of nothing");
+            assert!(jpeg(&noise, most).expect("fits").len() <= most);
+        }
+    }
+
+    #[test]
+    fn what_fits_keeps_the_best_quality_to_the_byte() {
+        let picture = blobs(700, 500, 3);
+        let most = caps::still_bytes(700, 500);
+        assert_eq!(
+            webp_still(&picture, most).expect("fits"),
+            webp(&picture, WEBP_QUALITIES[0], QUICK_METHOD).expect("encodes")
+        );
+        assert_eq!(
+            jpeg(&picture, most).expect("fits"),
+            write_jpeg(&picture, JPEG_QUALITIES[0], true).expect("encodes")
+        );
+    }
+
+    #[test]
+    fn what_fits_with_no_quality_is_refused() {
+        let noise = noise(64, 64, 1);
+        for result in [webp_still(&noise, 100), jpeg(&noise, 100)] {
+            assert!(matches!(result, Err(ImageError::TooManyBytes)));
+        }
+    }
 }

@@ -41,6 +41,9 @@ pub enum ImageError {
         /// Height of the upright picture, in pixels.
         height: u32,
     },
+    /// 413: its files would be too large for its pixels even with the least quality. Noise is, if anything.
+    #[error("the picture has more fine detail than can be stored; please make it smaller")]
+    TooManyBytes,
     /// 413: over [`super::Limits::max_frames`].
     #[error("the animation has more than {limit} frames")]
     TooManyFrames {

@@ -7,12 +7,9 @@ use super::orientation::Orientation;
 use super::sniff::{SNIFF_BYTES, sniff};
 use super::source::Source;
 use super::{
-    Format, ImageError, MIN_SIDE, error, gif_container, jpeg_container, memory, png_container,
-    shrink, webp_container,
+    Format, ImageError, MAX_KEPT_FRAMES, MIN_SIDE, animation, caps, error, gif_container,
+    jpeg_container, memory, png_container, shrink, webp_container,
 };
-
-/// The most bytes that the files of any picture take together.
-const MOST_STORED_BYTES: u64 = 12_000_000;
 
 /// What one upload may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,9 +81,24 @@ impl Inspected {
         }
     }
 
+    /// How many frames [`super::frames`] gives.
+    pub fn kept_frames(&self) -> u32 {
+        self.frames.min(MAX_KEPT_FRAMES)
+    }
+
+    /// How long each of them is shown, in milliseconds.
+    pub fn kept_durations_ms(&self) -> Vec<u32> {
+        animation::pick(&self.durations_ms, MAX_KEPT_FRAMES)
+            .into_iter()
+            .map(|(_, duration_ms)| duration_ms)
+            .collect()
+    }
+
     /// The most bytes that all files published of this picture can take together, by the caps that the encoders keep. Ordinary pictures stay far below it.
     pub fn most_stored_bytes(&self) -> u64 {
-        MOST_STORED_BYTES
+        let (width, height) = self.target();
+        let (width, height) = self.orientation.turn_size(width, height);
+        caps::stored_bytes(self.frames, width, height)
     }
 
     /// Width and height of the decoded picture before it is turned upright: shrunk to fit, never enlarged.

@@ -18,6 +18,15 @@ pub(super) fn solid(width: u32, height: u32, color: [u8; 3]) -> Raster {
     Raster { width, height, rgb }
 }
 
+/// Every sample nothing or all, by chance: the worst that any encoder can be given.
+pub(super) fn noise(width: u32, height: u32, seed: u64) -> Raster {
+    let mut noise = Noise(seed);
+    let rgb = (0..width * height * 3)
+        .map(|_| if noise.next() & 256 == 0 { 0 } else { 255 })
+        .collect();
+    Raster { width, height, rgb }
+}
+
 /// A slope in each channel with a little noise, so that every part of a file matters.
 pub(super) fn gradient(width: u32, height: u32) -> Raster {
     let mut noise = Noise(1);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::error::{check_deadline, guarded, panicked};
-use super::{ImageError, Raster, encode, memory, shrink};
+use super::{ImageError, Raster, caps, encode, memory, shrink};
 
 /// Names and greatest widths, in pixels, of the WebP variants, narrowest first.
 pub(super) const WEBP_VARIANTS: [(&str, u32); 4] = [
@@ -38,7 +38,7 @@ pub struct Variant {
 /// The encoders cannot be stopped, so `deadline` is looked at between two files.
 ///
 /// # Errors
-/// [`ImageError::TimedOut`]; [`ImageError::Encode`] if an encoder fails, which no upload should be able to cause.
+/// [`ImageError::TimedOut`]; [`ImageError::TooManyBytes`]; [`ImageError::Encode`] if an encoder fails, which no upload should be able to cause.
 pub fn encode_variants(raster: &Raster, deadline: Instant) -> Result<Vec<Variant>, ImageError> {
     guarded(|| {
         let widths = distinct_widths(raster.width);
@@ -91,7 +91,7 @@ impl File {
         Ok(Self {
             width: raster.width,
             height: raster.height,
-            bytes: encode::webp_still(raster)?,
+            bytes: encode::webp_still(raster, caps::still_bytes(raster.width, raster.height))?,
         })
     }
 
@@ -100,7 +100,7 @@ impl File {
         Ok(Self {
             width: raster.width,
             height: raster.height,
-            bytes: encode::jpeg(raster)?,
+            bytes: encode::jpeg(raster, caps::still_bytes(raster.width, raster.height))?,
         })
     }
 }

@@ -11,22 +11,22 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::domain::ban::Ban;
+use crate::domain::draw;
 use crate::domain::picture::{Tag, VariantName};
 use crate::domain::policy::{Policy, Triage};
-use crate::domain::verdict::{self, FrameLook, Reason, Verdict};
+use crate::domain::verdict::{self, FrameLook, Reason, Seen, Verdict};
 use crate::imaging::{
-    self, AnimationEncoder, ContactSheet, ImageError, Inspected, Limits, Raster, ScreeningImage,
+    self, AnimationEncoder, ContactSheet, ImageError, Inspected, Limits, Pushed, Raster,
+    ScreeningImage,
 };
 use crate::screening::{Screener, squares_of};
-
-/// Labels are asked of at most this many frames of an animation, evenly spaced; decency of every one.
-const LABELLED_FRAMES: usize = 8;
 
 /// Longer strips than this, as a ratio of the sides, are refused: nobody sees a cat in them.
 const LONGEST_STRIP: u32 = 40;
 
-/// The most single looks that one picture is worth. A look takes about 30 ms of one processor.
-const MAX_LOOKS: usize = 400;
+/// The most single looks that one picture is worth: every frame's decency and the labels of those that are drawn, in each
+/// square of a long picture. A look takes about 30 ms of one processor, so this is 17 s.
+const MAX_LOOKS: usize = 560;
 
 /// What came of looking at a picture.
 pub(super) enum Outcome {
@@ -95,14 +95,9 @@ pub(super) fn refusal_by_shape(inspected: &Inspected) -> Option<Reason> {
     if long / short.max(1) >= LONGEST_STRIP {
         return Some(Reason::TooSmall);
     }
-    let frames = kept_frames(inspected);
-    let looks =
-        (frames + frames.min(LABELLED_FRAMES)) * squares_of(inspected.width, inspected.height);
+    let frames = inspected.kept_frames() as usize;
+    let looks = (frames + draw::most_drawn(frames)) * squares_of(inspected.width, inspected.height);
     (looks > MAX_LOOKS).then_some(Reason::TooManyPixels)
-}
-
-fn kept_frames(inspected: &Inspected) -> usize {
-    inspected.frames.min(imaging::MAX_KEPT_FRAMES) as usize
 }
 
 impl Job {
@@ -132,12 +127,12 @@ impl Job {
         if self.is_banned(&raster)? {
             return Ok(Outcome::Rejected(Reason::Banned));
         }
-        let looks = if self.is_seen() {
-            vec![self.look(&raster, true)?]
+        let seen = if self.is_seen() {
+            vec![Seen::whole(self.look(&raster, true)?)]
         } else {
             Vec::new()
         };
-        let next = match self.decide(&looks, || imaging::screening_image(&raster))? {
+        let next = match self.decide(&seen, || imaging::screening_image(&raster))? {
             Err(reason) => return Ok(Outcome::Rejected(reason)),
             Ok(next) => next,
         };
@@ -150,57 +145,67 @@ impl Job {
         self.looks_locally && self.approval.is_none()
     }
 
-    /// What is to become of a picture after these looks at all of its frames; a refusal needs no rendering.
+    /// What is to become of a picture of which this was seen; a refusal needs no rendering.
     fn decide(
         &self,
-        looks: &[FrameLook],
+        seen: &[Seen],
         image: impl FnOnce() -> Result<ScreeningImage, ImageError>,
     ) -> Result<Result<Next, Reason>, ImageError> {
         if let Some((tags, alt)) = self.approval.clone() {
             return Ok(Ok(Next::Publish { tags, alt }));
         }
-        Ok(match self.policy.triage(looks) {
+        Ok(match self.policy.triage(seen) {
             Triage::Refuse(reason) => Err(reason),
             Triage::Approve { tags, alt } => Ok(Next::Publish { tags, alt }),
             Triage::Ask => Ok(Next::Ask {
                 image: image()?,
                 local: self
                     .is_seen()
-                    .then(|| verdict::judge(looks, &self.policy.thresholds)),
+                    .then(|| verdict::judge(seen, &self.policy.thresholds)),
             }),
         })
     }
 
     fn animation(&self, deadline: Instant) -> Result<Outcome, Failure> {
         let kept = self.kept_frames();
-        let every = kept.div_ceil(LABELLED_FRAMES).max(1);
-        let mut looks: Vec<FrameLook> = Vec::with_capacity(kept);
+        let durations_ms = self.inspected.kept_durations_ms();
+        // By chance, so that nobody can put cats where they will be looked for, and only there.
+        let weights = draw::weights(&durations_ms, &rand::random());
+        let mut seen: Vec<Seen> = Vec::with_capacity(kept);
         let mut encoder: Option<AnimationEncoder> = None;
         let mut sheet: Option<ContactSheet> = None;
         let mut first = None;
         let frames = imaging::frames(&self.path, &self.inspected, &self.limits, deadline)?;
-        for (index, frame) in frames.enumerate() {
+        for (frame, weight) in frames.zip(weights) {
             let frame = frame?;
-            if index == 0 && self.is_banned(&frame.raster)? {
+            if first.is_none() && self.is_banned(&frame.raster)? {
                 return Ok(Outcome::Rejected(Reason::Banned));
             }
             let (width, height) = (frame.raster.width, frame.raster.height);
             if self.is_seen() {
-                let look = self.look(&frame.raster, index % every == 0)?;
+                let look = self.look(&frame.raster, weight.is_drawn())?;
                 let condemned = self.policy.condemns(&look);
-                looks.push(look);
+                seen.push(Seen { look, weight });
                 if condemned {
                     return Ok(Outcome::Rejected(Reason::Indecent));
                 }
             }
-            if self.policy.asks() && self.approval.is_none() {
-                sheet
-                    .get_or_insert_with(|| ContactSheet::new(kept as u32, width, height))
-                    .push(&frame.raster)?;
-            }
-            encoder
-                .get_or_insert_with(|| AnimationEncoder::new(width, height))
+            let pushed = encoder
+                .get_or_insert_with(|| AnimationEncoder::new(kept as u32, width, height))
                 .push(&frame.raster, frame.duration_ms)?;
+            match pushed {
+                Pushed::Kept if self.policy.asks() && self.approval.is_none() => {
+                    sheet
+                        .get_or_insert_with(|| ContactSheet::new(kept as u32, width, height))
+                        .push(&frame.raster)?;
+                }
+                Pushed::Kept => {}
+                Pushed::Dropped => {
+                    if let Some(last) = seen.last_mut() {
+                        last.drop_frame();
+                    }
+                }
+            }
             first.get_or_insert(frame.raster);
         }
         let (Some(encoder), Some(first)) = (encoder, first) else {
@@ -210,7 +215,7 @@ impl Job {
             Some(sheet) => sheet.finish(),
             None => imaging::screening_image(&first),
         };
-        let next = match self.decide(&looks, image)? {
+        let next = match self.decide(&seen, image)? {
             Err(reason) => return Ok(Outcome::Rejected(reason)),
             Ok(next) => next,
         };
@@ -219,7 +224,7 @@ impl Job {
     }
 
     fn kept_frames(&self) -> usize {
-        kept_frames(&self.inspected)
+        self.inspected.kept_frames() as usize
     }
 
     fn is_banned(&self, raster: &Raster) -> Result<bool, ImageError> {
@@ -317,6 +322,7 @@ pub(super) fn rejection_of(error: ImageError) -> anyhow::Result<Reason> {
     Ok(match error {
         ImageError::Unsupported { .. } => Reason::Unsupported,
         ImageError::TooManyPixels { .. }
+        | ImageError::TooManyBytes
         | ImageError::TooManyFrames { .. }
         | ImageError::TimedOut => Reason::TooManyPixels,
         ImageError::TooSmall { .. } => Reason::TooSmall,

@@ -10,6 +10,7 @@ use cattocdn::domain::verdict::FrameLook;
 use cattocdn::imaging::Raster;
 use cattocdn::screening::{Screener, ScreeningError};
 
+use crate::made;
 use crate::support::{Answer, ScriptedScreener, Setup, Site, fixture, path_of};
 
 /// Stands in every tail and every comment, and must stand in no answer.
@@ -500,4 +501,46 @@ fn zlib_zeros(length: usize) -> Vec<u8> {
         at = end + 4;
     }
     stream
+}
+
+/// Sees a cat in whatever is red at the top left.
+struct CatsAreRed(ScriptedScreener);
+
+impl Screener for CatsAreRed {
+    fn look(&self, frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError> {
+        let mut look = self.0.look(frame, with_labels)?;
+        if let Some(labels) = &mut look.labels
+            && frame.rgb[0] < 128
+        {
+            labels.fill(0.0);
+        }
+        Ok(look)
+    }
+
+    fn identity(&self) -> Result<String, ScreeningError> {
+        self.0.identity()
+    }
+
+    fn check(&self) -> Result<(), ScreeningError> {
+        self.0.check()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cats_in_two_frames_of_sixty_do_not_carry_an_animation_wherever_they_are() {
+    let setup = Setup::new().screened_by(CatsAreRed(ScriptedScreener::cat()));
+    let site = setup.start().await;
+    let animation = |is_cat: &dyn Fn(u8) -> bool| {
+        let frames: Vec<_> = (0..60)
+            .map(|frame| [[if is_cat(frame) { 255 } else { 0 }, 4 * frame, 0]; 2])
+            .collect();
+        made::gif(64, 64, &frames)
+    };
+    // The first two are those that were asked when every eighth was.
+    for pair in [[0, 8], [0, 1], [29, 30], [14, 59]] {
+        let answer = site.upload(animation(&|frame| pair.contains(&frame))).await;
+        answer.assert_error(422, "not-a-cat");
+    }
+    let answer = site.upload(animation(&|frame| frame >= 20)).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
 }

@@ -1,0 +1,154 @@
+//! The most bytes that a picture's files may take.
+//!
+//! Without caps an upload chooses what is stored of it: noise that deflates to nearly nothing takes more than a byte for each
+//! pixel of every file. The caps are far above what ordinary pictures need (see each one for how far), so that only noise
+//! loses quality to them, and frames.
+
+use super::variants::{JPEG_VARIANT, WEBP_VARIANTS, distinct_widths};
+use super::{MAX_KEPT_FRAMES, shrink};
+
+/// Most bytes of a still's file for every four of its pixels. Of 981 photographs the one with the most detail
+/// takes 0.54 bytes a pixel, as a JPEG; noise takes 1.5 with the usual quality.
+const STILL_BYTES_PER_4_PIXELS: u64 = 3;
+
+/// Bytes that every file may take beside those for its pixels: headers and tables, which make up most of a tiny one.
+const FILE_BYTES: u64 = 4096;
+
+/// Most bytes of an animation's file, for each of [`WEBP_VARIANTS`]. A gallery loads the second, one for each of its cards.
+const ANIMATION_BYTES: [u64; WEBP_VARIANTS.len()] = [500_000, 1_500_000, 3_000_000, 4_000_000];
+
+/// Most bytes of an animation's file for every two of the pixels of its frames: a bound for small and short ones, above what
+/// noise takes with the usual quality.
+const FRAME_BYTES_PER_2_PIXELS: u64 = 3;
+
+/// Most bytes of one file of a still, or of the one that stands for an animation, of this size in pixels.
+pub(super) fn still_bytes(width: u32, height: u32) -> usize {
+    let pixels = u64::from(width) * u64::from(height);
+    bytes(pixels * STILL_BYTES_PER_4_PIXELS / 4 + FILE_BYTES)
+}
+
+/// Most bytes of one file of an animation of this size in pixels, with this many frames.
+pub(super) fn animation_bytes(frames: u32, width: u32, height: u32) -> usize {
+    let pixels = u64::from(width) * u64::from(height) * u64::from(frames);
+    let most = WEBP_VARIANTS
+        .iter()
+        .zip(ANIMATION_BYTES)
+        .find(|((_, widest), _)| width <= *widest)
+        .map_or(ANIMATION_BYTES[WEBP_VARIANTS.len() - 1], |(_, most)| most);
+    bytes(most.min(pixels * FRAME_BYTES_PER_2_PIXELS / 2 + FILE_BYTES))
+}
+
+/// Most bytes of all files together of a picture with this many frames that is upright `width` x `height` pixels large once
+/// shrunk. Files that several names share count once.
+pub(super) fn stored_bytes(frames: u32, width: u32, height: u32) -> u64 {
+    let frames = frames.min(MAX_KEPT_FRAMES);
+    let height_at = |narrower: u32| shrink::scale(height, narrower, width);
+    let jpeg_width = width.min(JPEG_VARIANT.1);
+    let jpeg = still_bytes(jpeg_width, height_at(jpeg_width));
+    distinct_widths(width)
+        .into_iter()
+        .map(|narrower| {
+            if frames > 1 {
+                animation_bytes(frames, narrower, height_at(narrower))
+            } else {
+                still_bytes(narrower, height_at(narrower))
+            }
+        })
+        .fold(jpeg as u64, |sum, file| sum + file as u64)
+}
+
+/// In memory's own measure, which is no narrower where this runs.
+fn bytes(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// What an animation's file may still take, handed out frame by frame without knowing the frames to come.
+///
+/// A quarter of the file may be taken at once, since a first frame is a whole picture and those after it are often small parts
+/// of one; the rest comes in equal portions, one with each frame. A frame may take half of what is there: so a hard scene
+/// begins with all its quality and then loses it step by step, and no frame leaves nothing to the next.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    bytes: usize,
+    each_frame: usize,
+}
+
+impl Allowance {
+    /// For `frames` frames that together take at most `most` bytes.
+    pub(super) fn new(most: usize, frames: u32) -> Self {
+        let at_once = most / 4;
+        Self {
+            bytes: at_once,
+            each_frame: (most - at_once) / (frames.max(1) as usize),
+        }
+    }
+
+    /// How many bytes the next frame may take.
+    pub(super) fn next_frame(&mut self) -> usize {
+        self.bytes += self.each_frame;
+        self.bytes / 2
+    }
+
+    /// Notes what a frame took.
+    pub(super) fn take(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{MAX_HEIGHT, MAX_WIDTH};
+    use super::*;
+
+    #[test]
+    fn no_picture_takes_more_than_thirteen_megabytes() {
+        for width in [32, 300, 320, 321, 640, 641, 1000, 1280, 1281, MAX_WIDTH] {
+            for height in [32, 500, 2048, MAX_HEIGHT] {
+                for frames in [1, 2, 30, 60, 1000] {
+                    let most = stored_bytes(frames, width, height);
+                    assert!(most <= 13_100_000, "{frames} of {width}x{height}: {most}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_file_that_a_gallery_loads_stays_small_whatever_it_shows() {
+        for (width, height) in [(100, 4096), (320, 4096), (640, 1280), (640, 32)] {
+            assert!(animation_bytes(60, width, height) <= 1_500_000);
+        }
+    }
+
+    #[test]
+    fn small_pictures_may_take_little() {
+        assert!(stored_bytes(1, 320, 240) < 130_000);
+        assert!(stored_bytes(2, 320, 240) < 310_000);
+        assert!(stored_bytes(1, 2048, 1536) < 4_600_000);
+    }
+
+    #[test]
+    fn however_greedy_its_frames_are_an_animation_keeps_its_cap() {
+        for frames in [1, 2, 7, 60] {
+            let mut allowance = Allowance::new(100_000, frames);
+            let mut taken = 0;
+            for _ in 0..frames {
+                let most = allowance.next_frame();
+                assert!(most > 0);
+                allowance.take(most);
+                taken += most;
+            }
+            assert!(taken <= 100_000, "{frames} frames took {taken}");
+        }
+    }
+
+    #[test]
+    fn a_large_first_frame_and_small_ones_after_it_are_both_let_through() {
+        let mut allowance = Allowance::new(1_500_000, 60);
+        assert!(allowance.next_frame() > 150_000);
+        allowance.take(150_000);
+        for _ in 1..60 {
+            assert!(allowance.next_frame() > 20_000);
+            allowance.take(20_000);
+        }
+    }
+}
