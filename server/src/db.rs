@@ -214,7 +214,7 @@ mod tests {
             assert!(futures_util::poll!(scan.as_mut()).is_pending());
             waiting.push(scan);
         }
-        let refused = db.scan().await.err().expect("is refused");
+        let refused = db.scan().await.expect_err("is refused");
         assert!(refused.is_crowded());
         drop(running);
         for scan in waiting {
