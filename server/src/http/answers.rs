@@ -20,7 +20,7 @@ use crate::state::AppState;
 /// So many pages and lists are made at once. More than the searches that may run and wait, so that these never take all.
 const MADE_AT_ONCE: usize = 16;
 /// So many more wait for that.
-const MAX_WAITING: usize = 256;
+const MAX_WAITING: usize = 512;
 /// Bytes of answers that wait for their readers, all together.
 const HELD_BYTES: usize = 24 * 1024 * 1024;
 /// A permit stands for so many of them.

@@ -30,7 +30,7 @@ mod paced;
 mod sockets;
 
 /// So many connections at once, where the system gives enough file descriptors. While all are busy, more wait in the system's
-/// queue; an idle one is closed for the next.
+/// queue; one that has been idle for a while is closed for the next.
 pub(super) const MAX_CONNECTIONS: usize = 512;
 /// So many of them are one client's (an IPv4 address, or an IPv6 network). A browser has six.
 const CLIENT_CONNECTIONS: usize = 64;
@@ -42,6 +42,8 @@ const READ_AHEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 100;
 /// The pause after the system refused a connection, mostly for want of file descriptors.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(1);
+/// How long the next connection waits for a place before an idle one is closed for it.
+const ROOM_EVERY: Duration = Duration::from_millis(20);
 /// How long an idle connection that must make room may take to end.
 const TIME_TO_LEAVE: Duration = Duration::from_secs(2);
 /// So many clients beyond their share are told so at once; more are only closed.
@@ -89,11 +91,19 @@ pub(crate) async fn serve(
     loop {
         let next = async {
             let stream = accept(&listener).await;
-            if slots.available_permits() == 0 {
-                crowd.close_idle(|_| true);
+            let slot = slots.clone().acquire_owned();
+            tokio::pin!(slot);
+            loop {
+                tokio::select! {
+                    biased;
+                    // Never closed, so it is always a permit.
+                    slot = &mut slot => break (slot, stream),
+                    () = tokio::time::sleep(ROOM_EVERY) => {
+                        // One that has only come may be about to ask.
+                        crowd.close_idle(|_| true, TIME_TO_LEAVE);
+                    }
+                }
             }
-            // Never closed, so it is always a permit.
-            (slots.clone().acquire_owned().await, stream)
         };
         let (slot, stream) = tokio::select! {
             next = next => next,

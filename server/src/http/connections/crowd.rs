@@ -1,6 +1,7 @@
 //! Who is connected: each client's share of the connections, and which idle one makes room for somebody else.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -54,7 +55,7 @@ impl Crowd {
             let own = taken.iter().filter(|place| place.network == network);
             let is_full = own.count() >= share;
             drop(taken);
-            if is_full && !self.close_idle(|other| other == network) {
+            if is_full && !self.close_idle(|other| other == network, Duration::ZERO) {
                 return None;
             }
         }
@@ -70,18 +71,25 @@ impl Crowd {
         }))
     }
 
-    /// Closes the connection of these networks that has been idle the longest, and no longer counts it. False where all are
-    /// busy.
-    pub(super) fn close_idle(&self, of: impl Fn(Option<ClientNetwork>) -> bool) -> bool {
+    /// Closes the connection of these networks that has been idle the longest, and so long at least, and no longer counts it.
+    /// False where there is none.
+    pub(super) fn close_idle(
+        &self,
+        of: impl Fn(Option<ClientNetwork>) -> bool,
+        at_least: Duration,
+    ) -> bool {
         let mut places = self.places();
         let idle = places
             .iter()
             .enumerate()
             .filter(|(_, place)| of(place.network))
             .filter_map(|(at, place)| Some((place.idle_since()?, at)));
-        let Some((_, at)) = idle.min() else {
+        let Some((since, at)) = idle.min() else {
             return false;
         };
+        if since.elapsed() < at_least {
+            return false;
+        }
         places.swap_remove(at).leave.cancel();
         true
     }
@@ -195,10 +203,12 @@ mod tests {
         let new = crowd.admit(None, 2).expect("fits");
         // It was the first to come and is the last to have been of use.
         drop(old.begin_request());
-        assert!(crowd.close_idle(|_| true));
+        assert!(!crowd.close_idle(|_| true, Duration::from_secs(60)));
+        assert!(crowd.close_idle(|_| true, Duration::ZERO));
         assert!(is_leaving(&new) && !is_leaving(&old) && !is_leaving(&busy));
-        assert!(crowd.close_idle(|_| true));
-        assert!(!crowd.close_idle(|_| true));
+        assert!(!crowd.close_idle(|_| true, Duration::from_secs(60)));
+        assert!(crowd.close_idle(|_| true, Duration::ZERO));
+        assert!(!crowd.close_idle(|_| true, Duration::ZERO));
         assert!(!is_leaving(&busy));
     }
 }
