@@ -42,7 +42,7 @@ models: ## Fetch and convert the two screening models once
 	@python3 server/models/fetch_models.py --out $(MODELS) --cache "$(CATTO_CACHE)/models"
 
 .PHONY: test
-test: test-setup lint wasm-deps deploy-test build models ## Run every check and test: formatting, lints, unit, integration, fuzzing, end to end
+test: test-setup lint wasm-deps deploy-test build models ## Run every check and test: formatting, lints, unit, integration, fuzzing, an attack, end to end
 	@scripts/step "unit and integration tests"
 	CATTO_TEST_MODELS_DIR="$(abspath $(MODELS))" CATTO_TEST_SITE_DIR="$(abspath $(DIST))/site" \
 		cargo test --quiet --locked --release --package server

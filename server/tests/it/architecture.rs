@@ -235,9 +235,9 @@ fn every_variable_that_is_read_is_explained() {
     }
 }
 
-/// The value of `const NAME: … = VALUE;`, or of a setting's default as `name: VALUE,`, in a file of the server.
+/// The numbers of `const NAME: … = VALUE;`, one or a list, or of a setting's default as `name: VALUE,`, in a file of the server.
 #[track_caller]
-fn value(file: &str, name: &str) -> u64 {
+fn values(file: &str, name: &str) -> Vec<u64> {
     let text = fs::read_to_string(root().join("server/src").join(file))
         .unwrap_or_else(|error| panic!("{file}: {error}"));
     let constant = text
@@ -252,7 +252,22 @@ fn value(file: &str, name: &str) -> u64 {
     let written = constant
         .or(setting)
         .unwrap_or_else(|| panic!("{file} has no {name}"));
-    evaluate(written).unwrap_or_else(|| panic!("{file}: {name} is `{written}`, which is no number"))
+    let written = written.trim();
+    let list = written
+        .strip_prefix('[')
+        .and_then(|list| list.strip_suffix(']'));
+    list.unwrap_or(written)
+        .split(',')
+        .map(|number| {
+            evaluate(number)
+                .unwrap_or_else(|| panic!("{file}: {name} is `{written}`, which is no number"))
+        })
+        .collect()
+}
+
+#[track_caller]
+fn value(file: &str, name: &str) -> u64 {
+    values(file, name)[0]
 }
 
 /// A number as the code writes it: factors, shifts, and what it is wrapped in.
@@ -288,12 +303,15 @@ fn in_words(value: u64) -> Vec<String> {
             words.push(format!("{} {name}", value / unit));
         }
     }
-    if value >= 1000 {
-        let (thousands, rest) = (value / 1000, value % 1000);
-        if thousands < 1000 {
-            words.push(format!("{thousands},{rest:03}"));
+    let digits = value.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
         }
+        grouped.push(digit);
     }
+    words.push(grouped);
     words
 }
 
@@ -360,7 +378,10 @@ fn the_bounds_that_operators_read_are_those_of_the_code() {
                 continue;
             }
             [file, ref constants @ ..] if file.ends_with(".rs") && !constants.is_empty() => {
-                constants.iter().map(|name| value(file, name)).collect()
+                constants
+                    .iter()
+                    .flat_map(|name| values(file, name))
+                    .collect()
             }
             _ => panic!("{what}: `{place}` names no file with a constant, and no variable"),
         };
