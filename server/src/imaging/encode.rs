@@ -14,7 +14,7 @@ use super::{ImageError, Raster};
 const WEBP_QUALITIES: [f32; 4] = [80.0, 55.0, 30.0, 5.0];
 
 /// Widest picture, in pixels, worth libwebp's usual effort. Narrow variants are the ones sent most, and cost little.
-const CAREFUL_WIDTH: u32 = 640;
+pub(super) const CAREFUL_WIDTH: u32 = 640;
 
 /// libwebp's effort, 0 to 6, up to [`CAREFUL_WIDTH`].
 const CAREFUL_METHOD: i32 = 4;

@@ -1,15 +1,39 @@
-//! Estimating memory before it is spent. The figures are upper bounds, checked against the resident size that real runs reached.
+//! Estimating memory before it is spent. The figures are upper bounds, checked against the resident size that real runs reach:
+//! `server/tests/memory` does so for noise in every format and shape.
 
 use super::inspect::{Container, Storage};
+use super::screening_image::MAX_PIXELS;
+use super::variants::{JPEG_VARIANT, distinct_widths};
+use super::{caps, encode, shrink};
 
 /// Tables, buffers, a second thread's stack and the allocator's rounding, in bytes.
-const OVERHEAD: u64 = 6 << 20;
+const OVERHEAD: u64 = 4 << 20;
 
-/// Bytes that the encoders hold for each pixel of the widest variant beside the pixels themselves, while two threads encode: libwebp's ARGB and YUV copies, and the narrower variants made meanwhile. Measured: 11.
-const PARALLEL_BYTES_PER_PIXEL: u64 = 12;
+/// What is drawn for a second opinion and kept until it is asked, in bytes: a JPEG of a megapixel of noise.
+const SCREENING_BYTES: u64 = 2_500_000;
+
+/// The sheet on which an animation's frames are drawn for it, in bytes: three for each pixel.
+const SHEET_BYTES: u64 = 3 * MAX_PIXELS as u64;
+
+/// Bytes that libwebp holds for each pixel while it encodes one file of noise: its copies of the pixels, the file in the making,
+/// and the file again as its buffer grows. Measured: 8.7.
+const QUICK_BYTES_PER_PIXEL: u64 = 9;
+
+/// The same with the effort that narrow files are worth, for which it collects what it is going to write. Measured: 12.
+const CAREFUL_BYTES_PER_PIXEL: u64 = 14;
+
+/// What the JPEG encoder holds for each pixel: rows, coefficients, the file in the making. Measured: 7.
+const JPEG_BYTES_PER_PIXEL: u64 = 8;
+
+/// Bytes that the encoders of an animation hold for each pixel of the widest variant beside the pixels themselves, while two
+/// threads encode: what libwebp takes, the last frame and the next one at the narrower widths. Measured: 12.
+const PARALLEL_FRAME_BYTES_PER_PIXEL: u64 = 13;
 
 /// The same while one thread encodes. Measured: 6.
-const SEQUENTIAL_BYTES_PER_PIXEL: u64 = 7;
+const SEQUENTIAL_FRAME_BYTES_PER_PIXEL: u64 = 9;
+
+/// Copies of a colour profile while pixels are converted by it: the decoder's, ours, and what it says once it is read.
+const PROFILE_COPIES: u64 = 3;
 
 /// Most pixels of a picture whose variants are encoded two at a time; larger ones would hold too much.
 const MAX_PARALLEL_PIXELS: u64 = 6_000_000;
@@ -20,14 +44,21 @@ pub(super) fn encodes_in_parallel(width: u32, height: u32) -> bool {
 }
 
 /// Bytes needed at the worst moment of decoding, holding and encoding.
-/// `target` is the picture's size once shrunk.
+/// `target` is the picture's size once shrunk, before it is turned upright.
 pub(super) fn working_bytes(container: &Container, file_bytes: u64, target: (u32, u32)) -> u64 {
     let pixels = u64::from(container.width) * u64::from(container.height);
     let (target_width, target_height) = (u64::from(target.0), u64::from(target.1));
     let raster = target_width * target_height * 3;
-    // Shrinking goes across first, so a picture of the final width and the first height stands between.
-    let between = target_width * u64::from(container.height) * 3;
+    // Shrinking leaves a picture of one final side between. What needs no shrinking is copied at most.
+    let between = if (container.width, container.height) == target {
+        0
+    } else {
+        3 * (target_width * u64::from(container.height))
+            .max(target_height * u64::from(container.width))
+    };
+    let profile = container.metadata.profile_bytes();
     let decoding = container.side_bytes
+        + profile * PROFILE_COPIES
         + match &container.storage {
             Storage::Jpeg {
                 sampling,
@@ -43,7 +74,9 @@ pub(super) fn working_bytes(container: &Container, file_bytes: u64, target: (u32
                 if container.frames > 1 {
                     rows + pixels * (3 + 3 + u64::from(*channels)) + between + raster
                 } else if *interlaced {
-                    rows + pixels * u64::from(*channels) + between + raster
+                    // Gray, with alpha or without, stays gray until it is shrunk.
+                    let gray = if *channels < 3 { raster / 3 } else { 0 };
+                    rows + pixels * u64::from(*channels) + between + raster + gray
                 } else {
                     // Whole-number boxes come first, so less than twice the final height is held.
                     rows + (target_width * target_height * 2 * 3).min(between) + raster
@@ -61,28 +94,80 @@ pub(super) fn working_bytes(container: &Container, file_bytes: u64, target: (u32
                     (false, false) => 5,
                 };
                 if *in_frames {
-                    // Frames lie between the decoder's canvas and its copy; a lossless one has four bytes a pixel.
-                    pixels * 8 + container.largest_frame * bytes_per_pixel.max(5) + between + raster
+                    // Frames lie between the decoder's canvas and its copy, which is flattened into another one where there
+                    // is alpha; a lossless frame has four bytes a pixel.
+                    let canvases = if *alpha { 11 } else { 8 };
+                    pixels * canvases
+                        + container.largest_frame * bytes_per_pixel.max(5)
+                        + between
+                        + raster
                 } else {
-                    // The bitstream is read whole before it is decoded.
-                    file_bytes + (pixels * bytes_per_pixel).max(pixels * 3 + between + raster)
+                    // The bitstream is read whole before it is decoded. Alpha is dropped in place.
+                    let channels = if *alpha { 4 } else { 3 };
+                    file_bytes
+                        + (pixels * bytes_per_pixel).max(pixels * channels + between + raster)
                 }
             }
             Storage::Gif => pixels * 6 + container.largest_frame + between + raster,
         };
-    let per_pixel = if encodes_in_parallel(target.0, target.1) {
-        PARALLEL_BYTES_PER_PIXEL
-    } else {
-        SEQUENTIAL_BYTES_PER_PIXEL
-    };
-    let encoding = raster + target_width * target_height * per_pixel;
+    let (width, height) = container.metadata.orientation.turn_size(target.0, target.1);
     let held = if container.frames > 1 {
-        // The canvas stays while frames are encoded, and the encoder keeps the last frame at every width and the file so far.
-        decoding + raster * 2 + encoding + file_bytes
+        let per_pixel = if encodes_in_parallel(width, height) {
+            PARALLEL_FRAME_BYTES_PER_PIXEL
+        } else {
+            SEQUENTIAL_FRAME_BYTES_PER_PIXEL
+        };
+        // The canvas stays while frames are encoded, the first frame is kept, and the encoder keeps the last one at every width
+        // and the files so far.
+        decoding
+            + SHEET_BYTES
+            + raster * 3
+            + target_width * target_height * per_pixel
+            + caps::stored_bytes(container.frames, width, height)
     } else {
-        decoding.max(raster * 2).max(encoding)
+        decoding.max(raster * 2).max(encoding(width, height))
     };
-    OVERHEAD + held
+    OVERHEAD + SCREENING_BYTES + profile + held
+}
+
+/// Bytes that a still of this size, its pixels included, needs while its variants are encoded.
+fn encoding(width: u32, height: u32) -> u64 {
+    let pixels_at =
+        |narrower: u32| u64::from(narrower) * u64::from(shrink::scale(height, narrower, width));
+    let webp = |narrower: u32| {
+        let per_pixel = if narrower <= encode::CAREFUL_WIDTH {
+            CAREFUL_BYTES_PER_PIXEL
+        } else {
+            QUICK_BYTES_PER_PIXEL
+        };
+        pixels_at(narrower) * per_pixel
+    };
+    let jpeg_width = width.min(JPEG_VARIANT.1);
+    let jpeg = pixels_at(jpeg_width) * JPEG_BYTES_PER_PIXEL;
+    // Each of the narrower ones with its pixels, made from those of the one before.
+    let mut narrower = jpeg;
+    let widths = distinct_widths(width);
+    for pair in widths.windows(2) {
+        let [wider, width] = *pair else { continue };
+        let source = if Some(&wider) == widths.first() {
+            0
+        } else {
+            pixels_at(wider) * 3
+        };
+        let file = if width == jpeg_width {
+            webp(width).max(jpeg)
+        } else {
+            webp(width)
+        };
+        narrower = narrower.max(source + pixels_at(width) * 3 + file);
+    }
+    let widest = webp(width);
+    let encoders = if encodes_in_parallel(width, height) {
+        widest + narrower
+    } else {
+        widest.max(narrower)
+    };
+    pixels_at(width) * 3 + encoders
 }
 
 /// Bytes of a JPEG's coefficients, planes and pixels.
@@ -110,8 +195,26 @@ fn jpeg(
     let channels = sampling.len() as u64;
     let output = scaled_width * scaled_height * channels;
     let target_width = u64::from(target.0);
-    let shrinking = output + (scaled_height + u64::from(target.1)) * target_width * channels.max(3);
-    (coefficients + planes + output).max(shrinking)
+    let scaled = (
+        (scaled_width, scaled_height),
+        (target_width, u64::from(target.1)),
+    );
+    let pixels = target_width * u64::from(target.1);
+    let shrinking = if scaled.0 == scaled.1 {
+        output
+    } else {
+        let between = (scaled_height * target_width).max(scaled_width * u64::from(target.1));
+        output + (between + pixels) * channels
+    };
+    // Gray and inks become RGB once they are small.
+    let converting = if channels == 3 {
+        0
+    } else {
+        pixels * (channels + 3)
+    };
+    (coefficients + planes + output)
+        .max(shrinking)
+        .max(converting)
 }
 
 /// How many eighths of its size a JPEG is decoded at: the fewest of 1, 2, 4 and 8 that leave at least `target`.
@@ -158,8 +261,12 @@ mod tests {
         };
         let cases = [
             ("12 Mpx JPEG", megabytes((4000, 3000), jpeg(false)), 75),
-            ("2048 x 4096 JPEG", megabytes((2048, 4096), jpeg(false)), 95),
-            ("50 Mpx JPEG", megabytes((8660, 5773), jpeg(false)), 50),
+            (
+                "2048 x 4096 JPEG",
+                megabytes((2048, 4096), jpeg(false)),
+                110,
+            ),
+            ("50 Mpx JPEG", megabytes((8660, 5773), jpeg(false)), 55),
             (
                 "12 Mpx progressive",
                 megabytes((4000, 3000), jpeg(true)),

@@ -9,6 +9,9 @@ pub(super) const MAX_EXIF_BYTES: usize = 1 << 20;
 /// Longest colour profile that is obeyed, in bytes. Print profiles reach about 2 MB.
 pub(super) const MAX_ICC_BYTES: usize = 4 << 20;
 
+/// How many bytes one deflated byte can become at most (zlib, technical details).
+const MOST_INFLATION: u64 = 1032;
+
 /// Everything found that is not a pixel.
 #[derive(Default)]
 pub(super) struct Metadata {
@@ -18,9 +21,25 @@ pub(super) struct Metadata {
     pub(super) orientation: Orientation,
     /// The colour profile, unchecked.
     pub(super) icc: Option<Vec<u8>>,
+    /// The most that a profile can unpack to which is still compressed, in bytes.
+    pub(super) packed_icc_bytes: u64,
 }
 
 impl Metadata {
+    /// Bytes of the colour profile, at most.
+    pub(super) fn profile_bytes(&self) -> u64 {
+        let unpacked = self.icc.as_ref().map_or(0, Vec::len) as u64;
+        unpacked.max(self.packed_icc_bytes)
+    }
+
+    /// Notes a colour profile of this many deflated bytes.
+    pub(super) fn found_packed_icc(&mut self, length: u64) {
+        self.found("icc");
+        self.packed_icc_bytes = length
+            .saturating_mul(MOST_INFLATION)
+            .min(MAX_ICC_BYTES as u64);
+    }
+
     /// Notes that `kind` was found.
     pub(super) fn found(&mut self, kind: &'static str) {
         if !self.kinds.contains(&kind) {

@@ -66,6 +66,10 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
                 let rate = if rate == 0 { 100 } else { rate };
                 durations_ms.push(browser_delay(ticks * 1000 / rate));
             }
+            b"iCCP" => {
+                metadata.found_packed_icc(body);
+                source.skip(body + 4)?;
+            }
             b"eXIf" if length as usize <= MAX_EXIF_BYTES => {
                 let exif = source.bytes(length as usize)?;
                 metadata.found_exif(&exif);
@@ -139,7 +143,6 @@ fn note_chunk(kind: &[u8; 4], start: &[u8], metadata: &mut Metadata) {
             }
         }
         b"eXIf" => metadata.found("exif"),
-        b"iCCP" => metadata.found("icc"),
         b"tIME" => metadata.found("time"),
         // What is needed to show the pixels, and has no room for words (a suggested palette has a name).
         b"PLTE" | b"gAMA" | b"cHRM" | b"sRGB" | b"cICP" | b"mDCV" | b"cLLI" | b"bKGD" | b"pHYs"
