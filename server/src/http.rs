@@ -16,6 +16,7 @@ pub(crate) mod health;
 mod held;
 pub(crate) mod images;
 pub(crate) mod pages;
+pub mod readers;
 pub(crate) mod security;
 pub mod shares;
 mod spelling;

@@ -65,8 +65,9 @@ pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future
         pictures.stop_waiting();
     };
     let peers = http::client::peers(&state.origin);
+    let readers = state.answers.readers();
     let router = http::router(state);
-    if !http::connections::serve(listener, router, peers, stop, SHUTDOWN_GRACE).await {
+    if !http::connections::serve(listener, router, peers, readers, stop, SHUTDOWN_GRACE).await {
         tracing::warn!("some requests did not end in time");
     }
     giving_back.abort();

@@ -11,10 +11,11 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::error::Error;
 use crate::http::pages::accepts_html;
+use crate::http::readers::Readers;
 use crate::state::AppState;
 
 /// So many pages and lists are made at once. More than the searches that may run and wait, so that these never take all.
@@ -25,6 +26,8 @@ const MAX_WAITING: usize = 512;
 const HELD_BYTES: usize = 24 * 1024 * 1024;
 /// A permit stands for so many of them.
 const UNIT: usize = 1024;
+/// How long an answer waits for room before the slowest reader is called off, and then before the next is.
+const PATIENCE_WITH_SLOW: Duration = Duration::from_millis(500);
 /// How long an answer waits for its turn, or for room.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// When to ask again: by then the slowest readers of now are through, or given up.
@@ -45,6 +48,7 @@ pub struct Answers {
     turns: Arc<Semaphore>,
     queue: Semaphore,
     room: Arc<Semaphore>,
+    readers: Arc<Readers>,
 }
 
 impl Default for Answers {
@@ -53,6 +57,7 @@ impl Default for Answers {
             turns: Arc::new(Semaphore::new(MADE_AT_ONCE)),
             queue: Semaphore::new(MAX_WAITING),
             room: Arc::new(Semaphore::new(HELD_BYTES / UNIT)),
+            readers: Arc::default(),
         }
     }
 }
@@ -94,15 +99,32 @@ impl Answers {
         }
     }
 
-    /// Waits for room for so many bytes.
+    /// Those for whom answers wait.
+    pub(crate) fn readers(&self) -> Arc<Readers> {
+        self.readers.clone()
+    }
+
+    /// Waits for room for so many bytes. The slowest readers make it.
     ///
     /// # Errors
-    /// `storage-unavailable` where slow readers hold too much for too long.
+    /// `storage-unavailable` where many readers that are fast enough hold all of it.
     pub(crate) async fn room(&self, bytes: usize) -> Result<Room, Error> {
         let units = bytes.div_ceil(UNIT).min(HELD_BYTES / UNIT);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
         let room = self.room.clone().acquire_many_owned(units);
-        match timeout(PATIENCE, room).await {
+        tokio::pin!(room);
+        let wait = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    room = &mut room => return room,
+                    () = sleep(PATIENCE_WITH_SLOW) => {
+                        self.readers.call_off_slowest();
+                    }
+                }
+            }
+        };
+        match timeout(PATIENCE, wait).await {
             Ok(Ok(room)) => Ok(Room { _room: room }),
             _ => Err(crowded()),
         }

@@ -24,6 +24,7 @@ use self::paced::Paced;
 use crate::domain::client::ClientNetwork;
 use crate::http::descriptors;
 use crate::http::held::Held;
+use crate::http::readers::Readers;
 
 mod crowd;
 mod paced;
@@ -44,6 +45,8 @@ const MAX_HEADERS: usize = 100;
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(1);
 /// How long the next connection waits for a place before an idle one is closed for it.
 const ROOM_EVERY: Duration = Duration::from_millis(20);
+/// How long the next connection waits, where none is idle, before the slowest reader's is closed for it.
+const PATIENCE_WITH_SLOW: Duration = Duration::from_secs(1);
 /// How long an idle connection that must make room may take to end.
 const TIME_TO_LEAVE: Duration = Duration::from_secs(2);
 /// So many clients beyond their share are told so at once; more are only closed.
@@ -75,6 +78,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     peers: Peers,
+    readers: Arc<Readers>,
     stop: impl Future<Output = ()>,
     grace: Duration,
 ) -> bool {
@@ -93,6 +97,7 @@ pub(crate) async fn serve(
             let stream = accept(&listener).await;
             let slot = slots.clone().acquire_owned();
             tokio::pin!(slot);
+            let begun = tokio::time::Instant::now();
             loop {
                 tokio::select! {
                     biased;
@@ -100,7 +105,10 @@ pub(crate) async fn serve(
                     slot = &mut slot => break (slot, stream),
                     () = tokio::time::sleep(ROOM_EVERY) => {
                         // One that has only come may be about to ask.
-                        crowd.close_idle(|_| true, TIME_TO_LEAVE);
+                        let is_room = crowd.close_idle(|_| true, TIME_TO_LEAVE);
+                        if !is_room && begun.elapsed() >= PATIENCE_WITH_SLOW {
+                            readers.call_off_slowest();
+                        }
                     }
                 }
             }
@@ -132,7 +140,7 @@ pub(crate) async fn serve(
                 answer.map(|answer| Held::until_sent(answer, turn))
             }
         });
-        let stream = TokioIo::new(Paced::new(stream));
+        let stream = TokioIo::new(Paced::new(stream, readers.enroll()));
         let connection = builder.serve_connection(stream, service);
         let stopping = stopping.clone();
         tasks.spawn(async move {

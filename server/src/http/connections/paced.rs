@@ -8,15 +8,20 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use crate::http::readers::Enrolled;
 
 /// How long a client may take no byte of an answer that waits for it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// What a reader must take on average, bytes in a second, beyond that: a page of the gallery within a minute.
 const LEAST_SPEED: u64 = 4096;
 
-/// A connection that breaks when its reader is too slow.
+/// A connection that breaks when its reader is too slow, or too slow for what others need.
 pub(super) struct Paced {
     stream: TcpStream,
+    reader: Enrolled,
+    called_off: Pin<Box<WaitForCancellationFutureOwned>>,
     patience: Patience,
     /// Since when the answer waits for its reader, and until when it does.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
@@ -40,9 +45,11 @@ impl Patience {
 }
 
 impl Paced {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: TcpStream, reader: Enrolled) -> Self {
         Self {
             stream,
+            called_off: Box::pin(reader.called_off().cancelled_owned()),
+            reader,
             patience: Patience::default(),
             waiting: None,
         }
@@ -58,13 +65,17 @@ impl Paced {
             let waited = self.waiting.take().map(|(since, _)| since.elapsed());
             let taken = *written.as_ref().unwrap_or(&0);
             self.patience = self.patience.after(waited.unwrap_or_default(), taken);
+            self.reader.takes(taken);
             return Poll::Ready(written);
         }
         let patience = self.patience.0;
         let (_, until) = self
             .waiting
             .get_or_insert_with(|| (Instant::now(), Box::pin(sleep(patience))));
-        ready!(until.as_mut().poll(context));
+        self.reader.keeps_waiting();
+        if self.called_off.as_mut().poll(context).is_pending() {
+            ready!(until.as_mut().poll(context));
+        }
         // What the system holds for this reader goes as well; left alone it would keep it for minutes.
         if let Err(error) = self.stream.set_zero_linger() {
             tracing::debug!(%error, "the system keeps what a slow reader did not take");
