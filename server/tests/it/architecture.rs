@@ -279,6 +279,9 @@ fn evaluate(written: &str) -> Option<u64> {
         }
     }
     let number = |text: &str| text.trim().replace('_', "").parse::<u64>().ok();
+    if let Some((most, less)) = written.split_once(") - ") {
+        return Some(evaluate(most.strip_prefix('(')?)? - number(less)?);
+    }
     if let Some((base, bits)) = written.split_once("<<") {
         return Some(number(base)? << number(bits)?);
     }
