@@ -4,8 +4,9 @@
 // Usage: node scripts/attack.mjs [--seconds 3600] [--megabytes 256] [--seed 1]     (after `make build models`)
 //
 // The server runs with its default configuration, and with as much memory as `--megabytes` (MiB) says where the system
-// lets us hold it to that (as root on Linux); elsewhere it is watched. Ends with 1 when the server died, took more, or
-// answered with what it should not.
+// lets us hold it to that (as root); elsewhere it is only watched. Ends with 1 when the server died, took more, or answered
+// with what it should not. `CATTO_ATTACKED` names another binary than the one that `make build` made, and its site lies
+// beside it. Linux only.
 
 import { spawn } from "node:child_process";
 import { setMaxListeners } from "node:events";
@@ -29,6 +30,11 @@ const { values: options } = parseArgs({
     seed: { type: "string", default: "1" },
   },
 });
+if (process.platform !== "linux") {
+  // It reads /proc, and speaks from addresses that only Linux gives to every program.
+  console.log("The attack runs on Linux only; nothing was attacked.");
+  process.exit();
+}
 const seconds = Number(options.seconds);
 const limit = Number(options.megabytes) * 1024 * 1024;
 /** How often memory is looked at, milliseconds. */
