@@ -46,6 +46,10 @@ const random = seeded(Number(options.seed));
 const data = mkdtempSync(join(tmpdir(), "cattocdn-attack-"));
 const port = await freePort();
 const faults = [];
+/** What the visitor who means well asked for, and how often it came. */
+const visits = {};
+/** The least share of it that must come: crowds are told to come again, and this visitor does not. */
+const LEAST_GOOD = { health: 0.99, gallery: 0.8, picture: 0.8, upload: 0.5 };
 /** How often each attacker met each answer. */
 const answers = new Map();
 
@@ -204,6 +208,10 @@ function note(who, answer) {
 
 function noteVisit(what, answer, expected) {
   note(`visitor: ${what}`, answer);
+  if (answer.fault === "not waited for") return;
+  visits[what] ??= { made: 0, good: 0 };
+  visits[what].made += 1;
+  if (answer.status >= 200 && answer.status < 300) visits[what].good += 1;
   if (answer.status && !expected.includes(answer.status)) faults.push(`a visitor's ${what} was answered ${said(answer)}`);
 }
 
@@ -215,7 +223,10 @@ function said(answer) {
 function report(quiet, busy) {
   const now = memory.at(-1) ?? 0;
   if (busy > Number(options.megabytes)) faults.push(`${busy.toFixed(0)} MiB were taken, of ${options.megabytes}`);
-  if (!answers.get("visitor: upload")?.get("201")) faults.push("no visitor's picture was published during the attack");
+  for (const [what, least] of Object.entries(LEAST_GOOD)) {
+    const { made = 0, good = 0 } = visits[what] ?? {};
+    if (!(good >= made * least && good > 0)) faults.push(`of ${made} times that a visitor asked for ${what}, only ${good} went well`);
+  }
   const width = Math.max(...[...answers.keys()].map((name) => name.length));
   for (const [who, counts] of [...answers].sort()) {
     const words = [...counts].sort((a, b) => b[1] - a[1]).map(([what, count]) => `${count}x ${what}`);

@@ -28,8 +28,14 @@ async function drip(site, number) {
   socket.resume();
   let isOpen = true;
   socket.once("close", () => (isOpen = false));
-  socket.write(`${method} ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: ${kind}\r\nContent-Length: 2097000\r\n\r\n`);
-  socket.write(Buffer.alloc(2_000_000, "a"));
+  const head = `${method} ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: ${kind}\r\n`;
+  if (number % 4 === 3) {
+    // Says that something will come, and lets it wait.
+    socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n`);
+  } else {
+    socket.write(`${head}Content-Length: 2097000\r\n\r\n`);
+    socket.write(Buffer.alloc(2_000_000, "a"));
+  }
   while (isOpen && !site.signal.aborted) {
     await rest(5_000, site.signal);
     socket.write("a");

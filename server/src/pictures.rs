@@ -296,12 +296,16 @@ impl Pictures {
     pub async fn list_tags(&self) -> Result<Vec<(String, u32)>, DbError> {
         let now = self.now_second();
         let count = async || self.parts.db.list_tags(now).await;
-        self.tags.get(self.moment(), count).await
+        self.tags.get(self.moment(now, now), count).await
     }
 
-    /// What an answer must be as new as: this second, and the last change of any picture.
-    fn moment(&self) -> Moment {
-        (self.now_second(), *self.changes.borrow())
+    /// What an answer about this time must be true of: this second, and the last change of any picture.
+    fn moment(&self, about: i64, second: i64) -> Moment {
+        Moment {
+            about,
+            second,
+            changes: *self.changes.borrow(),
+        }
     }
 
     /// The picture of the slot between these two seconds, drawn from those that live through it, or else from those that
@@ -319,7 +323,9 @@ impl Pictures {
                 self.parts.db.pick(now, now, draw).await
             }
         };
-        self.chosen.get(self.moment(), pick).await
+        self.chosen
+            .get(self.moment(begins, self.now_second()), pick)
+            .await
     }
 
     /// These bytes (both ends included) of one published file.

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::error::ErrorCode;
+use app::error::{ApiError, ErrorCode};
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
@@ -14,14 +14,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use crate::error::Error;
+use crate::http::body::Takes;
+use crate::http::held;
 use crate::http::pages::accepts_html;
 use crate::http::readers::Readers;
 use crate::state::AppState;
 
 /// So many pages and lists are made at once. More than the searches that may run and wait, so that these never take all.
 const MADE_AT_ONCE: usize = 16;
-/// So many more wait for that.
-const MAX_WAITING: usize = 512;
 /// Bytes of answers that wait for their readers, all together.
 const HELD_BYTES: usize = 24 * 1024 * 1024;
 /// A permit stands for so many of them.
@@ -46,7 +46,6 @@ const CHEAP_PATHS: [&str; 7] = [
 /// What all answers share.
 pub struct Answers {
     turns: Arc<Semaphore>,
-    queue: Semaphore,
     room: Arc<Semaphore>,
     readers: Arc<Readers>,
 }
@@ -55,7 +54,6 @@ impl Default for Answers {
     fn default() -> Self {
         Self {
             turns: Arc::new(Semaphore::new(MADE_AT_ONCE)),
-            queue: Semaphore::new(MAX_WAITING),
             room: Arc::new(Semaphore::new(HELD_BYTES / UNIT)),
             readers: Arc::default(),
         }
@@ -73,24 +71,12 @@ pub(crate) struct Room {
     _room: OwnedSemaphorePermit,
 }
 
-/// Bytes that give their room back when their reader has them.
-struct Roomed {
-    bytes: Bytes,
-    _room: Room,
-}
-
-impl AsRef<[u8]> for Roomed {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
 impl Answers {
-    /// Waits for a turn.
-    async fn turn(&self) -> Result<Turn, Error> {
-        let Ok(_place) = self.queue.try_acquire() else {
-            return Err(crowded());
-        };
+    /// Waits for a turn: at most as many requests wait as there are connections.
+    ///
+    /// # Errors
+    /// `storage-unavailable` where none came in time.
+    pub(crate) async fn turn(&self) -> Result<Turn, Error> {
         match timeout(PATIENCE, self.turns.clone().acquire_owned()).await {
             Ok(Ok(turn)) => Ok(Turn {
                 _turn: Arc::new(turn),
@@ -134,7 +120,7 @@ impl Answers {
 impl Room {
     /// The bytes, which take this room as long as anybody has them.
     pub(crate) fn keep(self, bytes: Bytes) -> Bytes {
-        Bytes::from_owner(Roomed { bytes, _room: self })
+        held::bytes_with(bytes, self)
     }
 }
 
@@ -146,15 +132,16 @@ fn crowded() -> Error {
     .retry_after(AGAIN_AFTER)
 }
 
-/// Has an answer wait for its turn to be made. Uploads have turns of their own.
+/// Has an answer wait for its turn to be made. Uploads have turns of their own, and take one of these for what is said of
+/// them in the end, where that is a page.
 pub(crate) async fn take_turn(
     State(state): State<AppState>,
     request: Request,
     next: Next,
 ) -> Response {
     let path = request.uri().path();
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !reads || CHEAP_PATHS.iter().any(|cheap| path.starts_with(cheap)) {
+    let is_upload = Takes::of(request.method(), path) == Takes::Upload;
+    if is_upload || CHEAP_PATHS.iter().any(|cheap| path.starts_with(cheap)) {
         return next.run(request).await;
     }
     let wants_page = accepts_html(request.headers()) && !path.starts_with("/api/");
@@ -164,26 +151,27 @@ pub(crate) async fn take_turn(
             answer.extensions_mut().insert(turn);
             answer
         }
-        Err(error) if wants_page => plain_page(error),
+        Err(error) if wants_page => plain_page(&error.0),
         Err(error) => error.into_response(),
     }
 }
 
 /// An error in words where there is no time to make a page of it.
-fn plain_page(error: Error) -> Response {
-    let title = error.0.code.title();
+pub(crate) fn plain_page(error: &ApiError) -> Response {
+    let title = error.code.title();
     let text = format!(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title></head>\
          <body><h1>{title}</h1><p>{}</p></body></html>",
-        html_escape::encode_text(&error.0.message)
+        html_escape::encode_text(&error.message)
     );
-    let seconds = error.0.retry_after().unwrap_or_default();
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        [(header::RETRY_AFTER, seconds.to_string())],
-        Html(text),
-    )
-        .into_response()
+    let status =
+        StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut page = (status, Html(text)).into_response();
+    if let Some(seconds) = error.retry_after() {
+        page.headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    page
 }
 
 #[cfg(test)]
@@ -212,17 +200,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_comes_when_too_many_wait_is_told_at_once_when_to_come_again() {
+    async fn who_finds_all_turns_taken_waits_for_one() {
         let answers = Answers::default();
         let made = join_all((0..MADE_AT_ONCE).map(|_| answers.turn())).await;
         assert!(made.iter().all(Result::is_ok));
-        let waiting = answers
-            .queue
-            .acquire_many(u32::try_from(MAX_WAITING).expect("fits"))
-            .await;
-        let refused = answers.turn().await.err().expect("is refused");
-        assert_eq!(refused.0.retry_after(), Some(5));
-        drop((made, waiting));
-        assert!(answers.turn().await.is_ok());
+        let mut next = Box::pin(answers.turn());
+        assert!(futures_util::poll!(next.as_mut()).is_pending());
+        drop(made);
+        assert!(next.await.is_ok());
     }
 }

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -52,7 +52,7 @@ static DRAINS: Semaphore = Semaphore::const_new(MAX_DRAINS);
 
 /// What a route takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Takes {
+pub(crate) enum Takes {
     /// A file, which is handed on as it comes.
     Upload,
     /// At most so many bytes, which are read before anything else happens.
@@ -63,7 +63,7 @@ enum Takes {
 
 impl Takes {
     /// What this address takes by this method. What is not named here takes nothing.
-    fn of(method: &Method, path: &str) -> Self {
+    pub(crate) fn of(method: &Method, path: &str) -> Self {
         let is_named = |prefix: &str| {
             let name = path.strip_prefix(prefix);
             name.is_some_and(|name| !name.contains('/'))
@@ -188,6 +188,8 @@ struct Watched {
     /// How many bytes may come before the reader says that it takes them off the parser's hands.
     held: AtomicI64,
     end: Mutex<BodyEnd>,
+    /// The rest is not drained.
+    given_up: AtomicBool,
 }
 
 impl Default for BodyWatch {
@@ -195,6 +197,7 @@ impl Default for BodyWatch {
         Self(Arc::new(Watched {
             held: AtomicI64::new(i64::MAX),
             end: Mutex::new(BodyEnd::Broken),
+            given_up: AtomicBool::new(false),
         }))
     }
 }
@@ -208,6 +211,11 @@ impl BodyWatch {
     /// From here on the reader takes what comes.
     pub(crate) fn expect_content(&self) {
         self.0.held.store(i64::MAX, Ordering::Relaxed);
+    }
+
+    /// Nobody waits for this sender any more: what it still sends is not read to its end.
+    pub(crate) fn give_up(&self) {
+        self.0.given_up.store(true, Ordering::Relaxed);
     }
 
     /// Why the body ended, once reading it failed.
@@ -353,7 +361,8 @@ fn time_for(bytes: u64) -> Duration {
 impl Drop for Bounded {
     /// Reads on where the reader stopped: a connection that is closed while its client still sends loses the answer.
     fn drop(&mut self) {
-        let (Some(mut body), true) = (self.body.take(), self.drains) else {
+        let drains = self.drains && !self.watch.0.given_up.load(Ordering::Relaxed);
+        let (Some(mut body), true) = (self.body.take(), drains) else {
             return;
         };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {

@@ -23,7 +23,7 @@ use self::crowd::Crowd;
 use self::paced::Paced;
 use crate::domain::client::ClientNetwork;
 use crate::http::descriptors;
-use crate::http::held::Held;
+use crate::http::held;
 use crate::http::readers::Readers;
 
 mod crowd;
@@ -137,7 +137,7 @@ pub(crate) async fn serve(
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
                 let answer: Result<_, Infallible> = router.call(request).await;
-                answer.map(|answer| Held::until_sent(answer, turn))
+                answer.map(|answer| held::until_sent(answer, turn))
             }
         });
         let stream = TokioIo::new(Paced::new(stream, readers.enroll()));

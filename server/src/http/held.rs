@@ -1,26 +1,43 @@
-//! An answer that holds something until it was handed over: a turn, a share, a count.
+//! An answer that holds something until its reader has it: a turn, a share, a count, room.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-/// A body that holds something.
-pub(crate) struct Held<T> {
+/// A body that holds something, and whose bytes do: a body is handed over whole long before a slow reader has taken it.
+struct Held<T> {
     body: Body,
+    held: Arc<T>,
+}
+
+/// Bytes that hold something.
+struct HeldBytes<T> {
+    bytes: Bytes,
     _held: T,
 }
 
-impl<T: Send + Unpin + 'static> Held<T> {
-    /// The answer, which holds this until its last byte was handed to the connection or nobody wants it any more.
-    pub(crate) fn until_sent(answer: Response, held: T) -> Response {
-        answer.map(|body| Body::new(Self { body, _held: held }))
+impl<T> AsRef<[u8]> for HeldBytes<T> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
-impl<T: Unpin> HttpBody for Held<T> {
+/// The answer, which holds this until its last byte was handed to the system or nobody wants it any more.
+pub(crate) fn until_sent<T: Send + Sync + 'static>(answer: Response, held: T) -> Response {
+    let held = Arc::new(held);
+    answer.map(|body| Body::new(Held { body, held }))
+}
+
+/// The bytes, which hold this as long as anybody has them.
+pub(crate) fn bytes_with<T: Send + 'static>(bytes: Bytes, held: T) -> Bytes {
+    Bytes::from_owner(HeldBytes { bytes, _held: held })
+}
+
+impl<T: Send + Sync + 'static> HttpBody for Held<T> {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -28,7 +45,10 @@ impl<T: Unpin> HttpBody for Held<T> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let held = self.held.clone();
+        Pin::new(&mut self.body)
+            .poll_frame(context)
+            .map_ok(|frame| frame.map_data(|bytes| bytes_with(bytes, held)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -37,5 +57,25 @@ impl<T: Unpin> HttpBody for Held<T> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_an_answer_holds_is_let_go_of_with_its_last_byte_and_not_with_its_body() {
+        let held = Arc::new(());
+        let answer = Response::new(Body::from("a page"));
+        let mut body = until_sent(answer, held.clone()).into_body();
+        let frame = body.frame().await.expect("a frame").expect("is read");
+        let bytes = frame.into_data().expect("is data");
+        drop(body);
+        assert_eq!(Arc::strong_count(&held), 2);
+        drop(bytes);
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 }

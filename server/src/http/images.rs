@@ -173,8 +173,6 @@ impl File {
                 if at > last {
                     return Ok(None);
                 }
-                // A reader may take so long that the picture is over meanwhile: an answer that breaks off is kept by no cache.
-                file.check_life().await.map_err(torn)?;
                 let bytes = file.piece(at, last).await.map_err(torn)?;
                 let next = at + bytes.len() as u64;
                 Ok::<_, io::Error>(Some((bytes, next)))
@@ -198,6 +196,9 @@ impl File {
         let last = last.min(first + PIECE - 1);
         let length = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
         let room = self.state.answers.room(length).await?;
+        // Only now: while it waited, or its reader took the piece before, the picture may have ended. An answer that breaks off
+        // is kept by no cache.
+        self.check_life().await?;
         let pictures = &self.state.pictures;
         let read = pictures.read_image(&self.id, self.expires_at, self.name, first..=last);
         match read.await {

@@ -1,5 +1,7 @@
 //! The pages: Leptos' wiring, the forms that work without scripts, and errors in words for browsers.
 
+use std::sync::Arc;
+
 use app::backend::Interstitial;
 use app::error::{ApiError, ErrorBody, ErrorCode};
 use app::{App, shell};
@@ -16,8 +18,10 @@ use crate::backend::ServerBackend;
 use crate::domain::client::ClientNetwork;
 use crate::domain::picture::PictureId;
 use crate::error::Error;
+use crate::http::answers::{self, Turn};
 use crate::http::cache::{CachePolicy, IsPage, Shown, is_kept};
 use crate::http::images::robots_tag;
+use crate::http::shares::UnderWay;
 use crate::http::upload;
 use crate::state::AppState;
 
@@ -96,6 +100,31 @@ pub(crate) async fn delete_picture(
     render_interstitial(&state, page).await
 }
 
+/// The page that says an error in words, made in this turn or in one of its own; in plain words where too many pages are being
+/// made.
+pub(crate) async fn render_error(
+    state: &AppState,
+    error: ApiError,
+    turn: Option<Turn>,
+) -> Response {
+    let turn = match turn {
+        Some(turn) => Ok(turn),
+        None => state.answers.turn().await,
+    };
+    match turn {
+        Ok(turn) => {
+            let mut page = render_interstitial(state, Interstitial::Error(error)).await;
+            page.extensions_mut().insert(turn);
+            page
+        }
+        // Caches keep one page for all, and not this one.
+        Err(crowded) if StatusCode::from_u16(error.code.status()).is_ok_and(is_kept) => {
+            answers::plain_page(&crowded.0)
+        }
+        Err(_) => answers::plain_page(&error),
+    }
+}
+
 /// A page outside the router: the outcome of a form, or an error.
 pub(crate) async fn render_interstitial(state: &AppState, page: Interstitial) -> Response {
     let error = match &page {
@@ -162,11 +191,20 @@ pub(crate) async fn explain_errors(
     if !is_page_path || !(wants_page || kept) {
         return response;
     }
-    let policy = response.extensions_mut().remove::<CachePolicy>();
-    let mut page = render_interstitial(&state, Interstitial::Error(error)).await;
-    page.extensions_mut().insert(IsPage);
+    let extensions = response.extensions_mut();
+    let (policy, turn) = (
+        extensions.remove::<CachePolicy>(),
+        extensions.remove::<Turn>(),
+    );
+    let under_way = extensions.remove::<Arc<UnderWay>>();
+    let mut page = render_error(&state, error, turn).await;
+    let extensions = page.extensions_mut();
+    extensions.insert(IsPage);
     if let Some(policy) = policy {
-        page.extensions_mut().insert(policy);
+        extensions.insert(policy);
+    }
+    if let Some(under_way) = under_way {
+        extensions.insert(under_way);
     }
     page
 }

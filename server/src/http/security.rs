@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::picture::Sha256Hash;
 use crate::error::Error;
-use crate::http::answers::Turn;
+use crate::http::answers::{self, Turn};
 use crate::http::pages;
 use crate::state::AppState;
 
@@ -95,6 +95,8 @@ async fn complete(
     if_none_match: Option<IfNoneMatch>,
 ) -> Response {
     let (mut parts, body) = response.into_parts();
+    let kind = parts.headers.get(header::CONTENT_TYPE);
+    let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     let body = match to_bytes(body, MAX_PAGE_BYTES).await {
         Ok(body) => body,
         Err(error) => return unfinished(error).into_response(),
@@ -110,6 +112,7 @@ async fn complete(
     }
     let room = match state.answers.room(body.len()).await {
         Ok(room) => room,
+        Err(error) if is_page => return answers::plain_page(&error.0),
         Err(error) => return error.into_response(),
     };
     parts

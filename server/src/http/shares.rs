@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::domain::client::ClientNetwork;
-use crate::http::held::Held;
+use crate::http::held;
 
 /// So many requests of one client are under way at once. Whoever shares an address, as behind a carrier, shares them; but
 /// caches answer most of what they ask for.
@@ -28,7 +28,7 @@ pub(crate) struct UnderWay {
 pub(crate) async fn hold_until_sent(request: Request, next: Next) -> Response {
     let mut answer = next.run(request).await;
     match answer.extensions_mut().remove::<Arc<UnderWay>>() {
-        Some(under_way) => Held::until_sent(answer, under_way),
+        Some(under_way) => held::until_sent(answer, under_way),
         None => answer,
     }
 }

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::backend::Interstitial;
 use app::error::ErrorCode;
 use app::types::UploadView;
 use axum::Json;
@@ -56,7 +55,7 @@ pub(crate) async fn upload_form(State(state): State<AppState>, request: Request)
     };
     match done.await {
         Ok(view) => see_other(&view),
-        Err(error) => pages::render_interstitial(&state, Interstitial::Error(error.0)).await,
+        Err(error) => pages::render_error(&state, error.0, None).await,
     }
 }
 
@@ -125,22 +124,26 @@ async fn receive_raw(pictures: &Arc<Pictures>, request: Request) -> Result<Accep
         }
         Ok(upload)
     };
-    let upload = unless(called_off, read).await?;
+    let upload = unless(called_off, &watch, read).await?;
     Ok(upload.finish().await?)
 }
 
 /// Reads an upload, unless its sender must make room for others.
 async fn unless(
     called_off: CancellationToken,
+    watch: &BodyWatch,
     read: impl Future<Output = Result<IncomingUpload, Error>>,
 ) -> Result<IncomingUpload, Error> {
     tokio::select! {
         biased;
         read = read => read,
-        () = called_off.cancelled() => Err(Error::new(
-            ErrorCode::Timeout,
-            "The upload was too slow while others waited for their turn. Please try again a little later.",
-        )),
+        () = called_off.cancelled() => {
+            watch.give_up();
+            Err(Error::new(
+                ErrorCode::Timeout,
+                "The upload was too slow while others waited for their turn. Please try again a little later.",
+            ))
+        }
     }
 }
 
@@ -202,7 +205,7 @@ async fn receive_field(
         }
         received.ok_or_else(one_file)
     };
-    let upload = unless(called_off, read).await?;
+    let upload = unless(called_off, watch, read).await?;
     Ok(upload.finish().await?)
 }
 

@@ -4,8 +4,16 @@ use tokio::sync::Mutex;
 
 use crate::db::DbError;
 
-/// What an answer is true of: a second, and the number of changes until then.
-pub(super) type Moment = (i64, u64);
+/// What an answer is true of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// What was asked about, where that is a time: its first second.
+    pub(super) about: i64,
+    /// The second of the question.
+    pub(super) second: i64,
+    /// How many changes of pictures there were until then.
+    pub(super) changes: u64,
+}
 
 /// The last answer. Whoever asks while it is being found waits for it.
 #[derive(Default)]
@@ -20,9 +28,9 @@ impl<T: Clone> Shared<T> {
     ) -> Result<T, DbError> {
         let mut last = self.0.lock().await;
         // One that knows of more changes will do as well.
-        if let Some(((second, changes), answer)) = &*last
-            && *second == moment.0
-            && *changes >= moment.1
+        if let Some((known, answer)) = &*last
+            && (known.about, known.second) == (moment.about, moment.second)
+            && known.changes >= moment.changes
         {
             return Ok(answer.clone());
         }
@@ -41,13 +49,20 @@ mod tests {
     #[tokio::test]
     async fn who_asks_at_the_same_moment_shares_one_answer_and_a_change_makes_it_anew() {
         let (shared, asked) = (Shared::default(), AtomicU32::new(0));
-        let ask = async |moment| {
+        let ask = async |(about, second, changes)| {
+            let moment = Moment {
+                about,
+                second,
+                changes,
+            };
             let find = async || Ok(asked.fetch_add(1, Ordering::Relaxed));
             shared.get(moment, find).await.expect("is found")
         };
-        let together = futures_util::future::join_all((0..9).map(|_| ask((7, 1)))).await;
+        let together = futures_util::future::join_all((0..9).map(|_| ask((5, 7, 1)))).await;
         assert_eq!(together, [0; 9]);
-        assert_eq!(ask((7, 2)).await, 1);
-        assert_eq!(ask((8, 2)).await, 2);
+        assert_eq!(ask((5, 7, 2)).await, 1);
+        assert_eq!(ask((5, 8, 2)).await, 2);
+        // A question about another time is another question, also within the same second.
+        assert_eq!(ask((6, 8, 2)).await, 3);
     }
 }

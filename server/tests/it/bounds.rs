@@ -69,6 +69,26 @@ async fn every_address_refuses_a_body_that_is_larger_than_what_it_takes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn requests_whose_bodies_do_not_come_keep_no_page_from_anybody() {
+    let site = Site::start().await;
+    let silent = |number: usize| {
+        let body = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+        let path = if number.is_multiple_of(2) {
+            "/"
+        } else {
+            "/nowhere"
+        };
+        let request = request(Method::GET, path).header(header::ACCEPT, "text/html");
+        site.send(request.body(body).expect("a request"))
+    };
+    let silent = futures_util::future::select_all((0..64).map(|number| Box::pin(silent(number))));
+    tokio::select! {
+        _ = silent => panic!("a request was answered before its body came"),
+        page = site.get_page("/") => assert_eq!(page.status, StatusCode::OK),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_search_of_many_words_is_malformed_everywhere() {
     let site = Site::start().await;
     let words = "a+b+c+d+-e+-f+%22g+h%22+i";
