@@ -54,7 +54,7 @@ fn whole(path: &Path, inspected: &imaging::Inspected) -> Result<usize, ImageErro
         let start = Instant::now();
         encoder
             .get_or_insert_with(|| {
-                let frames = inspected.frames.min(imaging::MAX_KEPT_FRAMES);
+                let frames = inspected.kept_frames();
                 AnimationEncoder::new(frames, frame.raster.width, frame.raster.height)
             })
             .push(&frame.raster, frame.duration_ms)?;

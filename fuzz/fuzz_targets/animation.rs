@@ -30,7 +30,7 @@ fuzz_target!(init: let_panics_be_caught(), |bytes: &[u8]| {
             if raster.rgb.len() <= 48 * 48 * 3 && count <= 4 {
                 encoder
                     .get_or_insert_with(|| {
-                        let frames = inspected.frames.min(MAX_KEPT_FRAMES);
+                        let frames = inspected.kept_frames();
                         AnimationEncoder::new(frames, raster.width, raster.height)
                     })
                     .push(raster, frame.duration_ms)

@@ -10,12 +10,12 @@ use tokio::task::spawn_blocking;
 use crate::env;
 
 /// Where the GNU C library reads its allocator's settings, once, before the program begins.
-const VARIABLE: &str = "GLIBC_TUNABLES";
+pub const VARIABLE: &str = "GLIBC_TUNABLES";
 
 /// Every block of 128 KiB and more is a mapping of its own, which ends when the block is freed. Left to itself the allocator
 /// raises that threshold as it goes and keeps what it was given: 445 MB after uploads that never hold more than 140 MB
 /// at once (`make bench`). mimalloc keeps more still, 541 MB.
-const SETTINGS: &str = "glibc.malloc.mmap_threshold=131072:glibc.malloc.arena_max=2";
+pub const SETTINGS: &str = "glibc.malloc.mmap_threshold=131072:glibc.malloc.arena_max=2";
 
 /// How often what lies free between what is used is given back. A burst of 1,000 pages leaves 100 MB of it.
 const GIVE_BACK_EVERY: Duration = Duration::from_secs(20);

@@ -26,11 +26,8 @@ const FILE: &str = "CATTO_MEASURED_FILE";
 /// Where this is set, what was found of each picture is shown, whether it is right or wrong.
 const SHOW_ALL: &str = "CATTO_MEASURED_ALL";
 
-/// How the server sets its allocator (`memory.rs`).
-const ALLOCATOR: (&str, &str) = (
-    "GLIBC_TUNABLES",
-    "glibc.malloc.mmap_threshold=131072:glibc.malloc.arena_max=2",
-);
+/// How the server sets its allocator.
+const ALLOCATOR: (&str, &str) = (cattocdn::memory::VARIABLE, cattocdn::memory::SETTINGS);
 
 /// How far an estimate may be above what was taken: so many times as much, and so many bytes for what does not grow with the
 /// picture.
