@@ -235,6 +235,50 @@ fn every_variable_that_is_read_is_explained() {
     }
 }
 
+/// The text of an event: the last string within the parentheses of a `tracing::…!(` whose inside begins here.
+fn message(call: &str) -> &str {
+    let (mut depth, mut last) = (1, "");
+    for (at, piece) in call.split('"').enumerate() {
+        if at % 2 == 1 {
+            last = piece;
+            continue;
+        }
+        for letter in piece.chars() {
+            match letter {
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                return last;
+            }
+        }
+    }
+    panic!("an event without an end: {call:.80}");
+}
+
+#[test]
+fn every_event_that_is_logged_is_explained() {
+    let document = fs::read_to_string(root().join("docs/LOGGING.md")).expect("LOGGING.md");
+    let mut events = 0;
+    for (path, text) in rust_files("server/src") {
+        let code = code(&text);
+        for level in ["error", "warn", "info"] {
+            let opening = format!("tracing::{level}!(");
+            for message in code.split(&opening).skip(1).map(message) {
+                let row = format!("| `{}` | {message} |", level.to_uppercase());
+                assert!(
+                    document.contains(&row),
+                    "{}: LOGGING.md has no row that begins with `{row}`",
+                    path.display()
+                );
+                events += 1;
+            }
+        }
+    }
+    assert!(events > 50, "{events} events were found");
+}
+
 /// The numbers of `const NAME: … = VALUE;`, one or a list, or of a setting's default as `name: VALUE,`, in a file of the server.
 #[track_caller]
 fn values(file: &str, name: &str) -> Vec<u64> {
