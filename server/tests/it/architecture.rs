@@ -317,7 +317,11 @@ fn value(file: &str, name: &str) -> u64 {
 /// A number as the code writes it: factors, shifts, and what it is wrapped in.
 fn evaluate(written: &str) -> Option<u64> {
     let mut written = written.trim();
-    for wrapped in ["Duration::from_secs(", "NonZeroU32::new("] {
+    for wrapped in [
+        "Duration::from_secs(",
+        "Duration::from_millis(",
+        "NonZeroU32::new(",
+    ] {
         if let Some(inner) = written.strip_prefix(wrapped) {
             written = inner.split(')').next()?;
         }
@@ -386,28 +390,84 @@ fn a_number_is_found_in_a_document_as_it_is_and_not_within_another() {
     assert!(!found("512", 12) && !found("2,000", 2) && !found("1.5 MB", 5));
 }
 
+/// The rows of the tables of bounds: what is bounded, by what, where, and what the client sees.
+#[track_caller]
+fn bounds(operating: &str) -> Vec<[&str; 4]> {
+    let (_, tables) = operating.split_once("## Bounds").expect("tables of bounds");
+    let (tables, _) = tables.split_once("\n## ").expect("a next chapter");
+    tables
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .filter(|line| !line.starts_with("| ---") && !line.starts_with("| What | Bound |"))
+        .map(|line| {
+            let columns: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+            <[&str; 4]>::try_from(columns)
+                .unwrap_or_else(|columns| panic!("not four columns: {columns:?}"))
+        })
+        .collect()
+}
+
+/// What stands in backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// Constants that are called like bounds, and bound nothing that a stranger can make grow.
+const NO_BOUNDS: [(&str, &str); 5] = [
+    // It chooses how a picture is encoded, and refuses none.
+    ("imaging/memory.rs", "MAX_PARALLEL_PIXELS"),
+    // What the formats themselves say.
+    ("imaging/metadata.rs", "MOST_INFLATION"),
+    ("imaging/vp8l.rs", "MAX_LENGTH"),
+    // Sides of pictures that we make ourselves, as small as their readers want them.
+    ("imaging/placeholder.rs", "MAX_SIDE"),
+    ("imaging/screening_image.rs", "MAX_SIDE"),
+];
+
+#[test]
+fn every_bound_of_the_code_is_told_to_operators() {
+    let operating = fs::read_to_string(root().join("docs/OPERATING.md")).expect("OPERATING.md");
+    let mut told: Vec<(&str, &str)> = NO_BOUNDS.to_vec();
+    for [_, _, place, _] in bounds(&operating) {
+        if let [file, ref constants @ ..] = quoted(place)[..] {
+            told.extend(constants.iter().map(|constant| (file, *constant)));
+        }
+    }
+    let source = root().join("server/src");
+    for (path, text) in rust_files("server/src") {
+        let file = path.strip_prefix(&source).expect("is below it");
+        let file = file.to_str().expect("is text");
+        let folder = file.split(['/', '.']).next().unwrap_or_default();
+        if !["http", "pictures", "db", "imaging"].contains(&folder) {
+            continue;
+        }
+        let code = code(&text);
+        let constants = code
+            .lines()
+            .filter_map(|line| line.split_once("const ")?.1.split_once(": "))
+            .map(|(name, _)| name);
+        for name in constants {
+            let is_bound = ["MAX_", "MOST_", "LEAST_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix));
+            assert!(
+                !is_bound || told.contains(&(file, name)),
+                "OPERATING.md has no row for `{file}` `{name}` among its bounds"
+            );
+        }
+    }
+}
+
 #[test]
 fn the_bounds_that_operators_read_are_those_of_the_code() {
     let read = |path: &str| fs::read_to_string(root().join(path)).expect("a document");
     let (operating, api) = (read("docs/OPERATING.md"), read("docs/API.md"));
     let sample = read(".env.sample");
-    let (_, table) = operating
-        .split_once("## Bounds")
-        .expect("a table of bounds");
-    let (table, _) = table.split_once("\n## ").expect("a next chapter");
-    let rows: Vec<Vec<&str>> = table
-        .lines()
-        .filter(|line| line.starts_with("| "))
-        .filter(|line| !line.starts_with("| ---") && !line.starts_with("| What | Bound |"))
-        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
-        .collect();
+    let rows = bounds(&operating);
     assert!(rows.len() > 60, "the table has {} rows", rows.len());
-    for row in rows {
-        let [what, bound, place, client] = row[..] else {
-            panic!("not four columns: {row:?}");
-        };
+    for [what, bound, place, client] in rows {
         assert!(!client.is_empty(), "{what}: what does a client see?");
-        let names: Vec<&str> = place.split('`').skip(1).step_by(2).collect();
+        let names = quoted(place);
         let values: Vec<u64> = match names[..] {
             [variable] if variable.starts_with("CATTO_") => {
                 let default = sample
