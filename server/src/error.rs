@@ -119,7 +119,7 @@ impl From<DbError> for Error {
         if error.is_crowded() {
             return Self::new(
                 ErrorCode::StorageUnavailable,
-                "Many people are searching at this moment. Please try again in a few seconds.",
+                "Many people are searching right now. Please try again in a few seconds.",
             )
             .retry_after(AFTER_SEARCHES);
         }
@@ -156,7 +156,7 @@ impl From<UploadError> for Error {
             .retry_after(wait),
             UploadError::TooManyInVain { wait } => Self::new(
                 ErrorCode::TooManyRequests,
-                "Your last pictures were refused, or are here already, and the site has had many such today. Please wait a little before the next.",
+                "Your last pictures were refused or are already here, and the site has had many like them today. Please wait a little before the next.",
             )
             .retry_after(wait),
             UploadError::BudgetSpent { wait } => {
@@ -168,7 +168,7 @@ impl From<UploadError> for Error {
             ),
             UploadError::QueueFull { wait } => Self::new(
                 ErrorCode::ScreeningUnavailable,
-                "Many pictures wait to be looked at right now. Please try again in a moment.",
+                "Many pictures are waiting to be checked. Please try again in a moment.",
             )
             .retry_after(wait),
             UploadError::StorageFull { wait } => {

@@ -127,7 +127,7 @@ impl Room {
 fn crowded() -> Error {
     Error::new(
         ErrorCode::StorageUnavailable,
-        "Many visitors are here at this moment. Please try again in a few seconds.",
+        "The site is very busy right now. Please try again in a few seconds.",
     )
     .retry_after(AGAIN_AFTER)
 }

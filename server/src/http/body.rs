@@ -121,7 +121,7 @@ fn refusal(end: BodyEnd, most: u64) -> Error {
     match end {
         BodyEnd::TooLong if most == 0 => Error::new(
             ErrorCode::TooLarge,
-            "This address takes no content by that method.",
+            "This address does not accept a request body.",
         ),
         BodyEnd::TooLong | BodyEnd::EndlessHead => Error::new(
             ErrorCode::TooLarge,

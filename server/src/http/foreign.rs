@@ -27,7 +27,7 @@ pub(crate) async fn refuse_foreign_changes(request: Request, next: Next) -> Resp
     if !reads && is_own && is_foreign(request.headers()) {
         return Error::new(
             ErrorCode::Forbidden,
-            "This was sent by a page of another site. Please do it on ours.",
+            "This was sent by a page of another site. Please use our own page.",
         )
         .into_response();
     }

@@ -52,7 +52,7 @@ impl Guesses {
         let client = self.count(client).map_err(|wait| {
             Error::new(
                 ErrorCode::TooManyRequests,
-                "Those were too many wrong tokens. Please wait before you try again.",
+                "Too many wrong tokens were sent. Please wait before you try again.",
             )
             .retry_after(wait)
         })?;
