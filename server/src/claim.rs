@@ -12,8 +12,8 @@ use anyhow::Context;
 use crate::config::Config;
 use crate::db::Db;
 
-/// How often a server looks whether its folder and its index are still those that it opened. What it is given in between, after
-/// somebody has put others in their place, may be lost.
+/// How often a server looks whether its folder and its index are still those that it opened. Uploads that it accepts after
+/// somebody has put others in their place, and before it looks again, may be lost.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The right to work on a data folder, until it is dropped or the process ends.
@@ -26,7 +26,7 @@ pub struct Claim {
     locks_folder: bool,
 }
 
-/// Something in a file system, by its place and by what was found there.
+/// A file or folder: its path, and what was found there.
 #[derive(Debug)]
 struct Held {
     path: PathBuf,

@@ -14,7 +14,7 @@ const RUNNING: i64 = i64::MIN;
 #[derive(Debug, Clone)]
 pub struct Clock {
     started: Instant,
-    /// What tests let pass, milliseconds.
+    /// The time that tests have let pass, milliseconds.
     offset_ms: Arc<AtomicI64>,
     /// How far the time of day was put back since, milliseconds.
     put_back_ms: Arc<AtomicI64>,

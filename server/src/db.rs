@@ -43,11 +43,12 @@ const SCANS: usize = 2;
 /// The log of writes, which SQLite works into the file after every 4 MiB, may grow while a long reader is under way, such as a
 /// backup; after that it is cut to this, bytes.
 const LOG_KEPT: u32 = 16 * 1024 * 1024;
-/// So many more wait for their turn. A scan of 100,000 pictures takes a quarter of a second, so the last waits for one.
+/// So many more such queries may wait for their turn. A scan of 100,000 pictures takes a quarter of a second, so the last
+/// waits for one.
 const WAITING_SCANS: usize = 8;
 /// The most that each connection keeps of the file in memory, KiB.
 const PAGE_CACHE: u32 = 1024;
-/// Statements that each connection keeps prepared. Lists are worded in some ways, all else is of a few dozen.
+/// Statements that each connection keeps prepared. Lists are worded in several ways; all other statements are a few dozen.
 const STATEMENTS: usize = 64;
 /// How long a connection is used.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);

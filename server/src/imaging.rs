@@ -21,7 +21,8 @@
 //! # Invariants
 //!
 //! - No metadata of an upload can reach an output: encoders are handed pixels only.
-//! - No picture's files take more bytes than [`Inspected::most_stored_bytes`]: what is larger loses quality, and an animation frames.
+//! - No picture's files take more bytes than [`Inspected::most_stored_bytes`]: what is larger loses quality, and an
+//!   animation loses frames.
 //! - No panic of a decoder leaves this module: it becomes [`ImageError::Corrupt`].
 
 mod animated_webp;

@@ -66,7 +66,7 @@ pub(crate) async fn list_pictures(
 /// What a query asks of the index.
 ///
 /// # Errors
-/// `malformed` for a cursor, limit or query that cannot be.
+/// `malformed` for a cursor, limit or query that cannot be read.
 pub(crate) fn filter_of(query: &ListQuery) -> Result<ListFilter, Error> {
     let limit = query.limit.unwrap_or(PAGE_SIZE);
     if !(1..=PAGE_SIZE).contains(&limit) {

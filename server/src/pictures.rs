@@ -183,8 +183,8 @@ impl Pictures {
         self.delete_orphaned_uploads().await
     }
 
-    /// Has the index be able to give back space, once in its life. Where that fails, for want of room for one, it is only larger
-    /// than it need be.
+    /// Makes the index able to shrink, once in its life. Where that fails, for instance because the disk is full, the index is
+    /// only larger than it need be.
     async fn make_index_shrinkable(&self) {
         match self.parts.db.make_shrinkable().await {
             Ok(_) => {}

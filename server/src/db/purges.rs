@@ -19,8 +19,8 @@ const PATIENCE_FOR_BURIAL: i64 = 60;
 /// The most rows that a worker takes at once.
 const MOST_CLAIMED: i64 = 300;
 
-/// So many steps of single deletions may wait at a CDN that is paid for by the path, two of each; further deletions are purged
-/// together.
+/// At a CDN that is paid for by the path, at most so many steps of deletions that are purged each by itself may wait; a
+/// deletion has two of them. While as many wait, further deletions are purged together.
 const MOST_SINGLE_STEPS: u32 = 30;
 
 /// What is purged together, and under which terms.
@@ -38,7 +38,8 @@ pub struct PurgeOrder {
     pub ends_at: i64,
     /// Not before this second.
     pub due_at: i64,
-    /// At a CDN that is paid for by the path it waits to be purged together with others.
+    /// True where a CDN that is paid for by the path is not told of it by itself: there it waits until
+    /// [`Db::gather_purges`] has it purged together with others.
     pub shared: bool,
 }
 
@@ -49,7 +50,8 @@ pub struct PurgeTerms<'a> {
     pub cdns: &'a [Cdn],
     /// CloudFront paths of the month that are left for others.
     pub keep: u32,
-    /// At a CDN that is paid for by the path it waits to be purged together with others; so it does too where many wait.
+    /// True where the deletion must be purged together with others at a CDN that is paid for by the path. False where it
+    /// may be purged by itself, unless [`MOST_SINGLE_STEPS`] wait there already.
     pub shared: bool,
 }
 
@@ -58,9 +60,9 @@ pub struct PurgeTerms<'a> {
 pub struct SharedPurges {
     /// When their pictures end.
     pub ends: Vec<ExpiresAt>,
-    /// CloudFront paths of the month that are left for others: the least that any of them leaves.
+    /// CloudFront paths of the month that are left for others: the fewest that any of these deletions leaves.
     pub keep: u32,
-    /// Others are being purged together already.
+    /// True while earlier deletions are being purged together.
     pub under_way: bool,
 }
 
@@ -84,7 +86,7 @@ pub struct ClaimedPurge {
     pub ticket: Option<String>,
     /// Of the look: a CDN was told before the bytes were deleted.
     pub too_early: bool,
-    /// Of a deletion that is purged together with others.
+    /// As in [`PurgeOrder`].
     pub shared: bool,
     /// The picture's bytes were deleted when the row was taken.
     is_buried: bool,
@@ -202,8 +204,10 @@ impl Db {
         .await?)
     }
 
-    /// Has deletions that wait to be purged together be purged by these spans of time, which `choose` finds for them; by none
-    /// where it is not time yet. Answers how many deletions that are.
+    /// Shows `choose` the deletions that wait to be purged together at this target, and puts one purge into the queue for
+    /// each of the spans of time that it answers. The deletions whose pictures end within these spans are done when their
+    /// purge is; the others go on waiting, and so do all where `choose` answers no span because it is not time yet.
+    /// Answers how many deletions are being purged so.
     pub async fn gather_purges(
         &self,
         target: PurgeTarget,
@@ -293,7 +297,7 @@ impl Db {
         Ok(gathered)
     }
 
-    /// Has a deletion whose paths the month does not pay for by itself wait to be purged together with others.
+    /// Lets a deletion wait to be purged together with others, because the month has no path left for it alone.
     pub async fn share_purge(&self, purge: &ClaimedPurge) -> Result<(), DbError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         // What is paid for already goes on by itself.
@@ -533,7 +537,7 @@ async fn insert(
     Ok(())
 }
 
-/// Ends the steps that this batch did for others, once it has no step left itself.
+/// Once this batch has no step left, deletes the steps of other deletions that were purged by it.
 async fn finish_covered(
     transaction: &mut Transaction<'_, Sqlite>,
     batch: &str,

@@ -12,7 +12,7 @@ use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{PictureId, Published, Received, Sha256Hash};
 use crate::domain::verdict::{Reason, Rules};
 
-/// What the index holds of the day, the queue and the store, as far as new uploads depend on it.
+/// How full the day, the queue and the store are: by this it is decided whether a new upload is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gauge {
     /// Uploads of the day that were looked at, or may be: those that wait.
@@ -108,7 +108,7 @@ pub enum Blame {
 }
 
 impl Db {
-    /// What new uploads depend on, where the day began after `since`.
+    /// How full everything is at the second `now`. Uploads received after `since` are those of the day.
     pub async fn gauge(&self, since: i64, now: i64) -> Result<Gauge, DbError> {
         read_gauge(&self.pool, since, now).await
     }
@@ -162,7 +162,7 @@ impl Db {
         .await?)
     }
 
-    /// At which second so many bytes are free again, of pictures that end by `until`.
+    /// The second by which enough pictures have ended to free so many bytes; `None` where that is later than `until`.
     pub async fn room_by(&self, bytes: u64, until: i64) -> Result<Option<i64>, DbError> {
         Ok(sqlx::query_scalar(
             "SELECT expires_at FROM (SELECT expires_at, sum(stored_bytes) OVER (ORDER BY expires_at) AS freed

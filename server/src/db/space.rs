@@ -36,7 +36,7 @@ impl Db {
             .execute(&mut *connection)
             .await?;
         let written = sqlx::query("VACUUM").execute(&mut *connection).await;
-        // It remembers what it was asked to become.
+        // The connection remembers the pragma even where the file could not be written, so nobody uses it again.
         connection.close().await?;
         written?;
         Ok(true)

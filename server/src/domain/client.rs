@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An IPv4 address, or the first 56 bits of an IPv6 address: what providers give to a household, or 256 times that.
+/// An IPv4 address, or the first 56 bits of an IPv6 address: a provider gives a household a /56, or only a /64, of which a
+/// /56 holds 256.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(IpAddr);
 

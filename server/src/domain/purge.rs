@@ -10,13 +10,14 @@ use super::picture::PictureId;
 pub const KEPT_FOR_ADMINS: u32 = 200;
 /// …but no more than this part of the month's limit: of a small one, nothing would be left for owners.
 const KEPT_PART: u32 = 5;
-/// So many of these parts are left as well by owners' deletions that are purged each by itself: for those that are purged
-/// together with others. With 1,000 paths a month, 200 owners' deletions are purged by themselves; after that those that wait
-/// are purged together every four hours or so, to the end of the month.
+/// Owners' deletions that are purged each by itself leave so many parts more, for those that are purged together with others.
+/// With 1,000 paths a month, 200 owners' deletions are purged by themselves; after that those that wait are purged together
+/// every four hours or so, to the end of the month.
 const SHARED_PARTS: u32 = 2;
 /// The least rest between two purges of many deletions, seconds. CloudFront takes about as long to do one.
 const LEAST_REST: i64 = 60;
-/// How many spans of time stand for the deletions that are purged together; beyond it wider ones do.
+/// The most spans of time that are purged at once for deletions that are purged together. Where their ends need more, wider
+/// spans are taken.
 const MOST_SPANS: usize = 3;
 /// What one span costs at CloudFront: a path for the files, and a tag for the pages and their JSON.
 pub const PATHS_OF_SPAN: u32 = 2;
@@ -322,7 +323,9 @@ pub fn steps_for_picture(cdns: &[Cdn], id: &PictureId, expires_at: ExpiresAt) ->
     steps
 }
 
-/// What a purge leaves of this limit that is to leave `keep`: more where it is a single deletion's.
+/// How many of the month's `limit` paths a purge must leave unused, where its order says to leave `keep` of them: these, but
+/// never more than a fifth of the limit, and none where `keep` is 0, which is the operator's word. A deletion that is purged by
+/// itself (`is_single`) leaves [`SHARED_PARTS`] fifths more, for those that are purged together.
 #[must_use]
 pub fn kept_of(limit: u32, keep: u32, is_single: bool) -> u32 {
     let part = limit / KEPT_PART;

@@ -27,7 +27,7 @@ use crate::state::AppState;
 /// How much beyond the largest file is still read: what a form adds, and a file a little too large, whose sender should get
 /// to read the answer.
 const ALLOWANCE: u64 = 64 * 1024 * 1024;
-/// The most that asks for the status of an upload, bytes: an id of 16 characters and its name.
+/// The longest body that asks for the status of an upload, bytes: a form with one field, an id of 16 characters.
 const STATUS_FORM: u64 = 1024;
 /// How much is read and thrown away of a body that is larger than its route takes, bytes; uploads have [`ALLOWANCE`].
 const SMALL_ALLOWANCE: u64 = 256 * 1024;
@@ -41,7 +41,7 @@ const FORM_HEAD: i64 = 64 * 1024;
 const PIECE: usize = 16 * 1024;
 /// The average that a body must keep to, bytes in a second: a tenth of what a phone manages in a bad place.
 const LEAST_SPEED: u64 = 4096;
-/// How long a body may be slower than that at its begin.
+/// How long a body may be slower than that when it begins.
 const SPEED_GRACE: Duration = Duration::from_secs(30);
 /// How long the rest of a body is read for the sake of its sender, once it was answered.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -274,7 +274,7 @@ impl Bounded {
         }
     }
 
-    /// The whole body, which is announced to be at least `announced` bytes long. Fails as the watch tells.
+    /// Reads the whole body, of which at least `announced` bytes were announced. Where that fails, the watch tells why.
     async fn read_whole(mut self, announced: u64, most: u64) -> Result<Bytes, ()> {
         if announced > most {
             self.watch.end_with(BodyEnd::TooLong);
@@ -353,7 +353,7 @@ impl Stream for Bounded {
     }
 }
 
-/// How long so many bytes may take.
+/// How long after its beginning a body that has sent so many bytes is waited for.
 fn time_for(bytes: u64) -> Duration {
     SPEED_GRACE + Duration::from_millis(bytes * 1000 / LEAST_SPEED)
 }

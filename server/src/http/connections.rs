@@ -33,13 +33,13 @@ mod sockets;
 /// So many connections at once, where the system gives enough file descriptors. While all are busy, more wait in the system's
 /// queue; one that has been idle for a while is closed for the next.
 pub(super) const MAX_CONNECTIONS: usize = 512;
-/// So many of them are one client's (an IPv4 address, or an IPv6 network). A browser has six.
+/// At most so many of them belong to one client (an IPv4 address or an IPv6 /56). A browser opens six.
 const CLIENT_CONNECTIONS: usize = 64;
 /// How long a request's header may take, and a connection may idle between requests. CDNs reuse theirs within seconds.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most that is read ahead of a handler, bytes; also the longest header of a request.
 const READ_AHEAD: usize = 16 * 1024;
-/// So many lines may a request's header have.
+/// The most lines that a request's header may have.
 const MAX_HEADERS: usize = 100;
 /// The pause after the system refused a connection, mostly for want of file descriptors.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(1);
@@ -47,9 +47,10 @@ const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(1);
 const ROOM_EVERY: Duration = Duration::from_millis(20);
 /// How long the next connection waits, where none is idle, before the slowest reader's is closed for it.
 const PATIENCE_WITH_SLOW: Duration = Duration::from_secs(1);
-/// How long an idle connection that must make room may take to end.
+/// A connection is closed for another one only when it has been idle for this long, since one that has only come may be
+/// about to ask. It then has the same time to end, and a client that is refused has it to read why.
 const TIME_TO_LEAVE: Duration = Duration::from_secs(2);
-/// So many clients beyond their share are told so at once; more are only closed.
+/// So many clients that have their share already are told so at the same time; the connections of more are only closed.
 const MAX_REFUSALS: usize = 32;
 
 /// What a client beyond its share is told, whatever it came to ask.
@@ -104,7 +105,6 @@ pub(crate) async fn serve(
                     // Never closed, so it is always a permit.
                     slot = &mut slot => break (slot, stream),
                     () = tokio::time::sleep(ROOM_EVERY) => {
-                        // One that has only come may be about to ask.
                         let is_room = crowd.close_idle(|_| true, TIME_TO_LEAVE);
                         if !is_room && begun.elapsed() >= PATIENCE_WITH_SLOW {
                             readers.call_off_slowest();

@@ -6,7 +6,7 @@ use super::connections::MAX_CONNECTIONS;
 
 /// For everything but connections: uploads being received (32), files being read, the index, calls to AWS and CDNs.
 const OTHER_FILES: usize = 256;
-/// The server works with no less, however little the system gives.
+/// Connections are never limited to fewer than these, however few descriptors the system gives.
 const LEAST_CONNECTIONS: usize = 16;
 
 /// Asks the system for as many descriptors as may be needed, and answers how many connections fit into what it gives.

@@ -1,7 +1,7 @@
 //! Changes that a browser sends because another site told it to. Our pages make theirs from our own address.
 //!
-//! There is no cookie that another site could make use of; but its page could have its visitors upload from their addresses, and
-//! use up their share. `/api/v1` stays open: it is for programs and for other sites' pages, and says so.
+//! There is no cookie that another site could make use of. But its page could make its visitors upload from their own
+//! addresses, and so use up their share. `/api/v1` stays open: it is for programs and for other sites' pages, and says so.
 
 use app::error::ErrorCode;
 use axum::extract::Request;
@@ -11,12 +11,12 @@ use axum::response::{IntoResponse, Response};
 
 use crate::error::Error;
 
-/// Where changes come from forms and islands of ours.
+/// Addresses that only forms and islands of our own pages send changes to.
 const OWN_DOORS: [&str; 3] = ["/upload", "/delete/", "/api/ui/"];
 /// Which site's page made a browser send a request (Fetch Metadata, W3C).
 const SITE: &str = "sec-fetch-site";
 
-/// Refuses such changes.
+/// Refuses changes at these addresses that a page of another site made a browser send.
 pub(crate) async fn refuse_foreign_changes(request: Request, next: Next) -> Response {
     let reads = matches!(
         *request.method(),
@@ -34,8 +34,8 @@ pub(crate) async fn refuse_foreign_changes(request: Request, next: Next) -> Resp
     next.run(request).await
 }
 
-/// True for what a page of another site sent, be it a sibling of ours under one domain. `none` is the person at the browser; old
-/// browsers and programs say nothing, and over plain HTTP none says anything.
+/// True for what a page of another site sent, also of one under the same domain as ours. `none` means that the person at the
+/// browser asked for it; old browsers and programs say nothing, and over plain HTTP no browser does.
 fn is_foreign(headers: &HeaderMap) -> bool {
     headers
         .get(SITE)

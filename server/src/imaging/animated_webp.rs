@@ -8,8 +8,8 @@ use super::canvas::Rect;
 /// RIFF header, VP8X chunk and ANIM chunk.
 pub(super) const HEADER_BYTES: usize = 12 + 18 + 14;
 
-/// What a frame takes beside its bitstream: the head of its chunk, place, size, duration and flags. (A still's own file has a head of
-/// 12 bytes instead.)
+/// What a frame takes beside its bitstream: the head of its chunk, place, size, duration and flags. (A still's own file has
+/// a head of 12 bytes instead.)
 pub(super) const FRAME_HEADER_BYTES: usize = 8 + 16;
 
 /// Longest time of one frame, in milliseconds: 24 bits.

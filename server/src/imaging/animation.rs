@@ -130,8 +130,8 @@ impl Frames {
     }
 }
 
-/// Numbers of at most `most` evenly spaced frames, the first among them, each with its time and that of the dropped ones after it,
-/// as far as a file of ours can say so: four hours and a half.
+/// Numbers of at most `most` evenly spaced frames, the first among them. Each comes with its time on screen and that of the
+/// dropped ones after it, up to the four and a half hours that a file of ours can say.
 pub(super) fn pick(durations_ms: &[u32], most: u32) -> Vec<(u32, u32)> {
     let frames = durations_ms.len();
     let kept = frames.min(most as usize);

@@ -1,7 +1,8 @@
 //! The files that are published for an animation, made frame by frame.
 //!
 //! Of each frame only the rectangle that differs from the frame before is encoded, at every width; what is held is the last frame's pixels and the files so far.
-//! Each file has its cap, of which a frame gets a share (`caps`): quality is lowered until the frame fits, and one that fits with none is dropped at every width.
+//! Each file has its cap, of which a frame gets a share (`caps`): quality is lowered until the frame fits, and one that fits
+//! with none is dropped at every width.
 
 use bytes::Bytes;
 
@@ -27,8 +28,8 @@ pub struct AnimationEncoder {
 pub enum Pushed {
     /// It is shown.
     Kept,
-    /// It would have taken more bytes than the animation has left, even with the least quality; the one before it is shown for
-    /// its time as well, at every width.
+    /// It would have taken more bytes than the animation has left, even with the least quality. The frame before it is shown
+    /// for its time as well, at every width.
     Dropped,
 }
 
@@ -53,11 +54,12 @@ impl AnimationEncoder {
         }
     }
 
-    /// Adds a frame shown for `duration_ms` milliseconds, on two threads (the largest on one), and says whether it is kept.
+    /// Adds a frame shown for `duration_ms` milliseconds, on two threads (on one where the picture is very large), and says
+    /// whether it is kept.
     ///
     /// # Errors
-    /// [`ImageError::Encode`] for a frame of another size or one too many, or if an encoder fails; [`ImageError::TooManyBytes`] if the first
-    /// frame cannot be kept.
+    /// [`ImageError::Encode`] for a frame of another size or one too many, or if an encoder fails;
+    /// [`ImageError::TooManyBytes`] if the first frame cannot be kept.
     pub fn push(&mut self, raster: &Raster, duration_ms: u32) -> Result<Pushed, ImageError> {
         if (raster.width, raster.height) != (self.width, self.height) {
             return Err(ImageError::encode("a frame of another size"));

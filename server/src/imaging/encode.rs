@@ -1,7 +1,7 @@
 //! The two encoders, each given pixels and nothing else, so that no metadata can come along.
 //!
-//! What comes out is bounded in bytes by whoever asks: where a file is larger, it is made again with less quality. Ordinary
-//! pictures never come near their bounds (`caps`), so the first quality is theirs; the others are for noise.
+//! What comes out is bounded in bytes by whoever asks: where a file is larger, it is made again with less quality.
+//! Ordinary pictures never come near their bounds (`caps`), so the first quality is theirs; the others are for noise.
 
 use bytes::Bytes;
 use jpeg_encoder::{ColorType, SamplingFactor};
@@ -9,8 +9,8 @@ use webp::WebPConfig;
 
 use super::{ImageError, Raster};
 
-/// libwebp's scale, 0 to 100. The first is what most image servers settle on for photographs; each of the others is tried
-/// where the file came out too large with the one before.
+/// libwebp's scale, 0 to 100. The first is what most image servers settle on for photographs; each of the others is
+/// tried where the file came out too large with the one before.
 const WEBP_QUALITIES: [f32; 4] = [80.0, 55.0, 30.0, 5.0];
 
 /// Widest picture, in pixels, worth libwebp's usual effort. Narrow variants are the ones sent most, and cost little.

@@ -94,7 +94,8 @@ impl Inspected {
             .collect()
     }
 
-    /// The most bytes that all files published of this picture can take together, by the caps that the encoders keep. Ordinary pictures stay far below it.
+    /// The most bytes that all files published of this picture can take together, by the caps that the encoders keep.
+    /// Ordinary pictures stay far below it.
     pub fn most_stored_bytes(&self) -> u64 {
         let (width, height) = self.target();
         let (width, height) = self.orientation.turn_size(width, height);

@@ -32,7 +32,7 @@ const PARALLEL_FRAME_BYTES_PER_PIXEL: u64 = 13;
 /// The same while one thread encodes. Measured: 6.
 const SEQUENTIAL_FRAME_BYTES_PER_PIXEL: u64 = 9;
 
-/// Copies of a colour profile while pixels are converted by it: the decoder's, ours, and what it says once it is read.
+/// Copies of a colour profile while pixels are converted by it: the decoder's, ours, and the one that is parsed.
 const PROFILE_COPIES: u64 = 3;
 
 /// Most pixels of a picture whose variants are encoded two at a time; larger ones would hold too much.
@@ -49,7 +49,8 @@ pub(super) fn working_bytes(container: &Container, file_bytes: u64, target: (u32
     let pixels = u64::from(container.width) * u64::from(container.height);
     let (target_width, target_height) = (u64::from(target.0), u64::from(target.1));
     let raster = target_width * target_height * 3;
-    // Shrinking leaves a picture of one final side between. What needs no shrinking is copied at most.
+    // Between its two steps shrinking holds a picture with one side at its final length. What needs no shrinking is copied
+    // at most.
     let between = if (container.width, container.height) == target {
         0
     } else {

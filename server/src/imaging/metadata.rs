@@ -21,7 +21,7 @@ pub(super) struct Metadata {
     pub(super) orientation: Orientation,
     /// The colour profile, unchecked.
     pub(super) icc: Option<Vec<u8>>,
-    /// The most that a profile can unpack to which is still compressed, in bytes.
+    /// The most bytes that a profile can unpack to, where it is still compressed.
     pub(super) packed_icc_bytes: u64,
 }
 

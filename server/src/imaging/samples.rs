@@ -18,7 +18,7 @@ pub(super) fn solid(width: u32, height: u32, color: [u8; 3]) -> Raster {
     Raster { width, height, rgb }
 }
 
-/// Every sample nothing or all, by chance: the worst that any encoder can be given.
+/// Noise: every sample is 0 or 255 by chance, which is the worst that any encoder can be given.
 pub(super) fn noise(width: u32, height: u32, seed: u64) -> Raster {
     let mut noise = Noise(seed);
     let rgb = (0..width * height * 3)

@@ -38,7 +38,8 @@ pub struct Variant {
 /// The encoders cannot be stopped, so `deadline` is looked at between two files.
 ///
 /// # Errors
-/// [`ImageError::TimedOut`]; [`ImageError::TooManyBytes`]; [`ImageError::Encode`] if an encoder fails, which no upload should be able to cause.
+/// [`ImageError::TimedOut`]; [`ImageError::TooManyBytes`]; [`ImageError::Encode`] if an encoder fails, which no upload should
+/// be able to cause.
 pub fn encode_variants(raster: &Raster, deadline: Instant) -> Result<Vec<Variant>, ImageError> {
     guarded(|| {
         let widths = distinct_widths(raster.width);

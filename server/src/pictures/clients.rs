@@ -14,15 +14,15 @@ use crate::domain::picture::PictureId;
 
 /// The most uploads whose senders are remembered: more than may wait for their verdict.
 const MAX_SENDERS: usize = 1000;
-/// After so long half of what a client sent in vain counts.
+/// After this time only half of what a client sent in vain still counts.
 const JUNK_HALF_LIFE: Duration = Duration::from_secs(3600);
 /// From which count on a client is known for what it sends in vain: two uploads in a row.
 const KNOWN_FOR_JUNK: f64 = 1.5;
-/// After so long half of the work that was done for a client counts.
+/// After this time only half of the work that was done for a client still counts.
 const WORK_HALF_LIFE: Duration = Duration::from_secs(600);
-/// How much the last picture says of how long one takes.
+/// The weight of the last picture in the running average of how long one takes, from 0 to 1.
 const WEIGHT_OF_LAST: f64 = 0.2;
-/// How long a picture takes as long as none was worked on, seconds.
+/// How long a picture is taken to take before any was worked on, seconds.
 const USUAL_SECONDS: f64 = 0.5;
 
 /// What came of an upload, for whoever sent it.
@@ -38,7 +38,7 @@ pub(super) enum Ending {
     NobodysFault,
 }
 
-/// A number of which half is left after a while.
+/// A number that fades: after each half-life half of it is left.
 #[derive(Clone, Copy, Default)]
 struct Fading {
     value: f64,

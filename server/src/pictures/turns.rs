@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::client::ClientNetwork;
 
-/// So many uploads of one client are received at once, of those that all clients have together.
+/// The most uploads of one client that are received at once; they are among those of all clients together.
 const AT_ONCE: usize = 8;
 /// How long somebody waits for a turn before the slowest sender is called off, and then before the next is.
 const PATIENCE_WITH_SLOW: Duration = Duration::from_secs(2);
@@ -83,7 +83,7 @@ impl Turns {
         })
     }
 
-    /// Waits for one of these turns, which these senders may have.
+    /// Waits for one of these turns. Meanwhile the slowest of the senders that may have one of them is called off now and then.
     async fn wait(
         &self,
         turns: Arc<Semaphore>,

@@ -55,7 +55,8 @@ impl Paced {
         }
     }
 
-    /// Keeps the time of a write that answered so.
+    /// Notes how long a write with this outcome had to wait for the reader. Breaks off where the reader's patience is used up,
+    /// or it was called off.
     fn pace(
         &mut self,
         context: &mut Context<'_>,

@@ -1,5 +1,5 @@
-//! What the system itself holds for a connection: bytes that came and nobody read yet, and bytes that a reader did not take yet.
-//! Left alone it may be megabytes for each, and they count as ours.
+//! What the system itself holds for a connection: bytes that came and nobody read yet, and bytes that a reader did not take
+//! yet. Left alone it may be megabytes for each, and they count as ours.
 
 #[cfg(target_os = "linux")]
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 /// So many connections get [`LARGE`] buffers, the others [`SMALL`] ones.
 const WITH_LARGE_BUFFERS: usize = 64;
-/// Bytes in each direction, which the system doubles: what is under way over 50 ms at a megabyte a second.
+/// Bytes in each direction, which the system doubles: enough for a megabyte a second to a reader who is 50 ms away.
 const LARGE: usize = 64 * 1024;
 /// Bytes in each direction while there is a crowd.
 const SMALL: usize = 16 * 1024;
@@ -17,7 +17,7 @@ const SMALL: usize = 16 * 1024;
 #[cfg(target_os = "linux")]
 const UNTAKEN: Duration = Duration::from_secs(90);
 
-/// Bounds the buffers of a new connection, where so many are open.
+/// Bounds the buffers of a new connection, which is one of so many that are open.
 pub(super) fn bound_buffers(stream: &TcpStream, open: usize) {
     let bytes = if open <= WITH_LARGE_BUFFERS {
         LARGE
