@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::builds::Builds;
 use crate::clock::Clock;
 use crate::domain::purge::PurgeTarget;
-use crate::pictures::Pictures;
+use crate::pictures::{MIN_WORKERS, Pictures};
 use crate::self_probe;
 use crate::state::AppState;
 use crate::traffic::{self, Traffic};
@@ -24,9 +24,6 @@ const SWEEP_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// The shortest, so that one that cannot delete does not spin.
 const SWEEP_AT_MOST_EVERY: Duration = Duration::from_millis(500);
 
-/// Workers at least: one decodes while the other waits for the disk, and one is there for others while a costly picture is
-/// worked on.
-const MIN_WORKERS: usize = 2;
 /// Workers at most, however many processors there are: each may hold a picture's files.
 const MAX_WORKERS: usize = 4;
 
@@ -37,7 +34,7 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Starts one worker per processor (two at least), and one loop for each
+    /// Starts one worker for each processor, but at least [`MIN_WORKERS`] and at most [`MAX_WORKERS`], and one loop for each
     /// other task.
     #[must_use]
     pub fn spawn(state: &AppState) -> Self {
@@ -46,9 +43,9 @@ impl Jobs {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        let workers = std::thread::available_parallelism().map_or(MIN_WORKERS, |number| {
-            number.get().clamp(MIN_WORKERS, MAX_WORKERS)
-        });
+        let least = usize::from(MIN_WORKERS);
+        let workers = std::thread::available_parallelism()
+            .map_or(least, |number| number.get().clamp(least, MAX_WORKERS));
         for _ in 0..workers {
             jobs.tasks
                 .spawn(screen(pictures.clone(), jobs.stop.clone()));

@@ -36,6 +36,7 @@ use self::allowance::Allowance;
 use self::clients::Clients;
 pub use self::endings::DeleteError;
 pub use self::incoming::{Accepted, IncomingUpload, UploadError};
+pub(crate) use self::order::MIN_WORKERS;
 use self::purge_share::PurgeShare;
 use self::purging::Pace;
 pub use self::purging::PurgeProgress;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::Pictures;
 use super::clients::Ending;
 use super::endings::SWEEP_PATIENCE;
-use super::order::estimated_work;
+use super::order::{MIN_WORKERS, estimated_work};
 use super::screen::refusal_by_shape;
 use super::turns::Turn;
 use crate::budget::Paid;
@@ -37,16 +37,14 @@ const UNFINISHED: &str = "part";
 const WRITE_BUFFER: usize = 128 * 1024;
 /// More uploads than these never wait for a verdict: at half a second each the last would wait for minutes.
 const MAX_WAITING: u32 = 500;
-/// The most bytes that uploads without a verdict take on the disk, those aside that are being received.
+/// The most bytes that uploads without a verdict take on the disk; those that are still being received are not counted.
 const MAX_WAITING_BYTES: u64 = 1_000_000_000;
-/// So few uploads in vain within a day are never held against anybody.
+/// As long as fewer uploads than these were in vain within a day, nobody is kept from uploading for it.
 const FEW_IN_VAIN: u32 = 20;
 /// The most containers of uploads that are read at the same time.
 pub(super) const MAX_INSPECTIONS: usize = 2;
-/// Who finds the queue full is told to wait until one of so many parts of it is worked off.
+/// The queue is thought of in so many equal parts. Whoever finds it full is told to wait until one of them is worked off.
 const PARTS_OF_QUEUE: u32 = 10;
-/// Pictures that are worked on at the same time, at least.
-const WORKERS: f64 = 2.0;
 /// The longest that a client is told to wait for the queue.
 const LONGEST_WAIT_FOR_QUEUE: Duration = Duration::from_secs(600);
 /// Only the server's own user may read what is not screened yet.
@@ -71,7 +69,7 @@ pub enum UploadError {
         /// Until enough of them are a day old.
         wait: Duration,
     },
-    /// Today's uploads were refused, or copies, so often that those who send such wait.
+    /// Many of today's uploads were refused or were copies. Until that is better, whoever sent such lately must wait.
     #[error("too many uploads in vain, of this client and of all")]
     TooManyInVain {
         /// Until this client is not known for them any more.
@@ -104,7 +102,7 @@ pub enum UploadError {
 }
 
 impl UploadError {
-    /// True where it is no fault of the client's: then the upload does not count.
+    /// True where the client is not at fault: then the upload does not count for its hour.
     fn is_ours(&self) -> bool {
         matches!(
             self,
@@ -131,8 +129,8 @@ enum Full {
     Day { over: u32 },
     /// The queue, with so many uploads.
     Queue { waiting: u32 },
-    /// The store, in which so many bytes are missing. Where they may be left over of what so many waiting uploads were promised,
-    /// these are given.
+    /// The store: so many bytes are missing. `waiting` is given where uploads that wait may turn out smaller than what is
+    /// reserved for them, and so free enough.
     Store { missing: u64, waiting: Option<u32> },
 }
 
@@ -187,7 +185,7 @@ impl Pictures {
             .db
             .gauge(self.day_ago(), self.now_second())
             .await?;
-        // Of at least one byte.
+        // Nobody knows yet how large the picture is, but its files take a byte at least.
         if let Err(full) = self.check_room(&gauge, 1) {
             return Err(self.refusal_of(full).await);
         }
@@ -224,7 +222,7 @@ impl Pictures {
         })
     }
 
-    /// Succeeds where a picture is taken whose files may take so many bytes.
+    /// Fails where the day, the queue or the store is too full for a picture whose files take so many bytes.
     fn check_room(&self, gauge: &Gauge, bytes: u64) -> Result<(), Full> {
         let limits = &self.parts.limits;
         if let Some(over) = gauge.counted.checked_sub(limits.uploads_per_day) {
@@ -263,11 +261,11 @@ impl Pictures {
         }
     }
 
-    /// What a client is told of something that is full.
+    /// The refusal that tells a client what is full, and when to come again.
     async fn refusal_of(&self, full: Full) -> UploadError {
         let now = self.now_second();
         let db = &self.parts.db;
-        // Of seconds; at most a day from now.
+        // The time from now until this second; where there is none, a day, which is also the most.
         let until = |second: Option<i64>| {
             let wait = second.map_or(DAY_SECONDS, |second| second - now);
             Duration::from_secs(wait.clamp(1, DAY_SECONDS).cast_unsigned())
@@ -297,10 +295,10 @@ impl Pictures {
         }
     }
 
-    /// How long it may take until a part of so many waiting uploads is worked off, as fast as that went lately.
+    /// How long it takes to work off one of [`PARTS_OF_QUEUE`] of so many waiting uploads, as fast as that went lately.
     fn wait_for_queue(&self, waiting: u32) -> Duration {
         let ahead = waiting.div_ceil(PARTS_OF_QUEUE);
-        let wait = f64::from(ahead) * self.clients.pace() / WORKERS;
+        let wait = f64::from(ahead) * self.clients.pace() / f64::from(MIN_WORKERS);
         Duration::try_from_secs_f64(wait)
             .unwrap_or(LONGEST_WAIT_FOR_QUEUE)
             .min(LONGEST_WAIT_FOR_QUEUE)
@@ -455,7 +453,7 @@ impl IncomingUpload {
         let most_stored_bytes = pictures.parts.limits.max_stored_bytes;
         let foreseen = Foreseen {
             work: estimated_work(&inspected),
-            // In a store that is smaller than that, what is really needed decides.
+            // A picture may be expected to take more than a small store holds at all; then what it really takes decides.
             stored_bytes: inspected.most_stored_bytes().min(most_stored_bytes),
         };
         let final_path = pictures.incoming_path(&self.id);

@@ -6,8 +6,11 @@ use crate::db::Waiting;
 use crate::imaging::{self, Inspected};
 use crate::screening::squares_of;
 
-/// From which estimate on a picture is costly: one such is worked on at a time, so that another worker, of which there are
-/// always two, is there for the others.
+/// Workers at least: one decodes while the other waits for the disk, and one is free for other pictures while a costly one
+/// is worked on.
+pub(crate) const MIN_WORKERS: u8 = 2;
+/// From which estimate on a picture is costly: one such is worked on at a time, so that another worker is free
+/// for the other pictures.
 const COSTLY: Duration = Duration::from_secs(3);
 /// How many seconds of work a second of waiting outweighs: a picture of somebody for whom a minute was worked lately comes
 /// before those of newcomers once it has waited for ten minutes more.
