@@ -65,9 +65,9 @@ pub fn router(state: AppState) -> Router {
         .route("/readyz", get(health::ready))
         .merge(pages::routes(&state))
         .method_not_allowed_fallback(method_not_allowed)
-        // Innermost first, so a request meets them from the last to the first: it waits for a turn where its answer must be
-        // made, its client is identified and has a share of requests under way, changes that another site's page sent are
-        // refused, its body is bounded, and its address must be in the canonical spelling.
+        // Innermost first, so a request meets them from the last to the first: its client is identified and has a share of
+        // requests under way, changes that another site's page sent are refused, its body is bounded, it waits for a turn
+        // where its answer must be made, and its address must be in the canonical spelling.
         // The answer goes the other way: it is put in words for a browser, gets its content security policy and ETag, then
         // its cache headers, is counted, and keeps its client's share until it was sent.
         .layer(from_fn(spelling::insist_on_spelling))
