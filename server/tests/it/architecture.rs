@@ -263,7 +263,7 @@ fn every_event_that_is_logged_is_explained() {
     let mut events = 0;
     for (path, text) in rust_files("server/src") {
         let code = code(&text);
-        for level in ["error", "warn", "info"] {
+        for level in ["error", "warn", "info", "debug"] {
             let opening = format!("tracing::{level}!(");
             for message in code.split(&opening).skip(1).map(message) {
                 let row = format!("| `{}` | {message} |", level.to_uppercase());
