@@ -24,6 +24,16 @@ const BUDGET_SPENT: &str = "Looking at pictures costs money, and this month's is
 const STORAGE_FULL: &str =
     "The picture store is full. Space frees itself as old pictures end; please try again later.";
 
+/// When that will be, as people say it: no sooner, and not to the second.
+fn in_words(wait: Duration) -> String {
+    let minutes = wait.as_secs().div_ceil(60);
+    match minutes {
+        0 | 1 => "in a minute".to_owned(),
+        2..=90 => format!("in {minutes} minutes"),
+        _ => format!("in {} hours", minutes.div_ceil(60)),
+    }
+}
+
 /// An answer that is an error. Handlers return it; the pages show it in words.
 #[derive(Debug, Clone)]
 pub(crate) struct Error(pub(crate) ApiError);
@@ -146,12 +156,18 @@ impl From<UploadError> for Error {
             ),
             UploadError::TooManyOfClient { wait } => Self::new(
                 ErrorCode::TooManyRequests,
-                "Those were many pictures within an hour. Please wait a little before the next.",
+                format!(
+                    "You have sent many pictures within an hour. The next may come {}.",
+                    in_words(wait)
+                ),
             )
             .retry_after(wait),
             UploadError::TooManyToday { wait } => Self::new(
                 ErrorCode::TooManyRequests,
-                "The site has taken all the pictures it can today. Please come back later.",
+                format!(
+                    "The site has taken all the pictures it can today. The next may come {}.",
+                    in_words(wait)
+                ),
             )
             .retry_after(wait),
             UploadError::TooManyInVain { wait } => Self::new(
@@ -199,7 +215,9 @@ impl From<ImageError> for Error {
             .next()
             .map(|letter| letter.to_uppercase().to_string())
             .unwrap_or_default();
-        Self::new(code, format!("{first}{}.", letters.as_str()))
+        let sentence = format!("{first}{}", letters.as_str());
+        let end = if sentence.ends_with('.') { "" } else { "." };
+        Self::new(code, sentence + end)
     }
 }
 
@@ -251,6 +269,26 @@ impl From<Reason> for Error {
                 ErrorCode::UnsupportedType,
                 "Only JPEG, PNG, WebP and GIF pictures are taken.",
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_in_words_and_never_too_short() {
+        for (seconds, words) in [
+            (0, "in a minute"),
+            (60, "in a minute"),
+            (61, "in 2 minutes"),
+            (1799, "in 30 minutes"),
+            (5400, "in 90 minutes"),
+            (5401, "in 2 hours"),
+            (86_400, "in 24 hours"),
+        ] {
+            assert_eq!(in_words(Duration::from_secs(seconds)), words);
         }
     }
 }

@@ -9,7 +9,7 @@ use unicode_normalization::char::is_combining_mark;
 pub const MAX_QUERY_BYTES: usize = 200;
 
 /// The most words and phrases of a query, exclusions among them. Each is looked for in every picture's tags.
-pub const MAX_TERMS: usize = 8;
+pub const MAX_TERMS: usize = 16;
 
 /// A parsed search: folded phrases of one or more words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,13 +39,14 @@ impl SearchQuery {
                 }
             };
             let phrase = fold(term);
-            if !phrase.is_empty() {
-                if excluded {
-                    &mut query.excluded
-                } else {
-                    &mut query.required
-                }
-                .push(phrase);
+            let phrases = if excluded {
+                &mut query.excluded
+            } else {
+                &mut query.required
+            };
+            // Said twice it asks for no more.
+            if !phrase.is_empty() && !phrases.contains(&phrase) {
+                phrases.push(phrase);
             }
             rest = after.trim_start();
         }

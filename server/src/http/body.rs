@@ -57,8 +57,8 @@ pub(crate) enum Takes {
     Upload,
     /// At most so many bytes, which are read before anything else happens.
     AtMost(u64),
-    /// Nothing, and what comes is not even looked at: a picture that is over says so whatever comes with the question.
-    Unread,
+    /// Nothing, and what comes all the same is not even looked at: an address answers what it would without.
+    Nothing,
 }
 
 impl Takes {
@@ -73,14 +73,13 @@ impl Takes {
             | (&Method::POST | &Method::PUT, "/api/v1/pictures") => Self::Upload,
             (&Method::PUT, _) if is_named("/api/v1/pictures/") => Self::Upload,
             (&Method::POST, "/api/ui/status") => Self::AtMost(STATUS_FORM),
-            _ if path.starts_with("/i/") || path.starts_with("/c/") => Self::Unread,
-            _ => Self::AtMost(0),
+            _ => Self::Nothing,
         }
     }
 }
 
-/// Puts bounds on the body of a request, and a [`BodyWatch`] into its extensions. A body that is too large for its route is
-/// refused before anybody reads it.
+/// Puts bounds on the body of a request, and a [`BodyWatch`] into its extensions. One that is too large for its route is refused
+/// before anybody reads it, and one that its route does not take is not read.
 pub(crate) async fn bound_body(
     State(state): State<AppState>,
     mut request: Request,
@@ -112,17 +111,23 @@ pub(crate) async fn bound_body(
                 Err(()) => refusal(watch.end(), bytes).into_response(),
             }
         }
-        Takes::Unread => next.run(request.map(|_| Body::empty())).await,
+        Takes::Nothing => {
+            let (parts, body) = request.into_parts();
+            // Dropped at once, which reads on for a while, so that its sender gets to read the answer.
+            drop(Bounded::new(
+                body,
+                &Bounds::of_small(0, limits),
+                drains,
+                watch,
+            ));
+            next.run(Request::from_parts(parts, Body::empty())).await
+        }
     }
 }
 
 /// Why a body that is no upload is not taken.
 fn refusal(end: BodyEnd, most: u64) -> Error {
     match end {
-        BodyEnd::TooLong if most == 0 => Error::new(
-            ErrorCode::TooLarge,
-            "This address does not accept a request body.",
-        ),
         BodyEnd::TooLong | BodyEnd::EndlessHead => Error::new(
             ErrorCode::TooLarge,
             format!("This address takes at most {most} bytes."),
@@ -414,7 +419,7 @@ mod tests {
 
     #[test]
     fn a_route_that_nobody_decided_on_takes_no_body() {
-        let nothing = Takes::AtMost(0);
+        let nothing = Takes::Nothing;
         for (method, path, expected) in [
             (Method::POST, "/upload", Takes::Upload),
             (Method::POST, "/api/ui/upload", Takes::Upload),
@@ -431,7 +436,7 @@ mod tests {
             (Method::DELETE, "/api/v1/pictures/id", nothing),
             (Method::GET, "/", nothing),
             (Method::POST, "/nowhere", nothing),
-            (Method::POST, "/i/a/b/c", Takes::Unread),
+            (Method::POST, "/i/a/b/c", nothing),
         ] {
             assert_eq!(Takes::of(&method, path), expected, "{method} {path}");
         }

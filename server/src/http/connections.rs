@@ -57,6 +57,7 @@ const MAX_REFUSALS: usize = 32;
 const REFUSAL: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\n\
 Content-Type: application/json\r\n\
 Content-Length: 114\r\n\
+Cache-Control: no-store\r\n\
 Retry-After: 10\r\n\
 Connection: close\r\n\
 \r\n\

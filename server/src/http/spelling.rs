@@ -175,7 +175,7 @@ mod tests {
         for (asked, status) in [
             ("/?after=5%20", "400"),
             ("/?after=%35x&utm=1", "400"),
-            ("/search?q=a+b+c+d+e+f+g+h+i&utm=1", "400"),
+            ("/search?q=a+b+c+d+e+f+g+h+i+j+k+l+m+n+o+p+q&utm=1", "400"),
             ("/api/v1/pictures?limit=041", "400"),
             ("/api/v1/pictures?limit=0&utm=1", "400"),
             (&format!("/tags/{long}"), "400"),

@@ -25,6 +25,8 @@ use crate::views;
 pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(20);
 /// The longest a client may ask to wait, seconds.
 const MAX_WAIT_SECONDS: u64 = 25;
+/// When a sender that was called off should try again.
+const CALLED_OFF_FOR: Duration = Duration::from_secs(30);
 /// What a form may add to its file: boundaries, headers, the file's name.
 const FORM_BYTES: u64 = 64 * 1024;
 
@@ -112,9 +114,8 @@ async fn receive(pictures: &Arc<Pictures>, request: Request) -> Result<Accepted,
 async fn receive_raw(pictures: &Arc<Pictures>, request: Request) -> Result<Accepted, Error> {
     refuse_by_length(pictures, request.headers())?;
     let watch = watch_of(request.extensions());
-    let mut upload = pictures
-        .begin_upload(client_of(request.extensions()))
-        .await?;
+    let client = client_of(request.extensions());
+    let mut upload = pictures.begin_upload(client).await?;
     let called_off = upload.called_off();
     let read = async {
         let mut body = request.into_body().into_data_stream();
@@ -124,12 +125,14 @@ async fn receive_raw(pictures: &Arc<Pictures>, request: Request) -> Result<Accep
         }
         Ok(upload)
     };
-    let upload = unless(called_off, &watch, read).await?;
+    let upload = unless(pictures, client, called_off, &watch, read).await?;
     Ok(upload.finish().await?)
 }
 
 /// Reads an upload, unless its sender must make room for others.
 async fn unless(
+    pictures: &Pictures,
+    client: ClientNetwork,
     called_off: CancellationToken,
     watch: &BodyWatch,
     read: impl Future<Output = Result<IncomingUpload, Error>>,
@@ -139,10 +142,12 @@ async fn unless(
         read = read => read,
         () = called_off.cancelled() => {
             watch.give_up();
-            Err(Error::new(
+            pictures.note_called_off(client);
+            let error = Error::new(
                 ErrorCode::Timeout,
                 "The upload was too slow while others waited for their turn. Please try again a little later.",
-            ))
+            );
+            Err(error.retry_after(CALLED_OFF_FOR))
         }
     }
 }
@@ -205,7 +210,7 @@ async fn receive_field(
         }
         received.ok_or_else(one_file)
     };
-    let upload = unless(called_off, watch, read).await?;
+    let upload = unless(pictures, client, called_off, watch, read).await?;
     Ok(upload.finish().await?)
 }
 

@@ -304,6 +304,12 @@ impl Pictures {
             .min(LONGEST_WAIT_FOR_QUEUE)
     }
 
+    /// An upload of this client was called off for the sake of others, which is no fault of its own: it does not count.
+    pub fn note_called_off(&self, client: ClientNetwork) {
+        self.allowance.give_back(client);
+        tracing::info!("called off a slow upload, as others wait for their turn");
+    }
+
     /// Succeeds unless uploads are refused because a picture could not be paid for.
     async fn check_budget(&self) -> Result<(), UploadError> {
         if !self.parts.policy.asks() || self.parts.budget_spent != BudgetSpent::Refuse {

@@ -1,6 +1,9 @@
 //! Whose uploads are received at once: a few of each client, and of all clients together.
-//! A sender may be slow while nobody waits. Where somebody does, the slowest is called off and makes room.
+//! A sender may be slow while nobody waits. Where somebody does who has fewer turns, the client with the most gives up its
+//! slowest one; a client's only upload is called off where it hardly moves. Whoever merely has a slow line keeps its turn, and
+//! who comes too late is told to come again.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,12 +17,15 @@ use crate::domain::client::ClientNetwork;
 
 /// The most uploads of one client that are received at once; they are among those of all clients together.
 const AT_ONCE: usize = 8;
-/// How long somebody waits for a turn before the slowest sender is called off, and then before the next is.
+/// How long somebody waits for a turn before the slowest sender is called off, and how long it is, however many wait, before
+/// the next one is.
 const PATIENCE_WITH_SLOW: Duration = Duration::from_secs(2);
 /// How long every sender may take before it can be called slow: connections begin slowly.
 const SPEED_GRACE: Duration = Duration::from_secs(5);
 /// A sender of at least so many bytes in a second is never called off: the largest file takes it five minutes.
 const FAST_ENOUGH: u64 = 64 * 1024;
+/// A client's only upload is not called off at this speed, bytes in a second: that of the slowest lines that people have.
+const LEAST_ENOUGH: u64 = 8 * 1024;
 
 /// The turns of all that send.
 pub(super) struct Turns {
@@ -30,7 +36,11 @@ pub(super) struct Turns {
 
 /// Everybody who has a turn.
 #[derive(Default)]
-struct Senders(Mutex<Vec<Arc<Sender>>>);
+struct Senders {
+    list: Mutex<Vec<Arc<Sender>>>,
+    /// When one was called off last.
+    called_off_at: Mutex<Option<Instant>>,
+}
 
 struct Sender {
     client: ClientNetwork,
@@ -65,9 +75,16 @@ impl Turns {
     pub(super) async fn take(&self, client: ClientNetwork) -> Result<Turn, AcquireError> {
         // One client's first, so that it waits for itself and not in everyone's way.
         let own = self
-            .wait(self.of(client), |sender| sender.client == client)
+            .wait(self.of(client), |sender, _| {
+                (sender.client == client).then_some(LEAST_ENOUGH)
+            })
             .await?;
-        let all = self.wait(self.all.clone(), |_| true).await?;
+        let all = self
+            .wait(self.all.clone(), |sender, turns| {
+                let of = |client| turns.get(client).copied().unwrap_or_default();
+                Some(enough_for_others(of(&sender.client), of(&client)))
+            })
+            .await?;
         let sender = Arc::new(Sender {
             client,
             since: Instant::now(),
@@ -83,11 +100,12 @@ impl Turns {
         })
     }
 
-    /// Waits for one of these turns. Meanwhile the slowest of the senders that may have one of them is called off now and then.
+    /// Waits for one of these turns. `enough` says how fast each sender must be to keep its own, given how many turns each
+    /// client has; nothing where it has none of these.
     async fn wait(
         &self,
         turns: Arc<Semaphore>,
-        may_have: impl Fn(&Sender) -> bool,
+        enough: impl Fn(&Sender, &HashMap<ClientNetwork, usize>) -> Option<u64>,
     ) -> Result<OwnedSemaphorePermit, AcquireError> {
         let turn = turns.acquire_owned();
         tokio::pin!(turn);
@@ -96,7 +114,7 @@ impl Turns {
                 biased;
                 turn = &mut turn => return turn,
                 () = tokio::time::sleep(PATIENCE_WITH_SLOW) => {
-                    self.senders.call_off_slowest(&may_have, Instant::now());
+                    self.senders.call_off_slowest(&enough, Instant::now());
                 }
             }
         }
@@ -113,19 +131,51 @@ impl Turns {
     }
 }
 
+/// How fast a sender must be to keep its turn, bytes in a second, where its client has so many and somebody waits who has so
+/// many: nobody gives up one for somebody who would then have more.
+fn enough_for_others(its: usize, waiting: usize) -> u64 {
+    if its > waiting + 1 {
+        FAST_ENOUGH
+    } else {
+        LEAST_ENOUGH
+    }
+}
+
 impl Senders {
     fn list(&self) -> MutexGuard<'_, Vec<Arc<Sender>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls off the slowest of these senders, unless all are fast enough.
-    fn call_off_slowest(&self, among: impl Fn(&Sender) -> bool, now: Instant) {
+    /// Calls off the slowest sender of the client that has the most turns, among those that are not fast enough; unless one was
+    /// called off a moment ago, however many wait.
+    fn call_off_slowest(
+        &self,
+        enough: impl Fn(&Sender, &HashMap<ClientNetwork, usize>) -> Option<u64>,
+        now: Instant,
+    ) {
         let list = self.list();
-        let slow = list
-            .iter()
-            .filter(|sender| among(sender) && sender.is_slow(now));
-        if let Some(slowest) = slow.min_by_key(|sender| sender.speed(now)) {
+        let mut last = self
+            .called_off_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_soon = |last: Instant| now.saturating_duration_since(last) < PATIENCE_WITH_SLOW;
+        if last.is_some_and(is_soon) {
+            return;
+        }
+        let mut turns = HashMap::new();
+        for sender in list.iter() {
+            *turns.entry(sender.client).or_insert(0_usize) += 1;
+        }
+        let slow = list.iter().filter(|sender| {
+            enough(sender, &turns).is_some_and(|enough| sender.is_slow(enough, now))
+        });
+        let most_turns_then_slowest = |sender: &&Arc<Sender>| {
+            let its = turns.get(&sender.client).copied().unwrap_or_default();
+            (Reverse(its), sender.speed(now))
+        };
+        if let Some(slowest) = slow.min_by_key(most_turns_then_slowest) {
             slowest.called_off.cancel();
+            *last = Some(now);
         }
     }
 }
@@ -138,10 +188,10 @@ impl Sender {
         self.received.load(Ordering::Relaxed).saturating_mul(1000) / millis
     }
 
-    /// True for one that can be called off.
-    fn is_slow(&self, now: Instant) -> bool {
+    /// True for one that can be called off, as it sends fewer than `enough` bytes in a second.
+    fn is_slow(&self, enough: u64, now: Instant) -> bool {
         now.saturating_duration_since(self.since) >= SPEED_GRACE
-            && self.speed(now) < FAST_ENOUGH
+            && self.speed(now) < enough
             && !self.is_whole.load(Ordering::Relaxed)
             && !self.called_off.is_cancelled()
     }
@@ -196,37 +246,48 @@ mod tests {
             .collect()
     }
 
-    #[tokio::test]
-    async fn the_slowest_sender_is_called_off_first_and_a_fast_one_never() {
-        let turns = Turns::new(3);
-        let dripping = turn(&turns, 1, 1).await;
-        let phone = turn(&turns, 2, 500_000).await;
-        let fast = turn(&turns, 3, 5_000_000).await;
-        let all = [&dripping, &phone, &fast];
-        let call = |seconds| {
-            let now = Instant::now() + Duration::from_secs(seconds);
-            turns.senders.call_off_slowest(|_| true, now);
+    /// Calls off for a client without a turn that waits for one, so many seconds from now.
+    fn call_off(turns: &Turns, seconds: u64) {
+        let enough = |sender: &Sender, turns: &HashMap<ClientNetwork, usize>| {
+            Some(enough_for_others(turns[&sender.client], 0))
         };
-        call(4);
-        assert_eq!(called_off(&all), [false; 3], "all have only begun");
-        call(10);
-        assert_eq!(called_off(&all), [true, false, false]);
-        call(10);
-        assert_eq!(called_off(&all), [true, true, false]);
-        call(10);
-        assert_eq!(called_off(&all), [true, true, false]);
+        let now = Instant::now() + Duration::from_secs(seconds);
+        turns.senders.call_off_slowest(enough, now);
     }
 
     #[tokio::test]
-    async fn a_client_that_waits_for_itself_calls_off_none_but_its_own() {
-        let turns = Turns::new(3);
-        let other = turn(&turns, 1, 1).await;
-        let own = turn(&turns, 2, 1000).await;
-        let now = Instant::now() + Duration::from_secs(10);
-        turns
-            .senders
-            .call_off_slowest(|sender| sender.client == client(2), now);
-        assert_eq!(called_off(&[&other, &own]), [false, true]);
+    async fn the_client_with_the_most_turns_gives_up_its_slowest_one_and_one_at_a_time() {
+        let turns = Turns::new(5);
+        let dripping = turn(&turns, 1, 1).await;
+        let slow = turn(&turns, 1, 200_000).await;
+        let fast = turn(&turns, 1, 50_000_000).await;
+        let phone = turn(&turns, 2, 300_000).await;
+        let all = [&dripping, &slow, &fast, &phone];
+        call_off(&turns, 4);
+        assert_eq!(called_off(&all), [false; 4], "all have only begun");
+        call_off(&turns, 10);
+        call_off(&turns, 11);
+        assert_eq!(called_off(&all), [true, false, false, false]);
+        call_off(&turns, 13);
+        assert_eq!(called_off(&all), [true, true, false, false]);
+        call_off(&turns, 20);
+        assert_eq!(called_off(&all), [true, true, false, false]);
+    }
+
+    #[tokio::test]
+    async fn a_crowd_with_slow_lines_keeps_its_turns_and_only_what_hardly_moves_is_called_off() {
+        let turns = Turns::new(32);
+        let mut phones = Vec::new();
+        for number in 0..31 {
+            phones.push(turn(&turns, number, 400_000).await);
+        }
+        let dripping = turn(&turns, 31, 10).await;
+        for seconds in (10..40).step_by(2) {
+            call_off(&turns, seconds);
+        }
+        assert_eq!(called_off(&[&dripping]), [true]);
+        let phones: Vec<&Turn> = phones.iter().collect();
+        assert_eq!(called_off(&phones), [false; 31]);
     }
 
     #[tokio::test]
@@ -237,8 +298,7 @@ mod tests {
         let ended = turn(&turns, 1, 1).await;
         let token = ended.called_off();
         drop(ended);
-        let now = Instant::now() + Duration::from_secs(10);
-        turns.senders.call_off_slowest(|_| true, now);
+        call_off(&turns, 10);
         assert_eq!(called_off(&[&whole]), [false]);
         assert!(!token.is_cancelled());
         assert_eq!(turns.senders.list().len(), 1);
