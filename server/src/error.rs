@@ -170,6 +170,22 @@ impl From<UploadError> for Error {
                 ),
             )
             .retry_after(wait),
+            UploadError::PartOfDay { wait } => Self::new(
+                ErrorCode::TooManyRequests,
+                format!(
+                    "You have sent many pictures today, and others want to as well. The next may come {}.",
+                    in_words(wait)
+                ),
+            )
+            .retry_after(wait),
+            UploadError::PartOfStore { wait } => Self::new(
+                ErrorCode::TooManyRequests,
+                format!(
+                    "Your pictures take all the space that one person may have here. The next may come {}.",
+                    in_words(wait)
+                ),
+            )
+            .retry_after(wait),
             UploadError::TooManyInVain { wait } => Self::new(
                 ErrorCode::TooManyRequests,
                 "Your last pictures were refused or are already here, and the site has had many like them today. Please wait a little before the next.",

@@ -27,6 +27,8 @@ pub struct Gauge {
     pub waiting_bytes: u64,
     /// The bytes of the store that are promised to them.
     pub reserved_bytes: u64,
+    /// Of these, what may become free when they turn out smaller: not of those that are ready and found no room.
+    pub promised_bytes: u64,
     /// The bytes of all stored objects.
     pub stored_bytes: u64,
 }
@@ -435,7 +437,8 @@ async fn read_gauge(
                  count(*) FILTER (WHERE looked = 0 AND state <> 'screening') AS unseen
           FROM pictures WHERE received_at > ? AND received_at <= ?),
          (SELECT count(*) AS waiting, coalesce(sum(size_bytes), 0) AS waiting_bytes,
-                 coalesce(sum(reserved_bytes), 0) AS reserved_bytes
+                 coalesce(sum(reserved_bytes), 0) AS reserved_bytes,
+                 coalesce(sum(reserved_bytes) FILTER (WHERE lacks_room = 0), 0) AS promised_bytes
           FROM pictures WHERE state = 'screening'),
          (SELECT coalesce(sum(stored_bytes), 0) AS stored_bytes FROM pictures WHERE stored_bytes > 0)",
     )
@@ -452,6 +455,7 @@ async fn read_gauge(
         waiting: row.try_get("waiting")?,
         waiting_bytes: bytes("waiting_bytes")?,
         reserved_bytes: bytes("reserved_bytes")?,
+        promised_bytes: bytes("promised_bytes")?,
         stored_bytes: bytes("stored_bytes")?,
     })
 }

@@ -45,8 +45,9 @@ const MAX_HEADERS: usize = 100;
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(1);
 /// How long the next connection waits for a place before an idle one is closed for it.
 const ROOM_EVERY: Duration = Duration::from_millis(20);
-/// How long the next connection waits, where none is idle, before the slowest reader's is closed for it.
-const PATIENCE_WITH_SLOW: Duration = Duration::from_secs(1);
+/// How long the next connection waits, where none is idle, before one of the network with the most is closed for it, and the
+/// slowest reader's; and then before the next are.
+const PATIENCE_WITH_SLOW: Duration = Duration::from_millis(250);
 /// A connection is closed for another one only when it has been idle for this long, since one that has only come may be
 /// about to ask. It then has the same time to end, and a client that is refused has it to read why.
 const TIME_TO_LEAVE: Duration = Duration::from_secs(2);
@@ -100,6 +101,7 @@ pub(crate) async fn serve(
             let slot = slots.clone().acquire_owned();
             tokio::pin!(slot);
             let begun = tokio::time::Instant::now();
+            let mut asked_for_room = PATIENCE_WITH_SLOW;
             loop {
                 tokio::select! {
                     biased;
@@ -107,7 +109,10 @@ pub(crate) async fn serve(
                     slot = &mut slot => break (slot, stream),
                     () = tokio::time::sleep(ROOM_EVERY) => {
                         let is_room = crowd.close_idle(|_| true, TIME_TO_LEAVE);
-                        if !is_room && begun.elapsed() >= PATIENCE_WITH_SLOW {
+                        if !is_room && begun.elapsed() >= asked_for_room {
+                            // Once in a while: who is asked to leave may answer first.
+                            asked_for_room += PATIENCE_WITH_SLOW;
+                            crowd.make_room_for(network_of(peers, &stream));
                             readers.call_off_slowest();
                         }
                     }
@@ -171,6 +176,12 @@ pub(crate) async fn serve(
     stopping.cancel();
     tasks.close();
     tokio::time::timeout(grace, tasks.wait()).await.is_ok()
+}
+
+/// Whom a connection counts for, where its peer is a client and known.
+fn network_of(peers: Peers, stream: &TcpStream) -> Option<ClientNetwork> {
+    let peer = stream.peer_addr().ok()?;
+    (peers == Peers::Clients).then(|| ClientNetwork::of(peer.ip()))
 }
 
 /// Tells a client that it has its share already, and closes its connection.

@@ -39,14 +39,23 @@ pub(super) fn animation_bytes(frames: u32, width: u32, height: u32) -> usize {
 }
 
 /// Most bytes of all files together of a picture with this many frames that is upright `width` x `height` pixels large once
-/// shrunk. Files that several names share count once.
+/// shrunk. Each name has a file of its own, also where two are equal.
 pub(super) fn stored_bytes(frames: u32, width: u32, height: u32) -> u64 {
+    let widths = WEBP_VARIANTS.iter().map(|(_, most)| width.min(*most));
+    bytes_of_all(frames, width, height, widths)
+}
+
+/// The same while they are held in memory, where equal ones are one.
+pub(super) fn held_bytes(frames: u32, width: u32, height: u32) -> u64 {
+    bytes_of_all(frames, width, height, distinct_widths(width).into_iter())
+}
+
+fn bytes_of_all(frames: u32, width: u32, height: u32, widths: impl Iterator<Item = u32>) -> u64 {
     let frames = frames.min(MAX_KEPT_FRAMES);
     let height_at = |narrower: u32| shrink::scale(height, narrower, width);
     let jpeg_width = width.min(JPEG_VARIANT.1);
     let jpeg = still_bytes(jpeg_width, height_at(jpeg_width));
-    distinct_widths(width)
-        .into_iter()
+    widths
         .map(|narrower| {
             if frames > 1 {
                 animation_bytes(frames, narrower, height_at(narrower))

@@ -14,6 +14,9 @@ const MAX_SCANS: u32 = 64;
 /// A full pass over 50 Mpx of four inks is 210 million, libjpeg's ten scans of a 24 Mpx photograph are 110 million.
 const MAX_VISITS: u64 = 300_000_000;
 
+/// Most parts that a colour profile comes in: their number is one byte (ICC.1, annex B.4).
+const MAX_ICC_PARTS: usize = 255;
+
 /// What a block costs in each scan, as coefficients.
 const VISITS_PER_BLOCK: u64 = 4;
 
@@ -57,7 +60,7 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
                     }
                     0xe0..=0xef | 0xfe => {
                         let body = source.bytes(length.into())?;
-                        note_segment(marker, body, &mut metadata, &mut icc);
+                        note_segment(marker, body, &mut metadata, &mut icc)?;
                     }
                     _ => source.skip(length.into())?,
                 }
@@ -190,7 +193,12 @@ fn rare(found: &'static str) -> ImageError {
 }
 
 /// Notes what an application or comment segment holds.
-fn note_segment(marker: u8, body: Vec<u8>, metadata: &mut Metadata, icc: &mut IccParts) {
+fn note_segment(
+    marker: u8,
+    body: Vec<u8>,
+    metadata: &mut Metadata,
+    icc: &mut IccParts,
+) -> Result<(), ImageError> {
     match marker {
         0xfe => metadata.found("comment"),
         0xe0 if body.starts_with(b"JFXX\0") => metadata.found("thumbnail"),
@@ -215,7 +223,7 @@ fn note_segment(marker: u8, body: Vec<u8>, metadata: &mut Metadata, icc: &mut Ic
         0xe1 if body.starts_with(b"http://ns.adobe.com/") => metadata.found("xmp"),
         0xe2 if body.starts_with(b"ICC_PROFILE\0") => {
             metadata.found("icc");
-            icc.push(&body[12..]);
+            icc.push(&body[12..])?;
         }
         0xe2 if body.starts_with(b"MPF\0") => metadata.found("thumbnail"),
         0xed if body.starts_with(b"Photoshop 3.0\0") => note_photoshop(&body[14..], metadata),
@@ -223,6 +231,7 @@ fn note_segment(marker: u8, body: Vec<u8>, metadata: &mut Metadata, icc: &mut Ic
         0xee if body.starts_with(b"Adobe") && body.len() <= 12 => {}
         _ => metadata.found("app-data"),
     }
+    Ok(())
 }
 
 /// Notes what Photoshop's image resources hold: each a signature, a number, a name and bytes, padded to even lengths.
@@ -256,19 +265,30 @@ fn note_photoshop(mut resources: &[u8], metadata: &mut Metadata) {
 #[derive(Default)]
 struct IccParts {
     parts: Vec<(u8, Vec<u8>)>,
+    /// Of the parts that are kept.
+    held_bytes: usize,
+    /// Parts of any kind.
+    seen: usize,
     /// Of every part, also those that are not kept here: the decoder keeps them all.
     seen_bytes: u64,
 }
 
 impl IccParts {
-    fn push(&mut self, body: &[u8]) {
+    /// # Errors
+    /// `corrupt` for more parts than can be numbered: decoders keep each of them, however little is in it.
+    fn push(&mut self, body: &[u8]) -> Result<(), ImageError> {
+        self.seen += 1;
+        if self.seen > MAX_ICC_PARTS {
+            return Err(ImageError::corrupt("a colour profile in too many parts"));
+        }
         self.seen_bytes += body.len() as u64;
-        let held: usize = self.parts.iter().map(|(_, part)| part.len()).sum();
         if let [number, _count, part @ ..] = body
-            && held + part.len() <= MAX_ICC_BYTES
+            && self.held_bytes + part.len() <= MAX_ICC_BYTES
         {
+            self.held_bytes += part.len();
             self.parts.push((*number, part.to_vec()));
         }
+        Ok(())
     }
 
     fn join(mut self) -> Option<Vec<u8>> {
@@ -283,6 +303,16 @@ mod tests {
     use super::super::samples::{insert_after_soi, jpeg, jpeg_without_data, segment, write};
     use super::super::{Limits, inspect};
     use super::*;
+
+    #[test]
+    fn a_profile_in_more_parts_than_can_be_numbered_is_corrupt() {
+        let part = segment(0xe2, b"ICC_PROFILE\0\x01\xff");
+        for (parts, is_good) in [(MAX_ICC_PARTS, true), (MAX_ICC_PARTS + 1, false)] {
+            let file = insert_after_soi(&jpeg(64, 48), &part.repeat(parts));
+            let found = inspect(write(&file).path(), &Limits::default());
+            assert_eq!(found.is_ok(), is_good, "{parts}: {found:?}");
+        }
+    }
 
     #[test]
     fn every_kind_of_segment_is_named() {

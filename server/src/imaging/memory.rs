@@ -124,7 +124,7 @@ pub(super) fn working_bytes(container: &Container, file_bytes: u64, target: (u32
             + SHEET_BYTES
             + raster * 3
             + target_width * target_height * per_pixel
-            + caps::stored_bytes(container.frames, width, height)
+            + caps::held_bytes(container.frames, width, height)
     } else {
         decoding.max(raster * 2).max(encoding(width, height))
     };

@@ -3,17 +3,25 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::ImageError;
 
 /// Bytes read from disk at a time; also how often a decoder's deadline is looked at.
 const BUFFER_BYTES: usize = 32 * 1024;
 
+/// How long a container may be walked. The longest that was ever made, of millions of tiny parts, takes a second.
+const MAX_WALK: Duration = Duration::from_secs(10);
+
+/// How many steps of a walk lie between two looks at the clock.
+const STEPS_BETWEEN_CHECKS: u32 = 1024;
+
 /// A cursor over a file whose end is known, so that a cut-off file is noticed at the jump and not after it.
 pub(super) struct Source {
     reader: BufReader<File>,
     remaining: u64,
+    steps: u32,
+    deadline: Instant,
 }
 
 impl Source {
@@ -24,6 +32,8 @@ impl Source {
         Ok(Self {
             reader: BufReader::with_capacity(BUFFER_BYTES, file),
             remaining,
+            steps: 0,
+            deadline: Instant::now() + MAX_WALK,
         })
     }
 
@@ -78,7 +88,12 @@ impl Source {
         }
     }
 
+    /// Takes so many bytes off those that remain. Every step of a walk comes by here.
     fn claim(&mut self, length: u64) -> Result<(), ImageError> {
+        self.steps = self.steps.wrapping_add(1);
+        if self.steps.is_multiple_of(STEPS_BETWEEN_CHECKS) && Instant::now() >= self.deadline {
+            return Err(ImageError::TimedOut);
+        }
         self.remaining = self
             .remaining
             .checked_sub(length)

@@ -18,6 +18,8 @@ const MAX_SENDERS: usize = 1000;
 const JUNK_HALF_LIFE: Duration = Duration::from_secs(3600);
 /// From which count on a client is known for what it sends in vain: two uploads in a row.
 const KNOWN_FOR_JUNK: f64 = 1.5;
+/// After this time only half of a client's decided uploads still counts: a steady stream of them counts as that of a day.
+const DAY_HALF_LIFE: Duration = Duration::from_secs(60_000);
 /// After this time only half of the work that was done for a client still counts.
 const WORK_HALF_LIFE: Duration = Duration::from_secs(600);
 /// The weight of the last picture in the running average of how long one takes, from 0 to 1.
@@ -71,13 +73,40 @@ struct Lately {
     junk: Fading,
     /// Seconds of work on its pictures.
     work: Fading,
+    /// Uploads that were decided.
+    decided: Fading,
+    /// Bytes that were stored.
+    stored: Fading,
+}
+
+/// An upload that waits for its verdict, and who sent it.
+#[derive(Clone, Copy)]
+struct Sent {
+    client: ClientNetwork,
+    size_bytes: u64,
+    reserved_bytes: u64,
+}
+
+/// What a client has of what all share.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Part {
+    /// Its uploads that wait for their verdict.
+    pub(super) waiting: u32,
+    /// The bytes of their files.
+    pub(super) waiting_bytes: u64,
+    /// The most bytes that may be stored of them.
+    pub(super) reserved_bytes: u64,
+    /// Its uploads that were decided within about a day.
+    pub(super) of_day: f64,
+    /// The bytes that were stored for it within about the retention.
+    pub(super) stored_bytes: f64,
 }
 
 /// What is known of all clients.
 pub(super) struct Clients {
     clock: Clock,
     lately: Mutex<LruCache<ClientNetwork, Lately>>,
-    senders: Mutex<LruCache<PictureId, ClientNetwork>>,
+    senders: Mutex<LruCache<PictureId, Sent>>,
     /// How long a picture is worked on, as the last ones tell, seconds.
     seconds_per_picture: Mutex<f64>,
 }
@@ -103,18 +132,81 @@ impl Clients {
     }
 
     /// Remembers who sent an upload until [`Self::forget`].
-    pub(super) fn remember(&self, id: &PictureId, client: ClientNetwork) {
-        locked(&self.senders).put(id.clone(), client);
+    pub(super) fn remember(
+        &self,
+        id: &PictureId,
+        client: ClientNetwork,
+        size_bytes: u64,
+        reserved_bytes: u64,
+    ) {
+        let sent = Sent {
+            client,
+            size_bytes,
+            reserved_bytes,
+        };
+        locked(&self.senders).put(id.clone(), sent);
+    }
+
+    /// What this client has of what all share, as far as it is remembered. `retention` is how long a picture is stored.
+    pub(super) fn part_of(&self, client: ClientNetwork, retention: Duration) -> Part {
+        let mut part = Part::default();
+        for (_, sent) in locked(&self.senders).iter() {
+            if sent.client == client {
+                part.waiting += 1;
+                part.waiting_bytes += sent.size_bytes;
+                part.reserved_bytes += sent.reserved_bytes;
+            }
+        }
+        if let Some(lately) = locked(&self.lately).peek(&client) {
+            let now = self.clock.elapsed();
+            part.of_day = lately.decided.read(now, DAY_HALF_LIFE);
+            part.stored_bytes = lately.stored.read(now, retention / 2);
+        }
+        part
+    }
+
+    /// How long it takes until this client has less than so much of the day.
+    pub(super) fn wait_for_day(&self, client: ClientNetwork, limit: f64) -> Duration {
+        let now = self.clock.elapsed();
+        let lately = locked(&self.lately).peek(&client).copied();
+        lately.map_or(Duration::ZERO, |lately| {
+            lately.decided.wait_until_below(limit, now, DAY_HALF_LIFE)
+        })
+    }
+
+    /// The same of the store, bytes.
+    pub(super) fn wait_for_store(
+        &self,
+        client: ClientNetwork,
+        limit: f64,
+        retention: Duration,
+    ) -> Duration {
+        let now = self.clock.elapsed();
+        let lately = locked(&self.lately).peek(&client).copied();
+        lately.map_or(Duration::ZERO, |lately| {
+            lately.stored.wait_until_below(limit, now, retention / 2)
+        })
+    }
+
+    /// Notes that so many bytes were stored of a waiting upload.
+    pub(super) fn note_stored(&self, id: &PictureId, bytes: u64, retention: Duration) {
+        if let Some(client) = self.sender(id) {
+            let now = self.clock.elapsed();
+            // Far below 2^53, so exact as a float.
+            self.change(client, |lately| {
+                lately.stored.add(bytes as f64, now, retention / 2)
+            });
+        }
     }
 
     /// Who sent a waiting upload, where that is known: nobody is after a restart.
     pub(super) fn sender(&self, id: &PictureId) -> Option<ClientNetwork> {
-        locked(&self.senders).peek(id).copied()
+        locked(&self.senders).peek(id).map(|sent| sent.client)
     }
 
     /// Forgets who sent an upload, and answers it.
     pub(super) fn forget(&self, id: &PictureId) -> Option<ClientNetwork> {
-        locked(&self.senders).pop(id)
+        locked(&self.senders).pop(id).map(|sent| sent.client)
     }
 
     /// Notes what came of an upload of this client.
@@ -126,7 +218,8 @@ impl Clients {
         };
         let now = self.clock.elapsed();
         self.change(client, |lately| {
-            lately.junk.add(amount, now, JUNK_HALF_LIFE)
+            lately.junk.add(amount, now, JUNK_HALF_LIFE);
+            lately.decided.add(1.0, now, DAY_HALF_LIFE);
         });
     }
 
@@ -227,8 +320,8 @@ mod tests {
             PictureId::random(),
             PictureId::random(),
         );
-        clients.remember(&own, client(1));
-        clients.remember(&next, client(1));
+        clients.remember(&own, client(1), 5, 50);
+        clients.remember(&next, client(1), 7, 70);
         clients.note_work(clients.sender(&own), 8.0);
         clients.note_work(clients.sender(&unknown), 8.0);
         assert_eq!(clients.forget(&own), Some(client(1)));
@@ -242,7 +335,7 @@ mod tests {
     fn who_sends_and_what_waits_is_forgotten_beyond_a_bound() {
         let clients = Clients::new(Clock::default());
         for _ in 0..2 * MAX_SENDERS {
-            clients.remember(&PictureId::random(), client(1));
+            clients.remember(&PictureId::random(), client(1), 1, 1);
         }
         for number in 0..2 * u32::try_from(MAX_CLIENTS).expect("fits") {
             let network = ClientNetwork::of(std::net::Ipv4Addr::from_bits(number).into());

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 
+use super::clients::Ending;
 use super::{Pictures, Status};
 use crate::db::{DbError, Dead, PurgeTerms};
 use crate::domain::ban::Ban;
@@ -168,6 +169,10 @@ impl Pictures {
                 Some(_) => DeleteError::Gone,
                 None => DeleteError::NotFound,
             });
+        }
+        if let Some(client) = self.clients.forget(id) {
+            // Before its verdict: so it was sent in vain.
+            self.clients.note_ending(client, Ending::Copy);
         }
         tracing::info!(picture = %id, "deleted a picture");
         self.clear_hidden(std::slice::from_ref(id)).await;

@@ -29,6 +29,16 @@ use crate::domain::picture::{DeleteToken, PictureId, Received, Sha256Hash};
 use crate::domain::verdict::{Reason, Review};
 use crate::imaging::{self, Inspected};
 
+/// One client has at most one in so many parts of what the others leave of the queue, the day and the store…
+const PART: u32 = 4;
+/// …but so many waiting uploads it may always have…
+const LEAST_WAITING: u32 = 16;
+/// …of so many bytes together…
+const LEAST_WAITING_BYTES: u64 = 64 * 1024 * 1024;
+/// …so many uploads of about a day…
+const LEAST_OF_DAY: f64 = 60.0;
+/// …and so many bytes stored.
+const LEAST_STORED: f64 = 64e6;
 /// Uploads are counted over this many seconds.
 const DAY_SECONDS: i64 = 24 * 3600;
 /// Marks a file that is not whole yet.
@@ -73,6 +83,16 @@ pub enum UploadError {
     #[error("too many uploads in vain, of this client and of all")]
     TooManyInVain {
         /// Until this client is not known for them any more.
+        wait: Duration,
+    },
+    #[error("this client has its part of the day")]
+    PartOfDay {
+        /// Until it may send the next.
+        wait: Duration,
+    },
+    #[error("this client has its part of the store")]
+    PartOfStore {
+        /// Until it may send the next.
         wait: Duration,
     },
     #[error("too many uploads at once")]
@@ -190,6 +210,7 @@ impl Pictures {
             return Err(self.refusal_of(full).await);
         }
         self.check_client(&gauge, client)?;
+        self.check_part(&gauge, client, 1, 1)?;
         self.check_budget().await?;
         let turn = tokio::time::timeout(
             self.parts.limits.upload_turn_timeout,
@@ -242,7 +263,7 @@ impl Pictures {
             0 => Ok(()),
             missing => Err(Full::Store {
                 missing,
-                waiting: (missing <= gauge.reserved_bytes).then_some(gauge.waiting),
+                waiting: (missing <= gauge.promised_bytes).then_some(gauge.waiting),
             }),
         }
     }
@@ -259,6 +280,50 @@ impl Pictures {
             Some(wait) => Err(UploadError::TooManyInVain { wait }),
             None => Ok(()),
         }
+    }
+
+    /// Fails where this client has its part of the queue, the day or the store already: a quarter of what the others leave, so
+    /// that no few clients can take all of it. A little is left to everybody whatever the others have.
+    fn check_part(
+        &self,
+        gauge: &Gauge,
+        client: ClientNetwork,
+        size_bytes: u64,
+        stored_bytes: u64,
+    ) -> Result<(), UploadError> {
+        let limits = &self.parts.limits;
+        let retention = Duration::from_secs(u64::from(self.parts.retention.seconds()));
+        let own = self.clients.part_of(client, retention);
+        let others = gauge.waiting.saturating_sub(own.waiting);
+        let part = (MAX_WAITING.saturating_sub(others) / PART).max(LEAST_WAITING);
+        let other_bytes = gauge.waiting_bytes.saturating_sub(own.waiting_bytes);
+        let most_bytes = MAX_WAITING_BYTES.saturating_sub(other_bytes) / u64::from(PART);
+        let part_bytes = most_bytes.max(LEAST_WAITING_BYTES);
+        if own.waiting >= part || own.waiting_bytes.saturating_add(size_bytes) > part_bytes {
+            return Err(UploadError::QueueFull {
+                wait: self.wait_for_queue(own.waiting),
+            });
+        }
+        let of_day = own.of_day + f64::from(own.waiting);
+        let others = (f64::from(gauge.counted) - of_day).max(0.0);
+        let part =
+            ((f64::from(limits.uploads_per_day) - others) / f64::from(PART)).max(LEAST_OF_DAY);
+        if of_day >= part {
+            return Err(UploadError::PartOfDay {
+                wait: self.clients.wait_for_day(client, part),
+            });
+        }
+        let all = gauge.stored_bytes.saturating_add(gauge.reserved_bytes);
+        // Sizes of stores are exact as floats.
+        let own_bytes = own.stored_bytes + own.reserved_bytes as f64;
+        let left = limits.max_stored_bytes as f64 - (all as f64 - own_bytes).max(0.0);
+        let part = (left / f64::from(PART)).max(LEAST_STORED);
+        if own_bytes + stored_bytes as f64 > part {
+            return Err(UploadError::PartOfStore {
+                wait: self.clients.wait_for_store(client, part, retention),
+            });
+        }
+        Ok(())
     }
 
     /// The refusal that tells a client what is full, and when to come again.
@@ -489,7 +554,18 @@ impl IncomingUpload {
             attempts: 0,
         };
         // Before a worker can take it up.
-        pictures.clients.remember(&self.id, self.client);
+        let gauge = pictures
+            .parts
+            .db
+            .gauge(pictures.day_ago(), pictures.now_second())
+            .await?;
+        pictures.check_part(&gauge, self.client, self.size_bytes, foreseen.stored_bytes)?;
+        pictures.clients.remember(
+            &self.id,
+            self.client,
+            self.size_bytes,
+            foreseen.stored_bytes,
+        );
         let accepted = pictures
             .parts
             .db

@@ -24,6 +24,9 @@ const PATIENCE_WITH_SLOW: Duration = Duration::from_secs(2);
 const SPEED_GRACE: Duration = Duration::from_secs(5);
 /// A sender of at least so many bytes in a second is never called off: the largest file takes it five minutes.
 const FAST_ENOUGH: u64 = 64 * 1024;
+/// The same of a client with more than half of what one may have beyond whoever waits: several large files at once are for
+/// fast lines.
+const FAST_WITH_MANY: u64 = 512 * 1024;
 /// A client's only upload is not called off at this speed, bytes in a second: that of the slowest lines that people have.
 const LEAST_ENOUGH: u64 = 8 * 1024;
 
@@ -134,7 +137,9 @@ impl Turns {
 /// How fast a sender must be to keep its turn, bytes in a second, where its client has so many and somebody waits who has so
 /// many: nobody gives up one for somebody who would then have more.
 fn enough_for_others(its: usize, waiting: usize) -> u64 {
-    if its > waiting + 1 {
+    if its > waiting + AT_ONCE / 2 {
+        FAST_WITH_MANY
+    } else if its > waiting + 1 {
         FAST_ENOUGH
     } else {
         LEAST_ENOUGH

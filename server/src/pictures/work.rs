@@ -527,6 +527,8 @@ impl Pictures {
                 } else {
                     Ending::Copy
                 };
+                let retention = Duration::from_secs(u64::from(self.parts.retention.seconds()));
+                self.clients.note_stored(id, bytes, retention);
                 self.settle(id, ending);
                 tracing::info!(picture = %id, expires_at = %expires_at.timestamp(), "published a picture");
                 Ok(true)

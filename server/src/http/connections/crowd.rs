@@ -1,5 +1,6 @@
 //! Who is connected: each client's share of the connections, and which idle one makes room for somebody else.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -90,6 +91,37 @@ impl Crowd {
         if since.elapsed() < at_least {
             return false;
         }
+        places.swap_remove(at).leave.cancel();
+        true
+    }
+
+    /// Has the network that has the most connections make room for one of `network`, unless that would then have more: the
+    /// connection goes that has been idle the longest, however short that is, or else the one that has been busy the longest,
+    /// after its answer. False where nobody has that many.
+    pub(super) fn make_room_for(&self, network: Option<ClientNetwork>) -> bool {
+        let mut places = self.places();
+        let mut counts = HashMap::new();
+        for place in places.iter() {
+            *counts.entry(place.network).or_insert(0_usize) += 1;
+        }
+        let own = counts.get(&network).copied().unwrap_or_default();
+        let Some((largest, count)) = counts.into_iter().max_by_key(|(_, count)| *count) else {
+            return false;
+        };
+        if count <= own + 1 {
+            return false;
+        }
+        let its = places
+            .iter()
+            .enumerate()
+            .filter(|(_, place)| place.network == largest);
+        // The list is in order of arrival, save where somebody left.
+        let Some((at, _)) = its.min_by_key(|(at, place)| match place.idle_since() {
+            Some(since) => (0, Some(since), *at),
+            None => (1, None, *at),
+        }) else {
+            return false;
+        };
         places.swap_remove(at).leave.cancel();
         true
     }
