@@ -101,7 +101,7 @@ impl Backend for ServerBackend {
     async fn check_deletion(&self, id: &str, token: &str) -> Result<(), ApiError> {
         let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
         let check = self.state.pictures.check_deletion(&id, token);
-        Ok(self.state.guesses.guard(self.client, check).await?)
+        Ok(self.state.guesses.owner(self.client, check).await?)
     }
 
     async fn upload_picture(

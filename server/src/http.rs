@@ -75,6 +75,10 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn(pages::check_form))
         // Only once the body is there and the client is known: who takes a turn is not waited for.
         .layer(from_fn_with_state(state.clone(), answers::take_turn))
+        .layer(from_fn_with_state(
+            state.scan_shares.clone(),
+            shares::share_scans,
+        ))
         .layer(from_fn_with_state(state.clone(), body::bound_body))
         .layer(from_fn(foreign::refuse_foreign_changes))
         .layer(from_fn_with_state(state.clone(), client::identify))

@@ -14,6 +14,7 @@ pub mod budget;
 pub mod builds;
 pub mod cdn;
 pub mod claim;
+mod client_limits;
 pub mod clock;
 pub mod config;
 pub mod db;

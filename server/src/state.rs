@@ -22,7 +22,7 @@ use crate::db::Db;
 use crate::http::answers::Answers;
 use crate::http::cache::PAGES_TAG;
 use crate::http::guesses::Guesses;
-use crate::http::shares::Shares;
+use crate::http::shares::{ScanShares, Shares};
 use crate::pictures::{Pictures, PicturesParts, RekognitionReviewer};
 use crate::screening::{RekognitionClient, RekognitionOptions, Screener};
 use crate::self_probe::SelfProbe;
@@ -68,6 +68,8 @@ pub struct AppState {
     pub answers: Arc<Answers>,
     /// The requests under way of each client that a header names.
     pub shares: Arc<Shares>,
+    /// The same of what looks at every picture.
+    pub scan_shares: Arc<ScanShares>,
     /// The wrong tokens that each client sent lately.
     pub guesses: Arc<Guesses>,
     /// The content security policy of all pages, made when the first is asked for.
@@ -171,7 +173,8 @@ impl AppState {
             billing: Arc::new(Billing::new(config)?),
             self_probe: Arc::new(SelfProbe::new(config)),
             answers: Arc::default(),
-            shares: Arc::default(),
+            shares: Arc::new(Shares::of_requests()),
+            scan_shares: Arc::new(ScanShares::default()),
             page_policy: Arc::default(),
             leptos,
         })

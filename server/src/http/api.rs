@@ -105,8 +105,9 @@ pub(crate) async fn delete_picture(
         let ban = state.pictures.ban(&id, token);
         state.guesses.guard(client, ban).await?;
     } else {
-        let deletion = state.pictures.delete(&id, token, client);
-        state.guesses.guard(client, deletion).await?;
+        let own = state.pictures.delete_own(&id, token, client);
+        let guess = state.pictures.delete_as_admin(&id, token);
+        state.guesses.owner_or(client, own, guess).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,45 +1,87 @@
 //! Wrong tokens: a client that keeps guessing is not told any more whether it guessed right.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use app::error::ErrorCode;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
+use crate::client_limits::Recent;
 use crate::clock::Clock;
 use crate::domain::client::ClientNetwork;
 use crate::error::Error;
 use crate::pictures::DeleteError;
 
 /// So many wrong tokens may a client send within [`WINDOW`], all at once if it likes.
-const WRONG_TOKENS: u32 = 10;
-/// The time in which they are counted, seconds; it begins with the first.
-const WINDOW: i64 = 3600;
-/// So many guessing clients are told apart, which takes a megabyte. Beyond that all others count as one.
-const MOST_CLIENTS: usize = 10_000;
+const WRONG_TOKENS: usize = 10;
+/// The time in which they are counted; it begins with the first.
+const WINDOW: Duration = Duration::from_secs(3600);
+/// How long a token waits for its turn: a client has as many at once as may still be wrong.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A token whose turn did not come may be sent again after this time.
+const NEXT_TURN: Duration = Duration::from_secs(1);
 
 /// What every client guessed lately.
 pub struct Guesses {
-    clients: Mutex<HashMap<ClientNetwork, Guessed>>,
+    recent: Recent<Arc<Guessed>>,
+    /// [`PATIENCE`], or less in a test.
+    patience: Duration,
     clock: Clock,
 }
 
-#[derive(Clone, Copy)]
+/// What one client guessed within one window.
 struct Guessed {
-    /// The second of the first.
-    since: i64,
-    tokens: u32,
+    /// A permit for each token that may still be wrong: held while one is looked at, gone when it was wrong. Thus of many
+    /// tokens at once none slips through, and one whose sender goes away counts nothing. Closed when none is left.
+    turns: Semaphore,
+    wrong: AtomicUsize,
+    /// When the first was wrong, by [`Clock::elapsed`].
+    since: OnceLock<Duration>,
 }
 
 impl Guesses {
     pub(crate) fn new(clock: Clock) -> Self {
         Self {
-            clients: Mutex::default(),
+            recent: Recent::new(),
+            patience: PATIENCE,
             clock,
         }
     }
 
-    /// Does what a token of this client is for, unless it sent too many wrong ones.
+    /// Does what the owner of a picture asks for, however many wrong tokens came from the same network: nobody guesses 128 bits.
+    /// Where it is not the owner's token it is a guess, and does what `guess` does, as [`Self::guard`] says.
+    ///
+    /// # Errors
+    /// `too-many-requests`, or what the deed answers.
+    pub(crate) async fn owner_or<T>(
+        &self,
+        client: ClientNetwork,
+        own: impl Future<Output = Result<T, DeleteError>>,
+        guess: impl Future<Output = Result<T, DeleteError>>,
+    ) -> Result<T, Error> {
+        match own.await {
+            Err(DeleteError::Forbidden) => self.guard(client, guess).await,
+            done => Ok(done?),
+        }
+    }
+
+    /// The same where nobody but the owner may do it.
+    ///
+    /// # Errors
+    /// `too-many-requests`, or what the deed answers.
+    pub(crate) async fn owner<T>(
+        &self,
+        client: ClientNetwork,
+        own: impl Future<Output = Result<T, DeleteError>>,
+    ) -> Result<T, Error> {
+        self.owner_or(client, own, async { Err(DeleteError::Forbidden) })
+            .await
+    }
+
+    /// Does what a token of this client is for, unless it sent too many wrong ones. Only [`DeleteError::Forbidden`] says that
+    /// a token was wrong, and a deed must not wait once it knows: whoever goes away meanwhile would not be counted.
     ///
     /// # Errors
     /// `too-many-requests`, or what the deed answers.
@@ -48,100 +90,111 @@ impl Guesses {
         client: ClientNetwork,
         deed: impl Future<Output = Result<T, DeleteError>>,
     ) -> Result<T, Error> {
-        // Counted before it is known to be wrong: of many at once none may slip through.
-        let client = self.count(client).map_err(|wait| {
-            Error::new(
-                ErrorCode::TooManyRequests,
-                "Too many wrong tokens were sent. Please wait before you try again.",
-            )
-            .retry_after(wait)
-        })?;
+        let guessed = self.of(client);
+        let turn = match timeout(self.patience, guessed.turns.acquire()).await {
+            Ok(Ok(turn)) => turn,
+            Ok(Err(_closed)) => {
+                let over = guessed.over_in(self.clock.elapsed()).unwrap_or_default();
+                return Err(refusal(
+                    "Too many wrong tokens were sent. Please wait before you try again.",
+                    over,
+                ));
+            }
+            Err(_elapsed) => {
+                return Err(refusal(
+                    "Many of your deletions are under way. Please try again in a moment.",
+                    NEXT_TURN,
+                ));
+            }
+        };
         let done = deed.await;
-        if !matches!(done, Err(DeleteError::Forbidden)) {
-            self.give_back(client);
+        if matches!(done, Err(DeleteError::Forbidden)) {
+            turn.forget();
+            guessed.note_wrong(self.clock.elapsed());
         }
         Ok(done?)
     }
 
-    /// Counts a token, and answers whom it was counted for; or how long this client must wait.
-    fn count(&self, client: ClientNetwork) -> Result<ClientNetwork, Duration> {
-        let now = self.clock.now().as_second();
-        let mut clients = self.clients();
-        let client = if clients.len() < MOST_CLIENTS || clients.contains_key(&client) {
-            client
-        } else {
-            clients.retain(|_, guessed| guessed.seconds_left(now) > 0);
-            if clients.len() < MOST_CLIENTS {
-                client
-            } else {
-                ClientNetwork::UNKNOWN
-            }
-        };
-        let guessed = clients.entry(client).or_insert(Guessed {
-            since: now,
-            tokens: 0,
-        });
-        if guessed.seconds_left(now) == 0 {
-            *guessed = Guessed {
-                since: now,
-                tokens: 0,
-            };
+    /// What this client guessed within the window that is under way.
+    fn of(&self, client: ClientNetwork) -> Arc<Guessed> {
+        let mut recent = self.recent.lock();
+        let guessed = recent.get_or_insert_mut(client, Arc::default);
+        if guessed.over_in(self.clock.elapsed()) == Some(Duration::ZERO) {
+            *guessed = Arc::default();
         }
-        if guessed.tokens >= WRONG_TOKENS {
-            return Err(Duration::from_secs(guessed.seconds_left(now)));
-        }
-        guessed.tokens += 1;
-        Ok(client)
+        guessed.clone()
     }
+}
 
-    fn give_back(&self, client: ClientNetwork) {
-        let mut clients = self.clients();
-        if let Some(guessed) = clients.get_mut(&client) {
-            guessed.tokens = guessed.tokens.saturating_sub(1);
-            if guessed.tokens == 0 {
-                clients.remove(&client);
-            }
+impl Default for Guessed {
+    fn default() -> Self {
+        Self {
+            turns: Semaphore::new(WRONG_TOKENS),
+            wrong: AtomicUsize::default(),
+            since: OnceLock::default(),
         }
-    }
-
-    fn clients(&self) -> MutexGuard<'_, HashMap<ClientNetwork, Guessed>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Guessed {
-    /// How long what was guessed still counts. A clock that was put back makes it no longer than ever.
-    fn seconds_left(self, now: i64) -> u64 {
-        let age = now.saturating_sub(self.since);
-        if (0..WINDOW).contains(&age) {
-            WINDOW.abs_diff(age)
-        } else {
-            0
+    fn note_wrong(&self, now: Duration) {
+        self.since.get_or_init(|| now);
+        if self.wrong.fetch_add(1, Ordering::Relaxed) + 1 == WRONG_TOKENS {
+            // Whoever waits for a turn is told.
+            self.turns.close();
         }
     }
+
+    /// How long this window lasts from now on; `None` where it has not begun.
+    fn over_in(&self, now: Duration) -> Option<Duration> {
+        let since = self.since.get()?;
+        Some(WINDOW.saturating_sub(now.saturating_sub(*since)))
+    }
+}
+
+fn refusal(message: &'static str, wait: Duration) -> Error {
+    Error::new(ErrorCode::TooManyRequests, message).retry_after(wait)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures_util::FutureExt;
+    use futures_util::future::join_all;
+    use tokio::task::yield_now;
+
     use super::*;
 
     fn client(number: u32) -> ClientNetwork {
-        ClientNetwork::of(std::net::Ipv4Addr::from(number).into())
+        ClientNetwork::of(std::net::Ipv4Addr::from_bits(number).into())
     }
 
+    fn stopped() -> (Guesses, Clock) {
+        let clock = Clock::default();
+        clock.stop_at(1_800_000_000_000);
+        (Guesses::new(clock.clone()), clock)
+    }
+
+    /// The status that this token is answered with.
     async fn guess(guesses: &Guesses, number: u32, outcome: Result<(), DeleteError>) -> u16 {
-        let done = guesses.guard(client(number), async { outcome }).await;
-        done.map_or_else(|error| error.0.code.status(), |()| 204)
+        status(&guesses.guard(client(number), async { outcome }).await)
+    }
+
+    fn status(answer: &Result<(), Error>) -> u16 {
+        answer
+            .as_ref()
+            .map_or_else(|error| error.0.code.status(), |()| 204)
     }
 
     #[tokio::test]
     async fn ten_wrong_tokens_an_hour_and_then_not_even_a_right_one() {
-        let clock = Clock::default();
-        clock.stop_at(1_800_000_000_000);
-        let guesses = Guesses::new(clock.clone());
+        let (guesses, clock) = stopped();
         for _ in 0..50 {
             assert_eq!(guess(&guesses, 1, Ok(())).await, 204);
             assert_eq!(guess(&guesses, 1, Err(DeleteError::Gone)).await, 410);
+            assert_eq!(guess(&guesses, 1, Err(DeleteError::NotFound)).await, 404);
         }
         for _ in 0..WRONG_TOKENS {
             assert_eq!(guess(&guesses, 1, Err(DeleteError::Forbidden)).await, 403);
@@ -155,23 +208,95 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn so_many_clients_are_told_apart_and_the_rest_count_as_one() {
-        let guesses = Guesses::new(Clock::default());
-        for number in 1..=u32::try_from(MOST_CLIENTS).expect("fits") {
-            assert_eq!(
-                guess(&guesses, number, Err(DeleteError::Forbidden)).await,
-                403
-            );
+    async fn many_at_once_take_turns_and_none_of_them_counts_that_is_not_wrong() {
+        let (guesses, _) = stopped();
+        let deed = async || {
+            yield_now().await;
+            Err::<(), _>(DeleteError::NotFound)
+        };
+        let answers = join_all((0..40).map(|_| guesses.guard(client(1), deed()))).await;
+        for answer in &answers {
+            assert_eq!(status(answer), 404);
         }
-        for number in 0..WRONG_TOKENS {
-            let stranger = 1_000_000 + number;
-            assert_eq!(
-                guess(&guesses, stranger, Err(DeleteError::Forbidden)).await,
-                403
-            );
+    }
+
+    #[tokio::test]
+    async fn of_many_wrong_ones_at_once_no_more_are_tried_and_the_rest_is_told_when_the_hour_is_over()
+     {
+        let (guesses, _) = stopped();
+        let tried = AtomicU32::new(0);
+        let deed = async || {
+            tried.fetch_add(1, Ordering::Relaxed);
+            yield_now().await;
+            Err::<(), _>(DeleteError::Forbidden)
+        };
+        let answers = join_all((0..40).map(|_| guesses.guard(client(1), deed()))).await;
+        assert_eq!(tried.into_inner(), 10);
+        let refused = answers
+            .iter()
+            .filter_map(|answer| answer.as_ref().err())
+            .filter(|error| error.0.retry_after == Some(3600));
+        assert_eq!(refused.count(), 30);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_too_long_for_a_turn_is_told_to_come_again_in_a_second() {
+        let (mut guesses, _) = stopped();
+        guesses.patience = Duration::ZERO;
+        let deed = || pending::<Result<(), DeleteError>>();
+        let mut under_way: Vec<_> = (0..WRONG_TOKENS)
+            .map(|_| Box::pin(guesses.guard(client(1), deed())))
+            .collect();
+        for deletion in &mut under_way {
+            assert!(deletion.now_or_never().is_none());
         }
-        assert_eq!(guess(&guesses, 2_000_000, Ok(())).await, 429);
-        assert_eq!(guess(&guesses, 7, Ok(())).await, 204, "it is known");
-        assert!(guesses.clients().len() <= MOST_CLIENTS + 1);
+        let refused = guesses.guard(client(1), deed()).await;
+        assert_eq!(status(&refused), 429);
+        assert_eq!(refused.expect_err("waits").0.retry_after, Some(1));
+        assert_eq!(guess(&guesses, 2, Ok(())).await, 204);
+        drop(under_way);
+        assert_eq!(guess(&guesses, 1, Ok(())).await, 204);
+    }
+
+    #[tokio::test]
+    async fn whoever_goes_away_before_the_answer_takes_nothing_along() {
+        let (guesses, _) = stopped();
+        for _ in 0..20 {
+            let left = guesses.guard(client(1), pending::<Result<(), DeleteError>>());
+            assert!(left.now_or_never().is_none());
+        }
+        assert_eq!(guess(&guesses, 1, Ok(())).await, 204);
+    }
+
+    #[tokio::test]
+    async fn strangers_without_number_are_forgotten_and_take_nothing_from_others() {
+        let (guesses, _) = stopped();
+        let guessers = 0..30_000;
+        for number in guessers.clone() {
+            let wrong = guess(&guesses, number, Err(DeleteError::Forbidden)).await;
+            assert_eq!(wrong, 403);
+        }
+        for _ in 0..WRONG_TOKENS {
+            let wrong = guess(&guesses, 1_000_000, Err(DeleteError::Forbidden)).await;
+            assert_eq!(wrong, 403);
+        }
+        assert_eq!(guess(&guesses, 1_000_000, Ok(())).await, 429);
+        assert_eq!(guess(&guesses, 2_000_000, Ok(())).await, 204);
+        for number in [guessers.start, guessers.end - 1] {
+            assert_eq!(guess(&guesses, number, Ok(())).await, 204);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_put_back_or_forward_changes_nothing() {
+        let clock = Clock::default();
+        let guesses = Guesses::new(clock.clone());
+        for _ in 0..WRONG_TOKENS {
+            assert_eq!(guess(&guesses, 1, Err(DeleteError::Forbidden)).await, 403);
+        }
+        clock.put_back(Duration::from_secs(10 * 365 * 24 * 3600));
+        assert_eq!(guess(&guesses, 1, Ok(())).await, 429);
+        clock.advance(Duration::from_secs(3600));
+        assert_eq!(guess(&guesses, 1, Ok(())).await, 204);
     }
 }

@@ -89,7 +89,7 @@ pub(crate) async fn delete_picture(
     let done = match PictureId::parse(&id) {
         Some(id) => {
             let deletion = state.pictures.delete_own(&id, &token, client);
-            state.guesses.guard(client, deletion).await
+            state.guesses.owner(client, deletion).await
         }
         None => Err(Error::not_found()),
     };

@@ -2,21 +2,78 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use axum::extract::Request;
+use app::error::ErrorCode;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use crate::domain::client::ClientNetwork;
+use crate::error::Error;
 use crate::http::held;
 
 /// So many requests of one client are under way at once. Whoever shares an address, as behind a carrier, shares them; but
 /// caches answer most of what they ask for.
 const CLIENT_REQUESTS: usize = 64;
 
+/// So many of them look at every picture, such as searches: of the ten that may run and wait, others keep most.
+const CLIENT_SCANS: usize = 3;
+/// When a client that has its share of searches should ask again.
+const SCAN_ENDS_WITHIN: Duration = Duration::from_secs(3);
+
 /// Requests under way of each client that has some: no more clients than connections.
-#[derive(Default)]
-pub struct Shares(Mutex<HashMap<ClientNetwork, usize>>);
+pub struct Shares {
+    clients: Mutex<HashMap<ClientNetwork, usize>>,
+    share: usize,
+}
+
+/// The shares of what looks at every picture; a type of its own, since the state is told apart by types.
+pub struct ScanShares(Arc<Shares>);
+
+impl Default for ScanShares {
+    fn default() -> Self {
+        Self(Arc::new(Shares {
+            clients: Mutex::default(),
+            share: CLIENT_SCANS,
+        }))
+    }
+}
+
+/// Lists that look at every picture, whatever is asked of them.
+const SCANS: [&str; 5] = [
+    "/search",
+    "/api/v1/tags",
+    "/random",
+    "/status",
+    "/status.json",
+];
+
+/// Leaves most of the turns of searches to others, whoever searches.
+pub(crate) async fn share_scans(
+    State(shares): State<Arc<ScanShares>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path();
+    let is_scan = SCANS.contains(&path)
+        || path.starts_with("/tags/")
+        || path == "/api/v1/pictures" && request.uri().query().is_some();
+    let client = request.extensions().get::<ClientNetwork>().copied();
+    let known = client.filter(|client| is_scan && *client != ClientNetwork::UNKNOWN);
+    let _scan = match known.map(|client| shares.0.begin(client)) {
+        Some(None) => {
+            return Error::new(
+                ErrorCode::TooManyRequests,
+                "There are too many searches from your network right now.",
+            )
+            .retry_after(SCAN_ENDS_WITHIN)
+            .into_response();
+        }
+        scan => scan.flatten(),
+    };
+    next.run(request).await
+}
 
 /// A request under way; it ends when this is dropped.
 pub(crate) struct UnderWay {
@@ -34,11 +91,19 @@ pub(crate) async fn hold_until_sent(request: Request, next: Next) -> Response {
 }
 
 impl Shares {
+    /// Of all requests.
+    pub(crate) fn of_requests() -> Self {
+        Self {
+            clients: Mutex::default(),
+            share: CLIENT_REQUESTS,
+        }
+    }
+
     /// Counts a request of this client; `None` where it has its share.
     pub(crate) fn begin(self: &Arc<Self>, client: ClientNetwork) -> Option<UnderWay> {
         let mut shares = self.lock();
         let requests = shares.entry(client).or_default();
-        if *requests >= CLIENT_REQUESTS {
+        if *requests >= self.share {
             return None;
         }
         *requests += 1;
@@ -49,7 +114,7 @@ impl Shares {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ClientNetwork, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_client_has_its_share_of_requests_and_is_forgotten_when_all_are_over() {
-        let shares = Arc::new(Shares::default());
+        let shares = Arc::new(Shares::of_requests());
         let client = |number| ClientNetwork::of([192, 0, 2, number].into());
         let own: Vec<_> = (0..CLIENT_REQUESTS)
             .map(|_| shares.begin(client(1)).expect("fits"))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lru::LruCache;
 
-use super::allowance::MAX_CLIENTS;
+use crate::client_limits::Recent;
 use crate::clock::Clock;
 use crate::domain::client::ClientNetwork;
 use crate::domain::picture::PictureId;
@@ -105,7 +105,7 @@ pub(super) struct Part {
 /// What is known of all clients.
 pub(super) struct Clients {
     clock: Clock,
-    lately: Mutex<LruCache<ClientNetwork, Lately>>,
+    lately: Recent<Lately>,
     senders: Mutex<LruCache<PictureId, Sent>>,
     /// How long a picture is worked on, as the last ones tell, seconds.
     seconds_per_picture: Mutex<f64>,
@@ -115,18 +115,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn remembering<K: std::hash::Hash + Eq, V>(most: usize) -> Mutex<LruCache<K, V>> {
-    let most = NonZeroUsize::new(most).expect("is not 0");
-    // It takes its memory as it fills.
-    Mutex::new(LruCache::sparse(most))
-}
-
 impl Clients {
     pub(super) fn new(clock: Clock) -> Self {
+        let most = NonZeroUsize::new(MAX_SENDERS).expect("is not 0");
         Self {
             clock,
-            lately: remembering(MAX_CLIENTS),
-            senders: remembering(MAX_SENDERS),
+            lately: Recent::new(),
+            senders: Mutex::new(LruCache::new(most)),
             seconds_per_picture: Mutex::new(USUAL_SECONDS),
         }
     }
@@ -157,7 +152,7 @@ impl Clients {
                 part.reserved_bytes += sent.reserved_bytes;
             }
         }
-        if let Some(lately) = locked(&self.lately).peek(&client) {
+        if let Some(lately) = self.lately.lock().peek(&client) {
             let now = self.clock.elapsed();
             part.of_day = lately.decided.read(now, DAY_HALF_LIFE);
             part.stored_bytes = lately.stored.read(now, retention / 2);
@@ -168,7 +163,7 @@ impl Clients {
     /// How long it takes until this client has less than so much of the day.
     pub(super) fn wait_for_day(&self, client: ClientNetwork, limit: f64) -> Duration {
         let now = self.clock.elapsed();
-        let lately = locked(&self.lately).peek(&client).copied();
+        let lately = self.lately.lock().peek(&client).copied();
         lately.map_or(Duration::ZERO, |lately| {
             lately.decided.wait_until_below(limit, now, DAY_HALF_LIFE)
         })
@@ -182,7 +177,7 @@ impl Clients {
         retention: Duration,
     ) -> Duration {
         let now = self.clock.elapsed();
-        let lately = locked(&self.lately).peek(&client).copied();
+        let lately = self.lately.lock().peek(&client).copied();
         lately.map_or(Duration::ZERO, |lately| {
             lately.stored.wait_until_below(limit, now, retention / 2)
         })
@@ -226,7 +221,7 @@ impl Clients {
     /// How long this client is known for what it sends in vain; `None` where it is not.
     pub(super) fn known_for_junk(&self, client: ClientNetwork) -> Option<Duration> {
         let now = self.clock.elapsed();
-        let junk = locked(&self.lately).peek(&client)?.junk;
+        let junk = self.lately.lock().peek(&client)?.junk;
         (junk.read(now, JUNK_HALF_LIFE) >= KNOWN_FOR_JUNK)
             .then(|| junk.wait_until_below(KNOWN_FOR_JUNK, now, JUNK_HALF_LIFE))
     }
@@ -258,12 +253,16 @@ impl Clients {
             return 0.0;
         };
         let now = self.clock.elapsed();
-        let lately = locked(&self.lately).peek(&client).copied();
+        let lately = self.lately.lock().peek(&client).copied();
         lately.map_or(0.0, |lately| lately.work.read(now, WORK_HALF_LIFE))
     }
 
     fn change(&self, client: ClientNetwork, change: impl FnOnce(&mut Lately)) {
-        change(locked(&self.lately).get_or_insert_mut(client, Lately::default));
+        change(
+            self.lately
+                .lock()
+                .get_or_insert_mut(client, Lately::default),
+        );
     }
 }
 
@@ -332,16 +331,11 @@ mod tests {
     }
 
     #[test]
-    fn who_sends_and_what_waits_is_forgotten_beyond_a_bound() {
+    fn whose_the_waiting_uploads_are_is_forgotten_beyond_a_bound() {
         let clients = Clients::new(Clock::default());
         for _ in 0..2 * MAX_SENDERS {
             clients.remember(&PictureId::random(), client(1), 1, 1);
         }
-        for number in 0..2 * u32::try_from(MAX_CLIENTS).expect("fits") {
-            let network = ClientNetwork::of(std::net::Ipv4Addr::from_bits(number).into());
-            clients.note_work(Some(network), 1.0);
-        }
         assert_eq!(locked(&clients.senders).len(), MAX_SENDERS);
-        assert_eq!(locked(&clients.lately).len(), MAX_CLIENTS);
     }
 }

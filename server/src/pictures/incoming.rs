@@ -36,9 +36,9 @@ const LEAST_WAITING: u32 = 16;
 /// …of so many bytes together…
 const LEAST_WAITING_BYTES: u64 = 64 * 1024 * 1024;
 /// …so many uploads of about a day…
-const LEAST_OF_DAY: f64 = 60.0;
+const LEAST_OF_DAY: u32 = 60;
 /// …and so many bytes stored.
-const LEAST_STORED: f64 = 64e6;
+const LEAST_STORED: u64 = 64_000_000;
 /// Uploads are counted over this many seconds.
 const DAY_SECONDS: i64 = 24 * 3600;
 /// Marks a file that is not whole yet.
@@ -306,8 +306,8 @@ impl Pictures {
         }
         let of_day = own.of_day + f64::from(own.waiting);
         let others = (f64::from(gauge.counted) - of_day).max(0.0);
-        let part =
-            ((f64::from(limits.uploads_per_day) - others) / f64::from(PART)).max(LEAST_OF_DAY);
+        let part = ((f64::from(limits.uploads_per_day) - others) / f64::from(PART))
+            .max(f64::from(LEAST_OF_DAY));
         if of_day >= part {
             return Err(UploadError::PartOfDay {
                 wait: self.clients.wait_for_day(client, part),
@@ -317,7 +317,7 @@ impl Pictures {
         // Sizes of stores are exact as floats.
         let own_bytes = own.stored_bytes + own.reserved_bytes as f64;
         let left = limits.max_stored_bytes as f64 - (all as f64 - own_bytes).max(0.0);
-        let part = (left / f64::from(PART)).max(LEAST_STORED);
+        let part = (left / f64::from(PART)).max(LEAST_STORED as f64);
         if own_bytes + stored_bytes as f64 > part {
             return Err(UploadError::PartOfStore {
                 wait: self.clients.wait_for_store(client, part, retention),

@@ -175,6 +175,48 @@ async fn what_was_refused_before_is_refused_at_once_and_takes_nothing_of_the_day
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_client_takes_a_part_of_the_queue_and_leaves_the_rest_to_others() {
+    let site = Setup::new().start_without_jobs().await;
+    for number in 0..125 {
+        let taken = site.upload_from(ABUSER, AT_ONCE, variant("cat.webp", number));
+        assert_eq!(taken.await.status, StatusCode::ACCEPTED, "{number}");
+    }
+    let refused = site.upload_from(ABUSER, AT_ONCE, variant("cat.webp", 200));
+    refused.await.assert_error(503, "screening-unavailable");
+    let other = site.upload_from(VISITOR, AT_ONCE, variant("cat.webp", 200));
+    assert_eq!(other.await.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_client_takes_a_part_of_the_day_and_leaves_the_rest_to_others() {
+    let mut setup = Setup::new();
+    setup.config.limits.uploads_per_day = 240;
+    let site = setup.start().await;
+    let mut taken = 0;
+    let refused = loop {
+        let answer = site
+            .upload_from(ABUSER, API, variant("cat.webp", taken))
+            .await;
+        if answer.status != StatusCode::CREATED {
+            break answer;
+        }
+        taken += 1;
+    };
+    refused.assert_error(429, "too-many-requests");
+    // What was decided a moment ago counts a hair less than one.
+    assert!((60..=61).contains(&taken), "{taken}");
+    let other = site
+        .upload_from(VISITOR, API, variant("cat.webp", 200))
+        .await;
+    assert_eq!(other.status, StatusCode::CREATED, "{}", other.text());
+    site.clock.advance(retry_after(&refused));
+    let later = site
+        .upload_from(ABUSER, API, variant("cat.webp", 201))
+        .await;
+    assert_eq!(later.status, StatusCode::CREATED, "{}", later.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_refused_by_a_full_day_gets_in_at_the_second_that_is_told_and_has_lost_nothing() {
     let mut setup = Setup::new();
     setup.config.limits.uploads_per_day = 2;

@@ -243,4 +243,32 @@ mod tests {
         assert!(!crowd.close_idle(|_| true, Duration::ZERO));
         assert!(!is_leaving(&busy));
     }
+
+    #[tokio::test]
+    async fn where_all_are_taken_the_network_with_the_most_makes_room_whatever_it_does() {
+        let crowd = Arc::new(Crowd::default());
+        let many: Vec<_> = (0..4)
+            .map(|_| crowd.admit(network(1), 9).expect("fits"))
+            .collect();
+        let few: Vec<_> = (0..2)
+            .map(|_| crowd.admit(network(2), 9).expect("fits"))
+            .collect();
+        let requests: Vec<_> = many
+            .iter()
+            .skip(1)
+            .map(|guest| guest.begin_request())
+            .collect();
+        assert!(crowd.make_room_for(network(3)));
+        assert!(
+            is_leaving(&many[0]),
+            "the idle one first, however short it was"
+        );
+        assert!(crowd.make_room_for(network(3)));
+        assert_eq!(many.iter().filter(|guest| is_leaving(guest)).count(), 2);
+        assert!(!few.iter().any(|guest| is_leaving(guest)));
+        // Nobody makes room for somebody who would then have more.
+        assert!(!crowd.make_room_for(network(1)));
+        assert!(!crowd.make_room_for(network(2)));
+        drop(requests);
+    }
 }
