@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use app::error::ErrorCode;
 use axum::extract::{Request, State};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -56,9 +57,11 @@ pub(crate) async fn share_scans(
     next: Next,
 ) -> Response {
     let path = request.uri().path();
-    let is_scan = SCANS.contains(&path)
-        || path.starts_with("/tags/")
-        || path == "/api/v1/pictures" && request.uri().query().is_some();
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_scan = reads
+        && (SCANS.contains(&path)
+            || path.starts_with("/tags/")
+            || path == "/api/v1/pictures" && request.uri().query().is_some());
     let client = request.extensions().get::<ClientNetwork>().copied();
     let known = client.filter(|client| is_scan && *client != ClientNetwork::UNKNOWN);
     let _scan = match known.map(|client| shares.0.begin(client)) {
