@@ -167,7 +167,7 @@ async function wellAgain() {
     const upload = await ask(port, { from: "127.201.0.1", method: "POST", path: "/api/v1/pictures?wait=25", body: site.cat() });
     // The day's quota may be used up by then, which is as it should be.
     if (page.status === 200 && [201, 429].includes(upload.status)) return;
-    if (Date.now() > deadline) {
+    if (hasDied() || Date.now() > deadline) {
       faults.push(`the server did not recover: a page is answered ${said(page)}, an upload ${said(upload)}`);
       return;
     }
@@ -187,11 +187,16 @@ function hasDied() {
 function died() {
   return new Promise((done) => {
     if (hasDied()) return done();
-    server.once("exit", (code, signal) => {
+    const ended = (code, signal) => {
       faults.push(`the server died (${signal ?? code}; killed for want of memory: ${cage?.kills() ?? "unknown"}):\n${log}`);
       done();
+    };
+    server.once("exit", ended);
+    // In the end it is killed by us.
+    over.signal.addEventListener("abort", () => {
+      server.off("exit", ended);
+      done();
     });
-    over.signal.addEventListener("abort", done);
   });
 }
 
