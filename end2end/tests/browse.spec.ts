@@ -37,7 +37,7 @@ test("“more” appends the next page to the gallery and moves the focus there"
   const firstPage = await homePage.ids();
 
   await homePage.moreLink.click();
-  await expect(homePage.main.getByText(/More cats have come in|Those are all of them/)).toBeVisible();
+  await expect(homePage.main.getByText(/More cats have been added|Those are all the cats/)).toBeVisible();
   const all = await homePage.ids();
   expect(all.length).toBeGreaterThan(PAGE_SIZE);
   expect(all.slice(0, PAGE_SIZE)).toEqual(firstPage);

@@ -23,7 +23,7 @@ test("a page opened before the verdict comes to say why the picture is refused",
   complaints.expectStatus(422);
   const accepted = await api.submit("one-frame-refused.gif");
   await page.goto(accepted.url);
-  await expect(sitePage.headline).toHaveText("We cannot show this one");
+  await expect(sitePage.headline).toHaveText("We cannot show this picture");
 });
 
 test("the page of a picture that is no cat says so with status 422", async ({
@@ -35,7 +35,7 @@ test("the page of a picture that is no cat says so with status 422", async ({
   const refused = await api.submitRefused("coffee.png");
   const response = await picturePage.goto(refused.url);
   expect(response.status()).toBe(422);
-  await expect(picturePage.headline).toHaveText("We could not find a cat in it");
+  await expect(picturePage.headline).toHaveText("We could not find a cat");
   await expect(picturePage.photo).toHaveCount(0);
 });
 
@@ -48,7 +48,7 @@ test("the page of an indecent picture says so with status 422", async ({
   const refused = await api.submitRefused("refused.jpg");
   const response = await picturePage.goto(refused.url);
   expect(response.status()).toBe(422);
-  await expect(picturePage.headline).toHaveText("We cannot show this one");
+  await expect(picturePage.headline).toHaveText("We cannot show this picture");
   await expect(picturePage.photo).toHaveCount(0);
 });
 

@@ -43,7 +43,7 @@ test.describe("upload", () => {
     const third = uploadPage.upload("third.webp");
     await expect(uploadPage.upload("first.webp").progress).toBeVisible();
     await expect(uploadPage.upload("second.webp").progress).toBeVisible();
-    await expect(third.row).toContainText("Waiting in line…");
+    await expect(third.row).toContainText("Waiting for its turn…");
     await expect(third.progress).toBeHidden();
 
     release();
@@ -115,9 +115,9 @@ test.describe("upload", () => {
     complaints.expectStatus(422);
     await uploadPage.choose(picture("coffee.png"));
     const { row } = uploadPage.upload("coffee.png");
-    await expect(row).toContainText("We could not find a cat in it");
+    await expect(row).toContainText("We could not find a cat");
     await expect(uploadPage.main.getByRole("status")).toHaveText(
-      "coffee.png: We could not find a cat in it",
+      "coffee.png: We could not find a cat",
     );
   });
 
@@ -143,7 +143,7 @@ test.describe("upload", () => {
       mimeType: "image/png",
       buffer: Buffer.alloc(20 * 1024 * 1024 + 1),
     });
-    await expect(uploadPage.upload("huge.png").row).toContainText("That file is too heavy");
+    await expect(uploadPage.upload("huge.png").row).toContainText("That file is too big");
     await expect(uploadPage.upload("huge.png").row).toContainText("up to 20 MB");
     expect(sent).toEqual([]);
   });
@@ -155,7 +155,7 @@ test.describe("upload", () => {
     complaints.expectStatus(422);
     await uploadPage.choose(picture("cat.webp"), picture("coffee.png"), picture("chelsea.png"));
     const refused = uploadPage.upload("coffee.png");
-    await expect(refused.row).toContainText("We could not find a cat in it");
+    await expect(refused.row).toContainText("We could not find a cat");
     await expect(uploadPage.upload("cat.webp").published).toBeVisible();
     await expect(uploadPage.upload("chelsea.png").published).toBeVisible();
 
