@@ -18,7 +18,8 @@ export default defineConfig({
     ...devices["Desktop Chrome"],
     baseURL: site.url,
     launchOptions,
-    // No traces: recording one fetches previews in the page, which the content security policy rightly forbids.
+    // No traces: recording one fetches previews in the page, which the content security policy
+    // rightly forbids.
     screenshot: "only-on-failure",
   },
   webServer: [start(site), start(shortLivedSite), start(cloudSite)],

@@ -1,5 +1,6 @@
-// Starts the built server on a fresh data folder, and deletes that folder when the server ends. Where CATTO_STAND_IN names the
-// stand-in for AWS, it is started before and ends after; it says how the server reaches it.
+// Starts the built server on a fresh data folder, and deletes that folder when the server ends.
+// Where CATTO_STAND_IN names the stand-in for AWS, it is started before and ends after; it says how
+// the server reaches it.
 
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -13,7 +14,9 @@ if (!existsSync(binary)) {
   process.exit(1);
 }
 
-const standIn = process.env.CATTO_STAND_IN ? await startStandIn(process.env.CATTO_STAND_IN) : undefined;
+const standIn = process.env.CATTO_STAND_IN
+  ? await startStandIn(process.env.CATTO_STAND_IN)
+  : undefined;
 const folder = mkdtempSync(path.join(tmpdir(), "cattocdn-end2end-"));
 const server = spawn(binary, ["serve"], {
   // Not the checkout, so that no developer's `.env` is read.

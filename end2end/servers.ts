@@ -1,4 +1,5 @@
-// The servers that the tests talk to: the real one, three times, with fresh data folders and real models.
+// The servers that the tests talk to: the real one, three times, with fresh data folders and real
+// models.
 
 import { homedir } from "node:os";
 import path from "node:path";
@@ -44,7 +45,10 @@ export function start({ port, url, retention, variables }: Server) {
     env: {
       CATTO_LISTEN: `127.0.0.1:${port}`,
       CATTO_PUBLIC_URL: url,
-      CATTO_MODELS_DIR: path.resolve(import.meta.dirname, process.env.CATTO_MODELS_DIR ?? "../models"),
+      CATTO_MODELS_DIR: path.resolve(
+        import.meta.dirname,
+        process.env.CATTO_MODELS_DIR ?? "../models",
+      ),
       CATTO_RETENTION: retention,
       CATTO_ABUSE_CONTACT: "abuse@cattocdn.example",
       // Runs upload as much as a whole town of people.
@@ -68,6 +72,7 @@ function server(
 /** Where `make stand-in` puts it. */
 function builtStandIn(): string {
   const { CARGO_TARGET_DIR, CATTO_CACHE, XDG_CACHE_HOME } = process.env;
-  const cache = CATTO_CACHE ?? path.join(XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "cattocdn");
+  const cache =
+    CATTO_CACHE ?? path.join(XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "cattocdn");
   return path.join(CARGO_TARGET_DIR ?? path.join(cache, "target"), "release/examples/aws_stand_in");
 }

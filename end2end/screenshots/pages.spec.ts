@@ -1,4 +1,5 @@
-// Takes a picture of every page, narrow and wide, light and dark. Nothing is compared: they are for people to look at.
+// Takes a picture of every page, narrow and wide, light and dark. Nothing is compared: they are for
+// people to look at.
 
 import path from "node:path";
 

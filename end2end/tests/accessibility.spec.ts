@@ -29,7 +29,9 @@ for (const { name, status, prepare } of views) {
         const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
         const found = violations.map(({ id, help, nodes }) => ({
           rule: `${id}: ${help}`,
-          where: nodes.map((node) => `${node.target.join(" ")}: ${node.any[0]?.message ?? node.failureSummary}`),
+          where: nodes.map(
+            (node) => `${node.target.join(" ")}: ${node.any[0]?.message ?? node.failureSummary}`,
+          ),
         }));
         expect.soft(found, name).toEqual([]);
         const overflow = await page.evaluate(
@@ -99,7 +101,16 @@ test("every page has one headline and a title of its own", async ({
   complaints.expectStatus(404);
   const { url, delete_url } = await api.publish("chelsea.png");
   const titles = new Set<string>();
-  const pages = ["/", "/search?q=tabby", "/tags/cat", "/upload", "/about", "/nowhere", url, delete_url];
+  const pages = [
+    "/",
+    "/search?q=tabby",
+    "/tags/cat",
+    "/upload",
+    "/about",
+    "/nowhere",
+    url,
+    delete_url,
+  ];
   for (const address of pages) {
     await sitePage.goto(address);
     await expect(sitePage.headline, address).toHaveCount(1);

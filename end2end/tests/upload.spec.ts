@@ -55,7 +55,9 @@ test.describe("upload", () => {
     await uploadPage.choose(picture("chelsea.png"));
     const { preview, published } = uploadPage.upload("chelsea.png");
     await expect(preview).toBeVisible();
-    await expect.poll(() => preview.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBe(451);
+    await expect
+      .poll(() => preview.evaluate((image: HTMLImageElement) => image.naturalWidth))
+      .toBe(451);
 
     release();
     await expect(published).toBeVisible();
@@ -105,7 +107,10 @@ test.describe("upload", () => {
     }
   });
 
-  test("the delete link leads to the question whether to delete", async ({ uploadPage, sitePage }) => {
+  test("the delete link leads to the question whether to delete", async ({
+    uploadPage,
+    sitePage,
+  }) => {
     await uploadPage.choose(picture("cat.webp"));
     await uploadPage.upload("cat.webp").deleteLink.click();
     await expect(sitePage.headline).toHaveText("Delete this picture?");
@@ -128,7 +133,9 @@ test.describe("upload", () => {
       mimeType: "text/plain",
       buffer: Buffer.from("Buy cat food."),
     });
-    await expect(uploadPage.upload("notes.txt").row).toContainText("We cannot read this kind of file");
+    await expect(uploadPage.upload("notes.txt").row).toContainText(
+      "We cannot read this kind of file",
+    );
   });
 
   test("a file that is too large is refused without being sent", async ({ page, uploadPage }) => {
