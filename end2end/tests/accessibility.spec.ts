@@ -1,4 +1,5 @@
-// Everybody can use it: with a screen reader, with the keyboard alone, on a phone, in the dark.
+// Everybody can use the site: with a screen reader, with the keyboard alone, on a phone, in the
+// dark.
 
 import { AxeBuilder } from "@axe-core/playwright";
 
@@ -7,7 +8,7 @@ import { screens, views } from "./fixtures/views.js";
 
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
-// Colours are judged at rest, not half-way.
+// Colours are judged once they are at rest, and not in the middle of an animation.
 test.use({ contextOptions: { reducedMotion: "reduce" } });
 
 for (const { name, status, prepare } of views) {
@@ -87,7 +88,7 @@ test("the box for pictures is reached by keyboard and shows its focus", async ({
   await page.keyboard.press("Enter");
   await page.keyboard.press("Tab");
   await expect(uploadPage.box).toBeFocused();
-  // The whole box shows the focus of the field within.
+  // The whole box shows the focus of the field inside it.
   const box = page.locator("label").filter({ hasText: "Put your cat in the box" });
   await expect(box).toHaveCSS("outline-style", "solid");
 });

@@ -1,4 +1,5 @@
-// Nobody sees a picture before its verdict, and everybody sees the verdict by itself.
+// Nobody sees a picture before its verdict, and a page that waits for the verdict shows it by
+// itself.
 
 import { expect, test } from "./fixtures/test.js";
 
@@ -7,9 +8,9 @@ test("a page opened before the verdict comes to show the picture by itself", asy
   page,
   picturePage,
 }) => {
-  // An animation takes the models the longest.
+  // The models need most time for an animation.
   const accepted = await api.submit("cat-animated.gif");
-  // Not `goto` of the page object: the page may reload at any moment.
+  // The page object's `goto` would not do, because the page may reload at any moment.
   await page.goto(accepted.url);
   await picturePage.expectPhotoLoaded();
 });

@@ -83,7 +83,7 @@ test.describe("upload", () => {
     await uploadPage.choose(picture("chelsea.png"));
     const upload = uploadPage.upload("chelsea.png");
     await expect(upload.tags.filter({ hasText: "tabby cat" })).toBeVisible();
-    // Seven days, of which some moments may have passed.
+    // It is seven days, of which some seconds may have passed.
     await expect(upload.timeLeft).toHaveText(/^[67] days left$/);
 
     await upload.pageLink.click();
