@@ -45,7 +45,7 @@ models: ## Fetch and convert the two screening models once
 test: test-setup lint wasm-deps deploy-test build models ## Run every check and test: formatting, lints, unit, integration, fuzzing, an attack, end to end
 	@scripts/step "unit and integration tests"
 	CATTO_TEST_MODELS_DIR="$(abspath $(MODELS))" CATTO_TEST_SITE_DIR="$(abspath $(DIST))/site" \
-		cargo test --quiet --locked --release --package server
+		cargo test --quiet --locked --release --package server --package imaging --package probe --package tools
 	cargo test --quiet --locked --release --package app --features ssr
 	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory attack ATTACK_SECONDS=60
@@ -72,12 +72,12 @@ attack: build models ## Attack what is built for an hour (ATTACK_SECONDS), in 25
 
 .PHONY: stand-in
 stand-in: setup
-	@cargo build --quiet --locked --release --package server --example aws_stand_in
+	@cargo build --quiet --locked --release --package tools --bin aws_stand_in
 
 .PHONY: e2e
 e2e: stand-in ## Run the end-to-end tests against what is built
 	@scripts/step "end-to-end tests in Chromium"
-	cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/examples/aws_stand_in" npx playwright test
+	cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/aws_stand_in" npx playwright test
 
 .PHONY: deploy-test
 deploy-test: ## Check what is deployed: edge function, Cloudflare's rules, image, CloudFormation template
@@ -94,8 +94,7 @@ lint: setup ## Check formatting and lints
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path fuzz/Cargo.toml
 	(cd end2end && npx tsc --noEmit)
-	cargo clippy --quiet --locked --release --package server --all-targets -- --deny warnings
-	cargo clippy --quiet --locked --release --package trim -- --deny warnings
+	cargo clippy --quiet --locked --release --package server --package imaging --package probe --package tools --package trim --all-targets -- --deny warnings
 	cargo clippy --quiet --locked --release --package app --features ssr --all-targets -- --deny warnings
 	cargo clippy --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown -- --deny warnings
 
@@ -120,18 +119,18 @@ bench: build models ## Measure upload latency, memory, start time and asset size
 .PHONY: simulate-cost
 simulate-cost: setup models ## Screen a month of uploads, half of them abuse, in each mode, and count the paid calls
 	@scripts/step "building the simulation"
-	cargo build --quiet --locked --release --package server --example month
-	CATTO_MODELS_DIR="$(abspath $(MODELS))" "$(CARGO_TARGET_DIR)/release/examples/month"
+	cargo build --quiet --locked --release --package tools --bin month
+	CATTO_MODELS_DIR="$(abspath $(MODELS))" "$(CARGO_TARGET_DIR)/release/month"
 
 .PHONY: simulate
 simulate: setup ## Replay a week of traffic through two levels of simulated caches, and count what reaches the server
 	@scripts/step "building the simulation"
-	cargo build --quiet --locked --release --package server --example simulate
-	"$(CARGO_TARGET_DIR)/release/examples/simulate"
+	cargo build --quiet --locked --release --package tools --bin simulate
+	"$(CARGO_TARGET_DIR)/release/simulate"
 
 .PHONY: screenshots
 screenshots: stand-in ## Take pictures of every page, narrow and wide, light and dark, into end2end/screenshots
-	@cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/examples/aws_stand_in" npx playwright test --config screenshots.config.ts
+	@cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/aws_stand_in" npx playwright test --config screenshots.config.ts
 
 .PHONY: clean
 clean: ## Delete what was built (not the data, not the models, not the caches)

@@ -32,7 +32,7 @@ const rows = [];
 
 if (!existsSync(join(pictures, "50mpx.png"))) {
   console.error("==> making the pictures (once)");
-  execFileSync("cargo", ["run", "--quiet", "--locked", "--release", "--package", "server", "--example", "bench_pictures", pictures], { cwd: root, stdio: "inherit" });
+  execFileSync("cargo", ["run", "--quiet", "--locked", "--release", "--package", "tools", "--bin", "bench_pictures", pictures], { cwd: root, stdio: "inherit" });
 }
 
 const port = await freePort();

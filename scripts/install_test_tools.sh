@@ -21,7 +21,7 @@ PATH="$PATH:/usr/sbin"
 
 # moto and what it needs, in pinned versions, in a folder of their own; again when the list or the Python changes.
 moto="$CATTO_CACHE/moto"
-wanted=$(python3 --version; cat server/tests/it/support/moto.txt)
+wanted=$(python3 --version; cat tools/src/stand_ins/moto.txt)
 if [ "$(cat "$moto/.installed" 2>/dev/null)" != "$wanted" ]; then
   scripts/step "installing moto's server for the tests"
   pip=(python3 -m pip)
@@ -31,7 +31,7 @@ if [ "$(cat "$moto/.installed" 2>/dev/null)" != "$wanted" ]; then
   fi
   rm -rf "$moto"
   PIP_ROOT_USER_ACTION=ignore "${pip[@]}" install --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-    --target "$moto" --requirement server/tests/it/support/moto.txt
+    --target "$moto" --requirement tools/src/stand_ins/moto.txt
   printf '%s\n' "$wanted" >"$moto/.installed"
 fi
 
