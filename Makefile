@@ -45,7 +45,7 @@ models: ## Fetch and convert the two screening models, if they are not there yet
 test: test-setup lint wasm-deps deploy-test build models ## Run all checks and tests: lints, unit, integration, fuzzing, a short attack, end to end
 	@scripts/step "unit and integration tests"
 	CATTO_TEST_MODELS_DIR="$(abspath $(MODELS))" CATTO_TEST_SITE_DIR="$(abspath $(DIST))/site" \
-		cargo test --quiet --locked --release --package server
+		cargo test --quiet --locked --release --package server --package imaging --package probe --package tools
 	cargo test --quiet --locked --release --package app --features ssr
 	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory attack ATTACK_SECONDS=60
@@ -72,12 +72,12 @@ attack: build models ## Attack the built server for ATTACK_SECONDS (3600) in 256
 
 .PHONY: stand-in
 stand-in: setup
-	@cargo build --quiet --locked --release --package server --example aws_stand_in
+	@cargo build --quiet --locked --release --package tools --bin aws_stand_in
 
 .PHONY: e2e
 e2e: stand-in ## Run the end-to-end tests against the built server
 	@scripts/step "end-to-end tests in Chromium"
-	cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/examples/aws_stand_in" npx playwright test
+	cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/aws_stand_in" npx playwright test
 
 .PHONY: deploy-test
 deploy-test: ## Check the files for deploying: edge function, Cloudflare's rules, image, CloudFormation
@@ -94,8 +94,7 @@ lint: setup ## Check the formatting and the lints
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path fuzz/Cargo.toml
 	(cd end2end && npx tsc --noEmit)
-	cargo clippy --quiet --locked --release --package server --all-targets -- --deny warnings
-	cargo clippy --quiet --locked --release --package trim -- --deny warnings
+	cargo clippy --quiet --locked --release --package server --package imaging --package probe --package tools --package trim --all-targets -- --deny warnings
 	cargo clippy --quiet --locked --release --package app --features ssr --all-targets -- --deny warnings
 	cargo clippy --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown -- --deny warnings
 
@@ -120,18 +119,18 @@ bench: build models ## Measure the built server: upload latency, memory, start t
 .PHONY: simulate-cost
 simulate-cost: setup models ## Simulate a month of uploads, half of them abuse, in each mode, and count the paid calls
 	@scripts/step "building the simulation"
-	cargo build --quiet --locked --release --package server --example month
-	CATTO_MODELS_DIR="$(abspath $(MODELS))" "$(CARGO_TARGET_DIR)/release/examples/month"
+	cargo build --quiet --locked --release --package tools --bin month
+	CATTO_MODELS_DIR="$(abspath $(MODELS))" "$(CARGO_TARGET_DIR)/release/month"
 
 .PHONY: simulate
 simulate: setup ## Simulate a week of traffic through two levels of caches, and count what reaches the server
 	@scripts/step "building the simulation"
-	cargo build --quiet --locked --release --package server --example simulate
-	"$(CARGO_TARGET_DIR)/release/examples/simulate"
+	cargo build --quiet --locked --release --package tools --bin simulate
+	"$(CARGO_TARGET_DIR)/release/simulate"
 
 .PHONY: screenshots
 screenshots: stand-in ## Take screenshots of every page into end2end/screenshots
-	@cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/examples/aws_stand_in" npx playwright test --config screenshots.config.ts
+	@cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/aws_stand_in" npx playwright test --config screenshots.config.ts
 
 .PHONY: clean
 clean: ## Delete what was built (but no data, models or caches)

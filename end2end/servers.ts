@@ -77,5 +77,5 @@ function builtStandIn(): string {
   const { CARGO_TARGET_DIR, CATTO_CACHE, XDG_CACHE_HOME } = process.env;
   const cache =
     CATTO_CACHE ?? path.join(XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "cattocdn");
-  return path.join(CARGO_TARGET_DIR ?? path.join(cache, "target"), "release/examples/aws_stand_in");
+  return path.join(CARGO_TARGET_DIR ?? path.join(cache, "target"), "release/aws_stand_in");
 }

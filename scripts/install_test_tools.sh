@@ -23,7 +23,7 @@ PATH="$PATH:/usr/sbin"
 # moto and what it needs are installed in pinned versions into a folder of their own, and again when
 # the list of versions or the Python changes.
 moto="$CATTO_CACHE/moto"
-wanted=$(python3 --version; cat server/tests/it/support/moto.txt)
+wanted=$(python3 --version; cat tools/src/stand_ins/moto.txt)
 if [ "$(cat "$moto/.installed" 2>/dev/null)" != "$wanted" ]; then
   scripts/step "installing moto's server for the tests"
   pip=(python3 -m pip)
@@ -33,7 +33,7 @@ if [ "$(cat "$moto/.installed" 2>/dev/null)" != "$wanted" ]; then
   fi
   rm -rf "$moto"
   PIP_ROOT_USER_ACTION=ignore "${pip[@]}" install --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-    --target "$moto" --requirement server/tests/it/support/moto.txt
+    --target "$moto" --requirement tools/src/stand_ins/moto.txt
   printf '%s\n' "$wanted" >"$moto/.installed"
 fi
 

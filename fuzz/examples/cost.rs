@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cattocdn_fuzz::imaging::{self, AnimationEncoder, ImageError, Limits};
+use imaging::{self, AnimationEncoder, ImageError, Limits};
 
 fn main() {
     for name in std::env::args_os().skip(1) {

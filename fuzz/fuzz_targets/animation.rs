@@ -1,8 +1,8 @@
 //! Playing an animation and encoding it where it is small.
 #![no_main]
 
-use cattocdn_fuzz::imaging::{AnimationEncoder, MAX_KEPT_FRAMES, frames, inspect};
 use cattocdn_fuzz::{assert_stored, deadline, let_panics_be_caught, small_limits, with_file};
+use imaging::{AnimationEncoder, MAX_KEPT_FRAMES, frames, inspect};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(init: let_panics_be_caught(), |bytes: &[u8]| {

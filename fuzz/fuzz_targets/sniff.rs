@@ -1,8 +1,8 @@
 //! Looking at a file under the server's own limits: no pixel is decoded, so this must be quick and small whatever the file says.
 #![no_main]
 
-use cattocdn_fuzz::imaging::{Limits, inspect};
 use cattocdn_fuzz::{let_panics_be_caught, with_file};
+use imaging::{Limits, inspect};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(init: let_panics_be_caught(), |bytes: &[u8]| {

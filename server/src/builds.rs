@@ -16,10 +16,10 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use self::record::Record;
-use crate::clock::Clock;
 use crate::domain::build::{AssetKind, AssetName, BuildId, Coding, files_end, is_served};
 use crate::domain::expiry::{ExpiresAt, Retention};
 use crate::domain::picture::Sha256Hash;
+use crate::runtime::clock::Clock;
 use crate::storage::{Folder, ObjectStorage, StorageError, StorageKey};
 
 /// How often builds whose time is over are looked for.

@@ -17,11 +17,11 @@ use url::Url;
 pub use self::cloudflare::CloudflareClient;
 pub use self::cloudfront::CloudFrontClient;
 use crate::aws;
-use crate::clock::Clock;
 use crate::config::CdnConfig;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::PictureId;
 use crate::domain::purge::{Cdn, PurgeItem, PurgeKind, PurgeReceipt};
+use crate::runtime::clock::Clock;
 
 /// A CDN that can be told to forget.
 #[async_trait]

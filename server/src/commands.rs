@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use cattocdn::budget::Paid;
-use cattocdn::claim::Claim;
-use cattocdn::clock::Clock;
 use cattocdn::config::Config;
+use cattocdn::costs::budget::Paid;
 use cattocdn::domain::picture::PictureId;
 use cattocdn::pictures::DeleteError;
+use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::LocalScreener;
-use cattocdn::state::{open_pictures, put_aside_if_damaged};
+use cattocdn::site::claim::Claim;
+use cattocdn::site::{open_pictures, put_aside_if_damaged};
 
 use crate::BudgetCommand;
 

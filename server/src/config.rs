@@ -2,6 +2,7 @@
 
 mod budget;
 mod cdn;
+pub(crate) mod env;
 mod hosting;
 mod parse;
 mod screening;
@@ -24,8 +25,8 @@ use self::parse::{
     is_bucket, is_contact, parse_client_address, parse_pixels, parse_public_url, parse_retention,
 };
 pub use self::screening::{BudgetSpent, RetryConfig, ScreeningConfig};
+use crate::config::env::Env;
 use crate::domain::expiry::Retention;
-use crate::env::Env;
 
 /// The whole configuration.
 #[derive(Debug, Clone)]

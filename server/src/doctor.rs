@@ -17,8 +17,8 @@ mod report;
 mod skew;
 
 use crate::aws;
-use crate::clock::Clock;
 use crate::config::{Config, ConfigError, StorageConfig};
+use crate::runtime::clock::Clock;
 
 pub use self::report::{Check, Outcome, Report};
 

@@ -3,6 +3,7 @@
 pub mod answers;
 pub(crate) mod api;
 pub(crate) mod assets;
+pub(crate) mod backend;
 pub(crate) mod body;
 pub mod cache;
 pub(crate) mod client;
@@ -10,11 +11,13 @@ pub(crate) mod connections;
 pub(crate) mod count;
 mod descriptors;
 pub(crate) mod documents;
+pub(crate) mod error;
 mod foreign;
 pub mod guesses;
 pub(crate) mod health;
 mod held;
 pub(crate) mod images;
+pub(crate) mod list;
 pub(crate) mod pages;
 pub mod readers;
 pub(crate) mod security;
@@ -22,6 +25,7 @@ pub mod shares;
 mod spelling;
 pub(crate) mod status;
 pub(crate) mod upload;
+pub(crate) mod views;
 
 use app::error::ErrorCode;
 use axum::Router;
@@ -31,7 +35,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post};
 
 use crate::domain::picture::PictureId;
-use crate::error::Error;
+use crate::http::error::Error;
 use crate::pictures::Status;
 use crate::state::AppState;
 

@@ -1,6 +1,8 @@
 //! Background loops: the workers that screen, the sweeper, the keeper of builds, who tells caches to forget, and those who
 //! count and look. All can be stopped and lose nothing by it.
 
+pub mod self_probe;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +10,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::builds::Builds;
-use crate::clock::Clock;
+use crate::costs::traffic::{self, Traffic};
 use crate::domain::purge::PurgeTarget;
 use crate::pictures::{MIN_WORKERS, Pictures};
-use crate::self_probe;
+use crate::runtime::clock::Clock;
 use crate::state::AppState;
-use crate::traffic::{self, Traffic};
 
 /// How often the loops look for what was postponed, or put into the queue by another process.
 const RECHECK: Duration = Duration::from_secs(2);

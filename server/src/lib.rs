@@ -1,45 +1,27 @@
 //! CattoCDN's server. From the outside in:
 //!
-//! `http` and `jobs` are what the world and the clock drive; both call the use cases in `pictures`, which know `storage`,
-//! `screening`, `imaging`, `cdn`, `db` and `budget`, and all of those know `domain`, the rules. `builds` keeps what browsers
-//! load, `traffic` counts, `status` tells what was counted and `bill` what it costs. `views`, `list`, `backend` and `error`
-//! turn the domain into what the wire and the pages speak. `probe` and `doctor` stand apart: one looks at a site from
-//! outside, and `self_probe` has it look at this one; the other looks at what the configuration names. `claim` keeps a second
-//! process off the data folder.
+//! `http` and `jobs` are what the world and the clock drive; both call the use cases in `pictures`,
+//! which know `storage`, `screening`, `cdn`, `db`, `costs` and the crate `imaging`, and all of those
+//! know `domain`, the rules. `builds` keeps what browsers load, and `costs` knows what is spent.
+//! `site` puts all of it together from `config`, and `runtime` holds what every room stands on.
+//! `doctor` stands apart: it looks at what the configuration names.
 
 pub mod aws;
-mod background;
-pub mod bill;
-pub mod budget;
 pub mod builds;
 pub mod cdn;
-pub mod claim;
-mod client_limits;
-pub mod clock;
 pub mod config;
+pub mod costs;
 pub mod db;
 pub mod doctor;
 pub mod domain;
-mod env;
-mod error;
 pub mod http;
-pub mod imaging;
 pub mod jobs;
-mod list;
-pub mod memory;
 pub mod pictures;
-pub mod probe;
+pub mod runtime;
 pub mod screening;
-pub mod self_probe;
+pub mod site;
 pub mod state;
-pub mod status;
 pub mod storage;
-pub mod telemetry;
-pub mod traffic;
-mod views;
-pub mod vision;
-
-mod backend;
 
 use std::future::Future;
 use std::time::Duration;
@@ -57,7 +39,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
 /// and ends what is under way.
 pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future<Output = ()>) {
     let jobs = Jobs::spawn(&state);
-    let giving_back = tokio::spawn(memory::keep_giving_back());
+    let giving_back = tokio::spawn(runtime::allocator::keep_giving_back());
     let (pictures, traffic) = (state.pictures.clone(), state.traffic.clone());
     let stop = async {
         shutdown.await;

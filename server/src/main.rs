@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use cattocdn::claim::Claim;
-use cattocdn::clock::Clock;
 use cattocdn::config::Config;
 use cattocdn::doctor::Doctor;
-use cattocdn::probe::Probe;
+use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{LocalScreener, Screener};
-use cattocdn::state::AppState;
+use cattocdn::site;
+use cattocdn::site::claim::Claim;
 use clap::{Args, Parser, Subcommand};
+use probe::Probe;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -104,7 +104,7 @@ const BLOCKING_THREADS: usize = 64;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = cattocdn::memory::give_back_what_is_freed() {
+    if let Err(error) = cattocdn::runtime::allocator::give_back_what_is_freed() {
         complain(&anyhow::Error::from(error).context("the allocator keeps its defaults"));
     }
     let (done, failure) = match cli.command {
@@ -124,7 +124,8 @@ fn probe(probe: &Probe) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let report = runtime.block_on(probe.run(&Clock::default()));
+    let clock = Clock::default();
+    let report = runtime.block_on(probe.run(&|| clock.seconds()));
     let text = if probe.json {
         report.to_json()? + "\n"
     } else {
@@ -136,7 +137,7 @@ fn probe(probe: &Probe) -> anyhow::Result<ExitCode> {
 
 fn doctor(doctor: &Doctor) -> anyhow::Result<ExitCode> {
     read_dotenv()?;
-    cattocdn::telemetry::start()?;
+    cattocdn::runtime::telemetry::start()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -180,7 +181,7 @@ fn read_dotenv() -> anyhow::Result<()> {
 
 fn run(command: SiteCommand) -> anyhow::Result<ExitCode> {
     read_dotenv()?;
-    cattocdn::telemetry::start()?;
+    cattocdn::runtime::telemetry::start()?;
     let config = Config::from_env()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -209,7 +210,7 @@ async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let claim = Claim::take(config)?;
-    let state = AppState::new(config, screener, Clock::default()).await?;
+    let state = site::open(config, screener, Clock::default()).await?;
     let listener = TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("cannot listen on {} (CATTO_LISTEN)", config.http.listen))?;

@@ -44,18 +44,18 @@ pub use self::rebuild::Rebuilt;
 pub use self::reviewer::RekognitionReviewer;
 use self::shared::{Moment, Shared};
 use self::turns::Turns;
-use crate::budget::Budget;
 use crate::cdn::Cdns;
-use crate::clock::Clock;
 use crate::config::{BudgetSpent, LimitsConfig};
+use crate::costs::budget::Budget;
 use crate::db::{Db, DbError, ListFilter};
 use crate::domain::expiry::{ExpiresAt, Retention};
 use crate::domain::picture::{Life, PictureId, Published, Sha256Hash, VariantName};
 use crate::domain::policy::Policy;
 use crate::domain::verdict::Reason;
-use crate::imaging;
+use crate::runtime::clock::Clock;
 use crate::screening::Screener;
 use crate::storage::{ObjectStorage, StorageError, StorageKey};
+use imaging;
 
 /// How long a refused upload's reason can be asked for, seconds; then it is gone.
 const REJECTION_SECONDS: i64 = 24 * 3600;

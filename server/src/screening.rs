@@ -3,11 +3,12 @@
 
 mod local;
 mod rekognition;
+pub mod vision;
 
 pub use self::local::{LocalScreener, squares_of};
 pub use self::rekognition::{Found, RekognitionClient, RekognitionError, RekognitionOptions};
 use crate::domain::verdict::FrameLook;
-use crate::imaging::Raster;
+use imaging::Raster;
 
 /// Screening could not be done; the picture waits, unpublished.
 #[derive(Debug, thiserror::Error)]

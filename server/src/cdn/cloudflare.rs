@@ -30,10 +30,10 @@ use url::{Position, Url};
 
 use super::look::image_url;
 use super::{Asked, Purge, PurgeError};
-use crate::clock::{Clock, LimiterClock};
 use crate::config::CloudflareConfig;
 use crate::domain::picture::VariantName;
 use crate::domain::purge::{PurgeItem, PurgeKind};
+use crate::runtime::clock::{Clock, LimiterClock};
 
 /// The most addresses, prefixes or tags in one request on every plan but the largest.
 const MOST_ITEMS: usize = 100;

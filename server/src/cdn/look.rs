@@ -7,7 +7,7 @@ use url::Url;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{PictureId, VariantName};
 use crate::domain::purge::PurgeReceipt;
-use crate::probe;
+use probe;
 
 /// How long each step of the request may take.
 const TIMEOUT: Duration = Duration::from_secs(5);

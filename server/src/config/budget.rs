@@ -1,7 +1,7 @@
 //! What a month may cost.
 
+use crate::config::env::Env;
 use crate::domain::paid::Paid;
-use crate::env::Env;
 
 /// How much of what costs money may be used within a month (UTC).
 #[derive(Debug, Clone)]

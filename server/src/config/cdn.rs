@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
-use crate::env::Env;
+use crate::config::env::Env;
 
 /// Cloudflare's own API.
 const CLOUDFLARE_API: &str = "https://api.cloudflare.com";

@@ -1,6 +1,6 @@
 //! Where the server runs, as far as that costs money.
 
-use crate::env::Env;
+use crate::config::env::Env;
 
 /// What the platform says of itself.
 #[derive(Debug, Clone, Default)]

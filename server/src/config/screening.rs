@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::parse::{parse_choice, parse_share};
+use crate::config::env::Env;
 use crate::domain::detection::DetectionMinimums;
 use crate::domain::moderation::ModerationMinimums;
 use crate::domain::policy::{Certainty, Mode, Policy};
 use crate::domain::verdict::Thresholds;
-use crate::env::Env;
 
 /// How pictures are judged.
 #[derive(Debug, Clone)]

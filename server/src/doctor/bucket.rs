@@ -9,9 +9,9 @@ use super::asked::{Asked, told};
 use super::report::Check;
 use super::skew::{self, SkewReader};
 use super::{lifecycle, objects, privacy};
-use crate::clock::Clock;
 use crate::config::S3Config;
 use crate::domain::expiry::Retention;
+use crate::runtime::clock::Clock;
 use crate::storage::S3Storage;
 
 /// Every line about the bucket.

@@ -7,8 +7,8 @@ use url::Url;
 use super::asked::Asked;
 use super::report::Check;
 use crate::cdn::{CloudFrontClient, CloudflareClient, PurgeError};
-use crate::clock::Clock;
 use crate::config::{CloudFrontConfig, CloudflareConfig};
+use crate::runtime::clock::Clock;
 
 const CLOUDFLARE: &str = "Cloudflare";
 const CLOUDFRONT: &str = "CloudFront";

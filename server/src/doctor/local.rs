@@ -5,8 +5,8 @@ use std::path::Path;
 use url::{Host, Url};
 
 use super::report::Check;
-use crate::background;
 use crate::config::{Config, HttpConfig, OriginConfig};
+use crate::runtime::compute;
 use crate::screening::{LocalScreener, Screener};
 
 /// Whether files can be made in the data folder, or the folder itself where it does not exist yet.
@@ -54,7 +54,7 @@ pub(super) async fn models(config: &Config) -> Check {
         return Check::skipped(name, "not used (CATTO_SCREENING is `rekognition`)");
     }
     let screener = LocalScreener::new(models_dir);
-    let checked = background::run(move || screener.check()).await;
+    let checked = compute::run(move || screener.check()).await;
     let problem = match checked {
         Ok(Ok(())) => return Check::ok(name, format!("both load from {}", models_dir.display())),
         Ok(Err(error)) => format!("{:#}", anyhow::Error::from(error)),

@@ -4,12 +4,12 @@
 use aws_config::SdkConfig;
 
 use super::report::Check;
-use crate::budget::{Budget, BudgetError, Paid, Reserved};
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::imaging::{self, Raster, ScreeningImage};
+use crate::costs::budget::{Budget, BudgetError, Paid, Reserved};
+use crate::runtime::clock::Clock;
 use crate::screening::{RekognitionClient, RekognitionError, RekognitionOptions};
-use crate::state;
+use crate::site;
+use imaging::{self, Raster, ScreeningImage};
 
 const NAME: &str = "Rekognition";
 /// One of each kind.
@@ -48,7 +48,7 @@ async fn prepare(sdk: &SdkConfig, config: &Config, clock: &Clock) -> Result<Prep
             remedy,
         )
     };
-    let budget = state::open_budget(config, clock).await.map_err(|error| {
+    let budget = site::open_budget(config, clock).await.map_err(|error| {
         uncounted(
             error,
             "Start the server first: it makes the index. If it does not start, mend what fails above",

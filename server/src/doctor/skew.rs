@@ -12,7 +12,7 @@ use aws_sdk_s3::error::BoxError;
 use jiff::{SignedDuration, Timestamp};
 
 use super::report::Check;
-use crate::clock::Clock;
+use crate::runtime::clock::Clock;
 
 /// From here on pictures end at a wrong time by more than anybody overlooks.
 const WARNING: SignedDuration = SignedDuration::from_secs(60);

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-use crate::error::Error;
 use crate::http::body::Takes;
+use crate::http::error::Error;
 use crate::http::held;
 use crate::http::pages::accepts_html;
 use crate::http::readers::Readers;

@@ -9,13 +9,13 @@ use axum::{Extension, Json};
 use crate::domain::client::ClientNetwork;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::PictureId;
-use crate::error::Error;
 use crate::http::cache::CachePolicy;
+use crate::http::error::Error;
 use crate::http::images::robots_tag;
-use crate::list;
+use crate::http::list;
+use crate::http::views;
 use crate::pictures::Status;
 use crate::state::AppState;
-use crate::views;
 
 /// The time in which `/random` shows the same picture to everyone, seconds.
 const SLOT: i64 = 60;

@@ -8,8 +8,8 @@ use headers::{ETag, HeaderMapExt, IfNoneMatch};
 
 use crate::builds::Asset;
 use crate::domain::build::{AssetName, Coding};
-use crate::error::Error;
 use crate::http::cache::CachePolicy;
+use crate::http::error::Error;
 use crate::state::AppState;
 use crate::storage::StorageError;
 

@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::config::LimitsConfig;
-use crate::error::Error;
+use crate::http::error::Error;
 use crate::state::AppState;
 
 /// How much beyond the largest file is still read: what a form adds, and a file a little too large, whose sender should get

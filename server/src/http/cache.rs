@@ -12,10 +12,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::Response;
 
-use crate::clock::Clock;
 use crate::domain::expiry::{ExpiresAt, IMAGE_CACHING};
 use crate::domain::picture::{PictureId, Published};
 use crate::domain::purge::EndingSpan;
+use crate::runtime::clock::Clock;
 
 /// With less than this left, a picture is not worth a cache entry, seconds.
 const SHORTEST_LIFE: u64 = 2;

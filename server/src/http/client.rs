@@ -14,8 +14,8 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::config::{ClientAddress, OriginConfig};
 use crate::domain::client::ClientNetwork;
-use crate::error::Error;
 use crate::http::connections::Peers;
+use crate::http::error::Error;
 use crate::state::AppState;
 
 /// What the CDN adds to every request that it passes on.

@@ -10,8 +10,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 
+use crate::costs::traffic::Traffic;
 use crate::http::client::HEALTH_CHECKS;
-use crate::traffic::Traffic;
 
 /// Counts a request, and its answer as it is sent. Health checks are the platform's own business.
 pub(crate) async fn count_traffic(

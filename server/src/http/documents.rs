@@ -6,8 +6,8 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
 
 use crate::domain::expiry::rfc3339;
-use crate::error::Error;
 use crate::http::cache::CachePolicy;
+use crate::http::error::Error;
 use crate::state::AppState;
 
 /// `security.txt` must name its own end, at most a year ahead (RFC 9116, section 2.5.5); seconds.

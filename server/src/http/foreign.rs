@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::error::Error;
+use crate::http::error::Error;
 
 /// Addresses that only forms and islands of our own pages send changes to.
 const OWN_DOORS: [&str; 3] = ["/upload", "/delete/", "/api/ui/"];

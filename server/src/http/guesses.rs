@@ -8,11 +8,11 @@ use app::error::ErrorCode;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::client_limits::Recent;
-use crate::clock::Clock;
 use crate::domain::client::ClientNetwork;
-use crate::error::Error;
+use crate::http::error::Error;
 use crate::pictures::DeleteError;
+use crate::runtime::client_limits::Recent;
+use crate::runtime::clock::Clock;
 
 /// So many wrong tokens may a client send within [`WINDOW`], all at once if it likes.
 const WRONG_TOKENS: usize = 10;

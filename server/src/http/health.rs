@@ -3,7 +3,7 @@
 use app::error::ErrorCode;
 use axum::extract::State;
 
-use crate::error::Error;
+use crate::http::error::Error;
 use crate::state::AppState;
 
 pub(crate) async fn alive() -> &'static str {

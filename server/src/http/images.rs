@@ -13,8 +13,8 @@ use headers::{ETag, HeaderMapExt, IfNoneMatch, IfRange};
 
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{PictureId, Published, VariantName};
-use crate::error::Error;
 use crate::http::cache::CachePolicy;
+use crate::http::error::Error;
 use crate::pictures::Status;
 use crate::state::AppState;
 use crate::storage::StorageError;

@@ -14,12 +14,12 @@ use axum::{Extension, Router};
 use leptos::prelude::provide_context;
 use leptos_axum::{LeptosRoutes, generate_route_list, render_app_async_with_context};
 
-use crate::backend::ServerBackend;
 use crate::domain::client::ClientNetwork;
 use crate::domain::picture::PictureId;
-use crate::error::Error;
 use crate::http::answers::{self, Turn};
+use crate::http::backend::ServerBackend;
 use crate::http::cache::{CachePolicy, IsPage, Shown, is_kept};
+use crate::http::error::Error;
 use crate::http::images::robots_tag;
 use crate::http::shares::UnderWay;
 use crate::http::upload;

@@ -14,8 +14,8 @@ use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use sha2::{Digest, Sha256};
 
 use crate::domain::picture::Sha256Hash;
-use crate::error::Error;
 use crate::http::answers::{self, Turn};
+use crate::http::error::Error;
 use crate::http::pages;
 use crate::state::AppState;
 

@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::domain::client::ClientNetwork;
-use crate::error::Error;
+use crate::http::error::Error;
 use crate::http::held;
 
 /// So many requests of one client are under way at once. Whoever shares an address, as behind a carrier, shares them; but

@@ -12,9 +12,9 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 
 use crate::domain::search::canonical;
-use crate::error::Error;
 use crate::http::cache::CachePolicy;
-use crate::list::{self, PAGE_SIZE};
+use crate::http::error::Error;
+use crate::http::list::{self, PAGE_SIZE};
 
 const TAG_PAGES: &str = "/tags/";
 /// Lists that know no parameter.

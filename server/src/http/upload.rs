@@ -14,12 +14,12 @@ use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::client::ClientNetwork;
-use crate::error::Error;
 use crate::http::body::{BodyEnd, BodyWatch};
+use crate::http::error::Error;
 use crate::http::pages;
+use crate::http::views;
 use crate::pictures::{Accepted, IncomingUpload, Pictures, Status, UploadError};
 use crate::state::AppState;
-use crate::views;
 
 /// How long an upload's answer waits for the verdict when the client does not say.
 pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(20);

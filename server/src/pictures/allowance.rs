@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use governor::Quota;
 
-use crate::client_limits::ClientLimit;
-use crate::clock::Clock;
 use crate::domain::client::ClientNetwork;
+use crate::runtime::client_limits::ClientLimit;
+use crate::runtime::clock::Clock;
 
 /// What every client may still upload.
 pub(super) struct Allowance(ClientLimit);

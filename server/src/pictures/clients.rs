@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use lru::LruCache;
 
-use crate::client_limits::Recent;
-use crate::clock::Clock;
 use crate::domain::client::ClientNetwork;
 use crate::domain::picture::PictureId;
+use crate::runtime::client_limits::Recent;
+use crate::runtime::clock::Clock;
 
 /// The most uploads whose senders are remembered: more than may wait for their verdict.
 const MAX_SENDERS: usize = 1000;

@@ -21,13 +21,13 @@ use super::endings::SWEEP_PATIENCE;
 use super::order::{MIN_WORKERS, estimated_work};
 use super::screen::refusal_by_shape;
 use super::turns::Turn;
-use crate::budget::Paid;
 use crate::config::BudgetSpent;
+use crate::costs::budget::Paid;
 use crate::db::{DbError, Foreseen, Gauge};
 use crate::domain::client::ClientNetwork;
 use crate::domain::picture::{DeleteToken, PictureId, Received, Sha256Hash};
 use crate::domain::verdict::{Reason, Review};
-use crate::imaging::{self, Inspected};
+use imaging::{self, Inspected};
 
 /// One client has at most one in so many parts of what the others leave of the queue, the day and the store…
 const PART: u32 = 4;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::db::Waiting;
-use crate::imaging::{self, Inspected};
 use crate::screening::squares_of;
+use imaging::{self, Inspected};
 
 /// Workers at least: one decodes while the other waits for the disk, and one is free for other pictures while a costly one
 /// is worked on.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use governor::Quota;
 
-use crate::client_limits::ClientLimit;
-use crate::clock::Clock;
 use crate::domain::client::ClientNetwork;
+use crate::runtime::client_limits::ClientLimit;
+use crate::runtime::clock::Clock;
 
 /// So many deletions of one client are purged each by itself…
 const SINGLE_PURGES: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");

@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::Pictures;
-use crate::budget::{BudgetError, Paid};
 use crate::cdn::{Asked, Purge, PurgeError};
+use crate::costs::budget::{BudgetError, Paid};
 use crate::db::{ClaimedPurge, Postponed, PurgeOrder, SharedPurges};
 use crate::domain::expiry::rfc3339;
 use crate::domain::month::Month;

@@ -12,15 +12,15 @@ use anyhow::anyhow;
 use async_trait::async_trait;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-use crate::budget::{Budget, BudgetError, Paid, Reserved};
-use crate::clock::Clock;
 use crate::config::{RetryConfig, ScreeningConfig};
+use crate::costs::budget::{Budget, BudgetError, Paid, Reserved};
 use crate::domain::detection;
 use crate::domain::moderation;
 use crate::domain::policy::Policy;
 use crate::domain::verdict::{Reason, Review, Verdict};
-use crate::imaging::ScreeningImage;
+use crate::runtime::clock::Clock;
 use crate::screening::{RekognitionClient, RekognitionError};
+use imaging::ScreeningImage;
 
 /// Why there is no second opinion.
 #[derive(Debug, thiserror::Error)]

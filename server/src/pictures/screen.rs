@@ -15,11 +15,11 @@ use crate::domain::draw;
 use crate::domain::picture::{Tag, VariantName};
 use crate::domain::policy::{Policy, Triage};
 use crate::domain::verdict::{self, FrameLook, Reason, Seen, Verdict};
-use crate::imaging::{
+use crate::screening::{Screener, squares_of};
+use imaging::{
     self, AnimationEncoder, ContactSheet, ImageError, Inspected, Limits, Pushed, Raster,
     ScreeningImage,
 };
-use crate::screening::{Screener, squares_of};
 
 /// Longer strips than this, as a ratio of the sides, are refused: nobody sees a cat in them.
 const LONGEST_STRIP: u32 = 40;

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::background::{self, BackgroundError};
 use crate::db::{Begun, Blame, Claimed, DbError, Publishing};
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{PictureId, Published, Received, Sha256Hash, Variant};
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
-use crate::imaging::{self, ImageError, Inspected};
+use crate::runtime::compute::{self, ComputeError};
 use crate::screening::ScreeningError;
 use crate::storage::{StorageError, StorageKey};
+use imaging::{self, ImageError, Inspected};
 
 use super::clients::Ending;
 use super::endings::REMEMBERED_SECONDS;
@@ -61,7 +61,7 @@ fn is_outage(error: &anyhow::Error) -> bool {
         || error.is::<ScreeningError>()
         || error.is::<StorageError>()
         || error.is::<DbError>()
-        || matches!(error.downcast_ref(), Some(BackgroundError::NoThread(_)))
+        || matches!(error.downcast_ref(), Some(ComputeError::NoThread(_)))
         || matches!(error.downcast_ref(), Some(imaging::ImageError::Io(_)))
 }
 
@@ -262,12 +262,12 @@ impl Pictures {
             Result<Inspected, ImageError>,
             Result<(Rules, String), ScreeningError>,
         ),
-        BackgroundError,
+        ComputeError,
     > {
         let limits = self.image_limits();
         let (screener, policy) = (self.parts.screener.clone(), self.parts.policy);
         let looks_locally = self.looks_locally();
-        background::run(move || {
+        compute::run(move || {
             let identity = looks_locally.then(|| screener.identity()).transpose();
             let rules = identity.map(|identity| {
                 let identity = identity.unwrap_or_default();
@@ -383,7 +383,7 @@ impl Pictures {
             timeout: self.parts.limits.picture_timeout,
         };
         let give_up = job.timeout + self.parts.limits.give_up_after;
-        let work = background::run(move || {
+        let work = compute::run(move || {
             let done = job.run();
             // Held by the thread until here, which may outlive this call. What was encoded is still held afterwards.
             let kept = done.as_ref().map_or(0, encoded_bytes).div_ceil(MEMORY_UNIT);

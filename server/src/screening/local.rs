@@ -8,8 +8,8 @@ use anyhow::Context;
 use super::{Screener, ScreeningError};
 use crate::domain::labels;
 use crate::domain::verdict::FrameLook;
-use crate::imaging::Raster;
-use crate::vision::{Area, Pixels, Vision, VisionOptions};
+use crate::screening::vision::{Area, Pixels, Vision, VisionOptions};
+use imaging::Raster;
 
 /// A picture whose long side is more than this many times the short one is judged in squares: shrunk to the models' 224
 /// pixels as a whole, nothing could be recognised in it.

@@ -22,7 +22,7 @@ use crate::aws;
 use crate::config::ScreeningConfig;
 use crate::domain::detection::{DetectedLabel, DetectionMinimums};
 use crate::domain::moderation::{ModerationLabel, ModerationMinimums};
-use crate::imaging::ScreeningImage;
+use imaging::ScreeningImage;
 
 /// The most labels that are asked for; pictures of cats seldom have half as many.
 const MAX_LABELS: i32 = 100;

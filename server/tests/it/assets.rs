@@ -11,17 +11,17 @@ use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use bytes::Bytes;
 use cattocdn::builds::{Build, Builds, Successor};
-use cattocdn::clock::Clock;
 use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::purge::{Cdn, PurgeTarget};
 use cattocdn::pictures::Rebuilt;
+use cattocdn::runtime::clock::Clock;
 use cattocdn::storage::{DiskStorage, Folder, ObjectStorage, StorageError, StorageKey};
 
-use crate::support::aws::Bucket;
 use crate::support::caches::Chain;
 use crate::support::cdn_server::CdnServer;
 use crate::support::process::{Client, Launch, Received};
 use crate::support::{Answer, Setup, Site, request, write_build, write_site};
+use tools::stand_ins::aws::Bucket;
 
 /// As in every test site, unless it says otherwise.
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);

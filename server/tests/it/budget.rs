@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cattocdn::budget::{Budget, BudgetError, Paid, Reserved};
-use cattocdn::clock::Clock;
 use cattocdn::config::BudgetConfig;
+use cattocdn::costs::budget::{Budget, BudgetError, Paid, Reserved};
 use cattocdn::db::Db;
 use cattocdn::domain::ban::Ban;
 use cattocdn::domain::month::Month;
+use cattocdn::runtime::clock::Clock;
 use cattocdn::storage::{DiskStorage, Folder, ObjectStorage, StorageError, StorageKey};
 use jiff::Timestamp;
 use rand::rngs::StdRng;

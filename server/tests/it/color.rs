@@ -2,7 +2,7 @@
 //!
 //! What is expected is computed here from the colour spaces' own definitions, in floating point, and the profiles are written byte by byte, so that nothing depends on the library that the server converts with.
 
-use cattocdn::imaging::Raster;
+use imaging::Raster;
 
 use crate::made::{
     animated_webp, apng_of, chunk, gif, gif_block, gray_jpeg, icc_segments, iccp, jpeg, painted,

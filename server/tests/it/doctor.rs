@@ -15,9 +15,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::aws::{self, ACCESS_KEY, Bucket, REGION, SECRET_KEY, lock, serve};
 use crate::support::process::Launch;
-use crate::support::rekognition_server::{LABELS, MODERATION, RekognitionServer};
+use tools::stand_ins::aws::{self, ACCESS_KEY, Bucket, REGION, SECRET_KEY, lock, serve};
+use tools::stand_ins::rekognition_server::{LABELS, MODERATION, RekognitionServer};
 
 const ORIGIN_KEY: &str = "an-origin-key-of-the-tests";
 const CLOUDFLARE_TOKEN: &str = "a-cloudflare-token-of-the-tests-00000000";

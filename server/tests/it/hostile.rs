@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use cattocdn::domain::verdict::FrameLook;
-use cattocdn::imaging::Raster;
 use cattocdn::screening::{Screener, ScreeningError};
+use imaging::Raster;
 
 use crate::made;
 use crate::support::{Answer, ScriptedScreener, Setup, Site, fixture, path_of};

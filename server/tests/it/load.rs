@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cattocdn::imaging::Raster;
+use imaging::Raster;
 use serde_json::Value;
 
 use crate::made::{jpeg, painted, pixel, read_back};

@@ -1,6 +1,6 @@
 //! Pictures made at test time, byte by byte where it matters, and served ones read back.
 
-use cattocdn::imaging::Raster;
+use imaging::Raster;
 
 /// A picture whose pixels are `color(x, y)`.
 pub(crate) fn painted(width: u32, height: u32, color: impl Fn(u32, u32) -> [u8; 3]) -> Raster {

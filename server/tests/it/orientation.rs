@@ -1,6 +1,6 @@
 //! Whichever way a picture is stored, it is published upright.
 
-use cattocdn::imaging::Raster;
+use imaging::Raster;
 use serde_json::Value;
 
 use crate::made::{

@@ -13,8 +13,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
-use crate::support::aws::{Bucket, lock};
 use crate::support::{ADMIN_TOKEN, Setup, Site, fixture};
+use tools::stand_ins::aws::{Bucket, lock};
 
 /// What happens at the next manifest.
 enum Fault {

@@ -8,23 +8,23 @@ use aws_credential_types::provider::error::CredentialsError;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Method, StatusCode, header};
-use cattocdn::budget::Paid;
 use cattocdn::cdn::{CloudFrontClient, Purge, PurgeError};
-use cattocdn::clock::Clock;
 use cattocdn::config::CloudFrontConfig;
+use cattocdn::costs::budget::Paid;
 use cattocdn::domain::month::Month;
 use cattocdn::domain::picture::PictureId;
 use cattocdn::domain::purge::{Cdn, PurgeItem, PurgeTarget};
 use cattocdn::pictures::PurgeProgress;
+use cattocdn::runtime::clock::Clock;
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::support::aws::{ACCESS_KEY, SECRET_KEY, sdk_without_credentials};
 use crate::support::cdn_server::{CdnServer, DISTRIBUTION, TOKEN, Trouble};
 use crate::support::process::{Launch, Server};
 use crate::support::{ADMIN_TOKEN, Setup, Site, fixture, request};
+use tools::stand_ins::aws::{ACCESS_KEY, SECRET_KEY, sdk_without_credentials};
 
 /// How long anything here may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -8,13 +8,13 @@ use aws_credential_types::provider::error::CredentialsError;
 use cattocdn::domain::detection::{self, DetectionMinimums};
 use cattocdn::domain::moderation::{self, ModerationLabel, ModerationMinimums};
 use cattocdn::domain::verdict::{Reason, Verdict};
-use cattocdn::imaging::{self, ContactSheet, Limits, Raster, ScreeningImage};
 use cattocdn::screening::{RekognitionClient, RekognitionError, RekognitionOptions};
+use imaging::{self, ContactSheet, Limits, Raster, ScreeningImage};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::support::aws::{self, SECRET_KEY};
-use crate::support::rekognition_server::{LABELS, MODERATION, RekognitionServer, cat};
+use tools::stand_ins::aws::{self, SECRET_KEY};
+use tools::stand_ins::rekognition_server::{LABELS, MODERATION, RekognitionServer, cat};
 
 async fn sdk(endpoint: &str) -> SdkConfig {
     aws::sdk(endpoint, SECRET_KEY, None).await

@@ -11,8 +11,8 @@ use cattocdn::domain::picture::{PictureId, VariantName};
 use cattocdn::storage::{ObjectStorage, StorageError, StorageKey};
 use serde_json::Value;
 
-use crate::support::aws::{self, Bucket, SECRET_KEY, SESSION_TOKEN, ScriptedServer, storage};
 use crate::support::{Setup, request};
+use tools::stand_ins::aws::{self, Bucket, SECRET_KEY, SESSION_TOKEN, ScriptedServer, storage};
 
 const SLOW_DOWN: &str = "<Error><Code>SlowDown</Code><Message>Reduce your rate</Message></Error>";
 const EXISTS: &str = "<Error><Code>PreconditionFailed</Code><Message>It exists</Message></Error>";

@@ -7,20 +7,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use cattocdn::budget::Paid;
 use cattocdn::config::{BudgetSpent, Config};
+use cattocdn::costs::budget::Paid;
 use cattocdn::domain::policy::Mode;
-use cattocdn::imaging::{self, Limits};
 use cattocdn::screening::{RekognitionClient, RekognitionOptions};
+use imaging::{self, Limits};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::made;
-use crate::support::aws::{self, ACCESS_KEY, REGION, SECRET_KEY};
 use crate::support::process::Launch;
-use crate::support::rekognition_server::{LABELS, MODERATION, RekognitionServer, Reply, cat};
 use crate::support::{Answer, ScriptedScreener, Setup, Site, fixture};
+use tools::stand_ins::aws::{self, ACCESS_KEY, REGION, SECRET_KEY};
+use tools::stand_ins::rekognition_server::{LABELS, MODERATION, RekognitionServer, Reply, cat};
 
 const BOTH: [&str; 2] = [MODERATION, LABELS];
 /// The worst picture that the local models may yet be wrong about.

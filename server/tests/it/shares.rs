@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use bytes::Bytes;
-use cattocdn::clock::Clock;
 use cattocdn::domain::verdict::FrameLook;
-use cattocdn::imaging::{self, Limits, Raster};
+use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{Screener, ScreeningError};
+use imaging::{self, Limits, Raster};
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};

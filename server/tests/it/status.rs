@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
-use cattocdn::budget::Paid;
-use cattocdn::self_probe;
+use cattocdn::costs::budget::Paid;
+use cattocdn::jobs::self_probe;
 use serde_json::Value;
 use tokio::net::TcpListener;
 

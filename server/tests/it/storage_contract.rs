@@ -24,7 +24,7 @@ macro_rules! for_every_storage {
         mod s3s_fs {
             $(#[tokio::test]
             async fn $promise() {
-                let bucket = crate::support::aws::Bucket::on_s3s_fs().await;
+                let bucket = tools::stand_ins::aws::Bucket::on_s3s_fs().await;
                 super::$promise(std::sync::Arc::new(bucket.storage().await)).await;
             })*
         }
@@ -32,7 +32,7 @@ macro_rules! for_every_storage {
         mod moto {
             $(#[tokio::test]
             async fn $promise() {
-                let bucket = crate::support::aws::Bucket::on_moto().await;
+                let bucket = tools::stand_ins::aws::Bucket::on_moto().await;
                 super::$promise(std::sync::Arc::new(bucket.storage().await)).await;
             })*
         }

@@ -1,10 +1,8 @@
 //! A whole site in a temporary folder, and a client for it.
 
-pub(crate) mod aws;
 pub(crate) mod caches;
 pub(crate) mod cdn_server;
 pub(crate) mod process;
-pub(crate) mod rekognition_server;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,7 +16,6 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bytes::Bytes;
 use cattocdn::cdn::Cdns;
-use cattocdn::clock::Clock;
 use cattocdn::config::{
     BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig,
     LimitsConfig, OriginConfig, ScreeningConfig, StorageConfig,
@@ -26,12 +23,14 @@ use cattocdn::config::{
 use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::router;
-use cattocdn::imaging::Raster;
 use cattocdn::jobs::Jobs;
+use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{LocalScreener, RekognitionClient, Screener, ScreeningError};
-use cattocdn::state::{AppState, Services, open_storage};
+use cattocdn::site::{self, Services, open_storage};
+use cattocdn::state::AppState;
 use cattocdn::storage::ObjectStorage;
 use http_body_util::BodyExt;
+use imaging::Raster;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -168,7 +167,7 @@ impl Setup {
             screener: self.screener,
             rekognition: self.rekognition,
         };
-        let state = AppState::with_services(&self.config, services, clock.clone())
+        let state = site::open_with(&self.config, services, clock.clone())
             .await
             .expect("the site starts");
         Site {

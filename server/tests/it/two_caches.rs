@@ -18,14 +18,11 @@ use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use self::model::{Answer, Trip};
 use crate::support::caches::{self, Chain};
 use crate::support::cdn_server::CdnServer;
 use crate::support::fixture;
 use crate::support::process::{Client, Launch, Received, Server};
-
-#[path = "../../examples/simulate/caches.rs"]
-mod model;
+use tools::caches::{self as model, Answer, Trip};
 
 /// A server behind two caches; all end with it.
 struct World {

@@ -14,9 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use cattocdn::imaging::{
-    self, AnimationEncoder, ContactSheet, ImageError, Inspected, Limits, Variant,
-};
+use imaging::{self, AnimationEncoder, ContactSheet, ImageError, Inspected, Limits, Variant};
 
 use pictures::{Animation, Gif, Jpeg, Picture, Png, WebP};
 
@@ -27,7 +25,10 @@ const FILE: &str = "CATTO_MEASURED_FILE";
 const SHOW_ALL: &str = "CATTO_MEASURED_ALL";
 
 /// How the server sets its allocator.
-const ALLOCATOR: (&str, &str) = (cattocdn::memory::VARIABLE, cattocdn::memory::SETTINGS);
+const ALLOCATOR: (&str, &str) = (
+    cattocdn::runtime::allocator::VARIABLE,
+    cattocdn::runtime::allocator::SETTINGS,
+);
 
 /// How far an estimate may be above what was taken: so many times as much, and so many bytes for what does not grow with the
 /// picture.

@@ -1,6 +1,6 @@
 //! Pictures that carry everything that their format can, each thing alone and all of it at once.
 
-use cattocdn::imaging::Raster;
+use imaging::Raster;
 
 use super::exiftool;
 use crate::made::{

@@ -9,13 +9,13 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use cattocdn::cdn::{Cdns, CloudFrontClient, CloudflareClient};
-use cattocdn::clock::Clock;
 use cattocdn::config::{CloudFrontConfig, CloudflareConfig};
+use cattocdn::runtime::clock::Clock;
 use serde_json::{Value, json};
 
-use super::aws::{self, ACCESS_KEY, REGION, SECRET_KEY, lock};
 use super::process::Launch;
-use super::rekognition_server::{signature_violation, text};
+use tools::stand_ins::aws::{self, ACCESS_KEY, REGION, SECRET_KEY, lock};
+use tools::stand_ins::rekognition_server::{signature_violation, text};
 
 const ZONE: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const TOKEN: &str = "a-token-of-the-tests-that-purges-0123456";

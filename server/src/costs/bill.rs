@@ -1,0 +1,251 @@
+//! What a month costs, from what was used of it and a table of prices. Pure: it is told what was used.
+//!
+//! The prices stand in `prices.json`, each with its source; whoever changes one changes the date.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+/// The table of prices, as it is compiled in.
+const PRICES: &str = include_str!("prices.json");
+/// Bytes in the gigabyte that is billed.
+pub const GIGABYTE: f64 = 1e9;
+
+/// What a bill may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Item {
+    RekognitionCalls,
+    CloudfrontPaths,
+    S3Storage,
+    S3Writes,
+    S3Reads,
+    FlyMachine,
+    FlyVolume,
+    FlyTraffic,
+}
+
+impl Item {
+    /// Every item.
+    pub const ALL: [Self; 8] = [
+        Self::RekognitionCalls,
+        Self::CloudfrontPaths,
+        Self::S3Storage,
+        Self::S3Writes,
+        Self::S3Reads,
+        Self::FlyMachine,
+        Self::FlyVolume,
+        Self::FlyTraffic,
+    ];
+}
+
+/// What one item costs.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// In words, for a table.
+    pub label: String,
+    /// What is counted.
+    pub unit: String,
+    /// For so many units as `per` says.
+    pub price: f64,
+    pub per: f64,
+    /// Units of each month that cost nothing.
+    pub free: f64,
+    /// What the price holds for.
+    pub note: String,
+    pub source: String,
+}
+
+impl Price {
+    /// What so many units of one month cost.
+    #[must_use]
+    pub fn of(&self, units: f64) -> f64 {
+        (units - self.free).max(0.0) / self.per * self.price
+    }
+}
+
+/// All prices.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// The day of the newest reading: `2026-10-07`.
+    pub as_of: String,
+    pub currency: String,
+    items: BTreeMap<Item, Price>,
+}
+
+impl Prices {
+    /// Reads the table that is compiled in.
+    ///
+    /// # Errors
+    /// When it is no such table, or misses an item; a test keeps that from happening.
+    pub fn load() -> anyhow::Result<Self> {
+        let prices: Self = serde_json::from_str(PRICES).context("prices.json")?;
+        for item in Item::ALL {
+            anyhow::ensure!(
+                prices.items.contains_key(&item),
+                "prices.json has no price of {item:?}"
+            );
+        }
+        Ok(prices)
+    }
+}
+
+/// How much of an item was used this month, and will have been at its end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Use {
+    pub item: Item,
+    pub so_far: f64,
+    pub projected: f64,
+}
+
+/// One line of a bill.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    pub item: Item,
+    pub price: Price,
+    /// Units.
+    pub used: f64,
+    pub so_far: f64,
+    pub projected: f64,
+}
+
+/// A month's bill up to now, and as it will be if the month goes on as it began.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bill {
+    pub lines: Vec<Line>,
+    pub so_far: f64,
+    pub projected: f64,
+}
+
+impl Bill {
+    /// The bill for what was used.
+    #[must_use]
+    pub fn of(prices: &Prices, uses: &[Use]) -> Self {
+        let lines: Vec<Line> = uses
+            .iter()
+            .filter_map(|used| {
+                let price = prices.items.get(&used.item)?;
+                Some(Line {
+                    item: used.item,
+                    used: used.so_far,
+                    so_far: price.of(used.so_far),
+                    projected: price.of(used.projected),
+                    price: price.clone(),
+                })
+            })
+            .collect();
+        Self {
+            so_far: lines.iter().map(|line| line.so_far).sum(),
+            projected: lines.iter().map(|line| line.projected).sum(),
+            lines,
+        }
+    }
+}
+
+/// How far a month is, seconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Elapsed {
+    /// Since it began.
+    pub passed: f64,
+    /// Until it ends.
+    pub left: f64,
+    /// In which something was counted: less than what has passed where the counting began later.
+    pub counted: f64,
+}
+
+impl Elapsed {
+    /// The shortest time from which a month is projected: an hour would say what a whole month of that hour costs.
+    const SHORTEST: f64 = 24.0 * 3600.0;
+
+    /// What something counted will come to at the month's end, if it goes on as it did.
+    #[must_use]
+    pub fn projected(self, counted: f64) -> f64 {
+        counted + counted / self.counted.max(Self::SHORTEST) * self.left
+    }
+
+    /// The part of the month that has passed, 0 to 1.
+    #[must_use]
+    pub fn share(self) -> f64 {
+        self.passed / (self.passed + self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: f64 = 24.0 * 3600.0;
+
+    fn assert_near(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
+    }
+
+    #[test]
+    fn the_table_prices_every_item_with_a_date_and_a_source() {
+        let prices = Prices::load().expect("is a table");
+        assert_eq!(prices.items.len(), Item::ALL.len());
+        assert_eq!(prices.currency, "USD");
+        assert!(prices.as_of.parse::<jiff::civil::Date>().is_ok());
+        for (item, price) in &prices.items {
+            assert!(price.price > 0.0 && price.price < 100.0, "{item:?}");
+            assert!(price.per >= 1.0 && price.free >= 0.0, "{item:?}");
+            assert!(price.source.starts_with("https://"), "{item:?}");
+            for text in [&price.label, &price.unit, &price.note] {
+                assert!(!text.is_empty(), "{item:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_free_costs_nothing_and_what_is_beyond_does() {
+        let prices = Prices::load().expect("is a table");
+        let cost = |item, units| {
+            let used = Use {
+                item,
+                so_far: units,
+                projected: 2.0 * units,
+            };
+            Bill::of(&prices, &[used])
+        };
+        assert_near(cost(Item::CloudfrontPaths, 1000.0).so_far, 0.0);
+        assert_near(cost(Item::CloudfrontPaths, 1000.0).projected, 5.0);
+        assert_near(cost(Item::RekognitionCalls, 1000.0).so_far, 1.0);
+        assert_near(cost(Item::S3Writes, 2000.0).so_far, 0.01);
+        assert_near(cost(Item::S3Storage, 10.0).projected, 0.46);
+    }
+
+    #[test]
+    fn a_bill_is_the_sum_of_its_lines() {
+        let prices = Prices::load().expect("is a table");
+        let uses = [Item::FlyMachine, Item::FlyVolume].map(|item| Use {
+            item,
+            so_far: 0.5,
+            projected: 1.0,
+        });
+        let bill = Bill::of(&prices, &uses);
+        assert_eq!(bill.lines.len(), 2);
+        assert_near(bill.so_far, 0.5 * (2.19 + 0.15));
+        assert_near(bill.projected, 2.19 + 0.15);
+    }
+
+    #[test]
+    fn a_month_is_projected_from_the_days_that_were_counted() {
+        let elapsed = Elapsed {
+            passed: 20.0 * DAY,
+            left: 10.0 * DAY,
+            counted: 5.0 * DAY,
+        };
+        // A hundred in five days are two hundred in ten more.
+        assert_near(elapsed.projected(100.0), 300.0);
+        assert_near(elapsed.share(), 2.0 / 3.0);
+        // What a minute saw is not thousands of times as much.
+        let young = Elapsed {
+            counted: 60.0,
+            ..elapsed
+        };
+        assert_near(young.projected(100.0), 1100.0);
+    }
+}

@@ -1,0 +1,113 @@
+//! What the pages and server functions ask: the use cases, spoken in wire types.
+
+use std::sync::Arc;
+
+use app::backend::Backend;
+use app::error::ApiError;
+use app::types::status::StatusView;
+use app::types::{ListQuery, PicturePage, PictureStatus, SiteView, TagList, UploadView};
+use async_trait::async_trait;
+use axum::http::request::Parts;
+use leptos::prelude::use_context;
+
+use crate::domain::client::ClientNetwork;
+use crate::domain::picture::PictureId;
+use crate::domain::search::canonical;
+use crate::http::body::BodyWatch;
+use crate::http::cache::{CachePolicy, Shown};
+use crate::http::error::Error;
+use crate::http::list;
+use crate::http::status::read_status;
+use crate::http::upload;
+use crate::http::views;
+use crate::pictures::Status;
+use crate::state::AppState;
+
+/// The server, as the pages of one request see it.
+pub(crate) struct ServerBackend {
+    state: AppState,
+    /// Where it notes what it gave, for the cache headers.
+    shown: Shown,
+    /// Of the request's body.
+    body: BodyWatch,
+    /// Who asks.
+    client: ClientNetwork,
+}
+
+impl ServerBackend {
+    /// The backend of the request whose head the framework provides as a context. Outside of one, as for a page that is
+    /// rendered in place of another's answer, what it gives is noted nowhere.
+    pub(crate) fn of_request(state: AppState) -> Arc<dyn Backend> {
+        let parts = use_context::<Parts>();
+        let extensions = parts.as_ref().map(|parts| &parts.extensions);
+        Arc::new(Self {
+            state,
+            shown: extensions
+                .and_then(|extensions| extensions.get::<Shown>())
+                .cloned()
+                .unwrap_or_default(),
+            body: extensions.map(upload::watch_of).unwrap_or_default(),
+            client: extensions.map_or(ClientNetwork::UNKNOWN, upload::client_of),
+        })
+    }
+}
+
+#[async_trait]
+impl Backend for ServerBackend {
+    fn site(&self) -> SiteView {
+        SiteView::clone(&self.state.site)
+    }
+
+    async fn picture(&self, id: &str) -> Result<PictureStatus, ApiError> {
+        let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
+        let site = &self.state.site;
+        match self.state.pictures.status(&id).await.map_err(Error::from)? {
+            Status::Published(published) => {
+                self.shown.note(CachePolicy::Picture {
+                    expires_at: published.expires_at,
+                    id,
+                });
+                let view = views::picture(site, &published);
+                Ok(PictureStatus::Published(Box::new(view)))
+            }
+            Status::Screening => Ok(PictureStatus::Screening(views::pending(site, &id))),
+            Status::Rejected(reason) => Err(Error::from(reason).into()),
+            Status::Gone { .. } => Err(Error::gone().into()),
+            Status::Unknown => Err(Error::not_found().into()),
+        }
+    }
+
+    async fn list_pictures(&self, mut query: ListQuery) -> Result<PicturePage, ApiError> {
+        query.q = canonical(&query.q);
+        query.tag = canonical(&query.tag);
+        let (page, policy) =
+            list::list_pictures(&self.state.pictures, &self.state.site, &query).await?;
+        self.shown.note(policy);
+        Ok(page)
+    }
+
+    async fn list_tags(&self) -> Result<TagList, ApiError> {
+        let (tags, policy) = list::list_tags(&self.state.pictures).await?;
+        self.shown.note(policy);
+        Ok(tags)
+    }
+
+    async fn status(&self) -> Result<StatusView, ApiError> {
+        let (status, policy) = read_status(&self.state).await?;
+        self.shown.note(policy);
+        Ok(status)
+    }
+
+    async fn check_deletion(&self, id: &str, token: &str) -> Result<(), ApiError> {
+        let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
+        let check = self.state.pictures.check_deletion(&id, token);
+        Ok(self.state.guesses.owner(self.client, check).await?)
+    }
+
+    async fn upload_picture(
+        &self,
+        form: multer::Multipart<'static>,
+    ) -> Result<UploadView, ApiError> {
+        Ok(upload::upload_from_form(&self.state, form, &self.body, self.client).await?)
+    }
+}

@@ -1,0 +1,171 @@
+//! One page of a list: reads a query as the contract words it, for the API and the pages alike.
+
+use app::error::{ApiError, ErrorCode};
+use app::types::{ListQuery, PicturePage, SiteView, TagCount, TagList};
+
+use crate::db::ListFilter;
+use crate::domain::search::{MAX_QUERY_BYTES, MAX_TERMS, SearchQuery, canonical};
+use crate::http::cache::CachePolicy;
+use crate::http::error::Error;
+use crate::http::views;
+use crate::pictures::Pictures;
+
+/// Pictures on a full page, and the most a client may ask for.
+pub(crate) const PAGE_SIZE: u32 = 40;
+
+/// Reads the query string of a list; unknown parameters are ignored.
+///
+/// # Errors
+/// `malformed` for a `limit` that is no number.
+pub(crate) fn parse_query(query: &str) -> Result<ListQuery, Error> {
+    let mut list = ListQuery::default();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            "q" => list.q = canonical(&value),
+            "tag" => list.tag = canonical(&value),
+            "after" => list.after = value.into_owned(),
+            "limit" => {
+                let limit = value.parse().map_err(|_| bad_limit())?;
+                list.limit = Some(limit);
+            }
+            _ => {}
+        }
+    }
+    Ok(list)
+}
+
+/// One page of pictures, newest first, with the cursor of the next, and how long it may be kept.
+///
+/// # Errors
+/// `malformed` for a cursor, limit or query that cannot be; `storage-unavailable`.
+pub(crate) async fn list_pictures(
+    pictures: &Pictures,
+    site: &SiteView,
+    query: &ListQuery,
+) -> Result<(PicturePage, CachePolicy), Error> {
+    let filter = filter_of(query)?;
+    let limit = filter.limit - 1;
+    let mut found = pictures.list(&filter).await?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|last| last.sequence.to_string());
+    let policy = CachePolicy::list(&found);
+    let page = PicturePage {
+        pictures: found
+            .iter()
+            .map(|published| views::picture(site, published))
+            .collect(),
+        next,
+    };
+    Ok((page, policy))
+}
+
+/// What a query asks of the index.
+///
+/// # Errors
+/// `malformed` for a cursor, limit or query that cannot be read.
+pub(crate) fn filter_of(query: &ListQuery) -> Result<ListFilter, Error> {
+    let limit = query.limit.unwrap_or(PAGE_SIZE);
+    if !(1..=PAGE_SIZE).contains(&limit) {
+        return Err(bad_limit());
+    }
+    if query.q.len() > MAX_QUERY_BYTES || query.tag.len() > MAX_QUERY_BYTES {
+        return Err(Error::new(
+            ErrorCode::Malformed,
+            format!(
+                "A search or a tag may be at most {MAX_QUERY_BYTES} bytes long. Please shorten it."
+            ),
+        ));
+    }
+    let search = SearchQuery::parse(&query.q);
+    if search.terms() > MAX_TERMS {
+        return Err(Error::new(
+            ErrorCode::Malformed,
+            format!("A search may have at most {MAX_TERMS} words or phrases. Please use fewer."),
+        ));
+    }
+    Ok(ListFilter {
+        search,
+        tag: (!query.tag.is_empty()).then(|| query.tag.clone()),
+        before: parse_cursor(&query.after)?,
+        // One more than shown tells whether there is a next page.
+        limit: limit + 1,
+    })
+}
+
+/// All tags with counts, and how long they may be kept: every picture counts, so the next to end decides.
+pub(crate) async fn list_tags(pictures: &Pictures) -> Result<(TagList, CachePolicy), Error> {
+    let tags = pictures.list_tags().await?;
+    // Read last, so that it covers every picture that was counted.
+    let ends = pictures.next_expiry().await?;
+    let list = TagList {
+        tags: tags
+            .into_iter()
+            .map(|(name, count)| TagCount { name, count })
+            .collect(),
+    };
+    let policy = CachePolicy::List {
+        ends,
+        pictures: Vec::new(),
+    };
+    Ok((list, policy))
+}
+
+fn parse_cursor(text: &str) -> Result<Option<i64>, Error> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    match text.parse() {
+        Ok(sequence) if digits => Ok(Some(sequence)),
+        _ => Err(Error(ApiError::new(
+            ErrorCode::Malformed,
+            "This page of the list does not exist. Please begin at its first page.",
+        ))),
+    }
+}
+
+fn bad_limit() -> Error {
+    Error::new(
+        ErrorCode::Malformed,
+        format!("`limit` must be a whole number from 1 to {PAGE_SIZE}."),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_query_has_one_canonical_spelling() {
+        for (query, canonical) in [
+            ("", ""),
+            ("q=", ""),
+            ("q=Tabby+Cat&fbclid=x", "q=tabby+cat"),
+            ("limit=5&q=%20cat%20%20hat", "q=cat+hat&limit=5"),
+            ("after=7&tag=CAT", "tag=cat&after=7"),
+        ] {
+            let parsed = parse_query(query).expect("is well-formed");
+            assert_eq!(parsed.to_query_string(), canonical, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_nonsense_cursor_is_malformed() {
+        for text in [
+            "x",
+            "-1",
+            "+1",
+            "0",
+            "007",
+            "99999999999999999999",
+            "1;drop",
+        ] {
+            assert!(parse_cursor(text).is_err(), "{text}");
+        }
+        assert_eq!(parse_cursor("12").ok().flatten(), Some(12));
+    }
+}

@@ -1,0 +1,188 @@
+//! Now and then this server looks at itself from outside: through its public address, and so through the caches before it.
+//! It is a sample from one place, and is called that wherever it is shown.
+
+use std::net::IpAddr;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use url::{Host, Url};
+
+use crate::config::Config;
+use crate::db::ListFilter;
+use crate::domain::picture::VariantName;
+use crate::http::views;
+use crate::runtime::clock::Clock;
+use crate::state::AppState;
+use probe::{Probe, Summary};
+
+/// How often it looks: 8 requests each time are 23,000 a month, of which caches should leave the server a few thousand.
+pub const EVERY: Duration = Duration::from_secs(15 * 60);
+/// How soon after the start.
+pub const FIRST_AFTER: Duration = Duration::from_secs(60);
+/// How often each address is asked for again.
+const REPEATS: u32 = 3;
+/// How long one look may take in all: each request has 10 s, and none may hang for ever.
+const AT_MOST: Duration = Duration::from_secs(120);
+
+/// One look.
+#[derive(Debug, Clone)]
+pub struct Look {
+    pub at: Timestamp,
+    pub summaries: Vec<Summary>,
+}
+
+impl Look {
+    /// The share of repeats that caches answered; `None` where nothing could be repeated.
+    #[must_use]
+    pub fn hit_ratio(&self) -> Option<f64> {
+        let sound = self
+            .summaries
+            .iter()
+            .filter(|summary| summary.problem.is_none());
+        let (asked, hits) = sound.fold((0, 0), |(asked, hits), summary| {
+            (asked + summary.repeats, hits + summary.from_cache)
+        });
+        #[expect(clippy::cast_precision_loss, reason = "a few requests")]
+        (asked > 0).then(|| hits as f64 / asked as f64)
+    }
+}
+
+/// What this server last saw of itself.
+pub struct SelfProbe {
+    is_on: bool,
+    latest: RwLock<Option<Look>>,
+}
+
+impl SelfProbe {
+    /// Looks only where a CDN is known to stand before this server, and its address leads there.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            is_on: !config.origin.keys.is_empty() && !is_local(&config.http.public_url),
+            latest: RwLock::default(),
+        }
+    }
+
+    /// Whether it looks at all.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// The last look since this server started.
+    #[must_use]
+    pub fn latest(&self) -> Option<Look> {
+        self.latest
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Looks at these addresses.
+    pub async fn look(&self, urls: Vec<Url>, clock: &Clock) {
+        let probe = Probe::of(urls, REPEATS);
+        let now = || clock.seconds();
+        let look = match tokio::time::timeout(AT_MOST, probe.run(&now)).await {
+            Ok(report) => Look {
+                at: clock.now(),
+                summaries: report.summaries(),
+            },
+            Err(_) => {
+                tracing::warn!("this server cannot be reached through its public address");
+                return;
+            }
+        };
+        *self.latest.write().unwrap_or_else(PoisonError::into_inner) = Some(look);
+    }
+}
+
+/// Looks at the gallery, and at an image of the newest picture.
+pub async fn look_at_site(state: &AppState) {
+    let mut addresses = vec![format!("{}/", state.site.public_url)];
+    let newest = ListFilter {
+        limit: 1,
+        ..ListFilter::default()
+    };
+    match state.pictures.list(&newest).await {
+        Ok(pictures) => addresses.extend(pictures.first().and_then(|picture| {
+            let images = views::picture(&state.site, picture).images;
+            images.get(VariantName::Webp640.as_str()).cloned()
+        })),
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            tracing::warn!(error = format!("{error:#}"), "no picture to look at");
+        }
+    }
+    let urls = addresses
+        .iter()
+        .filter_map(|address| address.parse().ok())
+        .collect();
+    state.self_probe.look(urls, &state.clock).await;
+}
+
+/// What [`look_at_site`] asked for at this address, without naming a picture.
+#[must_use]
+pub fn what_is_at(url: &str) -> &'static str {
+    let is_gallery = Url::parse(url).is_ok_and(|url| url.path() == "/");
+    if is_gallery {
+        "the gallery"
+    } else {
+        "an image of the newest picture"
+    }
+}
+
+/// True for an address that leads to this machine itself.
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
+        None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(repeats: usize, from_cache: usize, problem: Option<&str>) -> Summary {
+        Summary {
+            url: "https://catto.example/".into(),
+            repeats,
+            from_cache,
+            first_byte_p50_ms: 1.0,
+            first_byte_p95_ms: 2.0,
+            sent_bytes: 3,
+            problem: problem.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_ratio_counts_what_could_be_measured() {
+        let ratio = |summaries| {
+            let at = Timestamp::UNIX_EPOCH;
+            Look { at, summaries }.hit_ratio()
+        };
+        assert_eq!(ratio(Vec::new()), None);
+        assert_eq!(ratio(vec![summary(3, 0, Some("it answered 403"))]), None);
+        assert_eq!(
+            ratio(vec![summary(3, 3, None), summary(1, 0, None)]),
+            Some(0.75)
+        );
+    }
+
+    #[test]
+    fn addresses_of_this_machine_are_local() {
+        for (url, local) in [
+            ("http://127.0.0.1:3000/", true),
+            ("http://[::1]/", true),
+            ("http://localhost:3000/", true),
+            ("https://cats.localhost/", true),
+            ("https://catto.example/", false),
+            ("https://192.0.2.1/", false),
+        ] {
+            assert_eq!(is_local(&url.parse().expect("a URL")), local, "{url}");
+        }
+    }
+}

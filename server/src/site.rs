@@ -1,0 +1,291 @@
+//! Opens a site from its configuration: the storage, the index, the clients of other services, and what stands on them.
+
+pub mod claim;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use app::types::{SiteView, UploadRules};
+use async_trait::async_trait;
+use leptos::config::LeptosOptions;
+
+use crate::aws;
+use crate::builds::{Build, Builds, Successor};
+use crate::cdn::Cdns;
+use crate::config::{Config, StorageConfig};
+use crate::costs::billing::Billing;
+use crate::costs::budget::Budget;
+use crate::costs::counted_storage::CountedStorage;
+use crate::costs::traffic::Traffic;
+use crate::db::Db;
+use crate::http::cache::PAGES_TAG;
+use crate::http::guesses::Guesses;
+use crate::http::shares::{ScanShares, Shares};
+use crate::jobs::self_probe::SelfProbe;
+use crate::pictures::{Pictures, PicturesParts, RekognitionReviewer};
+use crate::runtime::clock::Clock;
+use crate::screening::{RekognitionClient, RekognitionOptions, Screener};
+use crate::state::AppState;
+use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
+
+/// How long the start waits until this build's files are stored. What is not done by then is done later.
+const PATIENCE_WITH_STORAGE: Duration = Duration::from_secs(10);
+
+/// What a site needs from outside, open and ready.
+pub struct Services {
+    pub storage: Arc<dyn ObjectStorage>,
+    /// Who is told when a picture is deleted.
+    pub cdns: Cdns,
+    pub screener: Arc<dyn Screener>,
+    /// For paid calls; absent where nobody makes any.
+    pub rekognition: Option<RekognitionClient>,
+}
+
+/// Opens index and storage and composes everything.
+///
+/// # Errors
+/// When the data folder, the index or the built site cannot be used.
+pub async fn open(
+    config: &Config,
+    screener: Arc<dyn Screener>,
+    clock: Clock,
+) -> anyhow::Result<AppState> {
+    let services = Services {
+        storage: open_storage(config).await?,
+        cdns: Cdns::open(&config.cdn, &config.http.public_url, &clock).await?,
+        screener,
+        rekognition: open_rekognition(config).await?,
+    };
+    open_with(config, services, clock).await
+}
+
+/// As [`open`], with services that are open already.
+///
+/// # Errors
+/// When the data folder, the index or the built site cannot be used.
+pub async fn open_with(
+    config: &Config,
+    services: Services,
+    clock: Clock,
+) -> anyhow::Result<AppState> {
+    let traffic = Arc::new(Traffic::new(clock.clone()));
+    let storage: Arc<dyn ObjectStorage> = Arc::new(CountedStorage {
+        inner: services.storage,
+        traffic: traffic.clone(),
+    });
+    let services = Services {
+        storage: storage.clone(),
+        ..services
+    };
+    let build = Build::load(&config.http.site_dir)?;
+    let hashes = config.http.site_dir.join("hash.txt");
+    anyhow::ensure!(
+        hashes.is_file(),
+        "{} is missing: run `make build`",
+        hashes.display()
+    );
+    // Leptos joins the hash file to the executable's folder, unless it is absolute.
+    let site_dir = std::path::absolute(&config.http.site_dir)?;
+    let site = SiteView {
+        public_url: config
+            .http
+            .public_url
+            .as_str()
+            .trim_end_matches('/')
+            .to_owned(),
+        retention: config.retention.in_words(),
+        abuse_contact: config.http.abuse_contact.clone(),
+        asks_rekognition: config.screening.policy.asks(),
+        rules: UploadRules {
+            max_bytes: config.limits.max_upload_bytes,
+            max_pixels: config.limits.max_pixels,
+        },
+    };
+    let leptos = LeptosOptions::builder()
+        .output_name("cattocdn")
+        .site_root(Arc::<str>::from(site_dir.to_string_lossy()))
+        .site_pkg_dir("pkg")
+        .site_addr(config.http.listen)
+        .hash_files(true)
+        .hash_file(Arc::<str>::from(
+            site_dir.join("hash.txt").to_string_lossy(),
+        ))
+        .build();
+    let pictures = pictures_on(config, services, clock.clone()).await?;
+    let pictures = Arc::new(pictures);
+    let builds = Builds::new(
+        build,
+        storage,
+        clock.clone(),
+        config.retention,
+        pictures.clone(),
+    );
+    pictures.rebuild_if_lost().await?;
+    pictures.recover().await?;
+    builds.keep_within(PATIENCE_WITH_STORAGE).await;
+    Ok(AppState {
+        budget: pictures.budget().clone(),
+        pictures,
+        site: Arc::new(site),
+        origin: Arc::new(config.origin.clone()),
+        guesses: Arc::new(Guesses::new(clock.clone())),
+        clock,
+        builds: Arc::new(builds),
+        traffic,
+        billing: Arc::new(Billing::new(config)?),
+        self_probe: Arc::new(SelfProbe::new(config)),
+        answers: Arc::default(),
+        shares: Arc::new(Shares::of_requests()),
+        scan_shares: Arc::new(ScanShares::default()),
+        page_policy: Arc::default(),
+        leptos,
+    })
+}
+
+/// Pages name the files of the build that made them, so a new one has its own pages take their place.
+#[async_trait]
+impl Successor for Pictures {
+    async fn build_was_replaced(&self) -> anyhow::Result<()> {
+        self.enqueue_purge_of_tag(PAGES_TAG).await
+    }
+}
+
+/// Opens index, storage and CDNs alone: what a command without a site needs.
+///
+/// # Errors
+/// When the data folder or the index cannot be used.
+pub async fn open_pictures(
+    config: &Config,
+    screener: Arc<dyn Screener>,
+    clock: Clock,
+) -> anyhow::Result<Pictures> {
+    let services = Services {
+        storage: open_storage(config).await?,
+        cdns: Cdns::open(&config.cdn, &config.http.public_url, &clock).await?,
+        screener,
+        rekognition: None,
+    };
+    pictures_on(config, services, clock).await
+}
+
+/// The client for paid calls, where the configuration wants them.
+async fn open_rekognition(config: &Config) -> anyhow::Result<Option<RekognitionClient>> {
+    if !config.screening.policy.asks() {
+        return Ok(None);
+    }
+    let options = RekognitionOptions::of(&config.screening);
+    Ok(Some(RekognitionClient::new(&aws::load().await?, options)))
+}
+
+/// Opens index and storage for the budget alone: what a command needs that spends and shows no picture. Makes no index, and
+/// brings none up to date: a server does.
+///
+/// # Errors
+/// When there is no index of this version, or the storage cannot be used.
+pub async fn open_budget(config: &Config, clock: &Clock) -> anyhow::Result<Budget> {
+    let db = Db::open_existing(&config.files.database_url)
+        .await
+        .context("no server of this version has made the index (CATTO_DATABASE_URL)")?;
+    let storage = open_storage(config).await?;
+    let budget = Budget::new(db, storage, clock.clone(), config.budget.clone());
+    budget.restore_if_lost().await?;
+    Ok(budget)
+}
+
+/// Opens the place for objects that the configuration names.
+///
+/// # Errors
+/// When the data folder cannot be used, or there is no AWS region or credentials.
+pub async fn open_storage(config: &Config) -> anyhow::Result<Arc<dyn ObjectStorage>> {
+    Ok(match &config.storage {
+        StorageConfig::Disk => {
+            make_data_dir(config)?;
+            let folder = config.files.data_dir.join("objects");
+            Arc::new(DiskStorage::open(&folder)?)
+        }
+        StorageConfig::S3(s3) => Arc::new(S3Storage::new(&aws::load().await?, s3)),
+    })
+}
+
+fn make_data_dir(config: &Config) -> anyhow::Result<()> {
+    let data_dir = &config.files.data_dir;
+    std::fs::create_dir_all(data_dir)
+        .with_context(|| format!("cannot make CATTO_DATA_DIR ({})", data_dir.display()))
+}
+
+async fn open_db(config: &Config) -> anyhow::Result<Db> {
+    make_data_dir(config)?;
+    Db::open(&config.files.database_url)
+        .await
+        .context("cannot open the index (CATTO_DATABASE_URL); if it is damaged, `cattocdn reindex` makes it anew from the objects")
+}
+
+async fn pictures_on(
+    config: &Config,
+    services: Services,
+    clock: Clock,
+) -> anyhow::Result<Pictures> {
+    let Services {
+        storage,
+        cdns,
+        screener,
+        rekognition,
+    } = services;
+    let data_dir = &config.files.data_dir;
+    let db = open_db(config).await?;
+    let budget = Arc::new(Budget::new(
+        db.clone(),
+        storage.clone(),
+        clock.clone(),
+        config.budget.clone(),
+    ));
+    let screening = &config.screening;
+    let reviewer = rekognition
+        .map(|client| RekognitionReviewer::new(client, budget.clone(), clock.clone(), screening));
+    Pictures::open(PicturesParts {
+        db,
+        storage,
+        screener,
+        reviewer,
+        budget,
+        cdns,
+        clock,
+        incoming_dir: data_dir.join("incoming"),
+        limits: config.limits.clone(),
+        retention: config.retention,
+        policy: screening.policy,
+        budget_spent: screening.budget_spent,
+        spent_rest: screening.retries.spent_rest,
+        admin_token: config.http.admin_token.clone(),
+    })
+    .await
+}
+
+/// Renames an index that cannot be read, with what belongs to it, so that a new one can be made. Answers its new name.
+///
+/// # Errors
+/// When it cannot be renamed, or is no file.
+pub async fn put_aside_if_damaged(config: &Config) -> anyhow::Result<Option<PathBuf>> {
+    let url = &config.files.database_url;
+    if !Db::is_damaged(url).await? {
+        return Ok(None);
+    }
+    let path = Db::path(url)?;
+    let now = Clock::default().now();
+    let suffix = format!(".damaged-{}", now.strftime("%Y%m%dT%H%M%SZ"));
+    let with = |end: &str| {
+        let mut name = path.clone().into_os_string();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    for companion in ["", "-wal", "-shm"] {
+        let old = with(companion);
+        if old.exists() {
+            std::fs::rename(&old, with(&format!("{suffix}{companion}")))
+                .with_context(|| format!("cannot rename {}", old.display()))?;
+        }
+    }
+    Ok(Some(with(&suffix)))
+}

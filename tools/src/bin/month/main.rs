@@ -1,0 +1,270 @@
+//! A month of 1,000 uploads, half of them abuse, through the real pipeline with the real local models and the tests' own
+//! Rekognition server: how many calls are paid with and without the local models first.
+//!
+//! `cargo run --release --example month -- [UPLOADS] [SEED]`; `CATTO_MODELS_DIR` names the models' folder.
+
+mod pictures;
+
+use std::error::Error;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use aws_config::Region;
+use aws_credential_types::Credentials;
+use cattocdn::cdn::Cdns;
+use cattocdn::config::{
+    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig,
+    LimitsConfig, OriginConfig, ScreeningConfig, StorageConfig,
+};
+use cattocdn::costs::budget::Paid;
+use cattocdn::domain::client::ClientNetwork;
+use cattocdn::domain::expiry::Retention;
+use cattocdn::domain::policy::Mode;
+use cattocdn::pictures::Status;
+use cattocdn::runtime::clock::Clock;
+use cattocdn::screening::{LocalScreener, RekognitionClient, RekognitionOptions};
+use cattocdn::site::{self, Services};
+use cattocdn::state::AppState;
+use cattocdn::storage::DiskStorage;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use serde_json::json;
+
+use crate::pictures::{Truth, Upload, uploads};
+use tools::stand_ins::aws::{ACCESS_KEY, REGION, SECRET_KEY, lock};
+use tools::stand_ins::rekognition_server::{MODERATION, RekognitionServer, Reply};
+
+type Done<T = ()> = Result<T, Box<dyn Error>>;
+
+/// Dollars for a call, as of October 2026.
+const PRICE: f64 = 0.001;
+/// The calls that a month may take by default.
+const DEFAULT_CALLS: u32 = 1000;
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "it is asked to print")]
+async fn main() -> Done {
+    let mut arguments = std::env::args().skip(1);
+    let count = arguments.next().map_or(Ok(1000), |text| text.parse())?;
+    let seed = arguments.next().map_or(Ok(1), |text| text.parse())?;
+    let uploads = uploads(count, &mut StdRng::seed_from_u64(seed))?;
+    println!("{count} uploads, half of them abuse, seed {seed}");
+    println!();
+    println!(
+        "| Screening | Calls | Dollars | Cats published | Abuse published | Abuse that cost a call | Cats until {DEFAULT_CALLS} calls are spent | Seconds |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    let mut details = String::new();
+    for mode in [Mode::Rekognition, Mode::LocalThenRekognition, Mode::Local] {
+        let month = live(mode, &uploads).await?;
+        println!("{}", month.row(mode));
+        if mode == Mode::LocalThenRekognition {
+            details = month.details();
+        }
+    }
+    println!();
+    println!("With `local+rekognition`, by what the pictures were made of:");
+    println!();
+    print!("{details}");
+    Ok(())
+}
+
+/// What became of one upload.
+struct Outcome {
+    truth: Truth,
+    of: &'static str,
+    published: bool,
+    calls: u32,
+}
+
+/// What became of all.
+struct Month {
+    outcomes: Vec<Outcome>,
+    took: Duration,
+}
+
+impl Month {
+    fn row(&self, mode: Mode) -> String {
+        let calls: u32 = self.outcomes.iter().map(|outcome| outcome.calls).sum();
+        let of = |cats: bool| {
+            let these = self.outcomes.iter();
+            these.filter(move |outcome| (outcome.truth == Truth::Cat) == cats)
+        };
+        let published = |cats: bool| {
+            let published = of(cats).filter(|outcome| outcome.published).count();
+            format!("{published} of {}", of(cats).count())
+        };
+        let mut spent = 0;
+        let until_spent = self
+            .outcomes
+            .iter()
+            .take_while(|outcome| {
+                spent += outcome.calls;
+                spent <= DEFAULT_CALLS
+            })
+            .filter(|outcome| outcome.truth == Truth::Cat && outcome.published)
+            .count();
+        format!(
+            "| `{}` | {calls} | ${:.2} | {} | {} | {} | {until_spent} | {:.0} |",
+            mode.as_str(),
+            f64::from(calls) * PRICE,
+            published(true),
+            published(false),
+            of(false).filter(|outcome| outcome.calls > 0).count(),
+            self.took.as_secs_f64()
+        )
+    }
+
+    fn details(&self) -> String {
+        let mut names: Vec<&str> = self.outcomes.iter().map(|outcome| outcome.of).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut text =
+            "| Made of | Uploads | Calls | Refused without a call |\n| --- | --- | --- | --- |\n"
+                .to_owned();
+        for name in names {
+            let these = || self.outcomes.iter().filter(|outcome| outcome.of == name);
+            let calls: u32 = these().map(|outcome| outcome.calls).sum();
+            let free = these().filter(|outcome| outcome.calls == 0).count();
+            // Writing into a text does not fail.
+            let _ = writeln!(text, "| {name} | {} | {calls} | {free} |", these().count());
+        }
+        text
+    }
+}
+
+/// Sends one upload after the other to a new site, and counts the calls at the server and in the ledger.
+async fn live(mode: Mode, uploads: &[Upload]) -> Done<Month> {
+    let dir = tempfile::tempdir()?;
+    let server = RekognitionServer::start().await;
+    let truth = Arc::new(Mutex::new(Truth::Cat));
+    let told = truth.clone();
+    server.behave(move |target, _| match (*lock(&told), target) {
+        (Truth::Indecent, MODERATION) => Reply::Answer(200, indecent()),
+        (Truth::NoCat, target) if target != MODERATION => Reply::Answer(200, no_cat()),
+        _ => Reply::Usual,
+    });
+    let state = open(dir.path(), mode, &server.endpoint).await?;
+    let client = ClientNetwork::of([127, 0, 0, 1].into());
+    let begun = Instant::now();
+    let mut outcomes = Vec::with_capacity(uploads.len());
+    let mut before = 0;
+    for upload in uploads {
+        *lock(&truth) = upload.truth;
+        let mut incoming = state.pictures.begin_upload(client).await?;
+        incoming.write(&upload.file).await?;
+        let accepted = incoming.finish().await?;
+        state.pictures.screen_next().await?;
+        let status = state.pictures.status(&accepted.id).await?;
+        let published = matches!(status, Status::Published(_));
+        if !published && !matches!(status, Status::Rejected(_)) {
+            return Err(format!("{} has no verdict", upload.of).into());
+        }
+        let calls = u32::try_from(server.calls().len())?;
+        outcomes.push(Outcome {
+            truth: upload.truth,
+            of: upload.of,
+            published,
+            calls: calls - before,
+        });
+        before = calls;
+    }
+    let used = state.budget.usage(Paid::RekognitionCalls).await?.used;
+    if used != before {
+        return Err(format!("the ledger tells {used} calls, and {before} were made").into());
+    }
+    state.pictures.close().await;
+    Ok(Month {
+        outcomes,
+        took: begun.elapsed(),
+    })
+}
+
+async fn open(dir: &Path, mode: Mode, endpoint: &str) -> Done<AppState> {
+    let data_dir = dir.join("data");
+    std::fs::create_dir_all(&data_dir)?;
+    let site_dir = dir.join("site");
+    std::fs::create_dir_all(site_dir.join("pkg"))?;
+    for (kind, name) in [("css", "css"), ("js", "js"), ("wasm", "wasm")] {
+        std::fs::write(site_dir.join(format!("pkg/cattocdn.0.{kind}")), name)?;
+    }
+    std::fs::write(site_dir.join("hash.txt"), "css: 0\njs: 0\nwasm: 0\n")?;
+    std::fs::write(site_dir.join("favicon.svg"), "<svg/>")?;
+    let models_dir = std::env::var_os("CATTO_MODELS_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../models"),
+        PathBuf::from,
+    );
+    let mut screening = ScreeningConfig::default();
+    screening.policy.mode = mode;
+    screening.calls_per_second = 1000.try_into()?;
+    let many = 1_000_000;
+    let config = Config {
+        http: HttpConfig {
+            listen: ([127, 0, 0, 1], 0).into(),
+            public_url: "http://catto.example".parse()?,
+            abuse_contact: None,
+            admin_token: None,
+            site_dir,
+        },
+        origin: OriginConfig {
+            keys: Vec::new(),
+            client_address: ClientAddress::Socket,
+        },
+        files: FilesConfig {
+            database_url: format!("sqlite://{}", data_dir.join("index.sqlite").display()),
+            models_dir: models_dir.clone(),
+            data_dir: data_dir.clone(),
+        },
+        storage: StorageConfig::Disk,
+        limits: LimitsConfig {
+            uploads_per_hour: many.try_into()?,
+            uploads_per_day: many,
+            ..LimitsConfig::default()
+        },
+        retention: Retention::default(),
+        budget: BudgetConfig {
+            rekognition_monthly_calls: many,
+            ..BudgetConfig::default()
+        },
+        screening,
+        cdn: CdnConfig::default(),
+        hosting: HostingConfig::default(),
+    };
+    let sdk = cattocdn::aws::settings()
+        .endpoint_url(endpoint)
+        .region(Region::new(REGION))
+        .credentials_provider(Credentials::new(
+            ACCESS_KEY, SECRET_KEY, None, None, "month",
+        ))
+        .load()
+        .await;
+    let options = RekognitionOptions::of(&config.screening);
+    let services = Services {
+        storage: Arc::new(DiskStorage::open(&data_dir.join("objects"))?),
+        cdns: Cdns::open(&config.cdn, &config.http.public_url, &Clock::default()).await?,
+        screener: Arc::new(LocalScreener::new(&models_dir)),
+        rekognition: Some(RekognitionClient::new(&sdk, options)),
+    };
+    Ok(site::open_with(&config, services, Clock::default()).await?)
+}
+
+fn indecent() -> String {
+    json!({
+        "ModerationLabels": [
+            {"Name": "Explicit", "ParentName": "", "Confidence": 99.2, "TaxonomyLevel": 1},
+            {"Name": "Explicit Nudity", "ParentName": "Explicit", "Confidence": 99.2, "TaxonomyLevel": 2},
+        ],
+        "ModerationModelVersion": "7.0",
+    })
+    .to_string()
+}
+
+fn no_cat() -> String {
+    json!({
+        "Labels": [{"Name": "Cup", "Confidence": 99.0, "Parents": []}],
+        "LabelModelVersion": "3.0",
+    })
+    .to_string()
+}

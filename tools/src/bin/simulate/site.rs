@@ -1,0 +1,303 @@
+//! The site under simulation: the real router, index and storage in a temporary folder, on a clock that stands where the
+//! simulation puts it. One photograph is uploaded and screened; every other picture is a copy of its row and files.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use cattocdn::config::{
+    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig,
+    LimitsConfig, OriginConfig, ScreeningConfig, StorageConfig,
+};
+use cattocdn::domain::expiry::{ExpiresAt, Retention, rfc3339};
+use cattocdn::domain::search::index_text;
+use cattocdn::domain::verdict::FrameLook;
+use cattocdn::http::router;
+use cattocdn::runtime::clock::Clock;
+use cattocdn::screening::{Screener, ScreeningError};
+use cattocdn::site;
+use cattocdn::state::AppState;
+use fast_image_resize::images::Image;
+use fast_image_resize::{PixelType, ResizeOptions, Resizer};
+use http_body_util::BodyExt;
+use imaging::Raster;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
+use sqlx::{Connection, SqliteConnection};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use tools::caches::Answer;
+
+/// When the week begins: 15 January 2027, 08:00 UTC, which is the beginning of a slot of `/random`.
+pub(crate) const START_MS: i64 = 1_800_000_000_000;
+pub(crate) const RETENTION_SECONDS: i64 = 7 * 24 * 3600;
+const ADMIN_TOKEN: &str = "the-admin-of-the-simulation";
+/// Columns that every copy has from the photograph.
+const COPIED: &str = "delete_token_hash, content_hash, size_bytes, width, height, animated, alt, thumbhash, placeholder, \
+                      perceptual_hash, stripped, variants, stored_bytes, rules";
+
+type Done<T = ()> = Result<T, Box<dyn Error>>;
+
+/// A picture to be published.
+#[derive(Debug)]
+pub(crate) struct Picture {
+    pub(crate) id: String,
+    pub(crate) published_second: i64,
+    pub(crate) end_second: i64,
+    pub(crate) tags: Vec<&'static str>,
+}
+
+/// As in image URLs.
+pub(crate) fn compact(second: i64) -> String {
+    ExpiresAt::from_second(second).compact()
+}
+
+pub(crate) struct Site {
+    pub(crate) clock: Clock,
+    router: Router,
+    state: AppState,
+    index: SqliteConnection,
+    images: PathBuf,
+    /// The photograph's files.
+    files: PathBuf,
+    sequence: i64,
+    _dir: TempDir,
+}
+
+impl Site {
+    pub(crate) async fn start() -> Done<Self> {
+        let dir = tempfile::tempdir()?;
+        let config = config(dir.path())?;
+        write_site(&config.http.site_dir)?;
+        let clock = Clock::default();
+        clock.stop_at(START_MS - 3 * RETENTION_SECONDS * 1000);
+        let state = site::open(&config, Arc::new(SeesCats), clock.clone()).await?;
+        let options = SqliteConnectOptions::new()
+            .filename(config.files.data_dir.join("index.sqlite"))
+            .synchronous(SqliteSynchronous::Off);
+        let mut site = Self {
+            clock,
+            router: router(state.clone()),
+            state,
+            index: SqliteConnection::connect_with(&options).await?,
+            images: config.files.data_dir.join("objects/i"),
+            files: dir.path().join("files"),
+            sequence: 1000,
+            _dir: dir,
+        };
+        site.take_photograph().await?;
+        Ok(site)
+    }
+
+    /// Uploads the photograph, keeps its row and files, and lets it end.
+    async fn take_photograph(&mut self) -> Done {
+        let request = Request::post("/api/v1/pictures?wait=0").body(photograph()?.into())?;
+        let (status, _, body) = self.send(request).await?;
+        let answer: serde_json::Value = serde_json::from_slice(&body)?;
+        let id = answer["id"].as_str().ok_or("no id")?.to_owned();
+        if status != StatusCode::ACCEPTED || !self.state.pictures.screen_next().await? {
+            return Err(format!("the photograph was not taken: {answer}").into());
+        }
+        let path = format!("/api/v1/pictures/{id}");
+        let (_, _, body) = self.send(Request::get(path).body(Body::empty())?).await?;
+        let answer: serde_json::Value = serde_json::from_slice(&body)?;
+        let end = answer["expires_at"].as_str().ok_or("not published")?;
+        let end = end.parse::<jiff::Timestamp>()?.as_second();
+        std::fs::create_dir(&self.files)?;
+        copy_files(&self.images.join(compact(end)).join(&id), &self.files)?;
+        let keep = format!(
+            "CREATE TEMP TABLE photograph AS SELECT {COPIED} FROM pictures WHERE id = '{id}'"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(keep))
+            .execute(&mut self.index)
+            .await?;
+        self.clock.stop_at(START_MS - RETENTION_SECONDS * 1000);
+        self.sweep().await
+    }
+
+    pub(crate) async fn publish(&mut self, picture: &Picture) -> Done {
+        let folder = self
+            .images
+            .join(compact(picture.end_second))
+            .join(&picture.id);
+        std::fs::create_dir_all(&folder)?;
+        copy_files(&self.files, &folder)?;
+        let tags: Vec<_> = picture
+            .tags
+            .iter()
+            .map(|name| serde_json::json!({ "name": name, "confidence": 0.9 }))
+            .collect();
+        self.sequence += 1;
+        let copy = format!(
+            "INSERT INTO pictures (id, state, received_at, sequence, published_at, expires_at, tags, tags_text, {COPIED})
+             SELECT ?, 'published', ?, ?, ?, ?, ?, ?, {COPIED} FROM photograph"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(copy))
+            .bind(&picture.id)
+            .bind(picture.published_second)
+            .bind(self.sequence)
+            .bind(picture.published_second)
+            .bind(picture.end_second)
+            .bind(serde_json::to_string(&tags)?)
+            .bind(index_text(picture.tags.iter().copied()))
+            .execute(&mut self.index)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn delete(&self, id: &str) -> Done {
+        let request = Request::builder()
+            .method(Method::DELETE)
+            .uri(format!("/api/v1/pictures/{id}"))
+            .header(header::AUTHORIZATION, format!("Bearer {ADMIN_TOKEN}"))
+            .body(Body::empty())?;
+        match self.send(request).await? {
+            (StatusCode::NO_CONTENT, ..) => Ok(()),
+            (status, ..) => Err(format!("{id} was not deleted: {status}").into()),
+        }
+    }
+
+    pub(crate) async fn sweep(&self) -> Done {
+        self.state.pictures.expire().await?;
+        Ok(())
+    }
+
+    /// What the server answers at this moment.
+    pub(crate) async fn get(&self, url: &str) -> Done<Arc<Answer>> {
+        let request = Request::get(url).body(Body::empty())?;
+        let (status, headers, body) = self.send(request).await?;
+        if status.is_server_error() {
+            return Err(format!(
+                "{url} at {}: {status}",
+                rfc3339(self.clock.now().as_second())
+            )
+            .into());
+        }
+        Ok(Arc::new(Answer {
+            status,
+            headers,
+            body_bytes: body.len() as u64,
+        }))
+    }
+
+    async fn send(
+        &self,
+        request: Request<Body>,
+    ) -> Done<(StatusCode, axum::http::HeaderMap, axum::body::Bytes)> {
+        let response = self.router.clone().oneshot(request).await?;
+        let (parts, body) = response.into_parts();
+        Ok((
+            parts.status,
+            parts.headers,
+            body.collect().await?.to_bytes(),
+        ))
+    }
+}
+
+fn config(dir: &Path) -> Done<Config> {
+    let data_dir = dir.join("data");
+    Ok(Config {
+        http: HttpConfig {
+            listen: ([127, 0, 0, 1], 0).into(),
+            public_url: "https://catto.example".parse()?,
+            abuse_contact: Some("abuse@catto.example".into()),
+            admin_token: Some(ADMIN_TOKEN.to_owned().into()),
+            site_dir: dir.join("site"),
+        },
+        origin: OriginConfig {
+            keys: Vec::new(),
+            client_address: ClientAddress::Socket,
+        },
+        storage: StorageConfig::Disk,
+        files: FilesConfig {
+            database_url: format!("sqlite://{}", data_dir.join("index.sqlite").display()),
+            models_dir: dir.join("models"),
+            data_dir,
+        },
+        limits: LimitsConfig {
+            // All uploads of the week come from nowhere, which is one client.
+            uploads_per_hour: 1_000_000.try_into()?,
+            ..LimitsConfig::default()
+        },
+        retention: Retention::new(Duration::from_secs(u64::try_from(RETENTION_SECONDS)?))
+            .ok_or("no retention")?,
+        budget: BudgetConfig::default(),
+        hosting: HostingConfig::default(),
+        screening: ScreeningConfig::default(),
+        cdn: CdnConfig::default(),
+    })
+}
+
+/// What a build leaves, in small: the pages need no more than the names.
+fn write_site(site_dir: &Path) -> Done {
+    let pkg = site_dir.join("pkg");
+    std::fs::create_dir_all(&pkg)?;
+    for kind in ["css", "js", "wasm"] {
+        std::fs::write(pkg.join(format!("cattocdn.0123.{kind}")), "")?;
+    }
+    std::fs::write(
+        site_dir.join("hash.txt"),
+        "css: 0123\njs: 0123\nwasm: 0123\n",
+    )?;
+    std::fs::copy(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/favicon.svg"),
+        site_dir.join("favicon.svg"),
+    )?;
+    Ok(())
+}
+
+/// The same files under a second name each, which takes no room.
+fn copy_files(from: &Path, to: &Path) -> Done {
+    for file in std::fs::read_dir(from)? {
+        let file = file?;
+        std::fs::hard_link(file.path(), to.join(file.file_name()))?;
+    }
+    Ok(())
+}
+
+/// A picture of 6 megapixels, so that its files weigh what a photograph's do.
+fn photograph() -> Done<Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/tests/fixtures/chelsea.png");
+    let file = std::io::BufReader::new(std::fs::File::open(path)?);
+    let mut reader = png::Decoder::new(file).read_info()?;
+    let mut rgb = vec![0; reader.output_buffer_size().ok_or("too large")?];
+    let info = reader.next_frame(&mut rgb)?;
+    let cat = Image::from_vec_u8(info.width, info.height, rgb, PixelType::U8x3)?;
+    let (width, height) = (3000_u16, 2000_u16);
+    let mut large = Image::new(width.into(), height.into(), PixelType::U8x3);
+    Resizer::new().resize(&cat, &mut large, &ResizeOptions::default())?;
+    let mut bytes = Vec::new();
+    jpeg_encoder::Encoder::new(&mut bytes, 85).encode(
+        large.buffer(),
+        width,
+        height,
+        jpeg_encoder::ColorType::Rgb,
+    )?;
+    Ok(bytes)
+}
+
+/// Sees a cat in everything.
+struct SeesCats;
+
+impl Screener for SeesCats {
+    fn look(&self, _frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError> {
+        let mut labels = vec![0.0; 1000];
+        labels[281] = 0.9;
+        Ok(FrameLook {
+            indecency: 0.0,
+            labels: with_labels.then_some(labels),
+        })
+    }
+
+    fn identity(&self) -> Result<String, ScreeningError> {
+        Ok("sees cats".into())
+    }
+
+    fn check(&self) -> Result<(), ScreeningError> {
+        Ok(())
+    }
+}
