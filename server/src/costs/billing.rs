@@ -1,25 +1,25 @@
-//! What of this site costs money, and how much of it was used.
+//! Which services this site pays for, and how much of them was used.
 
 use crate::config::{Config, StorageConfig};
 use crate::costs::bill::{Elapsed, GIGABYTE, Item, Prices, Use};
 use crate::costs::budget::{Paid, Usage};
 use crate::domain::traffic::Counts;
 
-/// What of this site costs money.
+/// The services that this site pays for.
 #[derive(Debug)]
 pub struct Billing {
     pub(crate) prices: Prices,
-    /// Pictures lie in a bucket.
+    /// True where pictures are stored in a bucket.
     in_s3: bool,
-    /// The server runs at Fly.io.
+    /// True where the server runs at Fly.io.
     at_fly: bool,
 }
 
 impl Billing {
-    /// Of a site with this configuration.
+    /// The services that a site with this configuration pays for.
     ///
     /// # Errors
-    /// When the table of prices is none; a test keeps that from happening.
+    /// When the table of prices cannot be parsed. A test keeps that from happening.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
         Ok(Self {
             prices: Prices::load()?,
@@ -28,7 +28,7 @@ impl Billing {
         })
     }
 
-    /// What was used of what this site pays for.
+    /// How much of each service that this site pays for was used.
     pub(crate) fn uses(
         &self,
         elapsed: Elapsed,
@@ -41,7 +41,8 @@ impl Billing {
             so_far: count,
             projected: elapsed.projected(count),
         };
-        // What stays as it is: a part of the month until now, all of it at the end.
+        // An amount that stays the same: so far the elapsed part of the month is used, and all of
+        // it at the month's end.
         let kept = |item, amount: f64| Use {
             item,
             so_far: amount * elapsed.share(),
@@ -54,7 +55,8 @@ impl Billing {
                 Paid::CloudFrontPaths => Item::CloudfrontPaths,
             };
             let used = f64::from(usage.used);
-            // Counted since the month began, whenever this server started; and nothing passes the limit.
+            // The ledger counts from the beginning of the month, however late this server started,
+            // and no count passes its limit.
             let whole = Elapsed {
                 counted: elapsed.passed,
                 ..elapsed
@@ -82,7 +84,7 @@ impl Billing {
         uses
     }
 
-    /// What this server cannot count.
+    /// Sentences on what this server cannot count.
     pub(crate) fn not_counted(&self) -> Vec<String> {
         let mut sentences = vec![
             "What visitors fetch from CloudFront and Cloudflare: only they can count it. At CloudFront a terabyte and ten \
@@ -143,7 +145,7 @@ mod tests {
             Bill::of(&billing.prices, &uses)
         };
         let near = |found: f64, expected: f64| (found - expected).abs() < 1e-6;
-        // The calls end at their limit, not at twice what was used.
+        // The calls end at their limit and not at twice what was used.
         let alone = bill(false, false);
         assert!(near(alone.so_far, 0.6) && near(alone.projected, 1.0));
         let stored = bill(true, false);
