@@ -1,4 +1,4 @@
-//! The commands that work on a site and end: each does one thing and prints what came of it.
+//! The commands that work on a site and end. Each does one thing and prints the result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::BudgetCommand;
 /// How long `takedown` waits for the caches.
 const TAKEDOWN_PATIENCE: Duration = Duration::from_secs(180);
 
-/// Deletes everything that is past its time.
+/// Deletes every picture that has expired.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn expire(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
     let pictures = open_pictures(config, screener, Clock::default()).await?;
@@ -26,7 +26,7 @@ pub(crate) async fn expire(config: &Config, screener: Arc<LocalScreener>) -> any
     Ok(())
 }
 
-/// Makes the index anew from the objects.
+/// Rebuilds the index from the stored objects.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn reindex(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
     let _claim = Claim::take(config)?;
@@ -55,7 +55,7 @@ pub(crate) async fn reindex(config: &Config, screener: Arc<LocalScreener>) -> an
     Ok(())
 }
 
-/// Deletes one picture, has the CDNs forget it, and tells what their caches show.
+/// Deletes one picture, has the CDNs purge it, and prints what the look at its address showed.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn takedown(
     config: &Config,
@@ -67,14 +67,14 @@ pub(crate) async fn takedown(
     let pictures = open_pictures(config, screener, Clock::default()).await?;
     match pictures.take_down(&id).await {
         Ok(()) => println!("{id} is deleted"),
-        // Asked again, it tells how far the caches are.
+        // When the command is repeated, it reports how far the purge is.
         Err(DeleteError::Gone) => println!("{id} was gone already"),
         Err(error) => return Err(error.into()),
     }
     if pictures.purge_targets().is_empty() {
         println!("no CDN is configured, so none was told");
     } else {
-        // Only looked at: a server that starts meanwhile shares the work.
+        // The folder is not locked meanwhile, so a server that starts now can share the work.
         let is_served = Claim::is_taken(config)?;
         let progress = pictures
             .finish_purge(&id, !is_served, TAKEDOWN_PATIENCE)
@@ -85,7 +85,7 @@ pub(crate) async fn takedown(
     Ok(())
 }
 
-/// Shows what was used this month, once it is set where that was asked for.
+/// Prints what was used this month, after setting it where that was asked for.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn budget(
     config: &Config,

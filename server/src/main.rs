@@ -1,4 +1,5 @@
-//! The command line: reads the configuration, builds the state, runs one command. No logic.
+//! The command line: it reads the configuration, opens the site and runs one command. It holds no
+//! logic.
 
 mod commands;
 
@@ -99,7 +100,8 @@ struct SetBudget {
     cloudfront_paths: Option<u32>,
 }
 
-/// The most threads that wait for the disk, beside those that the index and the decoders have of their own.
+/// The most threads for blocking work such as disk access. The index and the decoders have threads
+/// of their own.
 const BLOCKING_THREADS: usize = 64;
 
 fn main() -> ExitCode {
@@ -108,7 +110,8 @@ fn main() -> ExitCode {
         complain(&anyhow::Error::from(error).context("the allocator keeps its defaults"));
     }
     let (done, failure) = match cli.command {
-        // It must work where nothing is configured, and read no secret. Its 1 means something else than failure.
+        // Probing must work where nothing is configured, and must read no secret. Its exit code 1
+        // is not a failure of the command.
         Some(Command::Probe(options)) => (probe(&options), ExitCode::from(2)),
         Some(Command::Doctor(options)) => (doctor(&options), ExitCode::from(2)),
         Some(Command::Site(command)) => (run(command), ExitCode::FAILURE),
@@ -154,7 +157,7 @@ fn doctor(doctor: &Doctor) -> anyhow::Result<ExitCode> {
 
 fn print(text: &str) -> std::io::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads, such as `head`, may have seen enough.
+        // A reader such as `head` may close the pipe once it has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
@@ -170,7 +173,7 @@ fn complain(error: &anyhow::Error) {
 
 fn read_dotenv() -> anyhow::Result<()> {
     match dotenvy::dotenv() {
-        // The error would quote the line, which may hold a secret.
+        // The error itself would quote the line, which may hold a secret.
         Err(dotenvy::Error::LineParse(_, position)) => {
             anyhow::bail!("a line of .env cannot be read (at its character {position})")
         }
@@ -197,13 +200,14 @@ fn run(command: SiteCommand) -> anyhow::Result<ExitCode> {
             SiteCommand::Budget { command } => commands::budget(&config, screener, command).await,
         }
     });
-    // What did not end in time, such as a decoder that was given up, must not keep the process.
+    // What did not end in time, such as a decoder that was given up, must not keep the process
+    // alive.
     runtime.shutdown_background();
     done.map(|()| ExitCode::SUCCESS)
 }
 
 async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
-    // Missing or damaged models must stop the start, not the first upload.
+    // Missing or damaged models must fail the start, not the first upload.
     if config.screening.needs_local_models() {
         screener.check()?;
     }
@@ -220,7 +224,7 @@ async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<
         tokio::select! {
             _ = interrupted.recv() => {}
             _ = terminated.recv() => {}
-            // What it goes on writing nobody would find again.
+            // What the server wrote from now on would be lost.
             path = claim.lost(&config.files.database_url) => lost = Some(path),
         }
     })
