@@ -31,7 +31,8 @@ pub struct PictureView {
     pub state: PictureState,
     /// The page, absolute: `https://host/c/{id}`.
     pub url: String,
-    /// Variant name (`640.webp`) to absolute URL. Every name is always there.
+    /// Name of a file (`640.webp`) to absolute URL: every file that this very picture has. Pictures that were published by another
+    /// version of the program may have other ones.
     pub images: BTreeMap<String, String>,
     pub tags: Vec<TagView>,
     /// A sentence for those who cannot see the picture.
