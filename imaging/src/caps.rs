@@ -4,8 +4,8 @@
 //! pixel of every file. The caps are far above what ordinary pictures need (see each one for how far), so that only noise
 //! loses quality to them, and frames.
 
-use super::variants::{JPEG_VARIANT, WEBP_VARIANTS, distinct_widths};
-use super::{MAX_KEPT_FRAMES, shrink};
+use super::output::steps;
+use super::{Encoding, MAX_KEPT_FRAMES, Output, shrink};
 
 /// Most bytes of a still's file for every four of its pixels. Of 981 photographs the one with the most detail
 /// takes 0.54 bytes a pixel, as a JPEG; noise takes 1.5 with the usual quality.
@@ -14,8 +14,12 @@ const STILL_BYTES_PER_4_PIXELS: u64 = 3;
 /// Bytes that every file may take beside those for its pixels: headers and tables, which make up most of a tiny one.
 const FILE_BYTES: u64 = 4096;
 
-/// Most bytes of an animation's file, for each of [`WEBP_VARIANTS`]. A gallery loads the second, one for each of its cards.
-const ANIMATION_BYTES: [u64; WEBP_VARIANTS.len()] = [500_000, 1_500_000, 3_000_000, 4_000_000];
+/// Most bytes of an animation's file that is at most as wide as the entry of [`ANIMATION_WIDTHS`] in the same place; the last
+/// holds for wider ones as well. A gallery loads one of the second for each of its cards.
+const ANIMATION_BYTES: [u64; 4] = [500_000, 1_500_000, 3_000_000, 4_000_000];
+
+/// In pixels.
+const ANIMATION_WIDTHS: [u32; 4] = [320, 640, 1280, 2048];
 
 /// Most bytes of an animation's file for every two of the pixels of its frames: a bound for small and short ones, above what
 /// noise takes with the usual quality.
@@ -30,40 +34,47 @@ pub(super) fn still_bytes(width: u32, height: u32) -> usize {
 /// Most bytes of one file of an animation of this size in pixels, with this many frames.
 pub(super) fn animation_bytes(frames: u32, width: u32, height: u32) -> usize {
     let pixels = u64::from(width) * u64::from(height) * u64::from(frames);
-    let most = WEBP_VARIANTS
-        .iter()
-        .zip(ANIMATION_BYTES)
-        .find(|((_, widest), _)| width <= *widest)
-        .map_or(ANIMATION_BYTES[WEBP_VARIANTS.len() - 1], |(_, most)| most);
+    let narrower = ANIMATION_WIDTHS.iter().filter(|most| width > **most);
+    let most = ANIMATION_BYTES[narrower.count().min(ANIMATION_BYTES.len() - 1)];
     bytes(most.min(pixels * FRAME_BYTES_PER_2_PIXELS / 2 + FILE_BYTES))
 }
 
-/// Most bytes of all files together of a picture with this many frames that is upright `width` x `height` pixels large once
-/// shrunk. Each name has a file of its own, also where two are equal.
-pub(super) fn stored_bytes(frames: u32, width: u32, height: u32) -> u64 {
-    let widths = WEBP_VARIANTS.iter().map(|(_, most)| width.min(*most));
-    bytes_of_all(frames, width, height, widths)
+/// Most bytes of all these files together of a picture with this many frames that is upright `width` x `height` pixels large
+/// once shrunk. Each output has a file of its own, also where two are equal.
+pub(super) fn stored_bytes(outputs: &[Output], frames: u32, width: u32, height: u32) -> u64 {
+    let files = outputs
+        .iter()
+        .map(|output| (output.encoding, output.width(width)));
+    bytes_of_all(frames, width, height, files)
 }
 
 /// The same while they are held in memory, where equal ones are one.
-pub(super) fn held_bytes(frames: u32, width: u32, height: u32) -> u64 {
-    bytes_of_all(frames, width, height, distinct_widths(width).into_iter())
+pub(super) fn held_bytes(outputs: &[Output], frames: u32, width: u32, height: u32) -> u64 {
+    let steps = steps(outputs, width);
+    let files = steps.iter().flat_map(|step| {
+        let encodings = step.encodings.iter();
+        encodings.map(|encoding| (*encoding, step.width))
+    });
+    bytes_of_all(frames, width, height, files)
 }
 
-fn bytes_of_all(frames: u32, width: u32, height: u32, widths: impl Iterator<Item = u32>) -> u64 {
+/// Most bytes of files of these encodings and widths together.
+fn bytes_of_all(
+    frames: u32,
+    width: u32,
+    height: u32,
+    files: impl Iterator<Item = (Encoding, u32)>,
+) -> u64 {
     let frames = frames.min(MAX_KEPT_FRAMES);
-    let height_at = |narrower: u32| shrink::scale(height, narrower, width);
-    let jpeg_width = width.min(JPEG_VARIANT.1);
-    let jpeg = still_bytes(jpeg_width, height_at(jpeg_width));
-    widths
-        .map(|narrower| {
-            if frames > 1 {
-                animation_bytes(frames, narrower, height_at(narrower))
-            } else {
-                still_bytes(narrower, height_at(narrower))
-            }
-        })
-        .fold(jpeg as u64, |sum, file| sum + file as u64)
+    let most = files.map(|(encoding, narrower)| {
+        let height = shrink::scale(height, narrower, width);
+        let most = match encoding {
+            Encoding::WebP if frames > 1 => animation_bytes(frames, narrower, height),
+            Encoding::WebP | Encoding::Jpeg => still_bytes(narrower, height),
+        };
+        most as u64
+    });
+    most.sum()
 }
 
 /// In memory's own measure, which is no narrower where this runs.
@@ -106,6 +117,7 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::OUTPUTS;
     use super::super::{MAX_HEIGHT, MAX_WIDTH};
     use super::*;
 
@@ -114,7 +126,7 @@ mod tests {
         for width in [32, 300, 320, 321, 640, 641, 1000, 1280, 1281, MAX_WIDTH] {
             for height in [32, 500, 2048, MAX_HEIGHT] {
                 for frames in [1, 2, 30, 60, 1000] {
-                    let most = stored_bytes(frames, width, height);
+                    let most = stored_bytes(&OUTPUTS, frames, width, height);
                     assert!(most <= 13_100_000, "{frames} of {width}x{height}: {most}");
                 }
             }
@@ -130,9 +142,9 @@ mod tests {
 
     #[test]
     fn small_pictures_may_take_little() {
-        assert!(stored_bytes(1, 320, 240) < 310_000);
-        assert!(stored_bytes(2, 320, 240) < 1_010_000);
-        assert!(stored_bytes(1, 2048, 1536) < 4_600_000);
+        assert!(stored_bytes(&OUTPUTS, 1, 320, 240) < 310_000);
+        assert!(stored_bytes(&OUTPUTS, 2, 320, 240) < 1_010_000);
+        assert!(stored_bytes(&OUTPUTS, 1, 2048, 1536) < 4_600_000);
     }
 
     #[test]

@@ -15,7 +15,7 @@
 //!   (Neither notices a cut that somebody closed with a forged end marker.)
 //!   The price is memory: pictures are decoded at 1/1, 1/2, 1/4 or 1/8, so one between 2048 and 4095 pixels wide is held whole, and a progressive one also holds its coefficients; what does not fit in the budget is refused.
 //! - **PNG is read row by row** and averaged in whole-number boxes as it comes, so 50 Mpx with alpha or 16 bits cost a few megabytes. Interlaced PNG, WebP and GIF are held whole.
-//! - **WebP is written with little effort above 640 pixels**: all five variants of a 2048 x 1536 picture then take 0.15 s on two cores instead of 0.35 s.
+//! - **WebP is written with little effort above 640 pixels**: the five files that are published of a 2048 x 1536 picture then take 0.15 s on two cores instead of 0.35 s.
 //! - **Alpha is flattened on white before shrinking.** Blending and shrinking are both linear, so this equals shrinking premultiplied pixels and flattening then, with a quarter less to hold.
 //!
 //! # Invariants
@@ -46,6 +46,7 @@ mod jpeg_container;
 mod memory;
 mod metadata;
 mod orientation;
+mod output;
 mod placeholder;
 mod png_container;
 mod raster;
@@ -67,6 +68,7 @@ pub use decode::decode_still;
 pub use error::ImageError;
 pub use fingerprint::perceptual_hash;
 pub use inspect::{Inspected, Limits, inspect};
+pub use output::{Encoding, Output};
 pub use placeholder::{placeholder_data_url, thumbhash};
 pub use raster::Raster;
 pub use screening_image::{ScreeningImage, screening_image};

@@ -21,6 +21,7 @@ use crate::config::CdnConfig;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::PictureId;
 use crate::domain::purge::{Cdn, PurgeItem, PurgeKind, PurgeReceipt};
+use crate::domain::variant::FileName;
 use crate::runtime::clock::Clock;
 
 /// A CDN that can be told to forget.
@@ -138,7 +139,7 @@ impl Cdns {
         }
     }
 
-    /// Asks for a picture's file once, as a viewer does. The receipt counts this as the first round.
+    /// Asks for this file of a picture once, as a viewer does. The receipt counts this as the first round.
     ///
     /// # Errors
     /// When there is no answer.
@@ -146,8 +147,9 @@ impl Cdns {
         &self,
         id: &PictureId,
         expires_at: ExpiresAt,
+        name: &FileName,
         now: i64,
     ) -> anyhow::Result<PurgeReceipt> {
-        look::look(&self.public_url, id, expires_at, now).await
+        look::look(&self.public_url, id, expires_at, name, now).await
     }
 }

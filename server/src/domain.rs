@@ -2,6 +2,7 @@
 //! Invariant: only `std`, `thiserror`, the time crate, a hasher and random numbers; no I/O, no clock, no serde.
 //! `now` is always an argument.
 
+pub mod address;
 pub mod ban;
 pub mod build;
 pub mod client;
@@ -17,4 +18,5 @@ pub mod policy;
 pub mod purge;
 pub mod search;
 pub mod traffic;
+pub mod variant;
 pub mod verdict;

@@ -1,12 +1,14 @@
 //! How pictures end in the `pictures` table: removed or over, then buried, which leaves a tombstone.
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::purges::enqueue_picture;
-use super::rows::{read_expiry, read_id};
+use super::rows::{read_expiry, read_file_names, read_id};
 use super::{Db, DbError, PurgeTerms};
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{PictureId, Received};
+use crate::domain::variant::FileName;
 
 /// A picture that is over and whose objects may still be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,19 @@ pub struct Dead {
     pub id: PictureId,
     /// The instant under which objects lie; absent where none was ever stored.
     pub expires_at: Option<ExpiresAt>,
+    /// The names of its files; absent where it was never published, though a publication that was cut off may have stored
+    /// some.
+    pub files: Option<Vec<FileName>>,
+}
+
+impl Dead {
+    fn read(row: &SqliteRow) -> Result<Self, DbError> {
+        Ok(Self {
+            id: read_id(row)?,
+            expires_at: read_expiry(row)?,
+            files: read_file_names(row)?,
+        })
+    }
 }
 
 impl Db {
@@ -49,10 +64,10 @@ impl Db {
         .execute(&self.pool)
         .await?;
         let rows = sqlx::query(
-            "SELECT * FROM (SELECT id, expires_at FROM pictures WHERE state = 'published' AND expires_at <= ?1
+            "SELECT * FROM (SELECT id, expires_at, variants FROM pictures WHERE state = 'published' AND expires_at <= ?1
                             ORDER BY expires_at LIMIT ?2)
              UNION ALL
-             SELECT * FROM (SELECT id, expires_at FROM pictures
+             SELECT * FROM (SELECT id, expires_at, variants FROM pictures
                             WHERE state IN ('removed', 'expired') AND delete_token_hash <> x'' AND leased_until <= ?1
                             LIMIT ?2)
              LIMIT ?2",
@@ -61,33 +76,20 @@ impl Db {
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Dead {
-                    id: read_id(row)?,
-                    expires_at: read_expiry(row)?,
-                })
-            })
-            .collect()
+        rows.iter().map(Dead::read).collect()
     }
 
     /// This picture, where it is removed or without a verdict in time, not buried yet, and no worker holds it.
     pub async fn find_unburied(&self, id: &PictureId, now: i64) -> Result<Option<Dead>, DbError> {
         let row = sqlx::query(
-            "SELECT id, expires_at FROM pictures
+            "SELECT id, expires_at, variants FROM pictures
              WHERE id = ? AND state IN ('removed', 'expired') AND delete_token_hash <> x'' AND leased_until <= ?",
         )
         .bind(id.as_str())
         .bind(now)
         .fetch_optional(&self.pool)
         .await?;
-        row.map(|row| {
-            Ok(Dead {
-                id: read_id(&row)?,
-                expires_at: read_expiry(&row)?,
-            })
-        })
-        .transpose()
+        row.as_ref().map(Dead::read).transpose()
     }
 
     /// Notes that these pictures' objects are deleted: what is left is a tombstone each.
@@ -175,7 +177,7 @@ pub(super) async fn hide(
 ) -> Result<bool, DbError> {
     let row = sqlx::query(
         "UPDATE pictures SET state = 'removed' WHERE id = ? AND state IN ('screening', 'published')
-         RETURNING expires_at",
+         RETURNING expires_at, variants",
     )
     .bind(id.as_str())
     .fetch_optional(&mut **transaction)
@@ -186,7 +188,8 @@ pub(super) async fn hide(
     // Without an instant nothing was ever stored. With one, whoever reads the storage may have seen what was about to be
     // published.
     if let Some(expires_at) = read_expiry(&row)? {
-        enqueue_picture(transaction, id, expires_at, purge, now).await?;
+        let files = read_file_names(&row)?.unwrap_or_default();
+        enqueue_picture(transaction, id, expires_at, &files, purge, now).await?;
     }
     Ok(true)
 }
@@ -222,6 +225,7 @@ mod tests {
         let ended = Dead {
             id: received.id.clone(),
             expires_at: None,
+            files: None,
         };
         assert_eq!(db.list_dead(1059, 999, 10).await.expect("lists"), []);
         let dead = db.list_dead(1060, 1000, 10).await.expect("lists");

@@ -1,6 +1,9 @@
 //! Reading the `pictures` table.
 
+use std::sync::PoisonError;
+
 use anyhow::Context;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 
 use super::rows::{read_life, read_published, read_tags};
@@ -8,6 +11,9 @@ use super::{Db, DbError};
 use crate::domain::picture::{Life, PictureId, Published, Sha256Hash};
 use crate::domain::search::{self, SearchQuery};
 use crate::domain::verdict::{Reason, Rules, Verdict};
+
+/// Of so many names of files that only another version of the program knows a warning is written; of further ones not.
+const UNKNOWN_FILES: usize = 32;
 
 /// Which pictures a list holds.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +33,8 @@ impl Db {
             .bind(id.as_str())
             .fetch_optional(&self.pool)
             .await?;
-        row.map(|row| read_life(&row)).transpose()
+        row.map(|row| read_life(&row, |name| self.tell_of_unknown_file(name)))
+            .transpose()
     }
 
     /// The hash of the token that deletes this picture.
@@ -78,7 +85,7 @@ impl Db {
             None
         };
         let rows = query.build().fetch_all(&self.pool).await?;
-        rows.iter().map(read_published).collect()
+        rows.iter().map(|row| self.read_published(row)).collect()
     }
 
     /// One of the pictures published at or before `published_by` that live beyond `alive_at`, by this number.
@@ -101,7 +108,25 @@ impl Db {
         .bind(number)
         .fetch_optional(&self.pool)
         .await?;
-        row.as_ref().map(read_published).transpose()
+        row.as_ref().map(|row| self.read_published(row)).transpose()
+    }
+
+    fn read_published(&self, row: &SqliteRow) -> Result<Published, DbError> {
+        read_published(row, |name| self.tell_of_unknown_file(name))
+    }
+
+    /// Warns once of each name, however many pictures have such a file.
+    fn tell_of_unknown_file(&self, name: &str) {
+        let mut told = self
+            .unknown_files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if told.len() < UNKNOWN_FILES && told.insert(name.to_owned()) {
+            tracing::warn!(
+                name,
+                "files of this name are not served, as only another version of the program knows them"
+            );
+        }
     }
 
     /// Every tag of the pictures alive at `now` with its count, most used first.

@@ -11,6 +11,7 @@ use crate::domain::picture::PictureId;
 use crate::domain::purge::{
     Cdn, EndingSpan, PurgeItem, PurgeKind, PurgeReceipt, PurgeStep, PurgeTarget, steps_for_picture,
 };
+use crate::domain::variant::FileName;
 
 /// How long CDNs are not told of a picture whose bytes are not deleted yet, seconds: what reads the storage itself would
 /// fetch them again. After that they are told twice.
@@ -480,11 +481,12 @@ impl Db {
     }
 }
 
-/// Puts a deleted picture's purge into the queue, unless its time is over or no cache stands before the site.
+/// Puts the purge of a deleted picture with these files into the queue, unless its time is over or no cache stands before the site.
 pub(super) async fn enqueue_picture(
     transaction: &mut Transaction<'_, Sqlite>,
     id: &PictureId,
     expires_at: ExpiresAt,
+    files: &[FileName],
     terms: PurgeTerms<'_>,
     now: i64,
 ) -> Result<(), DbError> {
@@ -497,7 +499,7 @@ pub(super) async fn enqueue_picture(
     let order = PurgeOrder {
         batch: PictureId::random().as_str().to_owned(),
         picture: Some(id.clone()),
-        steps: steps_for_picture(terms.cdns, id, expires_at),
+        steps: steps_for_picture(terms.cdns, id, expires_at, files),
         round: 1,
         keep: terms.keep,
         ends_at: expires_at.second(),
@@ -592,7 +594,8 @@ async fn renew_overtaken(
             .await?;
         let order = PurgeOrder {
             batch: PictureId::random().as_str().to_owned(),
-            steps: steps_for_picture(cdns, &id, ExpiresAt::from_second(ends_at)),
+            // Of a file of another version nothing is known any more, and its folder covers it.
+            steps: steps_for_picture(cdns, &id, ExpiresAt::from_second(ends_at), &[]),
             picture: Some(id),
             round: row.try_get("round")?,
             keep: row.try_get("keep")?,

@@ -187,7 +187,7 @@ impl DiskStorage {
     }
 
     /// Walks as many levels down as this folder's keys have names.
-    fn list_blocking(&self, folder: Folder) -> anyhow::Result<Vec<StorageKey>> {
+    fn list_blocking(&self, folder: &Folder) -> anyhow::Result<Vec<StorageKey>> {
         let mut level = vec![folder.prefix().trim_end_matches('/').to_owned()];
         for _ in 0..folder.depth() {
             let mut below = Vec::new();
@@ -269,7 +269,7 @@ impl ObjectStorage for DiskStorage {
 
     async fn list(&self, folder: Folder) -> Result<Vec<StorageKey>, StorageError> {
         let storage = self.clone();
-        Ok(blocking(move || storage.list_blocking(folder)).await?)
+        Ok(blocking(move || storage.list_blocking(&folder)).await?)
     }
 
     async fn delete_unfinished(&self) -> Result<(), StorageError> {
