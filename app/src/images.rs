@@ -1,15 +1,16 @@
-//! Which image the browser should fetch: the files of a picture by format and width. A picture has the files that were made
-//! when it was published, so pages choose among those that it names and count on none.
+//! Chooses which of a picture's image files (its variants) the browser should fetch, by their
+//! format and width. Pages choose among the files that a picture names and rely on none of them,
+//! because a picture keeps the files that were made when it was published.
 
-/// Name of a file (`640.webp`) and its absolute URL, in any order.
+/// A picture's variants in any order: the name of each (`640.webp`) and its absolute URL.
 pub(crate) type Images = Vec<(String, String)>;
 
-/// How a file is encoded, as far as pages choose by it.
+/// The formats among which pages choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// For browsers.
+    /// What browsers show.
     Webp,
-    /// For what knows nothing newer: previews in messengers, and whoever keeps the picture.
+    /// What every preview service and every image viewer can read.
     Jpeg,
 }
 
@@ -23,16 +24,16 @@ impl Format {
     }
 }
 
-/// One file of a picture.
+/// One variant of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Image<'a> {
     pub(crate) format: Format,
-    /// The greatest width in pixels: the file is narrower where the upload was.
+    /// The width in pixels that its name says. The image is narrower if the upload was.
     pub(crate) most_width: u32,
     pub(crate) url: &'a str,
 }
 
-/// Reads the name of a file. `None` where the format is none that pages use.
+/// Reads the name of a variant. `None` if its format is none of those that pages use.
 fn image<'a>((name, url): &'a (String, String)) -> Option<Image<'a>> {
     let (width, ending) = name.split_once('.')?;
     let format = [Format::Webp, Format::Jpeg]
@@ -45,8 +46,9 @@ fn image<'a>((name, url): &'a (String, String)) -> Option<Image<'a>> {
     })
 }
 
-/// The file of this format that suits a place of this width in pixels: the narrowest that is wide enough, or else the widest.
-/// Where the picture has no file of this format, another one is taken; `None` where it has none at all.
+/// The variant of this format that suits a place of this width in pixels: the narrowest that is
+/// wide enough, or else the widest. If the picture has no variant of this format, the rule chooses
+/// among those of the other format. `None` if it has no variant at all.
 pub(crate) fn choose(images: &[(String, String)], format: Format, width: u32) -> Option<Image<'_>> {
     images.iter().filter_map(image).min_by_key(|image| {
         let is_narrow = image.most_width < width;
@@ -58,13 +60,14 @@ pub(crate) fn choose(images: &[(String, String)], format: Format, width: u32) ->
     })
 }
 
-/// The URL of the file that [`choose`] gives; empty where there is none.
+/// The URL of the variant that [`choose`] gives, or an empty text if there is none.
 pub(crate) fn url(images: &[(String, String)], format: Format, width: u32) -> String {
     choose(images, format, width).map_or_else(String::new, |image| image.url.to_owned())
 }
 
-/// The `srcset` of a picture, of its WebP files: `…/320.webp 320w, …/640.webp 500w`. Their widths are the real ones, which are
-/// never more than `upload_width`; of several equally wide files only the one of the narrowest name is there.
+/// The `srcset` of a picture whose upload was 500 pixels wide: `…/320.webp 320w, …/640.webp 500w`.
+/// No variant is wider than the upload, so several may have the same real width; only the first of
+/// these is named.
 pub(crate) fn srcset(images: &[(String, String)], upload_width: u32) -> String {
     let mut files: Vec<Image<'_>> = images
         .iter()

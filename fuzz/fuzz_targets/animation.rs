@@ -1,7 +1,9 @@
 //! Playing an animation and encoding it where it is small.
 #![no_main]
 
-use cattocdn_fuzz::{OUTPUTS, assert_stored, deadline, let_panics_be_caught, small_limits, with_file};
+use cattocdn_fuzz::{
+    OUTPUTS, assert_stored, deadline, let_panics_be_caught, small_limits, with_file,
+};
 use imaging::{AnimationEncoder, MAX_KEPT_FRAMES, frames, inspect};
 use libfuzzer_sys::fuzz_target;
 

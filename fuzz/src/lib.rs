@@ -8,8 +8,8 @@ use tempfile::NamedTempFile;
 
 use imaging::{Encoding, Inspected, Limits, Output, Variant};
 
-/// What is made of every picture here: files as the server publishes them, and a narrow one, so that small pictures have two
-/// widths as well.
+/// What is made of every picture here: files as the server publishes them, and a narrow one, so
+/// that small pictures have two widths as well.
 pub const OUTPUTS: [Output; 6] = [
     output(Encoding::WebP, 40),
     output(Encoding::WebP, 320),
@@ -70,8 +70,8 @@ pub fn decode(path: &Path) {
     imaging::perceptual_hash(&raster).expect("every picture has a hash");
     imaging::thumbhash(&raster).expect("every picture has a thumbhash");
     if raster.rgb.len() <= 64 * 64 * 3 {
-        let variants =
-            imaging::encode_variants(&raster, &OUTPUTS, deadline()).expect("every picture can be encoded");
+        let variants = imaging::encode_variants(&raster, &OUTPUTS, deadline())
+            .expect("every picture can be encoded");
         assert_stored(&variants, &inspected);
     }
 }

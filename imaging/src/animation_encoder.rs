@@ -66,12 +66,13 @@ impl AnimationEncoder {
         }
     }
 
-    /// Adds a frame shown for `duration_ms` milliseconds, on two threads (on one where the picture is very large), and says
-    /// whether it is kept.
+    /// Adds a frame shown for `duration_ms` milliseconds, on two threads (on one where the picture
+    /// is very large), and says whether it is kept.
     ///
     /// # Errors
-    /// [`ImageError::Encode`] for a frame of another size or one too many, where no file is to play, or if an encoder fails;
-    /// [`ImageError::TooManyBytes`] if the first frame cannot be kept.
+    /// [`ImageError::Encode`] for a frame of another size or one too many, where no file is to
+    /// play, or if an encoder fails; [`ImageError::TooManyBytes`] if the first frame cannot be
+    /// kept.
     pub fn push(&mut self, raster: &Raster, duration_ms: u32) -> Result<Pushed, ImageError> {
         if (raster.width, raster.height) != (self.width, self.height) {
             return Err(ImageError::encode("a frame of another size"));
@@ -124,7 +125,8 @@ impl AnimationEncoder {
         })
     }
 
-    /// One file for each of the outputs, in their order: an animation, or the first frame in an encoding that plays none.
+    /// One file for each of the outputs, in their order: an animation, or the first frame in an
+    /// encoding that plays none.
     ///
     /// # Errors
     /// [`ImageError::Encode`] if no frame was added.

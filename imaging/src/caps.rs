@@ -14,8 +14,9 @@ const STILL_BYTES_PER_4_PIXELS: u64 = 3;
 /// Bytes that every file may take beside those for its pixels: headers and tables, which make up most of a tiny one.
 const FILE_BYTES: u64 = 4096;
 
-/// Most bytes of an animation's file that is at most as wide as the entry of [`ANIMATION_WIDTHS`] in the same place; the last
-/// holds for wider ones as well. A gallery loads one of the second for each of its cards.
+/// Most bytes of an animation's file that is at most as wide as the entry of [`ANIMATION_WIDTHS`]
+/// in the same place; the last holds for wider ones as well. A gallery loads one of the second for
+/// each of its cards.
 const ANIMATION_BYTES: [u64; 4] = [500_000, 1_500_000, 3_000_000, 4_000_000];
 
 /// In pixels.
@@ -39,8 +40,9 @@ pub(super) fn animation_bytes(frames: u32, width: u32, height: u32) -> usize {
     bytes(most.min(pixels * FRAME_BYTES_PER_2_PIXELS / 2 + FILE_BYTES))
 }
 
-/// Most bytes of all these files together of a picture with this many frames that is upright `width` x `height` pixels large
-/// once shrunk. Each output has a file of its own, also where two are equal.
+/// Most bytes of all these files together of a picture with this many frames that is upright
+/// `width` x `height` pixels large once shrunk. Each output has a file of its own, also where two
+/// are equal.
 pub(super) fn stored_bytes(outputs: &[Output], frames: u32, width: u32, height: u32) -> u64 {
     let files = outputs
         .iter()

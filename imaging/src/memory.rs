@@ -25,18 +25,21 @@ const CAREFUL_BYTES_PER_PIXEL: u64 = 14;
 /// What the JPEG encoder holds for each pixel: rows, coefficients, the file in the making. Measured: 7.
 const JPEG_BYTES_PER_PIXEL: u64 = 8;
 
-/// Bytes that the encoders of an animation hold for each pixel of the widest variant beside the pixels themselves, while two
-/// threads encode: what libwebp takes, the last frame and the next one at the narrower widths. Measured: 12, with the files that
-/// are published as of November 2026: the narrower ones have together at most 1.31 times the pixels of the widest.
+/// Bytes that the encoders of an animation hold for each pixel of the widest variant beside the
+/// pixels themselves, while two threads encode: what libwebp takes, the last frame and the next one
+/// at the narrower widths. Measured: 12, with the files that are published as of November 2026: the
+/// narrower ones have together at most 1.31 times the pixels of the widest.
 const PARALLEL_FRAME_BYTES_PER_PIXEL: u64 = 13;
 
 /// The same while one thread encodes. Measured: 6.
 const SEQUENTIAL_FRAME_BYTES_PER_PIXEL: u64 = 9;
 
-/// Thirds of the pixels of the widest variant that the narrower ones may have together before the two figures above are too low.
+/// Thirds of the pixels of the widest variant that the narrower ones may have together before the
+/// two figures above are too low.
 const NARROWER_THIRDS_MEASURED: u64 = 4;
 
-/// Bytes for each further pixel of the narrower variants: that of the last frame, and of the next one.
+/// Bytes for each further pixel of the narrower variants: that of the last frame, and of the next
+/// one.
 const NARROWER_FRAME_BYTES_PER_PIXEL: u64 = 6;
 
 /// Copies of a colour profile while pixels are converted by it: the decoder's, ours, and the one that is parsed.
@@ -140,7 +143,8 @@ pub(super) fn working_bytes(
     OVERHEAD + SCREENING_BYTES + profile + held
 }
 
-/// Bytes that the encoders of an animation of this size hold beside the pixels of the widest file, and the files.
+/// Bytes that the encoders of an animation of this size hold beside the pixels of the widest file,
+/// and the files.
 fn encoding_frames(width: u32, height: u32, outputs: &[Output]) -> u64 {
     let per_pixel = if encodes_in_parallel(width, height) {
         PARALLEL_FRAME_BYTES_PER_PIXEL

@@ -1,5 +1,6 @@
-//! What is to be made of a picture: in which encodings and up to which widths. Whoever publishes pictures says so; this
-//! crate has no list of its own, and knows nothing of the names that the files get.
+//! What is to be made of a picture: in which encodings and up to which widths. Whoever publishes
+//! pictures says so; this crate has no list of its own, and knows nothing of the names that the
+//! files get.
 
 /// How a file that is made here is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +35,8 @@ pub(super) struct Step {
     pub(super) encodings: Vec<Encoding>,
 }
 
-/// Every width that these files have when they are made of a picture of `width`, widest first. Files of the same width and
-/// encoding are one.
+/// Every width that these files have when they are made of a picture of `width`, widest first.
+/// Files of the same width and encoding are one.
 pub(super) fn steps(outputs: &[Output], width: u32) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for output in outputs {

@@ -20,14 +20,15 @@ pub struct Variant {
     pub bytes: Bytes,
 }
 
-/// Encodes these files, on two threads: the widest on one, the others on the other. The largest pictures are encoded on one, to
-/// halve the memory. Answers one file for each of `outputs`, in their order.
+/// Encodes these files, on two threads: the widest on one, the others on the other. The largest
+/// pictures are encoded on one, to halve the memory. Answers one file for each of `outputs`, in
+/// their order.
 ///
 /// The encoders cannot be stopped, so `deadline` is looked at between two files.
 ///
 /// # Errors
-/// [`ImageError::TimedOut`]; [`ImageError::TooManyBytes`]; [`ImageError::Encode`] where `outputs` is empty, or if an encoder
-/// fails, which no upload should be able to cause.
+/// [`ImageError::TimedOut`]; [`ImageError::TooManyBytes`]; [`ImageError::Encode`] where `outputs`
+/// is empty, or if an encoder fails, which no upload should be able to cause.
 pub fn encode_variants(
     raster: &Raster,
     outputs: &[Output],
@@ -100,8 +101,8 @@ impl File {
     }
 }
 
-/// The files at the widest step that are left, and those of the steps after it, each step made from the pixels of the one
-/// before. `widest` has the pixels of the widest step.
+/// The files at the widest step that are left, and those of the steps after it, each step made from
+/// the pixels of the one before. `widest` has the pixels of the widest step.
 fn encode_others(
     raster: &Raster,
     widest: &Raster,
@@ -128,7 +129,8 @@ fn encode_others(
     Ok(files)
 }
 
-/// Gives each output of a picture of `width` its file. `files` has one for every encoding of every step.
+/// Gives each output of a picture of `width` its file. `files` has one for every encoding of every
+/// step.
 pub(super) fn in_order(
     outputs: &[Output],
     width: u32,

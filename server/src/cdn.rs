@@ -139,7 +139,8 @@ impl Cdns {
         }
     }
 
-    /// Asks for this file of a picture once, as a viewer does. The receipt counts this as the first round.
+    /// Asks for this file of a picture once, as a viewer does. The receipt counts this as the first
+    /// round.
     ///
     /// # Errors
     /// When there is no answer.

@@ -86,7 +86,8 @@ pub struct Db {
     scans: Arc<Semaphore>,
     /// The right to wait for one.
     waiting_scans: Arc<Semaphore>,
-    /// The names of files that only another version of the program knows, of which a warning was written.
+    /// The names of files that only another version of the program knows, of which a warning was
+    /// written.
     unknown_files: Arc<Mutex<BTreeSet<String>>>,
 }
 

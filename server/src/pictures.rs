@@ -389,8 +389,9 @@ impl Pictures {
         self.parts.policy.looks_locally() || self.parts.budget_spent == BudgetSpent::Local
     }
 
-    /// Every file that a picture may have, to be deleted: all that a version of the program stores under a name that this one
-    /// knows, and those of `names`. Where nobody knows the names, the folder is listed.
+    /// Every file that a picture may have, to be deleted: all that a version of the program stores
+    /// under a name that this one knows, and those of `names`. Where nobody knows the names, the
+    /// folder is listed.
     async fn file_keys(
         &self,
         id: &PictureId,

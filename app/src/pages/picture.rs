@@ -1,4 +1,4 @@
-//! A picture's page: the link that people share.
+//! The page of one picture, which is the link that people share.
 
 use leptos::prelude::*;
 use leptos_meta::Meta;
@@ -16,8 +16,8 @@ use crate::components::tag_links::TagLinks;
 use crate::images::{Format, Image, Images, choose, srcset};
 use crate::types::{PictureStatus, PictureView};
 
-/// How wide the files are, in pixels, that link previews show and that visitors copy or take along; narrower ones where the
-/// picture has no such files.
+/// The width in pixels of the files that link previews show and that visitors copy or download. A
+/// picture that has no file of this width gives the one that comes nearest.
 const SHARED_WIDTH: u32 = 1280;
 
 #[component]
@@ -41,7 +41,12 @@ fn Published(picture: PictureView) -> impl IntoView {
     });
     let until = picture.expires_at.clone();
     view! {
-        <Head title=title.clone() description=picture.alt.clone() path=format!("/c/{}", picture.id) has_card=true/>
+        <Head
+            title=title.clone()
+            description=picture.alt.clone()
+            path=format!("/c/{}", picture.id)
+            has_card=true
+        />
         <PreviewCard picture=picture.clone()/>
         <article class="picture life">
             <h1 class="visually-hidden">{title}</h1>
@@ -49,14 +54,16 @@ fn Published(picture: PictureView) -> impl IntoView {
             <div class="when-gone notice" role="status">
                 <Cat mood=Mood::Asleep/>
                 <h2>"This cat has wandered off"</h2>
-                <p>"Its time here was up. There are others."</p>
+                <p>"Its time here is up, but there are other cats to see."</p>
                 <p class="notice-links"><a class="button" href="/">"See the cats"</a></p>
             </div>
             <div class="picture-facts when-alive">
                 <p class="picture-alt">{picture.alt.clone()}</p>
                 <TagLinks tags/>
                 <p class="picture-life">
-                    <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7v5l3.5 2"/></svg>
+                    <svg viewBox="0 0 24 24" aria-hidden="true">
+                        <path d="M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7v5l3.5 2"/>
+                    </svg>
                     <TimeLeft until/>
                 </p>
             </div>
@@ -66,7 +73,7 @@ fn Published(picture: PictureView) -> impl IntoView {
     }
 }
 
-/// The words as a title: with a capital first letter.
+/// Makes a description a title: its first letter becomes a capital.
 fn capitalised(words: &str) -> String {
     let mut letters = words.chars();
     match letters.next() {
@@ -75,7 +82,8 @@ fn capitalised(words: &str) -> String {
     }
 }
 
-/// The picture in the best form that the browser knows, over a tiny blur of itself.
+/// The picture itself, above a tiny blurred copy that shows while it loads. The browser chooses a
+/// WebP of a fitting width, or the JPEG if it does not know WebP.
 #[component]
 fn Photo(picture: PictureView) -> impl IntoView {
     let images = images(&picture);
@@ -105,7 +113,7 @@ fn Photo(picture: PictureView) -> impl IntoView {
     }
 }
 
-/// The links to copy and the picture to take along.
+/// The links that can be copied, and the download.
 #[component]
 fn Sharing(picture: PictureView) -> impl IntoView {
     let images = images(&picture);
@@ -132,7 +140,7 @@ fn Sharing(picture: PictureView) -> impl IntoView {
     }
 }
 
-/// What messengers and social sites show of the page.
+/// The preview card that messengers and social sites show for a link to the page.
 #[component]
 fn PreviewCard(picture: PictureView) -> impl IntoView {
     let images = images(&picture);
@@ -155,7 +163,8 @@ fn PreviewCard(picture: PictureView) -> impl IntoView {
     }
 }
 
-/// The page while the models look: it comes back by itself, with scripts and without.
+/// The page while the picture is being screened. It reloads by itself once there is a verdict;
+/// without scripts it reloads every three seconds.
 #[component]
 fn Pending() -> impl IntoView {
     view! {
@@ -182,7 +191,7 @@ const fn content_type(format: Format) -> &'static str {
     }
 }
 
-/// Width and height of this file of the picture, in pixels.
+/// The width and height in pixels of this file of the picture.
 fn size(image: Image<'_>, picture: &PictureView) -> (u32, u32) {
     scaled(
         image.most_width,
@@ -191,7 +200,7 @@ fn size(image: Image<'_>, picture: &PictureView) -> (u32, u32) {
     )
 }
 
-/// The image as Markdown, linked to its page.
+/// Markdown that shows the image and links it to the picture's page.
 fn markdown(picture: &PictureView, image: Image<'_>) -> String {
     let alt: String = picture
         .alt
@@ -201,7 +210,7 @@ fn markdown(picture: &PictureView, image: Image<'_>) -> String {
     format!("[![{alt}]({})]({})", image.url, picture.url)
 }
 
-/// The image as HTML, linked to its page.
+/// HTML that shows the image and links it to the picture's page.
 fn html(picture: &PictureView, image: Image<'_>) -> String {
     let alt = picture
         .alt
@@ -215,7 +224,8 @@ fn html(picture: &PictureView, image: Image<'_>) -> String {
     )
 }
 
-/// The real size of a variant that is at most `limit` wide.
+/// The real width and height in pixels of a variant that is at most `limit` pixels wide, where the
+/// widest file is `width` by `height`.
 fn scaled(limit: u32, width: u32, height: u32) -> (u32, u32) {
     if width <= limit {
         return (width, height);

@@ -16,8 +16,8 @@ pub struct Dead {
     pub id: PictureId,
     /// The instant under which objects lie; absent where none was ever stored.
     pub expires_at: Option<ExpiresAt>,
-    /// The names of its files; absent where it was never published, though a publication that was cut off may have stored
-    /// some.
+    /// The names of its files; absent where it was never published, though a publication that was
+    /// cut off may have stored some.
     pub files: Option<Vec<FileName>>,
 }
 
@@ -64,7 +64,8 @@ impl Db {
         .execute(&self.pool)
         .await?;
         let rows = sqlx::query(
-            "SELECT * FROM (SELECT id, expires_at, variants FROM pictures WHERE state = 'published' AND expires_at <= ?1
+            "SELECT * FROM (SELECT id, expires_at, variants FROM pictures
+                            WHERE state = 'published' AND expires_at <= ?1
                             ORDER BY expires_at LIMIT ?2)
              UNION ALL
              SELECT * FROM (SELECT id, expires_at, variants FROM pictures

@@ -12,7 +12,8 @@ use crate::domain::picture::{Life, PictureId, Published, Sha256Hash};
 use crate::domain::search::{self, SearchQuery};
 use crate::domain::verdict::{Reason, Rules, Verdict};
 
-/// Of so many names of files that only another version of the program knows a warning is written; of further ones not.
+/// Of so many names of files that only another version of the program knows a warning is written;
+/// of further ones not.
 const UNKNOWN_FILES: usize = 32;
 
 /// Which pictures a list holds.
@@ -124,7 +125,7 @@ impl Db {
         if told.len() < UNKNOWN_FILES && told.insert(name.to_owned()) {
             tracing::warn!(
                 name,
-                "files of this name are not served, as only another version of the program knows them"
+                "files of this name are not served: another version of the program made them"
             );
         }
     }

@@ -481,7 +481,8 @@ impl Db {
     }
 }
 
-/// Puts the purge of a deleted picture with these files into the queue, unless its time is over or no cache stands before the site.
+/// Puts the purge of a deleted picture with these files into the queue, unless its time is over or
+/// no cache stands before the site.
 pub(super) async fn enqueue_picture(
     transaction: &mut Transaction<'_, Sqlite>,
     id: &PictureId,

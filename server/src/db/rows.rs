@@ -151,8 +151,9 @@ pub(super) fn read_expiry(row: &SqliteRow) -> Result<Option<ExpiresAt>, DbError>
     Ok(second.map(ExpiresAt::from_second))
 }
 
-/// Reads the names of a picture's files, for deleting them; `None` where the row does not tell, also because it is damaged:
-/// what is over must go all the same. A name that no version of the program would write is left out: nothing lies under it.
+/// Reads the names of a picture's files, for deleting them; `None` where the row does not tell,
+/// also because it is damaged: what is over must go all the same. A name that no version of the
+/// program would write is left out: nothing lies under it.
 pub(super) fn read_file_names(row: &SqliteRow) -> Result<Option<Vec<FileName>>, DbError> {
     #[derive(Deserialize)]
     struct Named {
@@ -167,8 +168,8 @@ pub(super) fn read_file_names(row: &SqliteRow) -> Result<Option<Vec<FileName>>, 
     Ok(named.map(names))
 }
 
-/// Reads a row that is published. `tell` is called with the name of each file that this version of the program cannot serve:
-/// the others are shown without it.
+/// Reads a row that is published. `tell` is called with the name of each file that this version of
+/// the program cannot serve: the others are shown without it.
 pub(super) fn read_published(row: &SqliteRow, tell: impl Fn(&str)) -> Result<Published, DbError> {
     let records: Vec<VariantRecord> = from_json(row.try_get("variants")?)?;
     let mut variants = Vec::with_capacity(records.len());

@@ -1,5 +1,6 @@
-//! Where the files of a picture lie: `i/{expires}/{id}/{name}`, below the address of the site as well as below the bucket or
-//! the folder of objects. Nothing else builds such a path or takes one apart.
+//! Where the files of a picture lie: `i/{expires}/{id}/{name}`, below the address of the site as
+//! well as below the bucket or the folder of objects. Nothing else builds such a path or takes one
+//! apart.
 
 use super::expiry::ExpiresAt;
 use super::picture::PictureId;

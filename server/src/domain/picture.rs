@@ -192,7 +192,8 @@ pub struct Published {
     pub placeholder: String,
     pub perceptual_hash: u64,
     pub stripped: Vec<String>,
-    /// Its files, those of other versions of the program among them. [`Self::readable`] gives the others.
+    /// Its files, those of other versions of the program among them. [`Self::readable`] gives the
+    /// others.
     pub variants: Vec<Variant>,
     /// Under which it was found decent.
     pub rules: Rules,

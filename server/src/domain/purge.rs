@@ -104,13 +104,14 @@ pub enum PurgeKind {
 /// One thing to forget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PurgeItem {
-    /// Every file of a picture that may have one of the [known](variant::known) names, by its address.
+    /// Every file of a picture that may have one of the [known](variant::known) names, by its
+    /// address.
     Images {
         id: PictureId,
         expires_at: ExpiresAt,
     },
-    /// One file of a picture, by its address: one of another version of the program, which [`Self::Images`] does not name; or
-    /// the one that the site is looked at for in the end.
+    /// One file of a picture, by its address: one of another version of the program, which
+    /// [`Self::Images`] does not name; or the one that the site is looked at for in the end.
     Image {
         id: PictureId,
         expires_at: ExpiresAt,
@@ -171,7 +172,8 @@ impl PurgeItem {
     }
 }
 
-/// `/i/{expires}/{id}/`, `/i/{expires}/{id}/{name}`, `/i/{expires}/{id}/*`, `/i/{the beginning of expires}*` or `#tag`.
+/// `/i/{expires}/{id}/`, `/i/{expires}/{id}/{name}`, `/i/{expires}/{id}/*`, `/i/{the beginning of
+/// expires}*` or `#tag`.
 impl fmt::Display for PurgeItem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -315,10 +317,12 @@ pub struct PurgeStep {
     pub item: PurgeItem,
 }
 
-/// How the CDNs of this site forget a picture. `files` are the names in its row, as far as they are known.
+/// How the CDNs of this site forget a picture. `files` are the names in its row, as far as they are
+/// known.
 ///
-/// Each is told at once. But until the inner one has forgotten, the outer one may fetch the picture from it again, for days;
-/// so the outer one is told a second time when the inner one is done. Last the site is looked at.
+/// Each is told at once. But until the inner one has forgotten, the outer one may fetch the picture
+/// from it again, for days; so the outer one is told a second time when the inner one is done. Last
+/// the site is looked at.
 #[must_use]
 pub fn steps_for_picture(
     cdns: &[Cdn],
@@ -355,8 +359,9 @@ pub fn steps_for_picture(
     steps
 }
 
-/// The file that the site is looked at for, of a picture with these files: the one that galleries show, which caches are most
-/// likely to have. Where the files are not known, it is that of new pictures.
+/// The file that the site is looked at for, of a picture with these files: the one that galleries
+/// show, which caches are most likely to have. Where the files are not known, it is that of new
+/// pictures.
 #[must_use]
 pub fn looked_at(files: &[FileName]) -> FileName {
     let shown = variant::in_gallery(files.iter().filter_map(FileName::known));

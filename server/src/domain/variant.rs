@@ -1,19 +1,19 @@
-//! Which files a picture has. The two lists here are the only ones: what is made, stored, served, deleted and purged follows
-//! from them, and so do the addresses in pages.
+//! Which files a picture has. The two lists here are the only ones: what is made, stored, served,
+//! deleted and purged follows from them, and so do the addresses in pages.
 //!
 //! # How a width is added or given up
 //!
-//! - To add one, add a line to [`PUBLISHED`]. Pictures that were published before have no such file until they end, so whoever
-//!   reads goes by the list in a picture's row and never by this one.
-//! - To give one up, move its line from [`PUBLISHED`] to [`RETIRED`]. Older pictures keep that file until they end. Once the
-//!   longest retention has passed, the line can go.
-//! - A file that another version of the program has made is an [`Unknown`] one: it is not served, and is deleted and purged
-//!   with its picture.
+//! - To add one, add a line to [`PUBLISHED`]. Pictures that were published before have no such file
+//!   until they end, so whoever reads goes by the list in a picture's row and never by this one.
+//! - To give one up, move its line from [`PUBLISHED`] to [`RETIRED`]. Older pictures keep that file
+//!   until they end. Once the longest retention has passed, the line can go.
+//! - A file that another version of the program has made is an [`Unknown`] one: it is not served,
+//!   and is deleted and purged with its picture.
 
 use std::fmt;
 
-/// The files that are made of every new picture, each with its greatest width in pixels, in the order in which they are
-/// listed.
+/// The files that are made of every new picture, each with its greatest width in pixels, in the
+/// order in which they are listed.
 pub const PUBLISHED: &[VariantName] = &[
     VariantName::new(Format::Webp, 320),
     VariantName::new(Format::Webp, 640),
@@ -22,7 +22,8 @@ pub const PUBLISHED: &[VariantName] = &[
     VariantName::new(Format::Jpeg, 1280),
 ];
 
-/// Files that no new picture gets and that older ones may still have.
+/// Files that no new picture gets and that others may have: older pictures, or those of the next
+/// version of the program, from which an operator may have to go back to this one.
 pub const RETIRED: &[VariantName] = &[];
 
 /// How many names [`known`] gives.
@@ -33,7 +34,7 @@ pub fn known() -> impl Iterator<Item = VariantName> {
     PUBLISHED.iter().chain(RETIRED).copied()
 }
 
-/// How wide the cards of a gallery have their files, in pixels.
+/// The width in pixels of the file that a card of a gallery asks for.
 const GALLERY_WIDTH: u32 = 640;
 
 /// How a published file is encoded.
@@ -63,8 +64,9 @@ impl Format {
     }
 }
 
-/// The name of a file that this version of the program knows: its greatest width in pixels and its format, as in `640.webp`. A
-/// file is as wide as its name says, or as the upload where that is narrower.
+/// The name of a file that this version of the program knows: its greatest width in pixels and its
+/// format, as in `640.webp`. A file is as wide as its name says, or as the upload where that is
+/// narrower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VariantName {
     format: Format,
@@ -102,8 +104,9 @@ impl fmt::Display for VariantName {
     }
 }
 
-/// The name of a file that another version of the program has made: up to five digits, a dot, and three or four small letters
-/// or digits. All versions keep to this, so a name can become part of a path, and what one has stored another can delete.
+/// The name of a file that another version of the program has made: up to five digits, a dot, and
+/// three or four small letters or digits. All versions keep to this, so a name can become part of a
+/// path, and what one has stored another can delete.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Unknown(String);
 
@@ -123,7 +126,8 @@ pub enum FileName {
 }
 
 impl FileName {
-    /// Reads a name as it stands in object keys, rows and manifests. `None` for what no version of the program would write.
+    /// Reads a name as it stands in object keys, rows and manifests. `None` for what no version of
+    /// the program would write.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(known) = VariantName::parse(text) {
@@ -164,9 +168,9 @@ impl fmt::Display for FileName {
     }
 }
 
-/// Of these files the one that suits a place of this width in pixels: the narrowest of this format that is wide enough, or else
-/// the widest of it; of another format where there is none of this. `None` where there is no file. Pages choose by the same
-/// rule (`images` in the crate `app`).
+/// Of these files the one that suits a place of this width in pixels: the narrowest of this format
+/// that is wide enough, or else the widest of it; of another format where there is none of this.
+/// `None` where there is no file. Pages choose by the same rule (`images` in the crate `app`).
 #[must_use]
 pub fn choose(
     names: impl IntoIterator<Item = VariantName>,

@@ -130,12 +130,19 @@ fn refusal(end: BodyEnd, most: u64) -> Error {
     match end {
         BodyEnd::TooLong | BodyEnd::EndlessHead => Error::new(
             ErrorCode::TooLarge,
-            format!("This address takes at most {most} bytes."),
+            match most {
+                0 => "This address takes no request body. Please send the request without one."
+                    .to_owned(),
+                _ => format!("This address takes at most {most} bytes. Please send less."),
+            },
         ),
-        BodyEnd::Late => Error::new(ErrorCode::Timeout, "The request stopped half-way."),
+        BodyEnd::Late => Error::new(
+            ErrorCode::Timeout,
+            "The rest of the request did not arrive in time. Please send it again.",
+        ),
         BodyEnd::Broken => Error::new(
             ErrorCode::Malformed,
-            "The request ended before it was complete.",
+            "The request ended before all of it had arrived. Please send it again.",
         ),
     }
 }

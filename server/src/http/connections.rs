@@ -57,12 +57,12 @@ const MAX_REFUSALS: usize = 32;
 /// What a client beyond its share is told, whatever it came to ask.
 const REFUSAL: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\n\
 Content-Type: application/json\r\n\
-Content-Length: 114\r\n\
+Content-Length: 145\r\n\
 Cache-Control: no-store\r\n\
 Retry-After: 10\r\n\
 Connection: close\r\n\
 \r\n\
-{\"error\":{\"code\":\"too-many-requests\",\"message\":\"There are too many connections from your network at the moment.\"}}";
+{\"error\":{\"code\":\"too-many-requests\",\"message\":\"There are too many connections from your network right now. Please try again in a few seconds.\"}}";
 
 static REFUSALS: Semaphore = Semaphore::const_new(MAX_REFUSALS);
 

@@ -27,7 +27,7 @@ pub(crate) async fn refuse_foreign_changes(request: Request, next: Next) -> Resp
     if !reads && is_own && is_foreign(request.headers()) {
         return Error::new(
             ErrorCode::Forbidden,
-            "This was sent by a page of another site. Please use our own page.",
+            "A page of another site sent this request, so we did not act on it. Please use our own page instead.",
         )
         .into_response();
     }

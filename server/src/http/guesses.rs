@@ -96,13 +96,13 @@ impl Guesses {
             Ok(Err(_closed)) => {
                 let over = guessed.over_in(self.clock.elapsed()).unwrap_or_default();
                 return Err(refusal(
-                    "Too many wrong tokens were sent. Please wait before you try again.",
+                    "Too many wrong tokens came from your network, so it cannot delete anything for a while. Please try again in an hour.",
                     over,
                 ));
             }
             Err(_elapsed) => {
                 return Err(refusal(
-                    "Many of your deletions are under way. Please try again in a moment.",
+                    "Many of your deletions are already under way. Please try again in a moment.",
                     NEXT_TURN,
                 ));
             }

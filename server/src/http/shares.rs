@@ -68,7 +68,7 @@ pub(crate) async fn share_scans(
         Some(None) => {
             return Error::new(
                 ErrorCode::TooManyRequests,
-                "There are too many searches from your network right now.",
+                "There are too many searches from your network right now. Please try again in a few seconds.",
             )
             .retry_after(SCAN_ENDS_WITHIN)
             .into_response();

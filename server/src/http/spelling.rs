@@ -35,9 +35,11 @@ pub(crate) async fn insist_on_spelling(request: Request, next: Next) -> Response
                 [(header::LOCATION, location)],
             )
                 .into_response(),
-            Err(_) => {
-                Error::new(ErrorCode::Malformed, "The address cannot be read.").into_response()
-            }
+            Err(_) => Error::new(
+                ErrorCode::Malformed,
+                "This address cannot be read. Please check it for typing mistakes.",
+            )
+            .into_response(),
         },
         Err(error) => error.into_response(),
     }

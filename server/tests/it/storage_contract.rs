@@ -94,7 +94,8 @@ fn image(id: &PictureId, name: &str) -> StorageKey {
     }
 }
 
-/// Every file that a picture may have, one that only another version of the program knows among them.
+/// Every file that a picture may have, one that only another version of the program knows among
+/// them.
 fn images(id: &PictureId) -> Vec<StorageKey> {
     let names = variant::known().map(|name| name.to_string());
     let names = names.chain(["99999.avif".to_owned()]);

@@ -1,6 +1,7 @@
-//! A picture has the files that were made when it was published, whichever version of the program did that. What an older
-//! version has published lacks files of today, and what a newer one has published has files that nobody knows here: all of it
-//! is listed, shown, served, previewed, ended, deleted, purged and found again.
+//! A picture has the files that were made when it was published, whichever version of the program
+//! did that. What an older version has published lacks files of today, and what a newer one has
+//! published has files that nobody knows here: all of it is listed, shown, served, previewed,
+//! ended, deleted, purged and found again.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,8 @@ fn id_of(picture: &Value) -> &str {
     picture["id"].as_str().expect("an id")
 }
 
-/// The path of the folder in which a picture's files lie, in addresses as well as in the storage: `i/{expires}/{id}`.
+/// The path of the folder in which a picture's files lie, in addresses as well as in the storage:
+/// `i/{expires}/{id}`.
 fn folder_path(picture: &Value) -> String {
     let images = picture["images"].as_object().expect("images");
     let url = images.values().next().and_then(Value::as_str);
@@ -80,9 +82,14 @@ pub(crate) async fn make_older(data_dir: &Path, picture: &Value, missing: &[&str
     }
 }
 
-/// Makes the row and the manifest of a published picture what a version of the program left that makes one more file.
+/// Makes the row and the manifest of a published picture what a version of the program left that
+/// makes one more file.
 pub(crate) async fn tell_of_newer(data_dir: &Path, picture: &Value) {
-    let file = |hash: &str| json!({ "name": UNKNOWN, "width": 451, "height": 300, "size_bytes": 5, hash: "00".repeat(32) });
+    let file = |hash: &str| {
+        json!({
+            "name": UNKNOWN, "width": 451, "height": 300, "size_bytes": 5, hash: "00".repeat(32),
+        })
+    };
     rewrite(data_dir, picture, |files| {
         let hash = match files[0].get("sha256") {
             Some(_) => "sha256",
