@@ -1,4 +1,4 @@
-//! The files that are published for a still.
+//! Makes the files that are published for a still.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -12,19 +12,19 @@ use super::{Encoding, ImageError, Output, Raster, caps, encode, memory, shrink};
 /// One file to publish.
 #[derive(Debug, Clone)]
 pub struct Variant {
-    /// In pixels: the greatest width that was asked for, or the picture's where that is less.
+    /// The width in pixels: that which was asked for, or the picture's where that is smaller.
     pub width: u32,
-    /// In pixels.
+    /// The height in pixels.
     pub height: u32,
-    /// The file. Variants of equal width and encoding share one copy.
+    /// The bytes of the file. Variants of equal width and encoding share one copy.
     pub bytes: Bytes,
 }
 
-/// Encodes these files, on two threads: the widest on one, the others on the other. The largest
-/// pictures are encoded on one, to halve the memory. Answers one file for each of `outputs`, in
-/// their order.
+/// Encodes one file for each of `outputs`, and gives them back in that order. Encodes on two
+/// threads: the widest on one, the others on the other. The largest pictures are encoded on one
+/// thread, to halve the memory.
 ///
-/// The encoders cannot be stopped, so `deadline` is looked at between two files.
+/// The encoders cannot be stopped, so `deadline` is checked between two files.
 ///
 /// # Errors
 /// [`ImageError::TimedOut`]; [`ImageError::TooManyBytes`]; [`ImageError::Encode`] where `outputs`
@@ -58,7 +58,7 @@ pub fn encode_variants(
     })
 }
 
-/// Does both, on two threads or one after the other.
+/// Runs both, on two threads or one after the other.
 pub(super) fn in_parallel<A: Send, B>(
     parallel: bool,
     first: impl FnOnce() -> Result<A, ImageError> + Send,
@@ -101,8 +101,8 @@ impl File {
     }
 }
 
-/// The files at the widest step that are left, and those of the steps after it, each step made from
-/// the pixels of the one before. `widest` has the pixels of the widest step.
+/// Encodes the other files of the widest step, of which `widest` has the pixels, and those of the
+/// narrower steps, each made from the pixels of the step before it.
 fn encode_others(
     raster: &Raster,
     widest: &Raster,

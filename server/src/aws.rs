@@ -37,7 +37,7 @@ pub async fn load() -> anyhow::Result<SdkConfig> {
         .region()
         // The SDK takes an empty variable for a region.
         .filter(|region| !region.as_ref().is_empty())
-        .context("no AWS region is set (AWS_REGION; stores outside AWS want one too)")?;
+        .context("no AWS region is set (AWS_REGION); stores outside AWS need one too")?;
     let provider = config
         .credentials_provider()
         .context("there are no AWS credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)")?;

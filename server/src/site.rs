@@ -83,7 +83,7 @@ pub async fn open_with(
     let hashes = config.http.site_dir.join("hash.txt");
     anyhow::ensure!(
         hashes.is_file(),
-        "{} is missing: run `make build`",
+        "{} is missing; please run `make build`, or set CATTO_SITE_DIR to the built site",
         hashes.display()
     );
     // Leptos joins the hash file to the executable's folder, unless it is absolute.
@@ -187,7 +187,7 @@ async fn open_rekognition(config: &Config) -> anyhow::Result<Option<RekognitionC
 pub async fn open_budget(config: &Config, clock: &Clock) -> anyhow::Result<Budget> {
     let db = Db::open_existing(&config.files.database_url)
         .await
-        .context("no server of this version has made the index (CATTO_DATABASE_URL)")?;
+        .context("there is no index of this version yet (CATTO_DATABASE_URL); starting the server makes it")?;
     let storage = open_storage(config).await?;
     let budget = Budget::new(db, storage, clock.clone(), config.budget.clone());
     budget.restore_if_lost().await?;
@@ -219,7 +219,7 @@ async fn open_db(config: &Config) -> anyhow::Result<Db> {
     make_data_dir(config)?;
     Db::open(&config.files.database_url)
         .await
-        .context("cannot open the index (CATTO_DATABASE_URL); if it is damaged, `cattocdn reindex` makes it anew from the objects")
+        .context("cannot open the index (CATTO_DATABASE_URL); if it is damaged, `cattocdn reindex` rebuilds it from the stored objects")
 }
 
 async fn pictures_on(

@@ -47,7 +47,7 @@ impl Claim {
         let data_dir = &config.files.data_dir;
         Self::try_take(data_dir)?.with_context(|| {
             format!(
-                "another cattocdn runs on CATTO_DATA_DIR ({}); stop it first",
+                "another cattocdn is running on CATTO_DATA_DIR ({}); please stop it first",
                 data_dir.display()
             )
         })
