@@ -39,3 +39,4 @@ mod storage_contract;
 mod support;
 mod two_caches;
 mod upload;
+mod variants;
