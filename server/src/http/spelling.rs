@@ -1,5 +1,5 @@
-//! One address for each page and list, so that caches hold each once. Another spelling is sent to the canonical one, or is not
-//! found; and nobody is sent to an address that is an error.
+//! Gives each page and list one canonical address, so that caches hold it once. Another spelling is
+//! redirected there or is not found, and never redirected to an address that is an error.
 
 use app::error::ErrorCode;
 use app::query::path_segment;
@@ -20,7 +20,7 @@ use crate::http::list::{self, PAGE_SIZE};
 const TAG_PAGES: &str = "/tags/";
 const SEARCH: &str = "/search";
 
-/// Sends whoever reads an address in another spelling to the canonical one.
+/// Redirects a reader of another spelling to the canonical address.
 pub(crate) async fn insist_on_spelling(request: Request, next: Next) -> Response {
     let uri = request.uri();
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -35,26 +35,28 @@ pub(crate) async fn insist_on_spelling(request: Request, next: Next) -> Response
                 [(header::LOCATION, location)],
             )
                 .into_response(),
-            Err(_) => {
-                Error::new(ErrorCode::Malformed, "The address cannot be read.").into_response()
-            }
+            Err(_) => Error::new(
+                ErrorCode::Malformed,
+                "This address cannot be read. Please check it for typing mistakes.",
+            )
+            .into_response(),
         },
         Err(error) => error.into_response(),
     }
 }
 
-/// The canonical spelling of an address that is spelt otherwise; `None` for one that is canonical, or for which every query
-/// means the same.
+/// The canonical spelling of an address that is spelt otherwise. It is `None` for an address that
+/// is canonical already, or that answers the same whatever its query is.
 ///
 /// # Errors
-/// What the canonical address would answer: `malformed` or `not-found`.
+/// The error with which the canonical address would answer: `malformed` or `not-found`.
 fn canonical_address(
     caching: Caching,
     path: &str,
     query: Option<&str>,
 ) -> Result<Option<String>, Error> {
     let Caching::Kept(_, Key::Query(known)) = caching else {
-        // Nothing but a tag has a name that must be escaped.
+        // No name but a tag's needs percent-encoding.
         return if path.contains('%') {
             Err(Error::not_found())
         } else {
@@ -75,7 +77,7 @@ fn canonical_address(
     };
     let mut asked = list::parse_query(query.unwrap_or_default(), known)?;
     if path == SEARCH && asked.q.is_empty() {
-        // Without words it explains how to search.
+        // Without words, the page only explains how to search.
         asked.after = String::new();
     }
     list::filter_of(&asked)?;
@@ -103,7 +105,8 @@ fn read_tag(segment: &str) -> Result<String, Error> {
 mod tests {
     use super::*;
 
-    /// What becomes of an address: where it leads, or the status of the error, or nothing for one that is answered.
+    /// What happens to an address: where it redirects to, the status of the error, or nothing where
+    /// it is answered.
     fn outcome(address: &str) -> String {
         let (path, query) = match address.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -142,7 +145,7 @@ mod tests {
             ("/api/v1/pictures?limit=007", "/api/v1/pictures?limit=7"),
             ("/api/v1/tags?x", "/api/v1/tags"),
             ("/random?", "/random"),
-            // These say the same whatever is asked of them.
+            // These answer the same whatever their query is.
             ("/about?x", ""),
             ("/c/AAAAAAAAAAAAAAAA?fbclid=x", ""),
         ] {
