@@ -4,8 +4,10 @@
 mod allowance;
 mod attempts;
 mod clients;
+mod delay;
 mod endings;
 mod incoming;
+mod judged;
 mod manifest;
 mod order;
 mod purge_share;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Pictures;
+use super::delay::Delay;
+use super::judged::Judged;
 use super::reviewer::{RekognitionReviewer, ReviewError, ReviewNotes};
-use super::screen::{Outcome, Unsure};
-use super::work::Judged;
+use super::screen::Unsure;
 use crate::config::BudgetSpent;
 use crate::db::{Db, LONGEST_REST_OF_ALL};
 use crate::domain::picture::Received;
@@ -18,14 +19,6 @@ use crate::domain::verdict::{Reason, Review, Rules, Verdict};
 const SHORTEST_REST: Duration = Duration::from_secs(5);
 /// The longest such rest, six hours: a picture that the service chokes on costs about forty calls in a week.
 const LONGEST_REST: Duration = Duration::from_secs(LONGEST_REST_OF_ALL.cast_unsigned());
-
-/// A picture waits for somebody else: for an outage to end, or a month. It is neither the picture's fault nor news.
-#[derive(Debug, thiserror::Error)]
-#[error("{why}; it waits for {} s", .rest.as_secs())]
-pub(super) struct Waiting {
-    why: &'static str,
-    pub(super) rest: Duration,
-}
 
 /// Notes on the picture's own row.
 struct Row<'a> {
@@ -44,12 +37,10 @@ impl ReviewNotes for Row<'_> {
     }
 }
 
-impl Waiting {
-    fn out_of_reach(rest: Duration) -> Self {
-        Self {
-            why: "Rekognition is out of reach",
-            rest,
-        }
+fn out_of_reach(rest: Duration) -> Delay {
+    Delay::SecondOpinion {
+        why: "Rekognition is out of reach".into(),
+        rest,
     }
 }
 
@@ -85,8 +76,8 @@ impl Pictures {
         let until = self.parts.db.failed_others_rest_until(received).await?;
         let left = until.unwrap_or(0).saturating_sub(self.now_second());
         match u64::try_from(left) {
-            Ok(seconds) if seconds > 0 => Err(Waiting {
-                why: "Rekognition failed on the same bytes",
+            Ok(seconds) if seconds > 0 => Err(Delay::SecondOpinion {
+                why: "Rekognition failed on the same bytes".into(),
                 rest: Duration::from_secs(seconds),
             }
             .into()),
@@ -141,7 +132,7 @@ impl Pictures {
             }
             Err(ReviewError::Resting { again_in }) => {
                 self.parts.db.note_review_wanted(received, &rules).await?;
-                return Err(Waiting::out_of_reach(again_in).into());
+                return Err(out_of_reach(again_in).into());
             }
             Err(ReviewError::Failed {
                 again_in,
@@ -153,28 +144,25 @@ impl Pictures {
                     let failures = self.parts.db.count_failed_review(received).await?;
                     rest = rest.max(rest_after(failures));
                 }
-                return Err(Waiting::out_of_reach(rest).into());
+                return Err(out_of_reach(rest).into());
             }
             Err(error) => return Err(waits(error)),
         };
-        Ok(Judged::Looked(
-            match verdict {
-                Verdict::Rejected(reason) => Outcome::Rejected(reason),
-                Verdict::Approved { tags, alt } => {
-                    let mut rendered = rendered;
-                    rendered.tags = tags;
-                    rendered.alt = alt;
-                    Outcome::Approved(rendered)
-                }
-            },
-            rules,
-        ))
+        Ok(match verdict {
+            Verdict::Rejected(reason) => Judged::Rejected(reason, rules),
+            Verdict::Approved { tags, alt } => {
+                let mut rendered = rendered;
+                rendered.tags = tags;
+                rendered.alt = alt;
+                Judged::Approved(rendered, rules)
+            }
+        })
     }
 
-    fn waits_for_month(&self) -> Waiting {
+    fn waits_for_month(&self) -> Delay {
         let month = Duration::from_secs(self.parts.budget.seconds_left());
-        Waiting {
-            why: "this month's calls are spent",
+        Delay::SecondOpinion {
+            why: "this month's calls are spent".into(),
             rest: month.min(self.parts.spent_rest),
         }
     }
@@ -182,8 +170,8 @@ impl Pictures {
 
 fn waits(error: ReviewError) -> anyhow::Error {
     match error {
-        ReviewError::Resting { again_in } => Waiting::out_of_reach(again_in).into(),
-        error => Unpaid(error.into()).into(),
+        ReviewError::Resting { again_in } => out_of_reach(again_in).into(),
+        error => Delay::Unpaid(error.into()).into(),
     }
 }
 
@@ -191,8 +179,3 @@ fn waits(error: ReviewError) -> anyhow::Error {
 fn rest_after(failures: u32) -> Duration {
     (SHORTEST_REST * (1 << failures.min(20))).min(LONGEST_REST)
 }
-
-/// Budget or index failed before or after a call; the picture waits.
-#[derive(Debug, thiserror::Error)]
-#[error("a second opinion could not be had")]
-pub(super) struct Unpaid(#[source] anyhow::Error);

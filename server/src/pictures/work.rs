@@ -8,20 +8,21 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::db::{Begun, Blame, Claimed, DbError, Publishing};
+use crate::db::{Begun, Claimed, DbError, Publishing};
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{PictureId, Published, Received, Sha256Hash, Variant};
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
 use crate::runtime::compute::{self, ComputeError};
 use crate::screening::ScreeningError;
-use crate::storage::{StorageError, StorageKey};
+use crate::storage::StorageKey;
 use imaging::{self, ImageError, Inspected};
 
 use super::clients::Ending;
+use super::delay::{self, Delay};
 use super::endings::REMEMBERED_SECONDS;
+use super::judged::Judged;
 use super::manifest::Manifest;
 use super::order;
-use super::review::{Unpaid, Waiting};
 use super::screen::{self, Job, Outcome, Rendered};
 use super::{MEMORY_UNIT, Pictures};
 
@@ -36,42 +37,8 @@ const MAX_ENDS_WITH_ALL_MEMORY: usize = 3;
 /// What is held of the image that Rekognition is shown, as a multiple of it: the image, and the request made of it in base64,
 /// with what is left over while that grows.
 const COPIES_OF_SHOWN: usize = 4;
-/// How long a picture rests when screening or storage is unavailable, seconds.
-const RETRY_SECONDS: i64 = 5;
-/// How long a picture rests for which there is no room, seconds: room comes as others end.
-const RETRY_FULL_SECONDS: i64 = 60;
 /// How long a picture waits for memory, well within its lease; a decoder that was given up may hold some for ever.
 const MEMORY_WAIT: Duration = Duration::from_secs(180);
-
-/// There is no room for a picture's files; it waits.
-#[derive(Debug, thiserror::Error)]
-#[error("the store is full (CATTO_MAX_STORED_BYTES)")]
-struct Full;
-
-/// The memory that pictures share is taken; this one waits.
-#[derive(Debug, thiserror::Error)]
-#[error("no memory became free in time")]
-struct NoMemory;
-
-/// True for what is not the picture's fault; whatever else fails again and again is.
-fn is_outage(error: &anyhow::Error) -> bool {
-    error.is::<NoMemory>()
-        || error.is::<Waiting>()
-        || error.is::<Unpaid>()
-        || error.is::<ScreeningError>()
-        || error.is::<StorageError>()
-        || error.is::<DbError>()
-        || matches!(error.downcast_ref(), Some(ComputeError::NoThread(_)))
-        || matches!(error.downcast_ref(), Some(imaging::ImageError::Io(_)))
-}
-
-/// What is to become of a picture.
-pub(super) enum Judged {
-    /// Its pixels were seen, under these rules.
-    Looked(Outcome, Rules),
-    /// Refused without a look: for what the file is, or because the same bytes were refused before.
-    Refused(Reason),
-}
 
 /// What came of an attempt before anything is stored.
 struct Screened {
@@ -114,32 +81,18 @@ impl Pictures {
         let took = self.parts.clock.elapsed().saturating_sub(begun);
         self.clients.note_pace(took.as_secs_f64());
         if let Err(error) = done {
-            let waiting = error.downcast_ref::<Waiting>();
-            if waiting.is_some() {
-                // The log has told of it, once for all pictures.
-                tracing::debug!(picture = %received.id, error = format!("{error:#}"), "a picture waits");
-            } else {
+            if delay::is_news(&error) {
                 tracing::error!(
                     picture = %received.id, error = format!("{error:#}"),
                     "could not screen a picture; it waits"
                 );
-            }
-            let full = error.is::<Full>();
-            let blame = if full || is_outage(&error) {
-                Blame::Outage
             } else {
-                Blame::Picture
-            };
-            let pause = match waiting {
-                Some(waiting) => i64::try_from(waiting.rest.as_secs())
-                    .unwrap_or(i64::MAX)
-                    .max(1),
-                None if full => RETRY_FULL_SECONDS,
-                None => RETRY_SECONDS,
-            };
+                tracing::debug!(picture = %received.id, error = format!("{error:#}"), "a picture waits");
+            }
+            let rests_until = self.now_second() + delay::rest_seconds(&error);
             self.parts
                 .db
-                .postpone(received, self.now_second() + pause, blame)
+                .postpone(received, rests_until, delay::blame(&error))
                 .await?;
         }
         self.changed();
@@ -200,17 +153,14 @@ impl Pictures {
             self.screen(claimed, worked).await?
         };
         let kept = match judged {
-            Judged::Looked(Outcome::Approved(rendered), rules) => {
+            Judged::Approved(rendered, rules) => {
                 self.publish(received, *rendered, rules, looked).await?
             }
-            Judged::Looked(Outcome::Rejected(reason), rules) => {
+            Judged::Rejected(reason, rules) => {
                 // What cannot be decoded cannot be the next time either.
                 let lasts = reason.is_of_the_pixels() || reason == Reason::Corrupt;
                 let rules = lasts.then_some(rules);
                 self.reject(received, reason, rules).await?
-            }
-            Judged::Looked(Outcome::Unsure(_), _) => {
-                anyhow::bail!("a picture that nobody decided reached its end")
             }
             Judged::Refused(reason) => self.reject(received, reason, None).await?,
         };
@@ -326,7 +276,7 @@ impl Pictures {
             (Some(Verdict::Approved { tags, alt }), _) => Some((tags, alt)),
             // Decided before a crash, or before there was no room.
             (None, Some(Review::Judged(Verdict::Rejected(reason)))) => {
-                let judged = Judged::Looked(Outcome::Rejected(*reason), rules);
+                let judged = Judged::Rejected(*reason, rules);
                 return Ok(Screened::without_a_look(judged));
             }
             (None, Some(Review::Judged(Verdict::Approved { tags, alt }))) => {
@@ -368,7 +318,7 @@ impl Pictures {
             .acquire_many_owned(u32::try_from(units)?);
         let mut memory = tokio::time::timeout(MEMORY_WAIT, memory)
             .await
-            .map_err(|_| NoMemory)??;
+            .map_err(|_| Delay::NoMemory)??;
         let looked = Arc::new(AtomicBool::new(false));
         let job = Job {
             path,
@@ -411,7 +361,8 @@ impl Pictures {
                 let judged = self.review(received, unsure, &from, rules, alone).await?;
                 (judged, true)
             }
-            outcome => (Judged::Looked(outcome, rules), looked),
+            Outcome::Approved(rendered) => (Judged::Approved(rendered, rules), looked),
+            Outcome::Rejected(reason) => (Judged::Rejected(reason, rules), looked),
         };
         Ok(Screened {
             judged,
@@ -479,7 +430,7 @@ impl Pictures {
                 };
                 let review = Review::Judged(approved);
                 self.parts.db.note_review(received, &rules, &review).await?;
-                return Err(Full.into());
+                return Err(Delay::Full.into());
             }
             Begun::Ready { sequence } => sequence,
         };
