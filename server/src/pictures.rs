@@ -1,14 +1,15 @@
 //! The use cases: a picture is uploaded, screened, published, listed, deleted, expired.
 //! Knows domain, imaging, storage, screening, CDNs and index; knows nothing of HTTP or pages.
 
-mod allowance;
 mod attempts;
 mod clients;
 mod delay;
 mod endings;
 mod incoming;
+mod incoming_files;
 mod judged;
 mod manifest;
+mod one_answer;
 mod order;
 mod purge_share;
 mod purging;
@@ -16,35 +17,31 @@ mod rebuild;
 mod review;
 mod reviewer;
 mod screen;
-mod shared;
 mod turns;
 mod work;
 
-use std::fs::Permissions;
 use std::ops::RangeInclusive;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::Context;
 use bytes::Bytes;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::allowance::Allowance;
 use self::clients::Clients;
 pub use self::endings::DeleteError;
 pub use self::incoming::{Accepted, IncomingUpload, UploadError};
+use self::incoming_files::IncomingFiles;
+use self::one_answer::{Moment, OneAnswer};
 pub(crate) use self::order::MIN_WORKERS;
 use self::purge_share::PurgeShare;
 use self::purging::Pace;
 pub use self::purging::PurgeProgress;
 pub use self::rebuild::Rebuilt;
 pub use self::reviewer::RekognitionReviewer;
-use self::shared::{Moment, Shared};
 use self::turns::Turns;
 use crate::cdn::Cdns;
 use crate::config::{BudgetSpent, LimitsConfig};
@@ -61,8 +58,6 @@ use imaging;
 
 /// How long a refused upload's reason can be asked for, seconds; then it is gone.
 const REJECTION_SECONDS: i64 = 24 * 3600;
-/// Only the server's own user may look into the folder of uploads without a verdict.
-const PRIVATE_FOLDER: u32 = 0o700;
 /// Permits of the memory semaphore stand for this many bytes each.
 const MEMORY_UNIT: u64 = 1024;
 
@@ -105,13 +100,13 @@ pub struct PicturesParts {
 /// All pictures of this site.
 pub struct Pictures {
     parts: PicturesParts,
-    /// What each client may still upload.
-    allowance: Allowance,
+    /// Uploads without a verdict.
+    incoming: IncomingFiles,
     /// What each client may still have purged by itself.
     purge_share: PurgeShare,
     /// When deletions were last purged together.
     pace: Mutex<Pace>,
-    /// What each client has sent and used lately.
+    /// What each client may still send, and has sent and used lately.
     clients: Clients,
     /// Held by the worker that chooses its next picture, so that the next worker sees what it took.
     choosing: tokio::sync::Mutex<()>,
@@ -122,8 +117,8 @@ pub struct Pictures {
     /// Bytes that pictures being decoded may take, in units of [`MEMORY_UNIT`].
     memory: Arc<Semaphore>,
     /// What everybody asks for alike, and what takes a look at every picture.
-    tags: Shared<Vec<(String, u32)>>,
-    chosen: Shared<Option<Published>>,
+    tags: OneAnswer<Vec<(String, u32)>>,
+    chosen: OneAnswer<Option<Published>>,
     /// Counts every change of a picture's state; waiting uploads, workers and the sweeper watch it.
     changes: watch::Sender<u64>,
     /// Cancelled when the server stops: nobody waits for a verdict any more.
@@ -137,28 +132,17 @@ impl Pictures {
     /// When the folder of incoming files cannot be made.
     pub async fn open(parts: PicturesParts) -> anyhow::Result<Self> {
         let permits = usize::try_from(parts.limits.decode_memory_bytes / MEMORY_UNIT)?;
-        tokio::fs::create_dir_all(&parts.incoming_dir)
-            .await
-            .with_context(|| format!("cannot make {}", parts.incoming_dir.display()))?;
-        let private = Permissions::from_mode(PRIVATE_FOLDER);
-        tokio::fs::set_permissions(&parts.incoming_dir, private)
-            .await
-            .with_context(|| format!("cannot close {} to others", parts.incoming_dir.display()))?;
-        if let Some(above) = parts.incoming_dir.parent() {
-            // The folder must outlive a power cut, as the rows of what lies in it do.
-            tokio::fs::File::open(above).await?.sync_all().await?;
-        }
         Ok(Self {
-            allowance: Allowance::new(parts.limits.uploads_per_hour, parts.clock.clone()),
+            incoming: IncomingFiles::open(parts.incoming_dir.clone()).await?,
             purge_share: PurgeShare::new(parts.clock.clone()),
             pace: Mutex::default(),
-            clients: Clients::new(parts.clock.clone()),
+            clients: Clients::new(parts.clock.clone(), parts.limits.uploads_per_hour),
             choosing: tokio::sync::Mutex::default(),
             inspections: Semaphore::new(incoming::MAX_INSPECTIONS),
             turns: Turns::new(parts.limits.uploads_at_once),
             memory: Arc::new(Semaphore::new(permits)),
-            tags: Shared::default(),
-            chosen: Shared::default(),
+            tags: OneAnswer::default(),
+            chosen: OneAnswer::default(),
             changes: watch::Sender::new(0),
             stopping: CancellationToken::new(),
             parts,
@@ -183,7 +167,7 @@ impl Pictures {
             tracing::warn!(waiting, "purges wait for a CDN that is not configured");
         }
         self.parts.storage.delete_unfinished().await?;
-        self.delete_orphaned_uploads().await
+        self.incoming.delete_orphans(&self.parts.db).await
     }
 
     /// Makes the index able to shrink, once in its life. Where that fails, for instance because the disk is full, the index is

@@ -163,10 +163,8 @@ impl Pictures {
                 None => DeleteError::NotFound,
             });
         }
-        if let Some(client) = self.clients.forget(id) {
-            // Before its verdict: so it was sent in vain.
-            self.clients.note_ending(client, Ending::Copy);
-        }
+        // Where it had no verdict yet, it was sent in vain.
+        self.clients.settle(id, Ending::Copy);
         tracing::info!(picture = %id, "deleted a picture");
         self.clear_hidden(std::slice::from_ref(id)).await;
         Ok(())
@@ -255,7 +253,7 @@ impl Pictures {
         let mut keys = Vec::new();
         let mut ids = Vec::with_capacity(dead.len());
         for Dead { id, expires_at } in dead {
-            self.delete_incoming(id).await?;
+            self.incoming.delete(id).await?;
             if let Some(expires_at) = expires_at {
                 // The manifest first: where this is cut off, the picture must not come back when the index is rebuilt.
                 keys.push(StorageKey::Manifest { id: id.clone() });

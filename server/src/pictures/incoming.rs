@@ -1,9 +1,7 @@
 //! Receiving an upload: bytes are streamed to a private file, counted, hashed, and made durable before the index row.
 
 use std::fs::File;
-use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,8 +39,6 @@ const LEAST_OF_DAY: u32 = 60;
 const LEAST_STORED: u64 = 64_000_000;
 /// Uploads are counted over this many seconds.
 const DAY_SECONDS: i64 = 24 * 3600;
-/// Marks a file that is not whole yet.
-const UNFINISHED: &str = "part";
 /// Bytes of an upload are written in pieces of this many: each costs a turn on a thread that may wait for the disk.
 const WRITE_BUFFER: usize = 128 * 1024;
 /// More uploads than these never wait for a verdict: at half a second each the last would wait for minutes.
@@ -186,12 +182,12 @@ impl Pictures {
         self: &Arc<Self>,
         client: ClientNetwork,
     ) -> Result<IncomingUpload, UploadError> {
-        self.allowance
-            .take(client)
+        self.clients
+            .take_upload(client)
             .map_err(|wait| UploadError::TooManyOfClient { wait })?;
         let begun = self.begin_allowed(client).await;
         if begun.as_ref().is_err_and(UploadError::is_ours) {
-            self.allowance.give_back(client);
+            self.clients.give_back_upload(client);
         }
         begun
     }
@@ -220,7 +216,7 @@ impl Pictures {
         .map_err(|_| UploadError::Busy)?
         .context("uploads are over")?;
         let id = PictureId::random();
-        let path = self.incoming_path(&id).with_extension(UNFINISHED);
+        let path = self.incoming.unfinished_path(&id);
         // Made and given its owner in one go: a request dropped in between would leave a file that nobody deletes.
         let (path, file) = spawn_blocking(move || -> anyhow::Result<_> {
             let mut how = File::options();
@@ -371,7 +367,7 @@ impl Pictures {
 
     /// An upload of this client was called off for the sake of others, which is no fault of its own: it does not count.
     pub fn note_called_off(&self, client: ClientNetwork) {
-        self.allowance.give_back(client);
+        self.clients.give_back_upload(client);
         tracing::info!("called off a slow upload, as others wait for their turn");
     }
 
@@ -420,44 +416,6 @@ impl Pictures {
     fn day_ago(&self) -> i64 {
         self.now_second() - DAY_SECONDS
     }
-
-    /// The private file of an upload without a verdict.
-    pub(super) fn incoming_path(&self, id: &PictureId) -> PathBuf {
-        self.parts.incoming_dir.join(id.as_str())
-    }
-
-    /// Deletes an upload's bytes; absent ones are no error.
-    pub(super) async fn delete_incoming(&self, id: &PictureId) -> anyhow::Result<()> {
-        match fs::remove_file(self.incoming_path(id)).await {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(error).context("cannot delete the incoming file")
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Deletes files that no waiting upload owns: a crash left them. Only at start, before uploads begin.
-    pub(super) async fn delete_orphaned_uploads(&self) -> anyhow::Result<()> {
-        let mut entries = fs::read_dir(&self.parts.incoming_dir).await?;
-        while let Some(entry) = entries.next_entry().await? {
-            if entry.file_type().await?.is_dir() {
-                // Not ours.
-                continue;
-            }
-            let id = entry.file_name().to_str().and_then(PictureId::parse);
-            let owned = match id {
-                Some(id) => self.parts.db.is_screening(&id).await?,
-                None => false,
-            };
-            if !owned {
-                let path = entry.path();
-                fs::remove_file(&path)
-                    .await
-                    .with_context(|| format!("cannot delete {}", path.display()))?;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl IncomingUpload {
@@ -502,10 +460,9 @@ impl IncomingUpload {
             .context("the upload's task ended early")?;
         match &done {
             Err(UploadError::Image(_) | UploadError::Refused(_)) => {
-                pictures.allowance.charge(client);
                 pictures.clients.note_ending(client, Ending::Refused);
             }
-            Err(error) if error.is_ours() => pictures.allowance.give_back(client),
+            Err(error) if error.is_ours() => pictures.clients.give_back_upload(client),
             _ => {}
         }
         done
@@ -527,8 +484,8 @@ impl IncomingUpload {
             // A picture may be expected to take more than a small store holds at all; then what it really takes decides.
             stored_bytes: inspected.most_stored_bytes().min(most_stored_bytes),
         };
-        let final_path = pictures.incoming_path(&self.id);
-        let folder = pictures.parts.incoming_dir.clone();
+        let final_path = pictures.incoming.path(&self.id);
+        let folder = pictures.incoming.folder().to_owned();
         let kept = spawn_blocking(move || -> Result<TempPath, UploadError> {
             file.sync_all().context("cannot sync the incoming file")?;
             path.persist(&final_path)

@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::db::{Begun, Claimed, DbError, Publishing};
 use crate::domain::expiry::ExpiresAt;
-use crate::domain::picture::{PictureId, Published, Received, Sha256Hash, Variant};
+use crate::domain::picture::{Published, Received, Sha256Hash, Variant};
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
 use crate::runtime::compute::{self, ComputeError};
 use crate::screening::ScreeningError;
@@ -126,16 +126,6 @@ impl Pictures {
         }
     }
 
-    /// What became of an upload, for whoever sent it.
-    fn settle(&self, id: &PictureId, ending: Ending) {
-        if let Some(client) = self.clients.forget(id) {
-            if ending == Ending::Refused {
-                self.allowance.charge(client);
-            }
-            self.clients.note_ending(client, ending);
-        }
-    }
-
     async fn screen_and_publish(
         &self,
         claimed: &Claimed,
@@ -165,7 +155,7 @@ impl Pictures {
             Judged::Refused(reason) => self.reject(received, reason, None).await?,
         };
         if kept {
-            return self.delete_incoming(&received.id).await;
+            return self.incoming.delete(&received.id).await;
         }
         // Deleted or overdue meanwhile, which leaves the bytes to us or the sweeper; or another worker's, whose they are.
         self.parts.db.release(received).await?;
@@ -189,7 +179,7 @@ impl Pictures {
             .reject(received, reason, rules.as_ref(), self.now_second())
             .await?;
         if kept {
-            self.settle(
+            self.clients.settle(
                 id,
                 match reason {
                     // An empty purse and a small store are not the client's fault.
@@ -257,7 +247,7 @@ impl Pictures {
     /// are not looked at again. What time was spent on it is put into `worked`.
     async fn screen(&self, claimed: &Claimed, worked: &mut Duration) -> anyhow::Result<Screened> {
         let received = &claimed.received;
-        let path = self.incoming_path(&received.id);
+        let path = self.incoming.path(&received.id);
         let (inspected, rules) = self.inspect(path.clone()).await?;
         let (rules, identity) = rules?;
         let policy = self.parts.policy;
@@ -294,7 +284,7 @@ impl Pictures {
             Ok(inspected) => inspected,
             // Without its bytes it can never be decided. A whole folder that is away may come back.
             Err(ImageError::Io(error)) if error.kind() == ErrorKind::NotFound => {
-                tokio::fs::metadata(&self.parts.incoming_dir)
+                tokio::fs::metadata(self.incoming.folder())
                     .await
                     .map_err(ImageError::Io)?;
                 tracing::error!(picture = %received.id, "an upload's file is missing");
@@ -480,7 +470,7 @@ impl Pictures {
                 };
                 let retention = Duration::from_secs(u64::from(self.parts.retention.seconds()));
                 self.clients.note_stored(id, bytes, retention);
-                self.settle(id, ending);
+                self.clients.settle(id, ending);
                 tracing::info!(picture = %id, expires_at = %expires_at.timestamp(), "published a picture");
                 Ok(true)
             }

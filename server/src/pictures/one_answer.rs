@@ -17,9 +17,9 @@ pub(super) struct Moment {
 
 /// The last answer. Whoever asks while it is being found waits for it.
 #[derive(Default)]
-pub(super) struct Shared<T>(Mutex<Option<(Moment, T)>>);
+pub(super) struct OneAnswer<T>(Mutex<Option<(Moment, T)>>);
 
-impl<T: Clone> Shared<T> {
+impl<T: Clone> OneAnswer<T> {
     /// The answer of this moment, found once.
     pub(super) async fn get(
         &self,
@@ -48,7 +48,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_asks_at_the_same_moment_shares_one_answer_and_a_change_makes_it_anew() {
-        let (shared, asked) = (Shared::default(), AtomicU32::new(0));
+        let (shared, asked) = (OneAnswer::default(), AtomicU32::new(0));
         let ask = async |(about, second, changes)| {
             let moment = Moment {
                 about,
