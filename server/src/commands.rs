@@ -11,7 +11,7 @@ use cattocdn::pictures::DeleteError;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::LocalScreener;
 use cattocdn::site::claim::Claim;
-use cattocdn::site::{open_pictures, put_aside_if_damaged};
+use cattocdn::site::{Core, open_core, put_aside_if_damaged};
 
 use crate::BudgetCommand;
 
@@ -21,8 +21,8 @@ const TAKEDOWN_PATIENCE: Duration = Duration::from_secs(180);
 /// Deletes everything that is past its time.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn expire(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
-    let pictures = open_pictures(config, screener, Clock::default()).await?;
-    println!("{} pictures deleted", pictures.expire().await?);
+    let Core { pictures, .. } = open_core(config, screener, Clock::default()).await?;
+    println!("{} pictures deleted", pictures.endings.expire().await?);
     Ok(())
 }
 
@@ -33,9 +33,11 @@ pub(crate) async fn reindex(config: &Config, screener: Arc<LocalScreener>) -> an
     if let Some(aside) = put_aside_if_damaged(config).await? {
         println!("the index was damaged; it is now {}", aside.display());
     }
-    let pictures = open_pictures(config, screener, Clock::default()).await?;
-    let rebuilt = pictures.rebuild().await?;
-    pictures.close().await;
+    let Core {
+        index, pictures, ..
+    } = open_core(config, screener, Clock::default()).await?;
+    let rebuilt = pictures.recovery.rebuild().await?;
+    index.close().await;
     println!(
         "{} pictures restored, {} known already, {} bans",
         rebuilt.restored, rebuilt.known, rebuilt.bans
@@ -64,24 +66,27 @@ pub(crate) async fn takedown(
 ) -> anyhow::Result<()> {
     let id = PictureId::parse(id)
         .with_context(|| format!("`{id}` is no picture's id: 16 characters, as in its link"))?;
-    let pictures = open_pictures(config, screener, Clock::default()).await?;
-    match pictures.take_down(&id).await {
+    let Core {
+        index, pictures, ..
+    } = open_core(config, screener, Clock::default()).await?;
+    match pictures.endings.take_down(&id).await {
         Ok(()) => println!("{id} is deleted"),
         // Asked again, it tells how far the caches are.
         Err(DeleteError::Gone) => println!("{id} was gone already"),
         Err(error) => return Err(error.into()),
     }
-    if pictures.purge_targets().is_empty() {
+    if pictures.purging.purge_targets().is_empty() {
         println!("no CDN is configured, so none was told");
     } else {
         // Only looked at: a server that starts meanwhile shares the work.
         let is_served = Claim::is_taken(config)?;
         let progress = pictures
+            .purging
             .finish_purge(&id, !is_served, TAKEDOWN_PATIENCE)
             .await?;
         println!("{progress}");
     }
-    pictures.close().await;
+    index.close().await;
     Ok(())
 }
 
@@ -92,8 +97,7 @@ pub(crate) async fn budget(
     screener: Arc<LocalScreener>,
     command: Option<BudgetCommand>,
 ) -> anyhow::Result<()> {
-    let pictures = open_pictures(config, screener, Clock::default()).await?;
-    let budget = pictures.budget();
+    let Core { index, budget, .. } = open_core(config, screener, Clock::default()).await?;
     budget.restore_if_lost().await?;
     if let Some(BudgetCommand::Set(set)) = command {
         for (what, used) in [
@@ -120,6 +124,6 @@ pub(crate) async fn budget(
             usage.limit
         );
     }
-    pictures.close().await;
+    index.close().await;
     Ok(())
 }

@@ -24,7 +24,7 @@ use crate::http::cache::PAGES_TAG;
 use crate::http::guesses::Guesses;
 use crate::http::shares::{ScanShares, Shares};
 use crate::jobs::self_probe::SelfProbe;
-use crate::pictures::{Pictures, PicturesParts, RekognitionReviewer};
+use crate::pictures::{Pictures, PicturesParts, Purging, RekognitionReviewer};
 use crate::runtime::clock::Clock;
 use crate::screening::{RekognitionClient, RekognitionOptions, Screener};
 use crate::state::AppState;
@@ -113,21 +113,26 @@ pub async fn open_with(
             site_dir.join("hash.txt").to_string_lossy(),
         ))
         .build();
-    let pictures = pictures_on(config, services, clock.clone()).await?;
-    let pictures = Arc::new(pictures);
+    let Core {
+        index,
+        budget,
+        pictures,
+    } = core_on(config, services, clock.clone()).await?;
     let builds = Builds::new(
         build,
         storage,
         clock.clone(),
         config.retention,
-        pictures.clone(),
+        pictures.purging.clone(),
     );
-    pictures.rebuild_if_lost().await?;
-    pictures.recover().await?;
+    pictures.recovery.rebuild_if_lost().await?;
+    pictures.recovery.recover().await?;
     builds.keep_within(PATIENCE_WITH_STORAGE).await;
     Ok(AppState {
-        budget: pictures.budget().clone(),
-        pictures,
+        index,
+        limits: Arc::new(config.limits.clone()),
+        budget,
+        pictures: Arc::new(pictures),
         site: Arc::new(site),
         origin: Arc::new(config.origin.clone()),
         guesses: Arc::new(Guesses::new(clock.clone())),
@@ -146,28 +151,35 @@ pub async fn open_with(
 
 /// Pages name the files of the build that made them, so a new one has its own pages take their place.
 #[async_trait]
-impl Successor for Pictures {
+impl Successor for Purging {
     async fn build_was_replaced(&self) -> anyhow::Result<()> {
         self.enqueue_purge_of_tag(PAGES_TAG).await
     }
 }
 
-/// Opens index, storage and CDNs alone: what a command without a site needs.
+/// What a site consists of when nobody visits it: all that a command needs.
+pub struct Core {
+    pub index: Db,
+    pub budget: Arc<Budget>,
+    pub pictures: Pictures,
+}
+
+/// Opens index, storage and CDNs alone, for a command that needs no site and asks nobody for a second opinion.
 ///
 /// # Errors
 /// When the data folder or the index cannot be used.
-pub async fn open_pictures(
+pub async fn open_core(
     config: &Config,
     screener: Arc<dyn Screener>,
     clock: Clock,
-) -> anyhow::Result<Pictures> {
+) -> anyhow::Result<Core> {
     let services = Services {
         storage: open_storage(config).await?,
         cdns: Cdns::open(&config.cdn, &config.http.public_url, &clock).await?,
         screener,
         rekognition: None,
     };
-    pictures_on(config, services, clock).await
+    core_on(config, services, clock).await
 }
 
 /// The client for paid calls, where the configuration wants them.
@@ -222,11 +234,7 @@ async fn open_db(config: &Config) -> anyhow::Result<Db> {
         .context("cannot open the index (CATTO_DATABASE_URL); if it is damaged, `cattocdn reindex` makes it anew from the objects")
 }
 
-async fn pictures_on(
-    config: &Config,
-    services: Services,
-    clock: Clock,
-) -> anyhow::Result<Pictures> {
+async fn core_on(config: &Config, services: Services, clock: Clock) -> anyhow::Result<Core> {
     let Services {
         storage,
         cdns,
@@ -244,12 +252,12 @@ async fn pictures_on(
     let screening = &config.screening;
     let reviewer = rekognition
         .map(|client| RekognitionReviewer::new(client, budget.clone(), clock.clone(), screening));
-    Pictures::open(PicturesParts {
-        db,
+    let pictures = Pictures::open(PicturesParts {
+        db: db.clone(),
         storage,
         screener,
         reviewer,
-        budget,
+        budget: budget.clone(),
         cdns,
         clock,
         incoming_dir: data_dir.join("incoming"),
@@ -260,7 +268,12 @@ async fn pictures_on(
         spent_rest: screening.retries.spent_rest,
         admin_token: config.http.admin_token.clone(),
     })
-    .await
+    .await?;
+    Ok(Core {
+        index: db,
+        budget,
+        pictures,
+    })
 }
 
 /// Renames an index that cannot be read, with what belongs to it, so that a new one can be made. Answers its new name.

@@ -88,7 +88,7 @@ pub(crate) async fn bound_body(
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
-    let limits = state.pictures.limits();
+    let limits = &*state.limits;
     // A client that asks before it sends must not be told to go on after a refusal.
     let drains = !request.headers().contains_key(header::EXPECT);
     let watch = BodyWatch::default();

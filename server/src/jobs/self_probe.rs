@@ -104,7 +104,7 @@ pub async fn look_at_site(state: &AppState) {
         limit: 1,
         ..ListFilter::default()
     };
-    match state.pictures.list(&newest).await {
+    match state.pictures.reading.list(&newest).await {
         Ok(pictures) => addresses.extend(pictures.first().and_then(|picture| {
             let images = views::picture(&state.site, picture).images;
             images.get(VariantName::Webp640.as_str()).cloned()

@@ -1,6 +1,6 @@
 //! What is to become of a picture: what looking at it, asking about it or knowing its bytes from before has led to.
 
-use super::screen::Rendered;
+use super::pixels::Rendered;
 use crate::domain::verdict::{Reason, Rules};
 
 /// What is to become of a picture.

@@ -25,7 +25,7 @@ const NANOS_PER_PUBLISHED_PIXEL: u64 = 110;
 const NANOS_PER_LOOK: u64 = 30_000_000;
 
 /// How long work on a picture may take, as its header tells.
-pub(super) fn estimated_work(inspected: &Inspected) -> Duration {
+pub(crate) fn estimated_work(inspected: &Inspected) -> Duration {
     let (width, height) = (u64::from(inspected.width), u64::from(inspected.height));
     let pixels = width * height;
     // As wide and as high as fits, at the same ratio.

@@ -6,13 +6,13 @@ use crate::db::DbError;
 
 /// What an answer is true of.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
+pub(crate) struct Moment {
     /// What was asked about, where that is a time: its first second.
-    pub(super) about: i64,
+    pub(crate) about: i64,
     /// The second of the question.
-    pub(super) second: i64,
+    pub(crate) second: i64,
     /// How many changes of pictures there were until then.
-    pub(super) changes: u64,
+    pub(crate) changes: u64,
 }
 
 /// The last answer. Whoever asks while it is being found waits for it.
