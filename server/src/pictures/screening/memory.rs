@@ -56,10 +56,13 @@ impl Memory {
 }
 
 impl Share {
-    /// Keeps so many bytes of it and gives back the rest. `None` for no bytes.
-    pub(super) fn keep(mut self, bytes: u64) -> Option<Self> {
+    /// Keeps so many bytes of it, as far as it has them, and gives back the rest.
+    pub(super) fn keep(mut self, bytes: u64) -> Self {
         let units = usize::try_from(bytes.div_ceil(UNIT)).unwrap_or(usize::MAX);
-        self.0.split(units.min(self.0.num_permits())).map(Self)
+        match self.0.split(units.min(self.0.num_permits())) {
+            Some(kept) => Self(kept),
+            None => self,
+        }
     }
 }
 
@@ -110,7 +113,9 @@ mod tests {
         drop(kept);
         assert_eq!(memory.permits.available_permits(), 10);
         let share = memory.wait_for(UNIT, 0).await.expect("is free");
-        assert!(share.expect("is no matter of attempts").keep(0).is_none());
+        let kept = share.expect("is no matter of attempts").keep(0);
+        assert_eq!(memory.permits.available_permits(), 10);
+        drop(kept);
         assert_eq!(memory.permits.available_permits(), 10);
     }
 }

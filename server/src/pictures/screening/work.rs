@@ -153,7 +153,7 @@ impl Screening {
         Ok(Screened {
             judged,
             looked,
-            memory,
+            memory: Some(memory),
         })
     }
 }
