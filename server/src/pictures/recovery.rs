@@ -103,7 +103,7 @@ impl Recovery {
         let published = self.collection.db.list_published_ids().await?;
         anyhow::ensure!(
             published.is_empty() || !manifests.is_empty(),
-            "the index lists {} pictures and the storage holds none: is the right folder or bucket mounted?",
+            "the index lists {} pictures and the storage holds none, so nothing is rebuilt; is the right folder mounted, and the right bucket set?",
             published.len()
         );
         self.collection.db.note_rebuilding(true).await?;
