@@ -6,6 +6,10 @@
 //! `site` puts all of it together from `config`, and `runtime` is what everything builds on.
 //! `doctor` stands apart: it checks what the configuration names.
 
+// First, because the others use its macro.
+#[macro_use]
+mod complete;
+
 pub mod aws;
 pub mod builds;
 pub mod cdn;
