@@ -3,10 +3,10 @@
 //! shown.
 
 use std::net::IpAddr;
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::RwLock;
 use url::{Host, Url};
 
 use crate::config::Config;
@@ -76,10 +76,7 @@ impl SelfProbe {
     /// The latest result since this server started.
     #[must_use]
     pub fn latest(&self) -> Option<Look> {
-        self.latest
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.latest.read().clone()
     }
 
     /// Probes these addresses.
@@ -96,7 +93,7 @@ impl SelfProbe {
                 return;
             }
         };
-        *self.latest.write().unwrap_or_else(PoisonError::into_inner) = Some(look);
+        *self.latest.write() = Some(look);
     }
 }
 
