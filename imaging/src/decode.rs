@@ -48,7 +48,7 @@ mod tests {
         jpeg_of, jpeg_of_inks, p3_profile, png_of, png_rgb, segment, solid, webp_rgba, webp_still,
         write,
     };
-    use super::super::{Limits, inspect};
+    use super::super::{Limits, inspect, shrink};
     use super::*;
 
     fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
