@@ -14,6 +14,7 @@ use crate::builds::Builds;
 use crate::costs::traffic::{self, Traffic};
 use crate::domain::purge::PurgeTarget;
 use crate::pictures::{MIN_WORKERS, Pictures};
+use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
 use crate::state::AppState;
 
@@ -96,10 +97,7 @@ async fn screen(pictures: Arc<Pictures>, stop: CancellationToken) {
         match pictures.screen_next().await {
             Ok(true) => continue,
             Ok(false) => {}
-            Err(error) => tracing::error!(
-                error = format!("{:#}", anyhow::Error::from(error)),
-                "the index failed a worker"
-            ),
+            Err(error) => tracing::error!(error = chain(&error), "the index failed a worker"),
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -141,10 +139,7 @@ async fn sweep(pictures: Arc<Pictures>, clock: Clock, stop: CancellationToken) {
         let next = match pictures.next_expiry().await {
             Ok(next) => next,
             Err(error) => {
-                tracing::error!(
-                    error = format!("{:#}", anyhow::Error::from(error)),
-                    "the index failed the sweeper"
-                );
+                tracing::error!(error = chain(&error), "the index failed the sweeper");
                 None
             }
         };
@@ -197,10 +192,7 @@ async fn save_traffic(traffic: Arc<Traffic>, pictures: Arc<Pictures>, stop: Canc
             () = tokio::time::sleep(traffic::SAVE_EVERY) => {}
         }
         if let Err(error) = traffic.save(pictures.index()).await {
-            tracing::warn!(
-                error = format!("{:#}", anyhow::Error::from(error)),
-                "what was counted is not saved yet"
-            );
+            tracing::warn!(error = chain(&error), "what was counted is not saved yet");
         }
     }
 }

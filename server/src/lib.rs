@@ -65,9 +65,8 @@ pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future
         tracing::warn!("a picture was not finished in time; it waits for the next start");
     }
     if let Err(error) = traffic.save(pictures.index()).await {
-        let error = anyhow::Error::from(error);
         tracing::warn!(
-            error = format!("{error:#}"),
+            error = runtime::causes::chain(&error),
             "what was counted is not saved"
         );
     }
