@@ -10,7 +10,6 @@ use url::Url;
 
 use crate::config::{Config, is_here};
 use crate::db::ListFilter;
-use crate::domain::picture::VariantName;
 use crate::http::views;
 use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
@@ -106,8 +105,8 @@ pub async fn look_at_site(state: &AppState) {
     };
     match state.pictures.list(&newest).await {
         Ok(pictures) => addresses.extend(pictures.first().and_then(|picture| {
-            let images = views::picture(&state.site, picture).images;
-            images.get(VariantName::Webp640.as_str()).cloned()
+            let name = picture.in_gallery()?.into();
+            Some(views::image_url(&state.site, picture, &name))
         })),
         Err(error) => {
             tracing::warn!(error = chain(&error), "no picture to look at");
