@@ -16,6 +16,7 @@ use crate::costs::traffic::{self, Traffic};
 use crate::db::Db;
 use crate::domain::purge::PurgeTarget;
 use crate::pictures::{Endings, MIN_WORKERS, Purging, Screening};
+use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
 use crate::state::AppState;
 
@@ -109,10 +110,7 @@ async fn screen(
         match screening.screen_next().await {
             Ok(true) => continue,
             Ok(false) => {}
-            Err(error) => tracing::error!(
-                error = format!("{:#}", anyhow::Error::from(error)),
-                "the index failed a worker"
-            ),
+            Err(error) => tracing::error!(error = chain(&error), "the index failed a worker"),
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -162,10 +160,7 @@ async fn sweep(
         let next = match endings.next_expiry().await {
             Ok(next) => next,
             Err(error) => {
-                tracing::error!(
-                    error = format!("{:#}", anyhow::Error::from(error)),
-                    "the index failed the sweeper"
-                );
+                tracing::error!(error = chain(&error), "the index failed the sweeper");
                 None
             }
         };
@@ -218,10 +213,7 @@ async fn save_traffic(traffic: Arc<Traffic>, index: Db, stop: CancellationToken)
             () = tokio::time::sleep(traffic::SAVE_EVERY) => {}
         }
         if let Err(error) = traffic.save(&index).await {
-            tracing::warn!(
-                error = format!("{:#}", anyhow::Error::from(error)),
-                "what was counted is not saved yet"
-            );
+            tracing::warn!(error = chain(&error), "what was counted is not saved yet");
         }
     }
 }

@@ -6,6 +6,10 @@
 //! `site` puts all of it together from `config`, and `runtime` is what everything builds on.
 //! `doctor` stands apart: it checks what the configuration names.
 
+// First, because the others use its macro.
+#[macro_use]
+mod complete;
+
 pub mod aws;
 pub mod builds;
 pub mod cdn;
@@ -62,9 +66,8 @@ pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future
         tracing::warn!("a picture was not finished in time; it waits for the next start");
     }
     if let Err(error) = traffic.save(&index).await {
-        let error = anyhow::Error::from(error);
         tracing::warn!(
-            error = format!("{error:#}"),
+            error = runtime::causes::chain(&error),
             "what was counted is not saved"
         );
     }

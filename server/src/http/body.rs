@@ -5,8 +5,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
@@ -239,11 +240,11 @@ impl BodyWatch {
 
     /// Why the body ended, once reading it failed.
     pub(crate) fn end(&self) -> BodyEnd {
-        *self.0.end.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.end.lock()
     }
 
     fn end_with(&self, end: BodyEnd) -> io::Error {
-        *self.0.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+        *self.0.end.lock() = end;
         io::ErrorKind::Other.into()
     }
 

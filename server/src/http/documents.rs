@@ -1,5 +1,6 @@
 //! Small text files for machines: `robots.txt`, `security.txt`.
 
+use app::types::contact_url;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
@@ -31,11 +32,7 @@ pub(crate) async fn security(State(state): State<AppState>) -> Result<impl IntoR
         .abuse_contact
         .as_deref()
         .ok_or_else(Error::not_found)?;
-    let contact = if contact.contains(':') {
-        contact.to_owned()
-    } else {
-        format!("mailto:{contact}")
-    };
+    let contact = contact_url(contact);
     let expires = rfc3339(state.clock.now().as_second() + SECURITY_TXT_LIFE);
     let url = &state.site.public_url;
     let text = format!(

@@ -19,6 +19,7 @@ use crate::http::error::Error;
 use crate::http::pages;
 use crate::http::views;
 use crate::pictures::{Accepted, IncomingUpload, Pictures, Status, UploadError};
+use crate::runtime::causes::chain;
 use crate::state::AppState;
 
 /// How long an upload's answer waits for the verdict when the client does not say.
@@ -238,9 +239,8 @@ async fn answer(state: &AppState, accepted: Accepted, wait: Duration) -> Result<
         Ok(status) => status,
         // The upload is safe; an error here would lose its token.
         Err(error) => {
-            let error = format!("{:#}", anyhow::Error::from(error));
             tracing::error!(
-                error,
+                error = chain(&error),
                 "the index failed while an upload waited for its verdict"
             );
             Status::Screening

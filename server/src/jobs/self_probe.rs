@@ -2,16 +2,16 @@
 //! the caches in front of it. This is a sample from one place, and is called that wherever it is
 //! shown.
 
-use std::net::IpAddr;
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use url::{Host, Url};
+use parking_lot::RwLock;
+use url::Url;
 
-use crate::config::Config;
+use crate::config::{Config, is_here};
 use crate::db::ListFilter;
 use crate::http::views;
+use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
 use crate::state::AppState;
 use probe::{Probe, Summary};
@@ -61,7 +61,7 @@ impl SelfProbe {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self {
-            is_on: !config.origin.keys.is_empty() && !is_local(&config.http.public_url),
+            is_on: !config.origin.keys.is_empty() && !is_here(&config.http.public_url),
             latest: RwLock::default(),
         }
     }
@@ -75,10 +75,7 @@ impl SelfProbe {
     /// The latest result since this server started.
     #[must_use]
     pub fn latest(&self) -> Option<Look> {
-        self.latest
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.latest.read().clone()
     }
 
     /// Probes these addresses.
@@ -95,7 +92,7 @@ impl SelfProbe {
                 return;
             }
         };
-        *self.latest.write().unwrap_or_else(PoisonError::into_inner) = Some(look);
+        *self.latest.write() = Some(look);
     }
 }
 
@@ -112,8 +109,7 @@ pub async fn look_at_site(state: &AppState) {
             Some(views::image_url(&state.site, picture, &name))
         })),
         Err(error) => {
-            let error = anyhow::Error::from(error);
-            tracing::warn!(error = format!("{error:#}"), "no picture to look at");
+            tracing::warn!(error = chain(&error), "no picture to look at");
         }
     }
     let urls = addresses
@@ -131,16 +127,6 @@ pub fn what_is_at(url: &str) -> &'static str {
         "the gallery"
     } else {
         "an image of the newest picture"
-    }
-}
-
-/// True for an address that leads to this machine itself.
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
-        None => true,
     }
 }
 
@@ -172,19 +158,5 @@ mod tests {
             ratio(vec![summary(3, 3, None), summary(1, 0, None)]),
             Some(0.75)
         );
-    }
-
-    #[test]
-    fn addresses_of_this_machine_are_local() {
-        for (url, local) in [
-            ("http://127.0.0.1:3000/", true),
-            ("http://[::1]/", true),
-            ("http://localhost:3000/", true),
-            ("https://cats.localhost/", true),
-            ("https://catto.example/", false),
-            ("https://192.0.2.1/", false),
-        ] {
-            assert_eq!(is_local(&url.parse().expect("a URL")), local, "{url}");
-        }
     }
 }

@@ -1,5 +1,8 @@
 //! The rules of the house that no compiler checks.
 
+mod api;
+mod modules;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -44,13 +47,66 @@ const SOURCES: [&str; 11] = [
     "trim/src",
 ];
 
-/// The code above a file's tests, without comments.
+/// A file's code as it is compiled for users: without comments, and without the items that
+/// `#[cfg(test)]` covers.
+///
+/// It relies on rustfmt's layout: an item ends with the first line that is indented like its
+/// attribute and closes it.
 fn code(text: &str) -> String {
-    let code = text.split("#[cfg(test)]").next().unwrap_or(text);
-    code.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let mut kept = Vec::new();
+    let mut lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    while let Some(line) = lines.next() {
+        if line.trim_start() != "#[cfg(test)]" {
+            kept.push(line);
+            continue;
+        }
+        let indentation = line.len() - line.trim_start().len();
+        lines
+            .find(|line| {
+                line.len() > indentation
+                    && !line[indentation..].starts_with([' ', '#'])
+                    && line.ends_with([';', '}', ','])
+            })
+            .unwrap_or_else(|| panic!("an item of the tests without an end: {text:.80}"));
+    }
+    kept.join("\n")
+}
+
+#[test]
+fn code_behind_the_tests_of_a_file_is_read_and_the_tests_are_not() {
+    let file = "//! Cats.\n\
+        #[cfg(test)]\n\
+        mod samples;\n\
+        const ABOVE: u8 = 1;\n\
+        struct Cat {\n    \
+            // Never read.\n    \
+            #[cfg(test)]\n    \
+            seen: u8,\n    \
+            name: u8,\n\
+        }\n\
+        #[cfg(test)]\n\
+        #[derive(Debug)]\n\
+        fn told(\n    \
+            hidden: u8,\n\
+        ) -> u8 {\n    \
+            hidden\n\
+        }\n\
+        const BETWEEN: u8 = 2;\n\
+        #[cfg(test)]\n\
+        mod tests {\n    \
+            const HIDDEN: u8 = 3;\n\n    \
+            fn a() {}\n\
+        }\n\
+        const BEHIND: u8 = 4;\n";
+    let expected = "const ABOVE: u8 = 1;\n\
+        struct Cat {\n    \
+            name: u8,\n\
+        }\n\
+        const BETWEEN: u8 = 2;\n\
+        const BEHIND: u8 = 4;";
+    assert_eq!(code(file), expected);
 }
 
 #[track_caller]
