@@ -13,9 +13,9 @@ use tokio_util::task::TaskTracker;
 use crate::builds::Builds;
 use crate::costs::traffic::{self, Traffic};
 use crate::domain::purge::PurgeTarget;
+use crate::jobs::self_probe::SelfProbe;
 use crate::pictures::{MIN_WORKERS, Pictures};
 use crate::runtime::clock::Clock;
-use crate::state::AppState;
 
 /// How often the loops look for what was postponed or was queued by another process.
 const RECHECK: Duration = Duration::from_secs(2);
@@ -30,6 +30,15 @@ const SWEEP_AT_MOST_EVERY: Duration = Duration::from_millis(500);
 /// picture.
 const MAX_WORKERS: usize = 4;
 
+/// What the loops work on.
+pub struct Work {
+    pub pictures: Arc<Pictures>,
+    pub builds: Arc<Builds>,
+    pub traffic: Arc<Traffic>,
+    pub self_probe: Arc<SelfProbe>,
+    pub clock: Clock,
+}
+
 /// The running loops.
 pub struct Jobs {
     stop: CancellationToken,
@@ -40,8 +49,8 @@ impl Jobs {
     /// Starts one worker for each processor, but at least [`MIN_WORKERS`] and at most
     /// [`MAX_WORKERS`], and one loop for each other task.
     #[must_use]
-    pub fn spawn(state: &AppState) -> Self {
-        let pictures = &state.pictures;
+    pub fn spawn(work: &Work) -> Self {
+        let pictures = &work.pictures;
         let jobs = Self {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -55,19 +64,23 @@ impl Jobs {
         }
         jobs.tasks.spawn(sweep(
             pictures.clone(),
-            state.clock.clone(),
+            work.clock.clone(),
             jobs.stop.clone(),
         ));
         jobs.tasks
-            .spawn(keep_builds(state.builds.clone(), jobs.stop.clone()));
+            .spawn(keep_builds(work.builds.clone(), jobs.stop.clone()));
         jobs.tasks.spawn(save_traffic(
-            state.traffic.clone(),
+            work.traffic.clone(),
             pictures.clone(),
             jobs.stop.clone(),
         ));
-        if state.self_probe.is_on() {
-            jobs.tasks
-                .spawn(look_at_self(state.clone(), jobs.stop.clone()));
+        if work.self_probe.is_on() {
+            jobs.tasks.spawn(look_at_self(
+                work.self_probe.clone(),
+                pictures.clone(),
+                work.clock.clone(),
+                jobs.stop.clone(),
+            ));
         }
         for target in pictures.purge_targets() {
             jobs.tasks
@@ -206,7 +219,12 @@ async fn save_traffic(traffic: Arc<Traffic>, pictures: Arc<Pictures>, stop: Canc
 }
 
 /// Probes this site from outside at regular intervals.
-async fn look_at_self(state: AppState, stop: CancellationToken) {
+async fn look_at_self(
+    self_probe: Arc<SelfProbe>,
+    pictures: Arc<Pictures>,
+    clock: Clock,
+    stop: CancellationToken,
+) {
     let mut pause = self_probe::FIRST_AFTER;
     loop {
         tokio::select! {
@@ -215,7 +233,7 @@ async fn look_at_self(state: AppState, stop: CancellationToken) {
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = self_probe::look_at_site(&state) => {}
+            () = self_probe.look_at_site(&pictures, &clock) => {}
         }
         pause = self_probe::EVERY;
     }
