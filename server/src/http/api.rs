@@ -13,9 +13,9 @@ use crate::http::cache::CachePolicy;
 use crate::http::error::Error;
 use crate::http::images::robots_tag;
 use crate::http::list;
+use crate::http::state::AppState;
 use crate::http::views;
 use crate::pictures::Status;
-use crate::state::AppState;
 
 /// The time in which `/random` shows the same picture to everyone, seconds.
 const SLOT: i64 = 60;
@@ -74,12 +74,8 @@ pub(crate) async fn random_picture(State(state): State<AppState>) -> Result<Resp
             .min(ExpiresAt::from_second(ends.second() + 1)),
         id: published.id.clone(),
     };
-    let location = HeaderValue::try_from(format!("/c/{}", published.id)).map_err(|_| {
-        Error::new(
-            ErrorCode::Internal,
-            "Something went wrong on our side. Please try again in a moment.",
-        )
-    })?;
+    let location =
+        HeaderValue::try_from(format!("/c/{}", published.id)).map_err(|_| Error::internal())?;
     let headers = [(header::LOCATION, location)];
     Ok((StatusCode::FOUND, Extension(policy), headers).into_response())
 }

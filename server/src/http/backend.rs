@@ -15,13 +15,15 @@ use crate::domain::picture::PictureId;
 use crate::domain::search::canonical;
 use crate::http::body::BodyWatch;
 use crate::http::cache::{CachePolicy, Shown};
+use crate::http::client;
 use crate::http::error::Error;
 use crate::http::list;
+use crate::http::receive::receive_field;
+use crate::http::state::AppState;
 use crate::http::status::read_status;
-use crate::http::upload;
+use crate::http::upload::{self, DEFAULT_WAIT};
 use crate::http::views;
 use crate::pictures::Status;
-use crate::state::AppState;
 
 /// The server, as the pages of one request see it.
 pub(crate) struct ServerBackend {
@@ -46,8 +48,8 @@ impl ServerBackend {
                 .and_then(|extensions| extensions.get::<Shown>())
                 .cloned()
                 .unwrap_or_default(),
-            body: extensions.map(upload::watch_of).unwrap_or_default(),
-            client: extensions.map_or(ClientNetwork::UNKNOWN, upload::client_of),
+            body: extensions.map(BodyWatch::of).unwrap_or_default(),
+            client: extensions.map_or(ClientNetwork::UNKNOWN, client::network_of),
         })
     }
 }
@@ -115,6 +117,8 @@ impl Backend for ServerBackend {
         &self,
         form: multer::Multipart<'static>,
     ) -> Result<UploadView, ApiError> {
-        Ok(upload::upload_from_form(&self.state, form, &self.body, self.client).await?)
+        let pictures = &self.state.pictures;
+        let accepted = receive_field(pictures, form, &self.body, self.client).await?;
+        Ok(upload::answer(&self.state, accepted, DEFAULT_WAIT).await?)
     }
 }

@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 
 use crate::domain::expiry::rfc3339;
 use crate::http::error::Error;
-use crate::state::AppState;
+use crate::http::state::AppState;
 
 /// `security.txt` must name its own end, at most a year ahead (RFC 9116, section 2.5.5); seconds.
 const SECURITY_TXT_LIFE: i64 = 180 * 24 * 3600;

@@ -50,6 +50,22 @@ impl Error {
         self
     }
 
+    /// A failure of ours that has no better words. Whoever meets it logs what happened.
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            ErrorCode::Internal,
+            "Something went wrong on our side. Please try again in a moment.",
+        )
+    }
+
+    /// The address does not know the request's method.
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(
+            ErrorCode::MethodNotAllowed,
+            "This address does not support that method. Please check both.",
+        )
+    }
+
     /// No picture has this id.
     pub(crate) fn not_found() -> Self {
         Self::new(

@@ -16,8 +16,8 @@ use crate::domain::picture::{PictureId, Published};
 use crate::domain::variant::{FileName, VariantName};
 use crate::http::cache::CachePolicy;
 use crate::http::error::Error;
+use crate::http::state::AppState;
 use crate::pictures::Status;
-use crate::state::AppState;
 use crate::storage::StorageError;
 
 /// A file is read in pieces of this many bytes, so that slow readers hold little memory.
@@ -232,7 +232,7 @@ fn torn(error: Error) -> io::Error {
 }
 
 fn not_allowed() -> Response {
-    let mut response = super::not_allowed().into_response();
+    let mut response = Error::method_not_allowed().into_response();
     let methods = HeaderValue::from_static("GET, HEAD");
     response.headers_mut().insert(header::ALLOW, methods);
     response

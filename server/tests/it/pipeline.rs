@@ -363,7 +363,7 @@ async fn once_the_server_stops_what_is_begun_is_finished_and_nothing_new_is_begu
         .screened_by(screener)
         .start_without_jobs()
         .await;
-    let jobs = Jobs::spawn(&site.state);
+    let jobs = Jobs::spawn(&site.state.work());
     // More than there are workers, each a file of its own.
     let mut uploads = Vec::new();
     for number in 0..6_u8 {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use cattocdn::costs::budget::Paid;
-use cattocdn::jobs::self_probe;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -219,7 +218,13 @@ async fn a_server_sees_through_its_public_address_what_caches_do() {
         let _ = stopped.await;
     }));
 
-    self_probe::look_at_site(&site.state).await;
+    let look = async || {
+        let self_probe = &site.state.self_probe;
+        self_probe
+            .look_at_site(&site.state.pictures.reading, &site.clock)
+            .await;
+    };
+    look().await;
     let probe = &status(&site).await["self_probe"];
     assert_eq!(probe["hit_ratio"], 1.0, "{probe}");
     assert!(probe["measured_at"].is_string());
@@ -262,12 +267,9 @@ async fn a_server_sees_through_its_public_address_what_caches_do() {
 
     // Where the server cannot be reached, that is what it tells.
     drop(caches);
-    tokio::time::timeout(
-        Duration::from_secs(60),
-        self_probe::look_at_site(&site.state),
-    )
-    .await
-    .expect("ends");
+    tokio::time::timeout(Duration::from_secs(60), look())
+        .await
+        .expect("ends");
     let probe = &status(&site).await["self_probe"];
     assert_eq!(probe["hit_ratio"], Value::Null, "{probe}");
     assert!(probe["addresses"][0]["problem"].is_string(), "{probe}");

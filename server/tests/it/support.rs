@@ -21,11 +21,11 @@ use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::cache::Overruled;
 use cattocdn::http::router;
+use cattocdn::http::state::AppState;
 use cattocdn::jobs::Jobs;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{LocalScreener, RekognitionClient, Screener, ScreeningError};
 use cattocdn::site::{self, Services, open_storage};
-use cattocdn::state::AppState;
 use cattocdn::storage::ObjectStorage;
 use http_body_util::BodyExt;
 use imaging::Raster;
@@ -106,7 +106,7 @@ impl Setup {
 
     pub(crate) async fn start(self) -> Site {
         let mut site = self.start_without_jobs().await;
-        site.jobs = Some(Jobs::spawn(&site.state));
+        site.jobs = Some(Jobs::spawn(&site.state.work()));
         site
     }
 
