@@ -1,4 +1,4 @@
-//! One look at a picture's address from outside, through whatever stands in front of the site.
+//! Requests a picture's address once from outside, through whatever stands in front of the site.
 
 use std::time::Duration;
 

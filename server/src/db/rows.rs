@@ -1,4 +1,5 @@
-//! Between rows and domain types: how a picture is written into columns, and read from them.
+//! Converts between rows and domain types: how a picture is written into columns and read from
+//! them.
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -46,8 +47,8 @@ struct VariantRecord {
     hash: String,
 }
 
-/// Fills every column of a publication. [`bind_published`] binds all parameters but the last two: the id, and the lease
-/// of who publishes.
+/// Fills every column of a publication. [`bind_published`] binds all parameters but the last two,
+/// which are the id and the lease of the worker that publishes.
 pub(super) const PUBLISH: &str =
     "UPDATE pictures SET state = 'published', leased_until = 0, sequence = ?, published_at = ?, expires_at = ?,
          width = ?, height = ?, animated = ?, alt = ?, tags = ?, tags_text = ?, thumbhash = ?, placeholder = ?,
@@ -55,7 +56,7 @@ pub(super) const PUBLISH: &str =
          work_ms = 0, reserved_bytes = 0, lacks_room = 0, cut_off = 0
      WHERE id = ? AND state = 'screening' AND leased_until = ?";
 
-/// Binds the parameters of [`PUBLISH`] but the last two.
+/// Binds the parameters of [`PUBLISH`] except the last two.
 pub(super) fn bind_published<'q>(
     query: Query<'q, Sqlite, SqliteArguments>,
     published: &'q Published,
@@ -96,7 +97,7 @@ fn write_tags(tags: &[Tag]) -> Result<String, DbError> {
     to_json(&tags.iter().map(TagRecord::from).collect::<Vec<_>>())
 }
 
-/// Reads the `tags` column.
+/// Parses the `tags` column.
 pub(super) fn read_tags(text: &str) -> Result<Vec<Tag>, DbError> {
     let records: Vec<TagRecord> = from_json(text)?;
     Ok(records.into_iter().map(Tag::from).collect())
@@ -124,7 +125,7 @@ pub(super) fn read_hash(row: &SqliteRow, column: &str) -> Result<Sha256Hash, DbE
     Ok(Sha256Hash::from_slice(bytes).context("a stored hash has not 32 bytes")?)
 }
 
-/// Reads where a picture is in its life; `tell` as in [`read_published`].
+/// Reads where a picture is in its life. `tell` is called as [`read_published`] calls it.
 pub(super) fn read_life(row: &SqliteRow, tell: impl Fn(&str)) -> Result<Life, DbError> {
     let state: &str = row.try_get("state")?;
     Ok(match state {
@@ -151,9 +152,9 @@ pub(super) fn read_expiry(row: &SqliteRow) -> Result<Option<ExpiresAt>, DbError>
     Ok(second.map(ExpiresAt::from_second))
 }
 
-/// Reads the names of a picture's files, for deleting them; `None` where the row does not tell,
-/// also because it is damaged: what is over must go all the same. A name that no version of the
-/// program would write is left out: nothing lies under it.
+/// Reads the names of a picture's files, so that they can be deleted. `None` where the row names
+/// none, or where its list is damaged, because a picture that is over must go all the same. A name
+/// that no version of the program would write is left out, because nothing lies under it.
 pub(super) fn read_file_names(row: &SqliteRow) -> Result<Option<Vec<FileName>>, DbError> {
     #[derive(Deserialize)]
     struct Named {
@@ -168,8 +169,8 @@ pub(super) fn read_file_names(row: &SqliteRow) -> Result<Option<Vec<FileName>>, 
     Ok(named.map(names))
 }
 
-/// Reads a row that is published. `tell` is called with the name of each file that this version of
-/// the program cannot serve: the others are shown without it.
+/// Reads the row of a published picture. `tell` is called with the name of each file that this
+/// version of the program cannot serve; the picture is shown without that file.
 pub(super) fn read_published(row: &SqliteRow, tell: impl Fn(&str)) -> Result<Published, DbError> {
     let records: Vec<VariantRecord> = from_json(row.try_get("variants")?)?;
     let mut variants = Vec::with_capacity(records.len());
@@ -214,7 +215,7 @@ pub(super) fn from_json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, D
     Ok(serde_json::from_str(text).map_err(anyhow::Error::from)?)
 }
 
-/// Sizes fit: nothing here comes near 2^63 bytes.
+/// Converts a size. No size here comes near 2^63 bytes.
 pub(super) fn to_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
