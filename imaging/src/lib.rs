@@ -6,11 +6,12 @@
 //! upload:
 //!
 //! 1. [`inspect`] walks the container without decoding a pixel, refuses bombs, and says how much
-//! memory the rest needs ([`Inspected::working_bytes`]). 2. [`decode_still`], or [`frames`] when
-//! [`Inspected::animated`], gives upright sRGB pixels that fit in [`MAX_WIDTH`] x [`MAX_HEIGHT`].
-//! 3. [`perceptual_hash`], [`thumbhash()`] and [`placeholder_data_url`] describe them. 4.
-//! [`encode_variants`], or [`AnimationEncoder`], makes what is published. Of the original file only
-//! its pixels go in.
+//!    memory the rest needs ([`Inspected::working_bytes`]).
+//! 2. [`decode_still`], or [`frames`] when [`Inspected::animated`], gives upright sRGB pixels that
+//!    fit in [`MAX_WIDTH`] x [`MAX_HEIGHT`].
+//! 3. [`perceptual_hash`], [`thumbhash()`] and [`placeholder_data_url`] describe them.
+//! 4. [`encode_variants`], or [`AnimationEncoder`], makes what is published. Of the original file
+//!    only its pixels go in.
 //!
 //! # Choices, with their measurements
 //!

@@ -140,7 +140,7 @@ impl Cdns {
         }
     }
 
-    /// Requests this file of a picture once, as a viewer does. The receipt counts this as the first
+    /// Requests one file of a picture once, as a viewer does. The receipt counts this as the first
     /// round.
     ///
     /// # Errors

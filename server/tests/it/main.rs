@@ -9,6 +9,7 @@ mod cache_policies;
 mod clients;
 mod color;
 mod crash;
+mod declarations;
 mod doctor;
 mod duplicates;
 mod durability;
