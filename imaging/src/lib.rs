@@ -24,8 +24,8 @@
 //!   coefficients. What does not fit in the budget is refused.
 //! - **PNG is read row by row** and averaged in boxes of whole pixels as it comes, so 50 Mpx with
 //!   alpha or 16 bits cost a few megabytes. Interlaced PNG, WebP and GIF are held whole.
-//! - **WebP is written with little effort above 640 pixels.** All files that are published of a 2048 x 1536
-//!   picture then take 0.15 s on two cores instead of 0.35 s.
+//! - **WebP is written with little effort above 640 pixels.** All files that are published of a
+//!   2048 x 1536 picture then take 0.15 s on two cores instead of 0.35 s.
 //! - **Alpha is flattened on white before shrinking.** Blending and shrinking are both linear, so
 //!   the result equals that of shrinking premultiplied pixels and flattening them afterwards, with
 //!   a quarter less to hold.

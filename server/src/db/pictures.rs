@@ -12,8 +12,8 @@ use crate::domain::picture::{Life, PictureId, Published, Sha256Hash};
 use crate::domain::search::{self, SearchQuery};
 use crate::domain::verdict::{Reason, Rules, Verdict};
 
-/// Of so many names of files that only another version of the program knows a warning is written;
-/// of further ones not.
+/// A warning is written for so many names of files that only another version of the program knows,
+/// and none for further ones, so that what is remembered of them stays small.
 const UNKNOWN_FILES: usize = 32;
 
 /// Which pictures a list holds.

@@ -5,16 +5,21 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
+use bytes::Bytes;
 use cattocdn::domain::picture::PictureId;
+use cattocdn::domain::variant::PUBLISHED;
+use cattocdn::storage::{ObjectStorage, StorageKey};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::support::process::Launch;
 use crate::support::{ADMIN_TOKEN, Answer, Setup, Site, dimensions, fixture, path_of};
+use tools::stand_ins::aws::Bucket;
 
 /// The name of a file that only a newer version of the program knows.
 const UNKNOWN: &str = "99999.webp";
@@ -112,6 +117,19 @@ pub(crate) fn unknown_path(picture: &Value) -> String {
     format!("/{}/{UNKNOWN}", folder_path(picture))
 }
 
+/// Publishes this file on a site without workers. Answers the JSON of the picture, with its delete
+/// token.
+async fn publish(site: &Site, name: &str) -> Value {
+    let upload = site.send_in(fixture(name)).await;
+    let screened = site.state.pictures.screening.screen_next().await;
+    assert!(screened.expect("screens"), "{name}");
+    let url = format!("/api/v1/pictures/{}", id_of(&upload));
+    let mut picture = site.get(&url).await.json();
+    assert_eq!(picture["state"], "published", "{name}");
+    picture["delete_token"] = upload["delete_token"].clone();
+    picture
+}
+
 /// Pictures of four versions: one of today, two older ones, and a newer one.
 struct Mixed {
     site: Site,
@@ -125,14 +143,7 @@ impl Mixed {
         let site = Setup::within(dir.path()).start_without_jobs().await;
         let mut pictures = Vec::new();
         for name in ["cat.webp", "chelsea.png", "cat-animated.gif", "rocket.jpg"] {
-            let upload = site.send_in(fixture(name)).await;
-            let screened = site.state.pictures.screening.screen_next().await;
-            assert!(screened.expect("screens"), "{name}");
-            let url = format!("/api/v1/pictures/{}", id_of(&upload));
-            let mut picture = site.get(&url).await.json();
-            assert_eq!(picture["state"], "published", "{name}");
-            picture["delete_token"] = upload["delete_token"].clone();
-            pictures.push(picture);
+            pictures.push(publish(&site, name).await);
         }
         make_older(&site.data_dir, &pictures[1], &["320.webp"]).await;
         let missing = ["640.webp", "2048.webp", "1280.jpg"];
@@ -268,6 +279,43 @@ async fn nothing_is_left_of_those_that_are_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_them_in_a_bucket() {
+    for bucket in [Bucket::on_s3s_fs().await, Bucket::on_moto().await] {
+        let storage = Arc::new(bucket.storage().await);
+        let setup = Setup::new().stored_in(storage.clone());
+        let site = setup.start_without_jobs().await;
+        let mut pictures = Vec::new();
+        for name in ["cat.webp", "chelsea.png", "rocket.jpg"] {
+            let picture = publish(&site, name).await;
+            tell_of_newer(&site.data_dir, &picture).await;
+            let path = unknown_path(&picture);
+            let key = StorageKey::parse(&path[1..]).expect("is a key");
+            let stored = storage.put(vec![(key, Bytes::from_static(b"newer"))]);
+            stored.await.expect("is stored");
+            pictures.push(picture);
+        }
+        let keys = bucket.keys_of_pictures().await;
+        let is_unknown = |key: &&String| key.ends_with(UNKNOWN);
+        assert_eq!(keys.iter().filter(is_unknown).count(), 3, "{keys:?}");
+        // One is deleted, of one the row is damaged, and all others end.
+        let path = format!("/api/v1/pictures/{}", id_of(&pictures[0]));
+        let deleted = site.delete(&path, ADMIN_TOKEN).await;
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.text());
+        let keys = bucket.keys_of_pictures().await;
+        let id = id_of(&pictures[0]);
+        assert!(keys.iter().all(|key| !key.contains(id)), "{keys:?}");
+        let done = sqlx::query("UPDATE pictures SET variants = '[{' WHERE id = ?")
+            .bind(id_of(&pictures[1]))
+            .execute(&mut index(&site.data_dir).await)
+            .await;
+        done.expect("is damaged");
+        site.clock.advance(Duration::from_secs(8 * 24 * 3600));
+        assert_eq!(site.state.pictures.endings.expire().await.expect("sweeps"), 2);
+        assert_eq!(bucket.keys_of_pictures().await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ban_takes_those_of_other_versions_with_it() {
     let mixed = Mixed::publish().await;
     let site = &mixed.site;
@@ -373,6 +421,22 @@ async fn a_lost_index_comes_back_with_the_files_of_every_version() {
         4
     );
     assert_eq!(site.stored_files(), Vec::<String>::new());
+}
+
+#[test]
+fn the_documents_name_the_files_of_a_new_picture() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let document = std::fs::read_to_string(root.join("docs/API.md")).expect("is there");
+    let start = "A new picture has the files ";
+    let line = document.lines().find_map(|line| line.strip_prefix(start));
+    let named: BTreeSet<&str> = line
+        .expect("says so")
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .collect();
+    let published: Vec<String> = PUBLISHED.iter().map(ToString::to_string).collect();
+    assert_eq!(named, published.iter().map(String::as_str).collect());
 }
 
 #[test]
