@@ -9,7 +9,6 @@ export CATTO_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cattocdn
 export CARGO_TARGET_DIR ?= $(CATTO_CACHE)/target
 MODELS := $(or $(CATTO_MODELS_DIR),$(shell sed -n "s/^CATTO_MODELS_DIR=//p" .env 2>/dev/null),models)
 DIST := dist
-export PATH := $(CATTO_CACHE)/tools/bin:$(PATH)
 
 .PHONY: help
 help: ## Show this list of tasks
@@ -28,8 +27,10 @@ build: setup ## Build the server, the browser's code and the styles into dist/
 	@scripts/step "building the server (release; the first time takes minutes)"
 	cargo build --quiet --locked --release --package server
 	scripts/step "building the browser's code"
+	cargo build --quiet --locked --release --package glue
 	cargo build --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown
-	node scripts/build_site.mjs --wasm "$(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-release/frontend.wasm" --out $(DIST)/site
+	node scripts/build_site.mjs --wasm "$(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-release/frontend.wasm" \
+		--glue "$(CARGO_TARGET_DIR)/release/glue" --out $(DIST)/site
 	install -m 755 "$(CARGO_TARGET_DIR)/release/cattocdn" $(DIST)/cattocdn
 
 .PHONY: setup
@@ -94,7 +95,7 @@ lint: setup ## Check the formatting and the lints
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path fuzz/Cargo.toml
 	(cd end2end && npx tsc --noEmit)
-	cargo clippy --quiet --locked --release --package server --package imaging --package probe --package tools --package trim --all-targets -- --deny warnings
+	cargo clippy --quiet --locked --release --package server --package imaging --package probe --package tools --package trim --package glue --all-targets -- --deny warnings
 	cargo clippy --quiet --locked --release --package app --features ssr --all-targets -- --deny warnings
 	cargo clippy --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown -- --deny warnings
 
