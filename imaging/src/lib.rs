@@ -86,6 +86,7 @@ pub use output::{Encoding, Output};
 pub use placeholder::{placeholder_data_url, thumbhash};
 pub use raster::Raster;
 pub use screening_image::{ScreeningImage, screening_image};
+pub use shrink::{stretch, to_size};
 pub use sniff::Format;
 pub use variants::{Variant, encode_variants};
 

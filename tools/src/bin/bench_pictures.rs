@@ -6,8 +6,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
-use fast_image_resize::images::Image;
-use fast_image_resize::{PixelType, ResizeOptions, Resizer};
+use imaging::Raster;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 /// A camera's 12 megapixels in 2 MB.
@@ -27,7 +26,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         png::Decoder::new(std::io::BufReader::new(File::open(photograph)?)).read_info()?;
     let mut rgb = vec![0; reader.output_buffer_size().ok_or("too large")?];
     let info = reader.next_frame(&mut rgb)?;
-    let cat = Image::from_vec_u8(info.width, info.height, rgb, PixelType::U8x3)?;
+    let cat = Raster {
+        width: info.width,
+        height: info.height,
+        rgb,
+    };
 
     let (width, height, bytes) = CAMERA;
     let camera = enlarge(&cat, width, height, 12)?;
@@ -54,15 +57,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The picture at another size, each sample changed by up to `noise` either way (a fixed sequence).
-fn enlarge(
-    cat: &Image<'_>,
-    width: u32,
-    height: u32,
-    noise: u32,
-) -> Result<Vec<u8>, Box<dyn Error>> {
-    let mut large = Image::new(width, height, PixelType::U8x3);
-    Resizer::new().resize(cat, &mut large, &ResizeOptions::default())?;
-    let mut rgb = large.into_vec();
+fn enlarge(cat: &Raster, width: u32, height: u32, noise: u32) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut rgb = imaging::to_size(cat, width, height)?.rgb;
     let mut state = 0x2545_f491_u32;
     for sample in &mut rgb {
         state ^= state << 13;

@@ -18,8 +18,6 @@ use cattocdn::http::state::AppState;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{Screener, ScreeningError};
 use cattocdn::site;
-use fast_image_resize::images::Image;
-use fast_image_resize::{PixelType, ResizeOptions, Resizer};
 use http_body_util::BodyExt;
 use imaging::Raster;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
@@ -237,13 +235,16 @@ fn photograph() -> Done<Vec<u8>> {
     let mut reader = png::Decoder::new(file).read_info()?;
     let mut rgb = vec![0; reader.output_buffer_size().ok_or("too large")?];
     let info = reader.next_frame(&mut rgb)?;
-    let cat = Image::from_vec_u8(info.width, info.height, rgb, PixelType::U8x3)?;
+    let cat = Raster {
+        width: info.width,
+        height: info.height,
+        rgb,
+    };
     let (width, height) = (3000_u16, 2000_u16);
-    let mut large = Image::new(width.into(), height.into(), PixelType::U8x3);
-    Resizer::new().resize(&cat, &mut large, &ResizeOptions::default())?;
+    let large = imaging::to_size(&cat, width.into(), height.into())?;
     let mut bytes = Vec::new();
     jpeg_encoder::Encoder::new(&mut bytes, 85).encode(
-        large.buffer(),
+        &large.rgb,
         width,
         height,
         jpeg_encoder::ColorType::Rgb,
