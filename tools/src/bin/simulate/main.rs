@@ -1,5 +1,6 @@
-//! A week of traffic on a virtual clock: the real router behind simulated caches, one inner and 1, 10 or 100 outer ones.
-//! Prints what reaches each level. Everything random is seeded, so two runs print the same.
+//! Simulates a week of traffic on a virtual clock: the real router behind simulated caches, with
+//! one inner cache and 1, 10 or 100 outer ones. Prints what reaches each level. Everything random
+//! is seeded, so two runs print the same.
 
 #![expect(clippy::print_stdout, reason = "the report is for the terminal")]
 
@@ -41,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Event::Sweep => runtime.block_on(site.sweep())?,
             Event::Ask(request) => {
                 let keys = (outer_key(&request.url), inner_key(&request.url));
-                // At one instant the server says the same to all worlds.
+                // At one instant the server gives all worlds the same answer.
                 let mut fetched: Option<Arc<Answer>> = None;
                 for world in &mut worlds {
                     world.ask(&request, &keys, now, || {
@@ -67,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// By what Cloudflare knows an address: `deploy/cloudflare.json` drops the query where it means nothing.
+/// The cache key at Cloudflare: `deploy/cloudflare.json` drops the query where it means nothing.
 fn outer_key(url: &str) -> String {
     let path = path_of(url);
     let plain = ["/c/", "/i/", "/pkg/"]
@@ -77,8 +78,8 @@ fn outer_key(url: &str) -> String {
     if plain { path } else { url }.to_owned()
 }
 
-/// By what CloudFront knows an address, and all that the server hears of it: `deploy/template.yaml` lets a list's own
-/// parameters through, and nothing else.
+/// The cache key at CloudFront, which is also all that the server gets of the URL:
+/// `deploy/template.yaml` lets the parameters of a list through, and nothing else.
 fn inner_key(url: &str) -> String {
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let known: Vec<&str> = query
@@ -99,7 +100,7 @@ fn path_of(url: &str) -> &str {
     url.split('?').next().unwrap_or(url)
 }
 
-/// Requests and the bytes of their answers.
+/// A number of requests and the bytes of their answers.
 #[derive(Debug, Default, Clone, Copy)]
 struct Count {
     requests: u64,
@@ -128,11 +129,11 @@ impl Count {
 /// Why the server was asked.
 #[derive(Debug, Default, Clone, Copy)]
 struct Reasons {
-    /// Never asked for before.
+    /// It was never asked for this before.
     first: u64,
-    /// What was kept is over.
+    /// What was kept has expired.
     over: u64,
-    /// What was answered last might not be kept.
+    /// The answer before was one that must not be kept.
     unkept: u64,
 }
 
@@ -144,14 +145,14 @@ struct Line {
     reasons: Reasons,
 }
 
-/// So many outer caches over one inner cache, and what went through them.
+/// A number of outer caches in front of one inner cache, and what went through them.
 struct World {
     outers: usize,
     chain: Chain,
     lines: HashMap<&'static str, Line>,
     asked: HashSet<String>,
     unkept: HashSet<String>,
-    /// Answers that showed a picture past its end, which must not be.
+    /// Answers that showed a picture past its end. There must be none.
     late: u64,
     /// Answers that showed a picture after its deletion.
     after_deletion: u64,
