@@ -1,6 +1,8 @@
 # syntax=docker/dockerfile:1
-# The image: the program, its site and the two models on a slim Debian, run by a user without rights.
-# Both stages are of the same Debian release, because the program is linked to its C library.
+
+# The container image: the program, its site and the two models on a slim Debian, run by a user
+# without rights. Both stages use the same Debian release, because the program is linked to its C
+# library.
 
 FROM rust:1.95.0-slim-bookworm AS build
 RUN apt-get update \
@@ -8,7 +10,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-# The cache holds compiled dependencies and downloads from one build to the next; the image never sees it.
+# The cache keeps compiled dependencies and downloads from one build to the next. It is no part of
+# the image.
 RUN --mount=type=cache,target=/cache CATTO_CACHE=/cache make build models
 
 FROM debian:bookworm-slim

@@ -1,10 +1,10 @@
-# Every task of the project. CI calls only these.
+# All tasks of the project. CI calls nothing but these.
 SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# Caches lie outside the checkout, so that a fresh clone builds quickly.
+# The caches lie outside the checkout, so that a fresh clone builds quickly.
 export CATTO_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cattocdn
 export CARGO_TARGET_DIR ?= $(CATTO_CACHE)/target
 MODELS := $(or $(CATTO_MODELS_DIR),$(shell sed -n "s/^CATTO_MODELS_DIR=//p" .env 2>/dev/null),models)
@@ -12,37 +12,37 @@ DIST := dist
 export PATH := $(CATTO_CACHE)/tools/bin:$(PATH)
 
 .PHONY: help
-help: ## Show this list
+help: ## Show this list of tasks
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .PHONY: run
-run: build models start ## Set up whatever is missing, build, and start the site
+run: build models start ## Set up what is missing, build everything, and start the site
 
 .PHONY: start
-start: ## Start what is built, in the foreground, with the environment as it is
-	@test -x $(DIST)/cattocdn || { echo "Nothing is built yet: run \`make build\` or \`make run\`." >&2; exit 1; }
+start: ## Start what is built, in the foreground (Ctrl-C stops it)
+	@test -x $(DIST)/cattocdn || { echo "Nothing is built yet. Please run \`make run\`, or \`make build\` first." >&2; exit 1; }
 	exec $(DIST)/cattocdn serve
 
 .PHONY: build
-build: setup ## Build the server, the browser's half and the styles into dist/
+build: setup ## Build the server, the browser's code and the styles into dist/
 	@scripts/step "building the server (release; the first time takes minutes)"
 	cargo build --quiet --locked --release --package server
-	scripts/step "building the browser's half"
+	scripts/step "building the browser's code"
 	cargo build --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown
 	node scripts/build_site.mjs --wasm "$(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-release/frontend.wasm" --out $(DIST)/site
 	install -m 755 "$(CARGO_TARGET_DIR)/release/cattocdn" $(DIST)/cattocdn
 
 .PHONY: setup
-setup: ## Check what must be there, and install the pinned build tools once
+setup: ## Check that the machine has what is needed, and install the pinned build tools
 	@scripts/check_prerequisites.sh
 	scripts/install_tools.sh
 
 .PHONY: models
-models: ## Fetch and convert the two screening models once
+models: ## Fetch and convert the two screening models, if they are not there yet
 	@python3 server/models/fetch_models.py --out $(MODELS) --cache "$(CATTO_CACHE)/models"
 
 .PHONY: test
-test: test-setup lint wasm-deps deploy-test build models ## Run every check and test: formatting, lints, unit, integration, fuzzing, an attack, end to end
+test: test-setup lint wasm-deps deploy-test build models ## Run all checks and tests: lints, unit, integration, fuzzing, a short attack, end to end
 	@scripts/step "unit and integration tests"
 	CATTO_TEST_MODELS_DIR="$(abspath $(MODELS))" CATTO_TEST_SITE_DIR="$(abspath $(DIST))/site" \
 		cargo test --quiet --locked --release --package server --package imaging --package probe --package tools
@@ -56,17 +56,17 @@ test-setup: setup
 	@scripts/install_test_tools.sh
 
 .PHONY: fuzz
-fuzz: setup ## Fuzz what meets strangers' bytes, ten seconds a target
+fuzz: setup ## Fuzz the code that reads strangers' bytes, ten seconds for each target
 	@scripts/fuzz.sh 10
 
 .PHONY: fuzz-long
 fuzz-long: FUZZ_SECONDS ?= 600
-fuzz-long: setup ## The same for FUZZ_SECONDS (600) a target
+fuzz-long: setup ## Fuzz for FUZZ_SECONDS (600) for each target
 	@scripts/fuzz.sh $(FUZZ_SECONDS)
 
 .PHONY: attack
 attack: ATTACK_SECONDS ?= 3600
-attack: build models ## Attack what is built for an hour (ATTACK_SECONDS), in 256 MiB of memory, and show what it took
+attack: build models ## Attack the built server for ATTACK_SECONDS (3600) in 256 MiB of memory, and report (Linux only)
 	@scripts/step "attacking the built server on this machine for $(ATTACK_SECONDS) s"
 	node scripts/attack.mjs --seconds $(ATTACK_SECONDS)
 
@@ -75,12 +75,12 @@ stand-in: setup
 	@cargo build --quiet --locked --release --package tools --bin aws_stand_in
 
 .PHONY: e2e
-e2e: stand-in ## Run the end-to-end tests against what is built
+e2e: stand-in ## Run the end-to-end tests against the built server
 	@scripts/step "end-to-end tests in Chromium"
 	cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/aws_stand_in" npx playwright test
 
 .PHONY: deploy-test
-deploy-test: ## Check what is deployed: edge function, Cloudflare's rules, image, CloudFormation template
+deploy-test: ## Check the files for deploying: edge function, Cloudflare's rules, image, CloudFormation
 	@scripts/step "deployment files"
 	node deploy/embed_viewer_request.mjs --check
 	node --test --test-reporter=spec deploy/*.test.mjs
@@ -89,7 +89,7 @@ deploy-test: ## Check what is deployed: edge function, Cloudflare's rules, image
 	python3 -c 'import sys; from cfnlint.runner import main; sys.exit(main())' --regions us-east-1 --template deploy/template.yaml
 
 .PHONY: lint
-lint: setup ## Check formatting and lints
+lint: setup ## Check the formatting and the lints
 	@scripts/step "formatting and lints"
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path fuzz/Cargo.toml
@@ -99,7 +99,7 @@ lint: setup ## Check formatting and lints
 	cargo clippy --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown -- --deny warnings
 
 .PHONY: wasm-deps
-wasm-deps: ## Check that no server crate reaches the browser
+wasm-deps: ## Check that no crate of the server reaches the browser
 	@tree=$$(cargo tree --quiet --locked --package frontend --target wasm32-unknown-unknown --edges normal --prefix none)
 	! grep -E '^(axum|hyper|sqlx|rten|webp|aws-[a-z0-9-]+|tokio|leptos_axum) ' <<<"$$tree"
 
@@ -113,25 +113,25 @@ image: ## Build the container image (needs Docker or Podman)
 	DOCKER_BUILDKIT=1 "$$engine" build --tag cattocdn .
 
 .PHONY: bench
-bench: build models ## Measure upload latency, memory, start time and asset sizes of what is built
+bench: build models ## Measure the built server: upload latency, memory, start time, asset sizes
 	@node scripts/bench.mjs
 
 .PHONY: simulate-cost
-simulate-cost: setup models ## Screen a month of uploads, half of them abuse, in each mode, and count the paid calls
+simulate-cost: setup models ## Simulate a month of uploads, half of them abuse, in each mode, and count the paid calls
 	@scripts/step "building the simulation"
 	cargo build --quiet --locked --release --package tools --bin month
 	CATTO_MODELS_DIR="$(abspath $(MODELS))" "$(CARGO_TARGET_DIR)/release/month"
 
 .PHONY: simulate
-simulate: setup ## Replay a week of traffic through two levels of simulated caches, and count what reaches the server
+simulate: setup ## Simulate a week of traffic through two levels of caches, and count what reaches the server
 	@scripts/step "building the simulation"
 	cargo build --quiet --locked --release --package tools --bin simulate
 	"$(CARGO_TARGET_DIR)/release/simulate"
 
 .PHONY: screenshots
-screenshots: stand-in ## Take pictures of every page, narrow and wide, light and dark, into end2end/screenshots
+screenshots: stand-in ## Take screenshots of every page into end2end/screenshots
 	@cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/aws_stand_in" npx playwright test --config screenshots.config.ts
 
 .PHONY: clean
-clean: ## Delete what was built (not the data, not the models, not the caches)
+clean: ## Delete what was built (but no data, models or caches)
 	@rm -rf $(DIST)

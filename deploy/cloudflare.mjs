@@ -1,9 +1,12 @@
 #!/usr/bin/env node
-// Compares a Cloudflare zone with cloudflare.json, and with --apply makes it so.
+// Compares a Cloudflare zone with cloudflare.json and, with --apply, changes the zone accordingly.
+//
 // Usage: node deploy/cloudflare.mjs [--diff | --apply]
-// Reads CATTO_CLOUDFLARE_TOKEN, CATTO_CLOUDFLARE_ZONE, CATTO_PUBLIC_URL and CATTO_EDGE_KEY from the environment.
-// Exits with 0 where nothing differs (any more), 1 where --diff found something, 2 where something went wrong.
-// Rules by others stay as they are; ours are those whose `ref` begins with "cattocdn_". Secrets are never printed.
+//
+// It reads CATTO_CLOUDFLARE_TOKEN, CATTO_CLOUDFLARE_ZONE, CATTO_PUBLIC_URL and CATTO_EDGE_KEY from
+// the environment, and prints no secret. It exits with 0 if nothing differs (any more), with 1 if
+// --diff found a difference, and with 2 if something went wrong. The rules of this site are those
+// whose `ref` begins with "cattocdn_"; all other rules stay as they are.
 
 import { readFileSync, realpathSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
@@ -12,15 +15,17 @@ import { fileURLToPath } from "node:url";
 const API = "https://api.cloudflare.com/client/v4";
 const OURS = /^cattocdn_/;
 const RULE_FIELDS = ["description", "expression", "action", "action_parameters", "enabled"];
-// What Cloudflare says about a rule but does not want to hear.
+// Fields that Cloudflare tells about a rule but does not take back.
 const TOLD_ONLY = ["version", "last_updated", "categories"];
 const NO_RULESET = 10003;
 const PATIENCE_MS = 30_000;
 
-/** A problem that the person at the keyboard can solve; its text says how. */
+/** A problem that the person who runs this can solve. Its message says how. */
 class Problem extends Error {}
 
-/** Does what the arguments ask; answers the exit status. `base` and `print` are for the tests. */
+/**
+ * Does what the arguments say and returns the exit status. `base` and `print` are for the tests.
+ */
 export async function run(args, environment, { base = API, print = console.log } = {}) {
   let hide = (text) => text;
   try {
@@ -34,7 +39,10 @@ export async function run(args, environment, { base = API, print = console.log }
       if (apply) await difference.mend();
     }
     if (differences.length === 0) print("Nothing differs.");
-    else print(apply ? "Applied." : "Nothing was changed: --apply does it.");
+    else
+      print(
+        apply ? "All of this was applied." : "Nothing was changed. To apply this, use --apply.",
+      );
     return differences.length > 0 && !apply ? 1 : 0;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -43,13 +51,15 @@ export async function run(args, environment, { base = API, print = console.log }
   }
 }
 
+/** Tells whether to apply the differences. */
 function readArguments(args) {
   const [mode = "--diff", ...rest] = args;
-  if (!["--diff", "--apply"].includes(mode) || rest.length > 0) throw new Problem("usage: node deploy/cloudflare.mjs [--diff | --apply]");
+  if (!["--diff", "--apply"].includes(mode) || rest.length > 0)
+    throw new Problem("usage: node deploy/cloudflare.mjs [--diff | --apply]");
   return mode === "--apply";
 }
 
-/** All problems at once, each with its variable. */
+/** Reads the variables, and reports all problems with them at once. */
 function readEnvironment(environment) {
   const problems = [];
   const read = (name, form, must) => {
@@ -58,27 +68,48 @@ function readEnvironment(environment) {
     return value;
   };
   const token = read("CATTO_CLOUDFLARE_TOKEN", /^[\w-]{20,}$/, "must be an API token");
-  const zone = read("CATTO_CLOUDFLARE_ZONE", /^[0-9a-f]{32}$/, "must be the zone's 32 hexadecimal digits");
-  const url = read("CATTO_PUBLIC_URL", /^https:\/\/[a-z0-9-]+(\.[a-z0-9-]+)+$/, "must be https:// and a host");
-  const edgeKey = read("CATTO_EDGE_KEY", /^[A-Za-z0-9]{32,128}$/, "must be 32 to 128 letters and digits: openssl rand -hex 32");
+  const zone = read(
+    "CATTO_CLOUDFLARE_ZONE",
+    /^[0-9a-f]{32}$/,
+    "must be the zone's 32 hexadecimal digits",
+  );
+  const url = read(
+    "CATTO_PUBLIC_URL",
+    /^https:\/\/[a-z0-9-]+(\.[a-z0-9-]+)+$/,
+    "must be https:// and a host",
+  );
+  const edgeKey = read(
+    "CATTO_EDGE_KEY",
+    /^[A-Za-z0-9]{32,128}$/,
+    "must be 32 to 128 letters and digits: openssl rand -hex 32",
+  );
   if (problems.length > 0) throw new Problem(problems.join("; "));
   return { token, zone, host: url.slice("https://".length), edgeKey };
 }
 
-/** cloudflare.json, filled in. The forms checked above hold nothing that JSON or an expression would read otherwise. */
+/**
+ * Reads cloudflare.json and fills in the host and the key. Both were checked above, so they cannot
+ * hold anything that would change the meaning of the JSON or of an expression.
+ */
 function readWanted(host, edgeKey) {
   const text = readFileSync(new URL("cloudflare.json", import.meta.url), "utf8");
   return JSON.parse(text.replaceAll("{{host}}", host).replaceAll("{{edge_key}}", edgeKey));
 }
 
-/** A function that asks one zone's API and answers the result, or null where a phase has no rules yet. */
+/**
+ * A function that calls the API of one zone and returns the result, or null if the zone has no
+ * rules yet for the phase that is asked for.
+ */
 function client(base, zone, token) {
   return async (method, path, body) => {
     let status, answer;
     try {
       const response = await fetch(`${base}/zones/${zone}/${path}`, {
         method,
-        headers: { authorization: `Bearer ${token}`, ...(body && { "content-type": "application/json" }) },
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body && { "content-type": "application/json" }),
+        },
         body: body && JSON.stringify(body),
         redirect: "error",
         signal: AbortSignal.timeout(PATIENCE_MS),
@@ -86,16 +117,21 @@ function client(base, zone, token) {
       status = response.status;
       answer = await response.json();
     } catch (error) {
-      throw new Problem(`${method} ${path} got no answer that could be read: ${error.cause?.message ?? error.message}`);
+      throw new Problem(
+        `${method} ${path} got no answer that could be read: ${error.cause?.message ?? error.message}`,
+      );
     }
     if (answer.success === true) return answer.result;
     const errors = answer.errors ?? [];
-    if (method === "GET" && status === 404 && errors.some(({ code }) => code === NO_RULESET)) return null;
-    throw new Problem(`${method} ${path} was answered ${status}: ${errors.map(({ code, message }) => `${code} ${message}`).join("; ")}`);
+    if (method === "GET" && status === 404 && errors.some(({ code }) => code === NO_RULESET))
+      return null;
+    throw new Problem(
+      `${method} ${path} was answered ${status}: ${errors.map(({ code, message }) => `${code} ${message}`).join("; ")}`,
+    );
   };
 }
 
-/** Every difference: the lines that tell it, and how to mend it. */
+/** Finds all differences. Each has lines that tell it, and a function that mends it. */
 async function compare(wanted, ask) {
   const differences = [];
   for (const [name, value] of Object.entries(wanted.settings)) {
@@ -112,8 +148,12 @@ async function compare(wanted, ask) {
     const others = found.filter((rule) => !OURS.test(rule.ref ?? ""));
     const ours = found.filter((rule) => OURS.test(rule.ref ?? ""));
     const lines = compareRules(rules, ours);
-    // The last matching rule wins, so ours come after those of others.
-    if (lines.length === 0 && !isDeepStrictEqual(found.slice(others.length).map(refOf), rules.map(refOf))) lines.push("the order of the rules");
+    // Of several rules that match, the last one wins, so ours come after all others.
+    if (
+      lines.length === 0 &&
+      !isDeepStrictEqual(found.slice(others.length).map(refOf), rules.map(refOf))
+    )
+      lines.push("the order of the rules");
     if (lines.length === 0) continue;
     differences.push({
       lines: lines.map((line) => `${phase}: ${line}`),
@@ -123,12 +163,17 @@ async function compare(wanted, ask) {
   return differences;
 }
 
-/** Tells which rules differ and in what, but not their values: one of them is a secret. */
+/**
+ * Tells which rules differ, and in which fields. It does not tell the values, because one of them
+ * is a secret.
+ */
 function compareRules(wanted, found) {
   const lines = [];
   for (const rule of wanted) {
     const present = found.find(({ ref }) => ref === rule.ref);
-    const fields = present && RULE_FIELDS.filter((field) => !isDeepStrictEqual(tidy(present[field]), tidy(rule[field])));
+    const fields =
+      present &&
+      RULE_FIELDS.filter((field) => !isDeepStrictEqual(tidy(present[field]), tidy(rule[field])));
     if (!present) lines.push(`+ ${rule.ref} (${rule.description})`);
     else if (fields.length > 0) lines.push(`~ ${rule.ref}: ${fields.join(", ")}`);
   }
@@ -136,13 +181,19 @@ function compareRules(wanted, found) {
   return lines;
 }
 
-/** Without what is merely spelled-out absence, so that an API which fills in defaults does not differ for ever. */
+/**
+ * Leaves out fields that are null, false or empty. The API fills such fields in, and they would
+ * count as differences for ever.
+ */
 function tidy(value) {
   if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
   const kept = Object.entries(value).map(([key, inner]) => [key, tidy(inner)]);
-  return Object.fromEntries(kept.filter(([, inner]) => inner !== null && inner !== false && !isDeepStrictEqual(inner, {})));
+  return Object.fromEntries(
+    kept.filter(([, inner]) => inner !== null && inner !== false && !isDeepStrictEqual(inner, {})),
+  );
 }
 
+/** A rule as Cloudflare takes it back. */
 function withoutToldOnly(rule) {
   return Object.fromEntries(Object.entries(rule).filter(([field]) => !TOLD_ONLY.includes(field)));
 }

@@ -1,4 +1,5 @@
-// What cloudflare.mjs promises, against a small server that is as strict as Cloudflare about the four calls it knows.
+// Tests of cloudflare.mjs against a small server that knows the four calls it makes, and is as
+// strict about them as Cloudflare.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -19,8 +20,16 @@ const ENVIRONMENT = {
 };
 const NO_RULESET = 10003;
 const PHASES = ["http_request_cache_settings", "http_request_late_transform"];
-const RULE_FIELDS = ["id", "ref", "description", "expression", "action", "action_parameters", "enabled"];
-// A new zone's values, as far as they are known.
+const RULE_FIELDS = [
+  "id",
+  "ref",
+  "description",
+  "expression",
+  "action",
+  "action_parameters",
+  "enabled",
+];
+// The settings of a new zone, as far as they are known.
 const NEW_ZONE = {
   always_online: "off",
   always_use_https: "off",
@@ -34,7 +43,7 @@ const NEW_ZONE = {
   ssl: "full",
 };
 
-/** One zone behind the API. */
+/** A stand-in for Cloudflare's API with one zone. */
 class FakeZone {
   settings = { ...NEW_ZONE };
   rulesets = {};
@@ -47,7 +56,9 @@ class FakeZone {
       request.on("data", (chunk) => (text += chunk));
       request.on("end", () => {
         const [status, envelope] = this.answer(request, text);
-        response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(envelope));
+        response
+          .writeHead(status, { "content-type": "application/json" })
+          .end(JSON.stringify(envelope));
       });
     });
     await new Promise((resolve) => this.server.listen(0, "127.0.0.1", resolve));
@@ -60,15 +71,23 @@ class FakeZone {
   }
 
   answer(request, text) {
-    const fail = (status, code, message) => [status, { success: false, errors: [{ code, message }], messages: [], result: null }];
+    const fail = (status, code, message) => [
+      status,
+      { success: false, errors: [{ code, message }], messages: [], result: null },
+    ];
     const succeed = (result) => [200, { success: true, errors: [], messages: [], result }];
-    if (request.headers.authorization !== `Bearer ${TOKEN}`) return fail(403, 9109, "Unauthorized to access requested resource");
+    if (request.headers.authorization !== `Bearer ${TOKEN}`)
+      return fail(403, 9109, "Unauthorized to access requested resource");
     if (this.refusal) return fail(...this.refusal);
-    const call = new RegExp(`^/client/v4/zones/${ZONE}/(settings|rulesets/phases)/([a-z_]+)(/entrypoint)?$`).exec(request.url);
-    if (!call || (call[1] === "settings") !== (call[3] === undefined)) return fail(404, 7003, "Could not route the request");
+    const call = new RegExp(
+      `^/client/v4/zones/${ZONE}/(settings|rulesets/phases)/([a-z_]+)(/entrypoint)?$`,
+    ).exec(request.url);
+    if (!call || (call[1] === "settings") !== (call[3] === undefined))
+      return fail(404, 7003, "Could not route the request");
     let body;
     if (request.method !== "GET") {
-      if (request.headers["content-type"] !== "application/json") return fail(415, 10001, "Unsupported content type");
+      if (request.headers["content-type"] !== "application/json")
+        return fail(415, 10001, "Unsupported content type");
       body = JSON.parse(text);
       this.writes.push(`${request.method} ${call[2]}`);
     }
@@ -76,7 +95,11 @@ class FakeZone {
     if (call[1] === "settings") {
       if (!(name in this.settings)) return fail(400, 1006, "Unrecognized zone setting name");
       if (request.method === "PATCH") {
-        if (Object.keys(body).join() !== "value" || typeof body.value !== typeof this.settings[name]) return fail(400, 1007, "Invalid value");
+        if (
+          Object.keys(body).join() !== "value" ||
+          typeof body.value !== typeof this.settings[name]
+        )
+          return fail(400, 1007, "Invalid value");
         this.settings[name] = body.value;
       } else if (request.method !== "GET") return fail(405, 10000, "Method not allowed");
       return succeed({ id: name, value: this.settings[name], editable: true, modified_on: null });
@@ -85,10 +108,22 @@ class FakeZone {
     if (request.method === "PUT") {
       const problem = this.problemWith(name, body);
       if (problem) return fail(400, 20021, problem);
-      this.rulesets[name] = body.rules.map((rule, index) => ({ id: `rule${index}`, version: "1", last_updated: "2026-11-22T00:00:00Z", ...rule }));
+      this.rulesets[name] = body.rules.map((rule, index) => ({
+        id: `rule${index}`,
+        version: "1",
+        last_updated: "2026-11-22T00:00:00Z",
+        ...rule,
+      }));
     } else if (request.method !== "GET") return fail(405, 10000, "Method not allowed");
-    if (!this.rulesets[name]) return fail(404, NO_RULESET, `could not find entrypoint ruleset in the ${name} phase`);
-    return succeed({ id: "ruleset", kind: "zone", phase: name, version: "1", rules: this.rulesets[name] });
+    if (!this.rulesets[name])
+      return fail(404, NO_RULESET, `could not find entrypoint ruleset in the ${name} phase`);
+    return succeed({
+      id: "ruleset",
+      kind: "zone",
+      phase: name,
+      version: "1",
+      rules: this.rulesets[name],
+    });
   }
 
   problemWith(phase, body) {
@@ -98,13 +133,15 @@ class FakeZone {
     for (const rule of body.rules) {
       const unknown = Object.keys(rule).find((field) => !RULE_FIELDS.includes(field));
       if (unknown) return `unexpected field ${unknown}`;
-      if (typeof rule.expression !== "string" || rule.expression.includes("{{")) return "not an expression";
+      if (typeof rule.expression !== "string" || rule.expression.includes("{{"))
+        return "not an expression";
       const [action, known] =
         phase === PHASES[0]
           ? ["set_cache_settings", ["cache", "edge_ttl", "browser_ttl", "cache_key", "serve_stale"]]
           : ["rewrite", ["headers"]];
       if (rule.action !== action) return `the action of this phase is ${action}`;
-      if (Object.keys(rule.action_parameters).some((key) => !known.includes(key))) return "unexpected action parameter";
+      if (Object.keys(rule.action_parameters).some((key) => !known.includes(key)))
+        return "unexpected action parameter";
     }
     return null;
   }
@@ -118,7 +155,10 @@ afterEach(() => zone.close());
 
 async function call(args, environment = ENVIRONMENT) {
   const lines = [];
-  const status = await run(args, environment, { base: zone.base, print: (line) => lines.push(line) });
+  const status = await run(args, environment, {
+    base: zone.base,
+    print: (line) => lines.push(line),
+  });
   return { status, text: lines.join("\n") };
 }
 
@@ -138,7 +178,11 @@ test("after applying, a second run finds no difference and writes nothing", asyn
   assert.equal((await call(["--apply"])).status, 0);
   assert.deepEqual(zone.writes, []);
   assert.equal(zone.settings.browser_cache_ttl, 0);
-  assert.equal(zone.rulesets.http_request_late_transform[0].action_parameters.headers["X-Catto-Edge-Key"].value, EDGE_KEY);
+  assert.equal(
+    zone.rulesets.http_request_late_transform[0].action_parameters.headers["X-Catto-Edge-Key"]
+      .value,
+    EDGE_KEY,
+  );
 });
 
 test("rules of others are kept, in their order and before ours", async () => {
@@ -156,8 +200,17 @@ test("rules of others are kept, in their order and before ours", async () => {
   zone.rulesets.http_request_cache_settings = structuredClone(foreign);
   assert.equal((await call(["--apply"])).status, 0);
   const rules = zone.rulesets.http_request_cache_settings;
-  assert.deepEqual(rules.slice(0, 2).map(({ id, description }) => [id, description]), [["a", "not ours"], ["b", "not ours"]]);
-  assert.deepEqual(rules.slice(2).map(({ ref }) => ref), WANTED.phases.http_request_cache_settings.map(({ ref }) => ref));
+  assert.deepEqual(
+    rules.slice(0, 2).map(({ id, description }) => [id, description]),
+    [
+      ["a", "not ours"],
+      ["b", "not ours"],
+    ],
+  );
+  assert.deepEqual(
+    rules.slice(2).map(({ ref }) => ref),
+    WANTED.phases.http_request_cache_settings.map(({ ref }) => ref),
+  );
 
   rules.push(rules.shift());
   const { status, text } = await call(["--diff"]);
@@ -174,7 +227,12 @@ test("whatever was changed by hand is found and mended", async () => {
   rules.push({ ...rules[0], id: "x", ref: "cattocdn_forgotten" });
   const { status, text } = await call(["--diff"]);
   assert.equal(status, 1);
-  for (const line of [/~ cattocdn_origin_decides: action_parameters/, /~ cattocdn_no_query: enabled/, /~ cattocdn_never_stale: action_parameters/, /- cattocdn_forgotten/]) {
+  for (const line of [
+    /~ cattocdn_origin_decides: action_parameters/,
+    /~ cattocdn_no_query: enabled/,
+    /~ cattocdn_never_stale: action_parameters/,
+    /- cattocdn_forgotten/,
+  ]) {
     assert.match(text, line);
   }
   await call(["--apply"]);
@@ -198,12 +256,16 @@ test("a new secret is noticed and never printed", async () => {
   outputs.push(await call(["--diff"], rotated));
   assert.equal(outputs[2].status, 2);
   for (const { text } of outputs) {
-    for (const secret of [TOKEN, EDGE_KEY, rotated.CATTO_EDGE_KEY]) assert.ok(!text.includes(secret));
+    for (const secret of [TOKEN, EDGE_KEY, rotated.CATTO_EDGE_KEY])
+      assert.ok(!text.includes(secret));
   }
 });
 
 test("a refused token and an unreachable API end with a sentence and status 2", async () => {
-  const refused = await call([], { ...ENVIRONMENT, CATTO_CLOUDFLARE_TOKEN: "another-token-of-nobody" });
+  const refused = await call([], {
+    ...ENVIRONMENT,
+    CATTO_CLOUDFLARE_TOKEN: "another-token-of-nobody",
+  });
   assert.equal(refused.status, 2);
   assert.match(refused.text, /403: 9109 Unauthorized/);
   const { base } = zone;
@@ -215,7 +277,10 @@ test("a refused token and an unreachable API end with a sentence and status 2", 
 });
 
 test("every missing or misshapen variable is named at once", async () => {
-  const { status, text } = await call([], { CATTO_PUBLIC_URL: "http://cats.example.org", CATTO_EDGE_KEY: 'a"}},{{host}}' });
+  const { status, text } = await call([], {
+    CATTO_PUBLIC_URL: "http://cats.example.org",
+    CATTO_EDGE_KEY: 'a"}},{{host}}',
+  });
   assert.equal(status, 2);
   for (const name of Object.keys(ENVIRONMENT)) assert.match(text, new RegExp(name));
   assert.deepEqual(zone.writes, []);
@@ -226,5 +291,6 @@ test("no rule lets Cloudflare keep anything longer than the origin says", () => 
   assert.ok(!text.includes("override_origin"));
   assert.equal(WANTED.settings.browser_cache_ttl, 0);
   assert.equal(WANTED.settings.always_online, "off");
-  for (const rule of Object.values(WANTED.phases).flat()) assert.match(rule.expression, /http\.host eq "\{\{host\}\}"/);
+  for (const rule of Object.values(WANTED.phases).flat())
+    assert.match(rule.expression, /http\.host eq "\{\{host\}\}"/);
 });

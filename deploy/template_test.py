@@ -1,8 +1,8 @@
-"""What template.yaml promises, read from the file itself.
+"""Tests of what template.yaml promises, which read the file itself.
 
     python deploy/template_test.py
 
-Needs PyYAML, which comes along with cfn-lint.
+It needs PyYAML, which is installed together with cfn-lint.
 """
 
 import re
@@ -12,16 +12,16 @@ from pathlib import Path
 import yaml
 
 FOLDER = Path(__file__).parent
-# The longest `?wait=` of an upload, seconds.
+# The longest `?wait=` of an upload, in seconds.
 LONGEST_WAIT = 25
 
 
 class CloudFormationLoader(yaml.SafeLoader):
-    """Reads `!Sub text` as `{"Sub": "text"}` and so on."""
+    """Reads CloudFormation's short forms: `!Sub text` becomes `{"Sub": "text"}`."""
 
 
 def read_short_form(loader, tag, node):
-    """One intrinsic function in its short form."""
+    """Reads one intrinsic function in its short form."""
     if isinstance(node, yaml.ScalarNode):
         return {tag: loader.construct_scalar(node)}
     if isinstance(node, yaml.SequenceNode):
@@ -48,7 +48,7 @@ def of_type(kind):
 
 
 def listed(value):
-    """IAM takes one thing or a list of them."""
+    """A list of what IAM takes either as one thing or as a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -58,9 +58,13 @@ def cache_policy(behavior):
 
 
 def query_keys(behavior):
-    """The query parameters that are part of the key and reach the server."""
-    config = cache_policy(behavior)["ParametersInCacheKeyAndForwardedToOrigin"]["QueryStringsConfig"]
-    return {"none": set(), "whitelist": set(config.get("QueryStrings", []))}[config["QueryStringBehavior"]]
+    """The query parameters that are part of the cache key and so reach the server."""
+    config = cache_policy(behavior)["ParametersInCacheKeyAndForwardedToOrigin"][
+        "QueryStringsConfig"
+    ]
+    return {"none": set(), "whitelist": set(config.get("QueryStrings", []))}[
+        config["QueryStringBehavior"]
+    ]
 
 
 class Bucket(unittest.TestCase):
@@ -75,7 +79,9 @@ class Bucket(unittest.TestCase):
         self.assertEqual(listed(statement["Action"]), ["s3:GetObject"])
         self.assertEqual(listed(statement["Resource"]), [{"Sub": "${Bucket.Arn}/i/*"}])
         source = "arn:aws:cloudfront::${AWS::AccountId}:distribution/${Distribution}"
-        self.assertEqual(statement["Condition"], {"StringEquals": {"AWS:SourceArn": {"Sub": source}}})
+        self.assertEqual(
+            statement["Condition"], {"StringEquals": {"AWS:SourceArn": {"Sub": source}}}
+        )
         self.assertFalse({"NotAction", "NotResource", "NotPrincipal"} & set(statement))
 
     def test_there_is_one_bucket_with_one_policy_and_nothing_public(self):
@@ -84,13 +90,22 @@ class Bucket(unittest.TestCase):
         blocks = properties("Bucket")["PublicAccessBlockConfiguration"]
         self.assertEqual(
             blocks,
-            dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True),
+            dict.fromkeys(
+                (
+                    "BlockPublicAcls",
+                    "BlockPublicPolicy",
+                    "IgnorePublicAcls",
+                    "RestrictPublicBuckets",
+                ),
+                True,
+            ),
         )
         self.assertFalse({"AccessControl", "WebsiteConfiguration"} & set(properties("Bucket")))
 
     def test_deleted_means_deleted(self):
         self.assertFalse(
-            {"VersioningConfiguration", "ObjectLockEnabled", "ReplicationConfiguration"} & set(properties("Bucket"))
+            {"VersioningConfiguration", "ObjectLockEnabled", "ReplicationConfiguration"}
+            & set(properties("Bucket"))
         )
 
     def test_pictures_expire_and_nothing_else_does(self):
@@ -104,7 +119,7 @@ class Bucket(unittest.TestCase):
 
 
 class Server(unittest.TestCase):
-    """What the server may do."""
+    """What the server is allowed to do at AWS."""
 
     def test_the_user_can_do_what_it_needs_and_no_more(self):
         rights = {}
@@ -118,19 +133,28 @@ class Server(unittest.TestCase):
                     ]
         folders = [f"${{Bucket.Arn}}/{folder}/*" for folder in ("i", "meta", "pkg")]
         distribution = ["arn:aws:cloudfront::${AWS::AccountId}:distribution/${Distribution}"]
-        reading = ("ListBucket", "GetBucketLocation", "GetBucketPolicyStatus", "GetBucketPublicAccessBlock")
+        reading = (
+            "ListBucket",
+            "GetBucketLocation",
+            "GetBucketPolicyStatus",
+            "GetBucketPublicAccessBlock",
+        )
         reading += ("GetBucketVersioning", "GetLifecycleConfiguration")
         expected = dict.fromkeys((f"s3:{name}" for name in reading), ["Bucket.Arn"])
         objects = ("GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload")
         expected |= dict.fromkeys((f"s3:{name}" for name in objects), folders)
-        expected |= dict.fromkeys(("rekognition:DetectLabels", "rekognition:DetectModerationLabels"), ["*"])
+        expected |= dict.fromkeys(
+            ("rekognition:DetectLabels", "rekognition:DetectModerationLabels"), ["*"]
+        )
         purging = ("CreateInvalidation", "GetInvalidation", "GetDistribution")
         expected |= dict.fromkeys((f"cloudfront:{name}" for name in purging), distribution)
         self.assertEqual(rights, expected)
 
     def test_an_upload_can_wait_for_its_verdict(self):
         origin = next(origin for origin in DISTRIBUTION["Origins"] if origin["Id"] == "server")
-        self.assertGreaterEqual(origin["CustomOriginConfig"]["OriginReadTimeout"], LONGEST_WAIT + 10)
+        self.assertGreaterEqual(
+            origin["CustomOriginConfig"]["OriginReadTimeout"], LONGEST_WAIT + 10
+        )
         self.assertEqual(origin["CustomOriginConfig"]["OriginProtocolPolicy"], "https-only")
 
     def test_the_server_can_tell_cloudfront_from_strangers(self):
@@ -186,24 +210,37 @@ class Caching(unittest.TestCase):
 
 
 class Behaviors(unittest.TestCase):
-    """Which address goes where."""
+    """Which addresses go to the bucket, and which to the server."""
 
     def test_the_bucket_is_behind_i_and_nowhere_else(self):
         group = DISTRIBUTION["OriginGroups"]["Items"][0]
-        self.assertEqual([member["OriginId"] for member in group["Members"]["Items"]], ["bucket", "server"])
+        self.assertEqual(
+            [member["OriginId"] for member in group["Members"]["Items"]], ["bucket", "server"]
+        )
         self.assertEqual(BEHAVIORS["/i/*"]["TargetOriginId"], group["Id"])
-        others = [DEFAULT, *(behavior for pattern, behavior in BEHAVIORS.items() if pattern != "/i/*")]
+        others = [
+            DEFAULT,
+            *(behavior for pattern, behavior in BEHAVIORS.items() if pattern != "/i/*"),
+        ]
         self.assertEqual({behavior["TargetOriginId"] for behavior in others}, {"server"})
 
     def test_only_where_something_is_written_are_writing_methods_taken(self):
-        writing = {pattern for pattern, behavior in BEHAVIORS.items() if "POST" in behavior["AllowedMethods"]}
+        writing = {
+            pattern
+            for pattern, behavior in BEHAVIORS.items()
+            if "POST" in behavior["AllowedMethods"]
+        }
         self.assertEqual(writing, {"/api/*", "/upload", "/delete/*"})
         for pattern in writing:
-            self.assertLessEqual({"PUT", "POST", "DELETE"}, set(BEHAVIORS[pattern]["AllowedMethods"]))
+            self.assertLessEqual(
+                {"PUT", "POST", "DELETE"}, set(BEHAVIORS[pattern]["AllowedMethods"])
+            )
         self.assertEqual(DEFAULT["AllowedMethods"], ["GET", "HEAD"])
 
     def test_nothing_gets_round_the_function(self):
-        association = [{"EventType": "viewer-request", "FunctionARN": {"GetAtt": "ViewerRequest.FunctionARN"}}]
+        association = [
+            {"EventType": "viewer-request", "FunctionARN": {"GetAtt": "ViewerRequest.FunctionARN"}}
+        ]
         for behavior in (DEFAULT, *BEHAVIORS.values()):
             self.assertEqual(behavior["FunctionAssociations"], association)
             self.assertIn(behavior["ViewerProtocolPolicy"], ("https-only", "redirect-to-https"))
@@ -217,7 +254,9 @@ class Behaviors(unittest.TestCase):
         self.assertIs(function["AutoPublish"], True)
 
     def test_images_carry_what_the_server_would_write(self):
-        headers = properties(BEHAVIORS["/i/*"]["ResponseHeadersPolicyId"]["Ref"])["ResponseHeadersPolicyConfig"]
+        headers = properties(BEHAVIORS["/i/*"]["ResponseHeadersPolicyId"]["Ref"])[
+            "ResponseHeadersPolicyConfig"
+        ]
         self.assertEqual(headers["CorsConfig"]["AccessControlAllowOrigins"], {"Items": ["*"]})
         security = headers["SecurityHeadersConfig"]
         self.assertEqual(security["ContentSecurityPolicy"]["ContentSecurityPolicy"], "sandbox")
@@ -225,7 +264,7 @@ class Behaviors(unittest.TestCase):
 
 
 class Bill(unittest.TestCase):
-    """What it costs, and who is told."""
+    """What limits the costs, and who is told about them."""
 
     def test_no_rule_refuses_a_large_upload(self):
         rules = properties("WebAcl")["Rules"]

@@ -1,4 +1,4 @@
-// What the viewer-request function promises, run in Node on the very file that CloudFront gets.
+// Tests of the viewer-request function, run in Node on the very file that CloudFront gets.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -18,18 +18,25 @@ const PICTURE = "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp";
 
 const digestOf = (key) => createHash("sha256").update(key).digest("hex");
 
-/** The function as CloudFormation would publish it with these digests. */
+/** The function with these digests filled in, as CloudFormation publishes it. */
 async function handlerWith(digests) {
   const published = `${source.replace("${EdgeKeyDigests}", digests)}\nexport { handler };`;
-  return (await import(`data:text/javascript;base64,${Buffer.from(published).toString("base64")}`)).handler;
+  return (await import(`data:text/javascript;base64,${Buffer.from(published).toString("base64")}`))
+    .handler;
 }
 const open = await handlerWith("");
 const guarded = await handlerWith(`${digestOf(KEY)},${digestOf(OLD_KEY)}`);
 
 function ask(handler, uri, { method = "GET", at = T - 3600_000, headers = {} } = {}) {
   Date.now = () => at;
-  const values = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, { value }]));
-  return handler({ version: "1.0", viewer: { ip: "198.51.100.7" }, request: { method, uri, querystring: {}, headers: values, cookies: {} } });
+  const values = Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, { value }]),
+  );
+  return handler({
+    version: "1.0",
+    viewer: { ip: "198.51.100.7" },
+    request: { method, uri, querystring: {}, headers: values, cookies: {} },
+  });
 }
 
 test("a picture is let through until the last millisecond before its end", () => {
@@ -76,13 +83,28 @@ test("no other spelling of a picture's address outlives its end", () => {
 });
 
 test("other addresses pass, whatever they look like", () => {
-  for (const uri of ["/", "/c/7Hq2vKxW9sNfRb3T", "/tags/i", "/tags/chat%20noir", "/api/v1/pictures/i", "/api/v1/pictures/", "/api/v1/pictures/my..cat.jpg", "/.well-known/security.txt", "/pkg/a.b.wasm"]) {
+  for (const uri of [
+    "/",
+    "/c/7Hq2vKxW9sNfRb3T",
+    "/tags/i",
+    "/tags/chat%20noir",
+    "/api/v1/pictures/i",
+    "/api/v1/pictures/",
+    "/api/v1/pictures/my..cat.jpg",
+    "/.well-known/security.txt",
+    "/pkg/a.b.wasm",
+  ]) {
     assert.equal(ask(open, uri).uri, uri);
   }
 });
 
 test("without Cloudflare's secret everything is refused and nothing of it is kept", () => {
-  for (const headers of [{}, { "x-catto-edge-key": "" }, { "x-catto-edge-key": `${KEY}x` }, { "x-catto-edge-key": digestOf(KEY) }]) {
+  for (const headers of [
+    {},
+    { "x-catto-edge-key": "" },
+    { "x-catto-edge-key": `${KEY}x` },
+    { "x-catto-edge-key": digestOf(KEY) },
+  ]) {
     for (const uri of ["/", PICTURE, "/api/v1/pictures"]) {
       const response = ask(guarded, uri, { headers });
       assert.equal(response.statusCode, 403);
@@ -106,7 +128,10 @@ test("a function that the template did not fill in lets nobody pass", async () =
 
 test("the server hears the visitor's address from Cloudflare, or from CloudFront where there is none", () => {
   const forged = { "x-catto-client-address": "203.0.113.9", "cf-connecting-ip": "192.0.2.44" };
-  assert.equal(ask(open, "/", { headers: forged }).headers["x-catto-client-address"].value, "198.51.100.7");
+  assert.equal(
+    ask(open, "/", { headers: forged }).headers["x-catto-client-address"].value,
+    "198.51.100.7",
+  );
   const told = ask(guarded, "/", { headers: { ...forged, "x-catto-edge-key": KEY } });
   assert.equal(told.headers["x-catto-client-address"].value, "192.0.2.44");
 });

@@ -1,9 +1,9 @@
-// Which Chromium is used, and how it is started.
+// Tells Playwright which Chromium to use and how to start it.
 
 import { existsSync } from "node:fs";
 import type { LaunchOptions } from "@playwright/test";
 
-/** Debian's Chromium; where it is missing, Playwright's own is used. */
+/** Debian's Chromium. If it is not there, Playwright's own is used. */
 const DEBIAN_CHROMIUM = "/usr/bin/chromium";
 
 const isRoot = process.getuid?.() === 0;
@@ -13,7 +13,7 @@ export const launchOptions: LaunchOptions = {
   args: [
     // Chromium's sandbox refuses to start as root.
     ...(isRoot ? ["--no-sandbox"] : []),
-    // Nothing may be asked of hosts outside the tests.
+    // The browser must not contact any host outside the tests.
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",

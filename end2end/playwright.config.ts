@@ -5,20 +5,22 @@ import { cloudSite, shortLivedSite, site, start } from "./servers.js";
 
 export default defineConfig({
   testDir: "./tests",
-  // The tests share one gallery and two cores.
+  // All tests share one gallery and the two cores of a small machine, so they run one after
+  // another.
   workers: 1,
-  // A test that passes only the second time has failed.
+  // A test that passes only at the second try has failed.
   retries: 0,
   forbidOnly: Boolean(process.env.CI),
   timeout: 60_000,
-  // Real models judge every upload.
+  // Real models judge every upload, which takes a while.
   expect: { timeout: 15_000 },
   reporter: "list",
   use: {
     ...devices["Desktop Chrome"],
     baseURL: site.url,
     launchOptions,
-    // No traces: recording one fetches previews in the page, which the content security policy rightly forbids.
+    // Traces are off: recording one fetches previews from within the page, which the content
+    // security policy rightly forbids.
     screenshot: "only-on-failure",
   },
   webServer: [start(site), start(shortLivedSite), start(cloudSite)],

@@ -2,5 +2,6 @@ import { defineConfig } from "@playwright/test";
 
 import config from "./playwright.config.js";
 
-// Takes pictures of every page into `screenshots/`; `npx playwright test` alone does not.
+// With this configuration Playwright takes screenshots of every page into `screenshots/`.
+// `npx playwright test` alone takes none.
 export default defineConfig(config, { testDir: "./screenshots" });

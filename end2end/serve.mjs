@@ -1,5 +1,6 @@
-// Starts the built server on a fresh data folder, and deletes that folder when the server ends. Where CATTO_STAND_IN names the
-// stand-in for AWS, it is started before and ends after; it says how the server reaches it.
+// Starts the built server on a fresh data folder, and deletes the folder when the server ends. If
+// CATTO_STAND_IN names the stand-in for AWS, that is started before the server and ends after it;
+// it tells which variables the server needs to reach it.
 
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -9,11 +10,13 @@ import { createInterface } from "node:readline";
 
 const binary = path.resolve(import.meta.dirname, process.env.CATTO_BINARY ?? "../dist/cattocdn");
 if (!existsSync(binary)) {
-  console.error(`There is no ${binary}: run \`make build\` first.`);
+  console.error(`${binary} is not there. Please run \`make build\` first.`);
   process.exit(1);
 }
 
-const standIn = process.env.CATTO_STAND_IN ? await startStandIn(process.env.CATTO_STAND_IN) : undefined;
+const standIn = process.env.CATTO_STAND_IN
+  ? await startStandIn(process.env.CATTO_STAND_IN)
+  : undefined;
 const folder = mkdtempSync(path.join(tmpdir(), "cattocdn-end2end-"));
 const server = spawn(binary, ["serve"], {
   // Not the checkout, so that no developer's `.env` is read.
@@ -35,13 +38,15 @@ server.on("exit", (code) => {
   process.exit(code ?? 1);
 });
 
+/** Starts the stand-in for AWS. Returns the variables that it tells, and a way to stop it. */
 async function startStandIn(program) {
   if (!existsSync(program)) {
-    console.error(`There is no ${program}: run \`make stand-in\` first.`);
+    console.error(`${program} is not there. Please run \`make stand-in\` first.`);
     process.exit(1);
   }
   const child = spawn(program, [process.env.CATTO_STAND_IN_PORT], {
-    // A signal to all processes of the tests must not end it before the server.
+    // It has a process group of its own, so that a signal to the tests does not end it before the
+    // server.
     detached: true,
     stdio: ["pipe", "pipe", "inherit"],
   });
@@ -52,7 +57,7 @@ async function startStandIn(program) {
   const { value } = await createInterface(child.stdout)[Symbol.asyncIterator]().next();
   return {
     environment: JSON.parse(value),
-    // It ends by itself when its input does.
+    // It ends by itself once its input is closed.
     stop: () => child.removeAllListeners("exit").stdin.end(),
   };
 }

@@ -1,9 +1,10 @@
-// The servers that the tests talk to: the real one, three times, with fresh data folders and real models.
+// The servers that the tests talk to: the real server, started three times with different settings,
+// each with a fresh data folder and the real models.
 
 import { homedir } from "node:os";
 import path from "node:path";
 
-/** Where a server listens, how long its pictures live, and what else is set. */
+/** Where a server listens, how long its pictures live, and which variables it gets. */
 export interface Server {
   readonly port: number;
   readonly url: string;
@@ -13,17 +14,20 @@ export interface Server {
 
 const firstPort = Number(process.env.E2E_PORT ?? 3917);
 
-/** Keeps pictures for longer than any test runs. */
+/** The ordinary site, which keeps pictures for longer than any test runs. */
 export const site = server(firstPort, "7d");
 
-/** Lets pictures go while a test looks on. */
+/** A site whose pictures end after seconds, while a test looks on. */
 export const shortLivedSite = server(firstPort + 1, "8s");
 
-/** Where the stand-in for AWS is told what to answer, and tells what it was asked. */
+/** Where the tests tell the stand-in for AWS what to answer, and ask it what it was asked. */
 const standInPort = firstPort + 3;
 export const standInUrl = `http://127.0.0.1:${standInPort}`;
 
-/** Keeps its pictures in a bucket and has Rekognition look at what the local models let pass. */
+/**
+ * A site that keeps its pictures in a bucket, and asks Rekognition about what the local models let
+ * pass.
+ */
 export const cloudSite = server(firstPort + 2, "7d", {
   CATTO_STORAGE: "s3",
   CATTO_SCREENING: "local+rekognition",
@@ -44,13 +48,16 @@ export function start({ port, url, retention, variables }: Server) {
     env: {
       CATTO_LISTEN: `127.0.0.1:${port}`,
       CATTO_PUBLIC_URL: url,
-      CATTO_MODELS_DIR: path.resolve(import.meta.dirname, process.env.CATTO_MODELS_DIR ?? "../models"),
+      CATTO_MODELS_DIR: path.resolve(
+        import.meta.dirname,
+        process.env.CATTO_MODELS_DIR ?? "../models",
+      ),
       CATTO_RETENTION: retention,
       CATTO_ABUSE_CONTACT: "abuse@cattocdn.example",
-      // Runs upload as much as a whole town of people.
+      // One run of the tests uploads as much as a whole town.
       CATTO_UPLOADS_PER_DAY: "100000",
       CATTO_UPLOADS_PER_HOUR: "100000",
-      // Only one of the sites has a stand-in, whatever the environment says.
+      // Only the cloud site has a stand-in, whatever the environment says.
       CATTO_STAND_IN: "",
       ...variables,
     },
@@ -65,9 +72,10 @@ function server(
   return { port, url: `http://127.0.0.1:${port}`, retention, variables };
 }
 
-/** Where `make stand-in` puts it. */
+/** Where `make stand-in` puts the stand-in. */
 function builtStandIn(): string {
   const { CARGO_TARGET_DIR, CATTO_CACHE, XDG_CACHE_HOME } = process.env;
-  const cache = CATTO_CACHE ?? path.join(XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "cattocdn");
+  const cache =
+    CATTO_CACHE ?? path.join(XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "cattocdn");
   return path.join(CARGO_TARGET_DIR ?? path.join(cache, "target"), "release/aws_stand_in");
 }

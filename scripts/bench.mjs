@@ -1,6 +1,9 @@
-// Measures what is built: start time, upload latency, memory, viewers while uploads run, asset sizes. Prints a table and
-// the memory's course; decides nothing.
-// Usage: node scripts/bench.mjs [--uploads N] (after `make build models`)
+// Measures the built server: how long it takes to start, to publish uploads and to serve viewers
+// while uploads run, how much memory it takes, and how large the assets are. It prints a table and
+// a graph of the memory, and judges nothing.
+//
+// Usage: node scripts/bench.mjs [--uploads N]
+// (after `make build models`; N is how often each picture is uploaded)
 
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -17,11 +20,13 @@ import { freePort, graph, kilobytes } from "./measure.mjs";
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const { values: options } = parseArgs({ options: { uploads: { type: "string", default: "10" } } });
 const pictures = join(process.env.CATTO_CACHE, "bench-pictures");
-/** Viewers at once, and how often each asks. */
+/** How many viewers there are at the same time. */
 const VIEWERS = 4;
+/** How many requests each viewer makes. */
 const ASKS = 1000;
 
-// The uploads that viewers are measured against run in a thread of their own, so that they delay no clock of ours.
+// The uploads that run while viewers are measured have a thread of their own, so that they do not
+// delay the measuring.
 if (!isMainThread) {
   await keepUploading(workerData.origin, workerData.at_once);
   process.exit();
@@ -32,14 +37,28 @@ const rows = [];
 
 if (!existsSync(join(pictures, "50mpx.png"))) {
   console.error("==> making the pictures (once)");
-  execFileSync("cargo", ["run", "--quiet", "--locked", "--release", "--package", "tools", "--bin", "bench_pictures", pictures], { cwd: root, stdio: "inherit" });
+  execFileSync(
+    "cargo",
+    [
+      "run",
+      "--quiet",
+      "--locked",
+      "--release",
+      "--package",
+      "tools",
+      "--bin",
+      "bench_pictures",
+      pictures,
+    ],
+    { cwd: root, stdio: "inherit" },
+  );
 }
 
 const port = await freePort();
 const origin = `http://127.0.0.1:${port}`;
 const started = performance.now();
 const server = spawn(join(root, "dist", "cattocdn"), ["serve"], {
-  // Not the checkout, and no settings of the developer's: the bench must not touch a real index.
+  // Not the checkout, so that no settings of the developer's are used and no real index is touched.
   cwd: data,
   env: {
     PATH: process.env.PATH,
@@ -64,8 +83,11 @@ try {
 }
 const width = Math.max(...rows.map(([name]) => name.length));
 for (const [name, value] of rows) console.log(`${name.padEnd(width)}  ${value}`);
-console.log(`\nmemory over time, ${(course.length / 4).toFixed(0)} s, from 0 to 200 MB:\n${graph(course, 200, 2)}`);
+console.log(
+  `\nmemory over time, ${(course.length / 4).toFixed(0)} s, from 0 to 200 MB:\n${graph(course, 200, 2)}`,
+);
 
+/** Makes all measurements in turn. */
 async function measure() {
   while (!(await fetch(`${origin}/healthz`).catch(() => null))) {
     if (server.exitCode !== null) throw new Error("the server did not start");
@@ -83,7 +105,10 @@ async function measure() {
     }
     times.sort((a, b) => a - b);
     const label = `${name} (${(bytes.length / 1e6).toFixed(1)} MB) to 201, one at a time`;
-    row(label, `median ${milliseconds(times[times.length >> 1])}, slowest ${milliseconds(times.at(-1))}`);
+    row(
+      label,
+      `median ${milliseconds(times[times.length >> 1])}, slowest ${milliseconds(times.at(-1))}`,
+    );
   }
   row("most memory so far", memory("VmHWM"));
 
@@ -100,8 +125,12 @@ async function measure() {
   const page = await (await fetch(`${origin}/`)).arrayBuffer();
   row("gallery page", `${(page.byteLength / 1000).toFixed(1)} kB (uncompressed)`);
   const pkg = join(root, "dist", "site", "pkg");
-  const brotli = (kind) => readdirSync(pkg).filter((file) => file.endsWith(`.${kind}.br`)).reduce((sum, file) => sum + statSync(join(pkg, file)).size, 0);
-  for (const kind of ["wasm", "js", "css"]) row(`${kind}, brotli`, `${(brotli(kind) / 1000).toFixed(1)} kB`);
+  const brotli = (kind) =>
+    readdirSync(pkg)
+      .filter((file) => file.endsWith(`.${kind}.br`))
+      .reduce((sum, file) => sum + statSync(join(pkg, file)).size, 0);
+  for (const kind of ["wasm", "js", "css"])
+    row(`${kind}, brotli`, `${(brotli(kind) / 1000).toFixed(1)} kB`);
   const { images } = await upload(readFileSync(join(pictures, "12mpx.jpg")));
   for (const [name, url] of Object.entries(images)) {
     const image = await (await fetch(url)).arrayBuffer();
@@ -109,22 +138,33 @@ async function measure() {
   }
 }
 
-/** How long viewers wait for a picture: alone, and while eight uploads are always under way. */
+/**
+ * Measures how long viewers wait for a picture, first alone and then while eight uploads are always
+ * under way.
+ */
 async function measureViewers() {
   const { images } = await upload(readFileSync(join(pictures, "12mpx.jpg")));
   await view(images["640.webp"]);
   const idle = await view(images["640.webp"]);
-  const uploads = new Worker(fileURLToPath(import.meta.url), { workerData: { origin, at_once: 8 } });
+  const uploads = new Worker(fileURLToPath(import.meta.url), {
+    workerData: { origin, at_once: 8 },
+  });
   await new Promise((started) => uploads.once("message", started));
   const busy = await view(images["640.webp"]);
   uploads.postMessage("stop");
-  const [count] = await new Promise((done) => uploads.on("message", (message) => Array.isArray(message) && done(message)));
+  const [count] = await new Promise((done) =>
+    uploads.on("message", (message) => Array.isArray(message) && done(message)),
+  );
   const words = (times) => `p50 ${times.p50.toFixed(1)} ms, p99 ${times.p99.toFixed(1)} ms`;
   row(`${VIEWERS} viewers, nothing else`, words(idle));
-  row(`${VIEWERS} viewers, eight uploads at once (${count} published meanwhile)`, `${words(busy)}; p99 ${(busy.p99 / idle.p99).toFixed(1)} times the idle one`);
+  row(
+    `${VIEWERS} viewers, eight uploads at once (${count} published meanwhile)`,
+    `${words(busy)}; p99 ${(busy.p99 / idle.p99).toFixed(1)} times the idle one`,
+  );
   row("most memory so far", memory("VmHWM"));
 }
 
+/** Has all viewers ask for this address and returns how long they waited, in milliseconds. */
 async function view(url) {
   const agent = new Agent({ keepAlive: true, maxSockets: VIEWERS });
   const times = [];
@@ -146,9 +186,14 @@ async function view(url) {
   return { p50: times[times.length >> 1], p99: times[Math.floor(times.length * 0.99)] };
 }
 
-/** The thread that uploads: `at_once` at any time, until told to stop; then it tells how many were published. */
+/**
+ * What the uploading thread does: it keeps `at_once` uploads under way until it is told to stop,
+ * and then tells how many pictures were published.
+ */
 async function keepUploading(origin, at_once) {
-  const kinds = ["12mpx.jpg", "12mpx-progressive.jpg", "50mpx.jpg", "50mpx.png"].map((name) => readFileSync(join(pictures, name)));
+  const kinds = ["12mpx.jpg", "12mpx-progressive.jpg", "50mpx.jpg", "50mpx.png"].map((name) =>
+    readFileSync(join(pictures, name)),
+  );
   let stopping = false;
   let published = 0;
   parentPort.once("message", () => (stopping = true));
@@ -163,7 +208,10 @@ async function keepUploading(origin, at_once) {
   parentPort.postMessage([published]);
 }
 
-/** Uploads until the picture is published; a 202 is asked for again. Every upload is a file of its own: the same bytes are not looked at twice. */
+/**
+ * Uploads a picture and waits until it is published. Each upload gets some random bytes at its end,
+ * because the server would not screen the same bytes twice.
+ */
 async function upload(bytes, to = origin) {
   const body = Buffer.concat([bytes, randomBytes(8)]);
   const answer = await fetch(`${to}/api/v1/pictures?wait=25`, { method: "POST", body });
@@ -177,6 +225,7 @@ async function upload(bytes, to = origin) {
   return json;
 }
 
+/** A figure of the server's memory, in words. */
 function memory(field) {
   return `${(kilobytes(server.pid, field) / 1000).toFixed(0)} MB`;
 }
@@ -185,6 +234,7 @@ function milliseconds(time) {
   return `${time.toFixed(0)} ms`;
 }
 
+/** Adds a row to the table. */
 function row(name, value) {
   rows.push([name, value]);
 }

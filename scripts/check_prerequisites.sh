@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks what the build needs from the machine. All problems are told at once, each with its remedy.
+# Checks that the machine has what the build needs, and tells all problems at once, each with its
+# remedy.
 set -uo pipefail
 
 problems=()
@@ -24,7 +25,7 @@ if command -v python3 >/dev/null 2>&1; then
 fi
 
 if [ ${#problems[@]} -gt 0 ]; then
-  echo "This machine lacks something that the build needs:" >&2
+  echo "The build needs something that this machine does not have:" >&2
   printf '  - %s\n' "${problems[@]}" >&2
   exit 1
 fi

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# The tests need cfn-lint and moto's server, from PyPI; from Debian exiftool, strace, unshare, pkill, Varnish and nginx; and a
-# Chromium (Debian's where apt may be used, Playwright's own where it can be downloaded).
+# Installs what the tests need: cfn-lint and moto's server from PyPI; exiftool, strace, unshare,
+# pkill, Varnish and nginx from Debian; and Chromium, from Debian where apt may be used, else from
+# Playwright. What cannot be installed is named at the end, with the command that installs it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/install_cfn_lint.sh >/dev/null
 
-# Command, Debian's package, what needs it.
+# Each line names a command, the Debian package that has it, and the tests that need it.
 debian_tools=(
   "exiftool libimage-exiftool-perl The metadata tests"
   "strace strace The durability tests"
@@ -16,10 +17,11 @@ debian_tools=(
   "nginx nginx-light The two-cache tests"
 )
 
-# Debian puts servers where not everybody's path leads.
+# Debian puts servers into a folder that is not in everybody's PATH.
 PATH="$PATH:/usr/sbin"
 
-# moto and what it needs, in pinned versions, in a folder of their own; again when the list or the Python changes.
+# moto and what it needs are installed in pinned versions into a folder of their own, and again when
+# the list of versions or the Python changes.
 moto="$CATTO_CACHE/moto"
 wanted=$(python3 --version; cat tools/src/stand_ins/moto.txt)
 if [ "$(cat "$moto/.installed" 2>/dev/null)" != "$wanted" ]; then
@@ -63,12 +65,12 @@ missing=0
 for tool in "${debian_tools[@]}"; do
   read -r command package user <<<"$tool"
   has "$command" || {
-    echo "$user need $command: Debian: sudo apt-get install $package." >&2
+    echo "$user need $command. On Debian: sudo apt-get install $package" >&2
     missing=1
   }
 done
 has_browser || {
-  echo "The end-to-end tests need Chromium: Debian: sudo apt-get install chromium, elsewhere: npx playwright install chromium." >&2
+  echo "The end-to-end tests need Chromium. On Debian: sudo apt-get install chromium; elsewhere: npx playwright install chromium" >&2
   missing=1
 }
 exit "$missing"

@@ -1,9 +1,9 @@
-// What the scripts that measure a running server share.
+// What the scripts have in common that measure a running server.
 
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 
-/** A port of this machine that nobody listens on. */
+/** A port of this machine that is free. */
 export function freePort() {
   return new Promise((done, fail) => {
     const probe = createServer().once("error", fail);
@@ -14,15 +14,18 @@ export function freePort() {
   });
 }
 
-/** A field of a process's status, such as `VmRSS` (memory now) or `VmHWM` (the most so far), in kilobytes. */
+/**
+ * A field in the status of a process, in kilobytes, such as `VmRSS` (its memory now) or `VmHWM`
+ * (its largest memory so far).
+ */
 export function kilobytes(pid, field) {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)[1]);
 }
 
 /**
- * The course of a figure as one line of bars: `most` is a full bar, and each bar stands for the largest of `together`
- * samples.
+ * Draws the course of a figure as one line of bars. A full bar stands for `most`, and each bar
+ * shows the largest of `together` samples.
  */
 export function graph(samples, most, together) {
   const bars = " ▁▂▃▄▅▆▇█";

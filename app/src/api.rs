@@ -1,6 +1,8 @@
-//! Every server function: what islands ask of the server that must never be cached. One to three lines each;
-//! the work is the backend's. The islands call them by their paths and read the answers themselves (`components::fetch`),
-//! as Leptos' own client would bring a JSON parser into every page.
+//! The server functions: the calls of islands that change something, or whose answer must never
+//! come from a cache. Each has a few lines, because the backend does the work.
+//!
+//! The islands call them by their paths and read the answers themselves (`components::fetch`):
+//! Leptos' own client would put a JSON parser into the download of every page.
 
 use leptos::prelude::*;
 use leptos::server_fn::codec::{MultipartData, MultipartFormData};
@@ -9,14 +11,15 @@ use serde::{Deserialize, Serialize};
 use crate::error::UiError;
 use crate::types::{PictureView, UploadView};
 
-/// Where an upload stands. A refusal is an error.
+/// How far an upload has come. A refused upload is not told in this type but as a [`UiError`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UploadStatus {
-    /// Absent while the picture is being looked at.
+    /// The picture once it is published; absent while it is still being screened.
     pub published: Option<PictureView>,
 }
 
-/// Takes a picture from the drop zone: 201 once it is published, 202 while it is still being looked at.
+/// Takes a picture from the upload page. Answers 201 if it is published by then, and 202 if it is
+/// still being screened.
 #[server(prefix = "/api/ui", endpoint = "upload", input = MultipartFormData)]
 pub async fn upload(form: MultipartData) -> Result<UploadView, UiError> {
     use crate::backend::{backend, fail, set_status};
@@ -28,7 +31,7 @@ pub async fn upload(form: MultipartData) -> Result<UploadView, UiError> {
     Ok(upload)
 }
 
-/// Tells where an upload stands.
+/// Tells how far the upload with this id has come.
 #[server(prefix = "/api/ui", endpoint = "status")]
 pub async fn status(id: String) -> Result<UploadStatus, UiError> {
     use crate::backend::{backend, fail};

@@ -1,4 +1,4 @@
-//! The document, the frame around every page, and the routes. No data is loaded here.
+//! The HTML document, the frame around every page, and the routes. No data is loaded here.
 
 use leptos::nonce::Nonce;
 use leptos::prelude::*;
@@ -20,9 +20,10 @@ use crate::pages::status::StatusPage;
 use crate::pages::tag::TagPage;
 use crate::pages::upload::UploadPage;
 
-/// The whole document. The server renders it for every page.
+/// The whole HTML document, which the server renders anew for every page.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
-    // Pages are cached: a nonce would protect nothing and would make every copy differ from the last.
+    // Pages are cached, so a nonce would protect nothing, and it would make every rendering differ
+    // from the last.
     drop(take_context::<Nonce>());
     view! {
         <!DOCTYPE html>
@@ -45,7 +46,8 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     }
 }
 
-/// Every page. What the server provides as [`Interstitial`] takes the place of the routes.
+/// The frame and the page inside it. If the server provides an [`Interstitial`] through the
+/// context, it is shown instead of a page.
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
@@ -61,7 +63,8 @@ pub fn App() -> impl IntoView {
     }
 }
 
-/// The routes. Each is rendered as a whole before the answer begins, so that the answer has its right status.
+/// The routes of all pages. Each page is rendered completely before the answer begins
+/// (`SsrMode::Async`), because the status must be known by then.
 #[component]
 fn Pages() -> impl IntoView {
     view! {

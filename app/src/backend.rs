@@ -1,4 +1,5 @@
-//! What the pages and server functions need from the server. Implemented in the `server` crate.
+//! What the pages and server functions need from the server: the trait [`Backend`], which the crate
+//! `server` implements, and the ways in which a page sets the status of its answer.
 
 use std::sync::Arc;
 
@@ -10,42 +11,45 @@ use crate::error::{ApiError, UiError};
 use crate::types::status::StatusView;
 use crate::types::{ListQuery, PicturePage, PictureStatus, SiteView, TagList, UploadView};
 
-/// The server, as the pages see it. Provided as `Arc<dyn Backend>` through context.
+/// The server as the pages see it. They find it as an `Arc<dyn Backend>` in the Leptos context.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
-    /// The site's own facts: its address, its rules.
+    /// What the pages say about the site itself, such as its address and its limits.
     fn site(&self) -> SiteView;
-    /// One picture. A rejected, expired or unknown one is an error with its code.
+    /// Looks one picture up. If it was rejected, has expired or was never here, the error says so
+    /// by its code.
     async fn picture(&self, id: &str) -> Result<PictureStatus, ApiError>;
-    /// One page of the gallery, of a tag or of a search.
+    /// Reads one page of the gallery, of a tag's pictures or of a search.
     async fn list_pictures(&self, query: ListQuery) -> Result<PicturePage, ApiError>;
-    /// All tags with counts.
+    /// Lists all tags, each with the number of published pictures that carry it.
     async fn list_tags(&self) -> Result<TagList, ApiError>;
-    /// What the site did this month, and what that costs.
+    /// Tells what the site did this month and what that costs.
     async fn status(&self) -> Result<StatusView, ApiError>;
-    /// Succeeds when this token may delete this picture; deletes nothing.
+    /// Succeeds if this token may delete this picture. It deletes nothing.
     async fn check_deletion(&self, id: &str, token: &str) -> Result<(), ApiError>;
-    /// Takes an upload from a form with one `file` field and waits a while for the verdict.
+    /// Takes an upload from a form with one field, named `file`, and waits some seconds for the
+    /// verdict.
     async fn upload_picture(
         &self,
         form: multer::Multipart<'static>,
     ) -> Result<UploadView, ApiError>;
 }
 
-/// The server of this request.
+/// The backend of the request that is being answered.
 pub(crate) fn backend() -> Arc<dyn Backend> {
     expect_context()
 }
 
-/// Gives the response the status of this error, so that pages and server functions answer as the API does, and says when to
-/// ask again.
+/// Gives the response the status of this error and, if the error has one, its `Retry-After`, so
+/// that pages and server functions answer as the API does.
 pub(crate) fn set_error(error: &ApiError) {
     if let Some(response) = use_context::<ResponseOptions>() {
         set_error_on(&response, error);
     }
 }
 
-/// The same for this response, where the context that holds it may be gone.
+/// Does the same as [`set_error`] for a response that the caller kept. After an `.await` the
+/// context that holds the response may be gone.
 pub(crate) fn set_error_on(response: &ResponseOptions, error: &ApiError) {
     set_status_on(response, error.code.status());
     if let Some(seconds) = error.retry_after() {
@@ -53,7 +57,7 @@ pub(crate) fn set_error_on(response: &ResponseOptions, error: &ApiError) {
     }
 }
 
-/// Gives the response this status.
+/// Gives the response this HTTP status.
 pub(crate) fn set_status(status: u16) {
     if let Some(response) = use_context::<ResponseOptions>() {
         set_status_on(&response, status);
@@ -66,16 +70,19 @@ fn set_status_on(response: &ResponseOptions, status: u16) {
     }
 }
 
-/// For server functions: sets the status and wraps the error in the wire's envelope.
+/// Sets the status of a server function's answer and wraps the error in the envelope that goes over
+/// the wire.
 pub(crate) fn fail(error: ApiError) -> UiError {
     set_error(&error);
     error.into()
 }
 
-/// Provided through context, it takes the place of every page: the answer to a plain form, or an error of the server
-/// outside the pages. The status is set by whoever provides it.
+/// What is shown instead of a page: the answer to a form that was sent without scripts, or an error
+/// that arose outside the pages. The server provides it through the Leptos context and sets the
+/// status itself.
 #[derive(Clone, Debug)]
 pub enum Interstitial {
+    /// The request failed for this reason.
     Error(ApiError),
     /// The picture was deleted.
     Deleted,

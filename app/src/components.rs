@@ -1,7 +1,9 @@
-//! What may run in the browser: the islands, and the parts they draw. Props in, view out.
+//! What may run in the browser: the islands, and the parts that they draw. Each part takes values
+//! and makes a view of them; none loads data for a page.
 //!
-//! Invariant: no island has props, and nothing here parses JSON by derived types. Either alone would put a JSON parser
-//! into the download of every page. What an island must know it finds in the markup that the server wrote.
+//! Invariant: no island has props, and nothing here reads JSON into types that derive
+//! `Deserialize`. Either would put a JSON parser into the download of every page. An island finds
+//! what it must know in the markup that the server wrote.
 
 pub(crate) mod copy_field;
 pub(crate) mod countdown;

@@ -1,10 +1,11 @@
-//! Which image the browser should fetch: the variants of a picture with their real widths.
+//! Chooses which of a picture's image files (its variants) the browser should fetch, by their real
+//! widths.
 
-/// Variant name (`640.webp`) and absolute URL, in any order.
+/// A picture's variants in any order: the name of each (`640.webp`) and its absolute URL.
 pub(crate) type Images = Vec<(String, String)>;
 
-/// The `WebP` variants, narrowest first, with their real widths. A variant is never wider than the upload,
-/// so that of several equally wide ones only the first is named.
+/// The `WebP` variants with their real widths in pixels, narrowest first. No variant is wider than
+/// the upload, so several may have the same real width; only the first of these is given.
 fn webp_variants(images: &[(String, String)], upload_width: u32) -> Vec<(u32, &str)> {
     let mut variants: Vec<(u32, &str)> = images
         .iter()
@@ -21,7 +22,7 @@ fn webp_variants(images: &[(String, String)], upload_width: u32) -> Vec<(u32, &s
     variants
 }
 
-/// The `srcset` of a picture: `…/320.webp 320w, …/640.webp 500w`.
+/// The `srcset` of a picture whose upload was 500 pixels wide: `…/320.webp 320w, …/640.webp 500w`.
 pub(crate) fn srcset(images: &[(String, String)], upload_width: u32) -> String {
     let mut list = String::new();
     for (width, url) in webp_variants(images, upload_width) {
@@ -36,7 +37,7 @@ pub(crate) fn srcset(images: &[(String, String)], upload_width: u32) -> String {
     list
 }
 
-/// The URL of the variant of this name; empty where there is none.
+/// The URL of the variant with this name, or an empty text if the picture has no such variant.
 pub(crate) fn variant<'a>(images: &'a [(String, String)], name: &str) -> &'a str {
     let image = images.iter().find(|image| image.0 == name);
     image.map_or("", |image| &image.1)

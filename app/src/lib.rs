@@ -1,19 +1,22 @@
-//! The pages and the wire types, compiled twice: into the server, which renders every page, and into the browser,
-//! which only brings the islands to life.
+//! The pages and the wire types, compiled twice: into the server, which renders every page, and
+//! into the browser, which only brings the islands to life.
 //!
-//! Reading order: [`types`] and [`error`] are the contract; [`backend`] is what the pages ask of the server; `app` holds
-//! the document and the routes; `pages` are rendered by the server alone; `components` also run in the browser;
-//! [`api`] is how islands speak to the server. `images`, `query`, `time` and `units` are the plain logic below them.
+//! Reading order: [`types`] and [`error`] are the contract; [`backend`] is what the pages ask of
+//! the server; `app` holds the HTML document and the routes; `pages` are rendered by the server
+//! alone; `components` are drawn by the server too, and those marked as islands also run in the
+//! browser; [`api`] holds the two calls by which islands change something or must not be answered
+//! from a cache. `images`, `query`, `time` and `units` are plain logic that the others use.
 //!
-//! Invariant: nothing here knows of storage, databases, models or configuration, and nothing behind the `ssr` feature
-//! reaches the browser.
+//! Invariant: nothing here knows of storage, databases, models or configuration, and nothing behind
+//! the `ssr` feature reaches the browser.
 
 #![expect(
     unreachable_pub,
     reason = "the component macro writes `pub` into what it generates"
 )]
 
-// `app`, `backend` and `pages` exist in the server only; these lines are the only ones that say so.
+// `app`, `backend` and `pages` are compiled into the server only, and nothing but these lines
+// decides that.
 #[cfg(feature = "ssr")]
 mod app;
 #[cfg(feature = "ssr")]

@@ -1,4 +1,4 @@
-//! The pages, rendered by the server alone: each loads its data and composes components.
+//! The pages, which only the server renders. Each loads its data and puts components together.
 
 pub(crate) mod about;
 pub(crate) mod delete;

@@ -1,11 +1,12 @@
-//! The query strings of lists, in their one canonical form. Whoever links to a list, or redirects to one, builds it here,
-//! so that pages, islands and caches agree on every byte.
+//! The query strings of lists, in their one canonical form. Everything that links or redirects to a
+//! list builds the query string here, so that pages, islands and caches agree on every byte.
 
 use crate::types::ListQuery;
 
 impl ListQuery {
-    /// `q`, `tag`, `after`, `limit` in this order, without those not given: `q=orange+cat&after=x`.
-    /// Written as a browser writes a form, so that a search box's own request is canonical already.
+    /// Writes the parameters that are given in the order `q`, `tag`, `after`, `limit`, for example
+    /// `q=orange+cat&after=x`. They are encoded as a browser encodes a form, so that what the
+    /// search box asks for is canonical already.
     #[must_use]
     pub fn to_query_string(&self) -> String {
         let mut query = String::new();
@@ -19,7 +20,7 @@ impl ListQuery {
     }
 }
 
-/// One segment of a path, with everything escaped that is not plainly safe there.
+/// Escapes a text so that it can stand as one segment of a path.
 #[must_use]
 pub fn path_segment(text: &str) -> String {
     let mut segment = String::new();
@@ -39,7 +40,8 @@ fn push_pair(query: &mut String, name: &str, value: &str) {
     escape(query, value, "+");
 }
 
-/// The bytes that the form encoding leaves alone stay; all others become `%XX`, save the space.
+/// Appends `text` to `target`. Bytes that the form encoding leaves alone are copied, a space
+/// becomes `space`, and every other byte becomes `%XX`.
 fn escape(target: &mut String, text: &str, space: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in text.bytes() {

@@ -1,12 +1,13 @@
-//! Moments and spans in words. The server writes absolute times only, because its pages are cached;
-//! the browser says how long is left.
+//! Says moments and spans of time in words. The server writes absolute times only, because its
+//! pages are cached; the browser then says how long is left.
 
 const MINUTE: i32 = 60;
 const HOUR: i32 = 60 * MINUTE;
 const DAY: i32 = 24 * HOUR;
 const TWO_DAYS: i32 = 2 * DAY;
 
-/// `6 days left`: days to the nearest, from two on, and all shorter units rounded down; nothing once the time is up.
+/// Says how long is left, such as `6 days left`; `None` once the time is up. Two days and more are
+/// rounded to the nearest day; shorter times are rounded down to whole hours, minutes or seconds.
 pub(crate) fn time_left(seconds: i32) -> Option<String> {
     let (count, unit) = match seconds {
         ..=0 => return None,
@@ -21,8 +22,8 @@ pub(crate) fn time_left(seconds: i32) -> Option<String> {
     Some(words)
 }
 
-/// `2026-11-29T10:15:02Z` as `29 Nov, 10:15 UTC`, without a year because no picture lives that long;
-/// anything of another form stays as it is.
+/// Writes a timestamp such as `2026-11-29T10:15:02Z` as `29 Nov, 10:15 UTC`. It leaves out the
+/// year, because a picture lives a year at most. A text of any other form is given back as it is.
 pub(crate) fn readable_time(timestamp: &str) -> String {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",

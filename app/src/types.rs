@@ -1,4 +1,6 @@
-//! What crosses the wire between server, pages and API clients. Fixed-size integers, ids as opaque strings.
+//! What crosses the wire between the server, its pages and clients of the API. `docs/API.md`
+//! describes the fields for those who use the API. Integers have a fixed size, and ids are opaque
+//! texts.
 
 pub mod status;
 
@@ -6,104 +8,126 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a picture is in its life.
+/// What state a picture is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PictureState {
+    /// It waits for its verdict, and nobody is shown it.
     Screening,
+    /// It may be shown to everybody.
     Published,
+    /// It was refused.
     Rejected,
+    /// Its time was up.
     Expired,
+    /// It was deleted before its time was up.
     Removed,
 }
 
-/// One tag with the model's confidence, 0 to 1.
+/// One tag of a picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TagView {
+    /// The tag itself, in lower case, such as `tabby cat`.
     pub name: String,
+    /// How sure the model was of it, from 0 to 1.
     pub confidence: f32,
 }
 
 /// A published picture, as the API and the pages show it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PictureView {
+    /// The id of the picture: 16 base58 characters.
     pub id: String,
+    /// Always [`PictureState::Published`].
     pub state: PictureState,
-    /// The page, absolute: `https://host/c/{id}`.
+    /// The absolute URL of the picture's page: `https://host/c/{id}`.
     pub url: String,
-    /// Variant name (`640.webp`) to absolute URL. Every name is always there.
+    /// The absolute URL of each image file (variant), by its name, such as `640.webp`.
     pub images: BTreeMap<String, String>,
+    /// What the models recognised, likeliest first.
     pub tags: Vec<TagView>,
-    /// A sentence for those who cannot see the picture.
+    /// A few words that describe the picture to people who cannot see it.
     pub alt: String,
-    /// Upright width of the upload, pixels.
+    /// The width of the upload in pixels, once it is turned upright.
     pub width: u32,
-    /// Upright height of the upload, pixels.
+    /// The height of the upload in pixels, once it is turned upright.
     pub height: u32,
-    /// Width of the widest file, pixels; every file is `min(its name, this)` wide. Less than the upload's where that was
-    /// very wide or very tall.
+    /// The width of the widest image file in pixels. It is less than `width` if the upload was very
+    /// wide or very tall. Every file is as wide as its name says, or as this where this is less.
     pub largest_width: u32,
-    /// Height of the widest file, pixels.
+    /// The height of the widest image file in pixels.
     pub largest_height: u32,
+    /// Whether the WebP files move.
     pub animated: bool,
-    /// `data:` URL of a tiny image to show while the picture loads.
+    /// A `data:` URL with a tiny image to show while the picture loads.
     pub placeholder: String,
-    /// Base64 of the thumbhash from which the placeholder was made.
+    /// The thumbhash from which the placeholder was made, in Base64.
     pub thumbhash: String,
-    /// RFC 3339, whole seconds, UTC: `2026-11-29T10:15:02Z`.
+    /// When the picture was published, as RFC 3339 in whole seconds of UTC: `2026-11-29T10:15:02Z`.
     pub published_at: String,
-    /// RFC 3339, whole seconds, UTC.
+    /// When the picture ends, in the same form.
     pub expires_at: String,
 }
 
-/// One page of a list, newest first.
+/// One page of a list of pictures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PicturePage {
+    /// The pictures on this page, newest first.
     pub pictures: Vec<PictureView>,
-    /// The cursor of the next page; absent on the last.
+    /// The cursor that asks for the next page; absent on the last page.
     pub next: Option<String>,
 }
 
-/// What a list is asked for; empty strings mean "not given".
+/// Which page of which list is asked for. A parameter that is not given is an empty text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListQuery {
+    /// What is searched for, in the language that `docs/API.md` describes.
     #[serde(default)]
     pub q: String,
+    /// The one tag that all pictures must carry.
     #[serde(default)]
     pub tag: String,
+    /// The cursor that the page before gave as `next`.
     #[serde(default)]
     pub after: String,
-    /// 1 to 40; 40 when absent.
+    /// How many pictures the page may have, from 1 to 40; 40 if it is absent.
     #[serde(default)]
     pub limit: Option<u32>,
 }
 
-/// A tag and how many pictures carry it.
+/// A tag and how often it is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagCount {
+    /// The tag itself, in lower case.
     pub name: String,
+    /// How many published pictures carry it.
     pub count: u32,
 }
 
-/// All tags, most used first.
+/// The answer of `GET /api/v1/tags`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagList {
+    /// All tags, most used first.
     pub tags: Vec<TagCount>,
 }
 
-/// The answer to an upload: complete once published (201), or with a `status_url` while screening goes on (202).
+/// The answer to an upload. If the picture is published by then (201), everything about it is
+/// there; if it is still being screened (202), there is a `status_url` instead.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UploadView {
+    /// The id of the picture: 16 base58 characters.
     pub id: String,
-    /// The page, absolute; it works at once, also while screening.
+    /// The absolute URL of the picture's page. It works at once, also before the verdict.
     pub url: String,
-    /// Shown once; the server keeps only its hash.
+    /// The secret that deletes the picture. It is told only here; the server keeps only its hash.
     pub delete_token: String,
+    /// The absolute URL of a page that asks for confirmation and then deletes the picture.
     pub delete_url: String,
-    /// Only while screening: where to ask for the verdict.
+    /// The absolute URL where the verdict can be asked for; present only while the picture is being
+    /// screened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_url: Option<String>,
-    /// Only once published.
+    /// Everything else about the picture; present only once it is published.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub published: Option<PublishedView>,
 }
@@ -111,37 +135,49 @@ pub struct UploadView {
 /// The part of an upload's answer that exists only once the picture is published.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PublishedView {
+    /// As [`PictureView::images`].
     pub images: BTreeMap<String, String>,
+    /// As [`PictureView::tags`].
     pub tags: Vec<TagView>,
+    /// As [`PictureView::alt`].
     pub alt: String,
+    /// As [`PictureView::width`].
     pub width: u32,
+    /// As [`PictureView::height`].
     pub height: u32,
-    /// Size of the widest file, pixels; every file is `min(its name, this)` wide.
+    /// As [`PictureView::largest_width`].
     pub largest_width: u32,
+    /// As [`PictureView::largest_height`].
     pub largest_height: u32,
-    /// RFC 3339, whole seconds, UTC.
+    /// As [`PictureView::expires_at`].
     pub expires_at: String,
-    /// Which metadata the upload carried and no longer carries: `exif`, `gps`, `xmp`, `iptc`, `icc`, `comment`…
+    /// The kinds of metadata that the upload had and the published files do not have, such as
+    /// `exif`, `gps` or `comment`.
     pub stripped: Vec<String>,
 }
 
-/// Where an upload stands: the answer of `GET /api/v1/pictures/{id}` while it is being screened.
+/// The answer of `GET /api/v1/pictures/{id}` while the picture is being screened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingView {
+    /// The id of the picture.
     pub id: String,
+    /// Always [`PictureState::Screening`].
     pub state: PictureState,
+    /// The absolute URL of the picture's page.
     pub url: String,
 }
 
-/// A picture as the server knows it: shown, or still being looked at.
+/// A picture that has not ended: it is published or still being screened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PictureStatus {
+    /// It is published.
     Published(Box<PictureView>),
+    /// It waits for its verdict.
     Screening(PendingView),
 }
 
 impl PictureStatus {
-    /// The picture, unless it is still being screened.
+    /// The published picture; `None` while it is still being screened.
     #[must_use]
     pub fn published(self) -> Option<PictureView> {
         match self {
@@ -151,23 +187,27 @@ impl PictureStatus {
     }
 }
 
-/// What the pages say about this site: filled from the configuration, never compiled into the browser's code.
+/// What the pages say about this site. The server fills it from its configuration; it never becomes
+/// part of the code that browsers load.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteView {
-    /// No trailing slash.
+    /// The address that visitors type, such as `https://catto.example`, without a slash at its end.
     pub public_url: String,
-    /// In words: `7 days`.
+    /// How long a picture lives, in words: `7 days`.
     pub retention: String,
-    /// An e-mail address or a URL.
+    /// Where abuse is reported: an e-mail address or a URL.
     pub abuse_contact: Option<String>,
     /// Whether pictures may be shown to Amazon Rekognition.
     pub asks_rekognition: bool,
+    /// The limits for uploads.
     pub rules: UploadRules,
 }
 
-/// What an upload may be.
+/// The limits for one upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadRules {
+    /// The most bytes that the file may have.
     pub max_bytes: u64,
+    /// The most pixels that the picture may have: its width times its height.
     pub max_pixels: u64,
 }

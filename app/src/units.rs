@@ -1,9 +1,10 @@
-//! Sizes in words.
+//! Says numbers of bytes in words.
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-/// `20 MB`, by the largest unit that fits at least once.
+/// Says a size as people read it, such as `20 MB`: in the largest unit that it reaches, rounded
+/// down. The units are binary, as those of the upload limit are: 1 MB here is 1,048,576 bytes.
 pub(crate) fn readable_bytes(bytes: u64) -> String {
     let (count, unit) = match bytes {
         MIB.. => (bytes / MIB, " MB"),

@@ -1,4 +1,5 @@
-// Takes a picture of every page, narrow and wide, light and dark. Nothing is compared: they are for people to look at.
+// Takes a screenshot of every page, narrow and wide, light and dark. The screenshots are for people
+// to look at; nothing is compared.
 
 import path from "node:path";
 
@@ -15,7 +16,7 @@ for (const { name, status, prepare } of views) {
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize({ width, height });
       await open(sitePage);
-      // Also those images that a visitor would have to scroll to.
+      // Loads the images too that a visitor would have to scroll to.
       await page.evaluate(async () => {
         const images = [...document.images];
         images.forEach((image) => (image.loading = "eager"));

@@ -1,4 +1,5 @@
-// Everybody can use it: with a screen reader, with the keyboard alone, on a phone, in the dark.
+// Everybody can use the site: with a screen reader, with the keyboard alone, on a phone, in the
+// dark.
 
 import { AxeBuilder } from "@axe-core/playwright";
 
@@ -7,7 +8,7 @@ import { screens, views } from "./fixtures/views.js";
 
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
-// Colours are judged at rest, not half-way.
+// Colours are judged once they are at rest, and not in the middle of an animation.
 test.use({ contextOptions: { reducedMotion: "reduce" } });
 
 for (const { name, status, prepare } of views) {
@@ -29,7 +30,9 @@ for (const { name, status, prepare } of views) {
         const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
         const found = violations.map(({ id, help, nodes }) => ({
           rule: `${id}: ${help}`,
-          where: nodes.map((node) => `${node.target.join(" ")}: ${node.any[0]?.message ?? node.failureSummary}`),
+          where: nodes.map(
+            (node) => `${node.target.join(" ")}: ${node.any[0]?.message ?? node.failureSummary}`,
+          ),
         }));
         expect.soft(found, name).toEqual([]);
         const overflow = await page.evaluate(
@@ -85,7 +88,7 @@ test("the box for pictures is reached by keyboard and shows its focus", async ({
   await page.keyboard.press("Enter");
   await page.keyboard.press("Tab");
   await expect(uploadPage.box).toBeFocused();
-  // The whole box shows the focus of the field within.
+  // The whole box shows the focus of the field inside it.
   const box = page.locator("label").filter({ hasText: "Put your cat in the box" });
   await expect(box).toHaveCSS("outline-style", "solid");
 });
@@ -99,7 +102,16 @@ test("every page has one headline and a title of its own", async ({
   complaints.expectStatus(404);
   const { url, delete_url } = await api.publish("chelsea.png");
   const titles = new Set<string>();
-  const pages = ["/", "/search?q=tabby", "/tags/cat", "/upload", "/about", "/nowhere", url, delete_url];
+  const pages = [
+    "/",
+    "/search?q=tabby",
+    "/tags/cat",
+    "/upload",
+    "/about",
+    "/nowhere",
+    url,
+    delete_url,
+  ];
   for (const address of pages) {
     await sitePage.goto(address);
     await expect(sitePage.headline, address).toHaveCount(1);

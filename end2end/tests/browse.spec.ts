@@ -20,7 +20,9 @@ test("a card shows its picture, its tag and the time left, and leads to its page
   const card = homePage.card(id);
   await expect(card).toContainText("days left");
   const image = card.getByRole("img", { name: alt });
-  await expect.poll(() => image.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(0);
+  await expect
+    .poll(() => image.evaluate((image: HTMLImageElement) => image.naturalWidth))
+    .toBeGreaterThan(0);
 
   await card.click();
   await picturePage.expectPhotoLoaded();
@@ -37,7 +39,9 @@ test("“more” appends the next page to the gallery and moves the focus there"
   const firstPage = await homePage.ids();
 
   await homePage.moreLink.click();
-  await expect(homePage.main.getByText(/More cats have come in|Those are all of them/)).toBeVisible();
+  await expect(
+    homePage.main.getByText(/More cats have been added|Those are all the cats/),
+  ).toBeVisible();
   const all = await homePage.ids();
   expect(all.length).toBeGreaterThan(PAGE_SIZE);
   expect(all.slice(0, PAGE_SIZE)).toEqual(firstPage);
@@ -47,7 +51,10 @@ test("“more” appends the next page to the gallery and moves the focus there"
   expect(new URL(homePage.page.url()).search).toBe("");
 });
 
-test("a picture's page says what is in it and how long it has left", async ({ api, picturePage }) => {
+test("a picture's page says what is in it and how long it has left", async ({
+  api,
+  picturePage,
+}) => {
   const picture = await api.publish("chelsea.png");
   await picturePage.goto(picture.url);
   await picturePage.expectPhotoLoaded();

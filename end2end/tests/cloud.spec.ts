@@ -25,7 +25,8 @@ test("a cat is published with Rekognition's tags, read from the bucket, found an
   await expect(upload.published).toBeVisible();
   const calls = (await standIn.calls()).slice(before.length);
   expect(calls, "decency first, then what is in it, each once").toEqual([MODERATION, LABELS]);
-  // What the stand-in says of every picture, and no local model of this one.
+  // The stand-in gives these tags to every picture; the local models would not give them to this
+  // one.
   for (const tag of ["abyssinian", "couch"]) {
     await expect(upload.tags.filter({ hasText: tag })).toBeVisible();
   }
@@ -49,7 +50,7 @@ test("a cat is published with Rekognition's tags, read from the bucket, found an
   await picturePage.main.getByRole("button", { name: "Delete it" }).click();
   await expect(picturePage.headline).toHaveText("The picture is deleted");
   expect(await standIn.keysOf(id)).toEqual([]);
-  // Not in the browser, which may keep the page for its minute.
+  // This is not asked in the browser, which may keep the page for a minute.
   for (const url of [imageUrl, pageUrl]) {
     expect(await api.status(url), url).toBe(410);
   }
@@ -64,7 +65,7 @@ test("what the local models are sure of is refused without a paid call", async (
   const [calls, keys] = [await standIn.calls(), await standIn.keys()];
   await uploadPage.open();
   await uploadPage.choose(picture("coffee.png"));
-  await expect(uploadPage.upload("coffee.png").row).toContainText("We could not find a cat in it");
+  await expect(uploadPage.upload("coffee.png").row).toContainText("We could not find a cat");
   expect(await standIn.calls()).toEqual(calls);
   expect(await standIn.keys()).toEqual(keys);
 });
@@ -84,10 +85,11 @@ test("what only Rekognition finds indecent is refused in words, and nothing of i
     ModerationModelVersion: "7.0",
   });
   await uploadPage.open();
-  // A cat to the local models; another one than above, whose verdict is remembered.
+  // The local models see a cat in this picture. It is not the one from above, because the verdict
+  // on that one is remembered.
   await uploadPage.choose(picture("cat.webp"));
   const { row } = uploadPage.upload("cat.webp");
-  await expect(row).toContainText("We cannot show this one");
+  await expect(row).toContainText("We cannot show this picture");
   expect((await standIn.calls()).slice(calls.length), "and is not asked what is in it").toEqual([
     MODERATION,
   ]);

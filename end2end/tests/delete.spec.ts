@@ -37,7 +37,7 @@ test("a wrong token asks nothing and deletes nothing", async ({ api, picturePage
   const stranger = await api.publish("cat.webp");
   const response = await picturePage.goto(`/delete/${picture.id}/${stranger.delete_token}`);
   expect(response.status()).toBe(403);
-  await expect(picturePage.headline).toHaveText("That is not yours to do");
+  await expect(picturePage.headline).toHaveText("Sorry, that is not allowed");
   await expect(picturePage.main.getByRole("button", { name: "Delete it" })).toHaveCount(0);
   expect(await api.status(picture.url)).toBe(200);
 });

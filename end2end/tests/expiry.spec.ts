@@ -21,7 +21,7 @@ test("a page left open takes the picture down at its second, and a reload answer
   await expect(picturePage.goneHeadline).toBeVisible();
   const endOfLife = Date.parse(picture.expires_at);
   expect(Date.now()).toBeGreaterThanOrEqual(endOfLife);
-  // The countdown looks once a second; the rest is the patience of a busy machine.
+  // The countdown looks at the clock once a second; the rest is for a busy machine.
   expect(Date.now()).toBeLessThan(endOfLife + 3000);
   await expect(picturePage.photo).toHaveCount(0);
   await expect(picturePage.main.getByRole("button", { name: "Copy" })).toHaveCount(0);

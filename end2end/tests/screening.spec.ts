@@ -1,4 +1,5 @@
-// Nobody sees a picture before its verdict, and everybody sees the verdict by itself.
+// Nobody sees a picture before its verdict, and a page that waits for the verdict shows it by
+// itself.
 
 import { expect, test } from "./fixtures/test.js";
 
@@ -7,9 +8,9 @@ test("a page opened before the verdict comes to show the picture by itself", asy
   page,
   picturePage,
 }) => {
-  // An animation takes the models the longest.
+  // The models need most time for an animation.
   const accepted = await api.submit("cat-animated.gif");
-  // Not `goto` of the page object: the page may reload at any moment.
+  // The page object's `goto` would not do, because the page may reload at any moment.
   await page.goto(accepted.url);
   await picturePage.expectPhotoLoaded();
 });
@@ -23,7 +24,7 @@ test("a page opened before the verdict comes to say why the picture is refused",
   complaints.expectStatus(422);
   const accepted = await api.submit("one-frame-refused.gif");
   await page.goto(accepted.url);
-  await expect(sitePage.headline).toHaveText("We cannot show this one");
+  await expect(sitePage.headline).toHaveText("We cannot show this picture");
 });
 
 test("the page of a picture that is no cat says so with status 422", async ({
@@ -35,7 +36,7 @@ test("the page of a picture that is no cat says so with status 422", async ({
   const refused = await api.submitRefused("coffee.png");
   const response = await picturePage.goto(refused.url);
   expect(response.status()).toBe(422);
-  await expect(picturePage.headline).toHaveText("We could not find a cat in it");
+  await expect(picturePage.headline).toHaveText("We could not find a cat");
   await expect(picturePage.photo).toHaveCount(0);
 });
 
@@ -48,7 +49,7 @@ test("the page of an indecent picture says so with status 422", async ({
   const refused = await api.submitRefused("refused.jpg");
   const response = await picturePage.goto(refused.url);
   expect(response.status()).toBe(422);
-  await expect(picturePage.headline).toHaveText("We cannot show this one");
+  await expect(picturePage.headline).toHaveText("We cannot show this picture");
   await expect(picturePage.photo).toHaveCount(0);
 });
 

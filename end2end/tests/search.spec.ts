@@ -38,7 +38,7 @@ test.describe("search", () => {
     await homePage.search.submit('"tabby cat"');
     await expect(homePage.card(tabby.id)).toBeVisible();
     await homePage.search.submit('"cat tabby"');
-    await expect(homePage.main.getByText("No cat fits that today.")).toBeVisible();
+    await expect(homePage.main.getByText("No cat matches that today.")).toBeVisible();
   });
 
   test("case and accents make no difference", async ({ homePage }) => {
@@ -48,7 +48,7 @@ test.describe("search", () => {
 
   test("a search that finds nothing says so and offers to upload", async ({ homePage }) => {
     await homePage.search.submit("walrus");
-    await expect(homePage.main.getByText("No cat fits that today.")).toBeVisible();
+    await expect(homePage.main.getByText("No cat matches that today.")).toBeVisible();
     await expect(homePage.main.getByRole("link", { name: "Upload a cat" })).toBeVisible();
     await expect(homePage.cards).toHaveCount(0);
   });

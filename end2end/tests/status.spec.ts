@@ -17,13 +17,13 @@ test("every page leads to the status, which counts pictures and requests and add
   expect(origin.requests).toBeGreaterThan(1);
 
   const figures = sitePage.main.getByRole("definition");
-  await expect(figures.first()).toContainText("by the month's end");
+  await expect(figures.first()).toContainText("by the end of the month");
   const table = sitePage.main.getByRole("table");
   await expect(table.getByRole("row")).toHaveCount(bill.lines.length + 2);
   for (const { label } of bill.lines) {
     await expect(table.getByRole("rowheader", { name: label })).toBeVisible();
   }
-  await expect(table.getByRole("row").last()).toContainText("Together");
+  await expect(table.getByRole("row").last()).toContainText("Total");
   await expect(sitePage.main).toContainText("A self-probe");
 });
 

@@ -43,7 +43,7 @@ test.describe("upload", () => {
     const third = uploadPage.upload("third.webp");
     await expect(uploadPage.upload("first.webp").progress).toBeVisible();
     await expect(uploadPage.upload("second.webp").progress).toBeVisible();
-    await expect(third.row).toContainText("Waiting in line…");
+    await expect(third.row).toContainText("Waiting for its turn…");
     await expect(third.progress).toBeHidden();
 
     release();
@@ -55,7 +55,9 @@ test.describe("upload", () => {
     await uploadPage.choose(picture("chelsea.png"));
     const { preview, published } = uploadPage.upload("chelsea.png");
     await expect(preview).toBeVisible();
-    await expect.poll(() => preview.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBe(451);
+    await expect
+      .poll(() => preview.evaluate((image: HTMLImageElement) => image.naturalWidth))
+      .toBe(451);
 
     release();
     await expect(published).toBeVisible();
@@ -81,7 +83,7 @@ test.describe("upload", () => {
     await uploadPage.choose(picture("chelsea.png"));
     const upload = uploadPage.upload("chelsea.png");
     await expect(upload.tags.filter({ hasText: "tabby cat" })).toBeVisible();
-    // Seven days, of which some moments may have passed.
+    // It is seven days, of which some seconds may have passed.
     await expect(upload.timeLeft).toHaveText(/^[67] days left$/);
 
     await upload.pageLink.click();
@@ -105,7 +107,10 @@ test.describe("upload", () => {
     }
   });
 
-  test("the delete link leads to the question whether to delete", async ({ uploadPage, sitePage }) => {
+  test("the delete link leads to the question whether to delete", async ({
+    uploadPage,
+    sitePage,
+  }) => {
     await uploadPage.choose(picture("cat.webp"));
     await uploadPage.upload("cat.webp").deleteLink.click();
     await expect(sitePage.headline).toHaveText("Delete this picture?");
@@ -115,9 +120,9 @@ test.describe("upload", () => {
     complaints.expectStatus(422);
     await uploadPage.choose(picture("coffee.png"));
     const { row } = uploadPage.upload("coffee.png");
-    await expect(row).toContainText("We could not find a cat in it");
+    await expect(row).toContainText("We could not find a cat");
     await expect(uploadPage.main.getByRole("status")).toHaveText(
-      "coffee.png: We could not find a cat in it",
+      "coffee.png: We could not find a cat",
     );
   });
 
@@ -128,7 +133,9 @@ test.describe("upload", () => {
       mimeType: "text/plain",
       buffer: Buffer.from("Buy cat food."),
     });
-    await expect(uploadPage.upload("notes.txt").row).toContainText("We cannot read this kind of file");
+    await expect(uploadPage.upload("notes.txt").row).toContainText(
+      "We cannot read this kind of file",
+    );
   });
 
   test("a file that is too large is refused without being sent", async ({ page, uploadPage }) => {
@@ -143,7 +150,7 @@ test.describe("upload", () => {
       mimeType: "image/png",
       buffer: Buffer.alloc(20 * 1024 * 1024 + 1),
     });
-    await expect(uploadPage.upload("huge.png").row).toContainText("That file is too heavy");
+    await expect(uploadPage.upload("huge.png").row).toContainText("That file is too big");
     await expect(uploadPage.upload("huge.png").row).toContainText("up to 20 MB");
     expect(sent).toEqual([]);
   });
@@ -155,7 +162,7 @@ test.describe("upload", () => {
     complaints.expectStatus(422);
     await uploadPage.choose(picture("cat.webp"), picture("coffee.png"), picture("chelsea.png"));
     const refused = uploadPage.upload("coffee.png");
-    await expect(refused.row).toContainText("We could not find a cat in it");
+    await expect(refused.row).toContainText("We could not find a cat");
     await expect(uploadPage.upload("cat.webp").published).toBeVisible();
     await expect(uploadPage.upload("chelsea.png").published).toBeVisible();
 

@@ -192,7 +192,7 @@ fn frame_header(marker: u8, body: &[u8]) -> Result<FrameHeader, ImageError> {
 fn rare(found: &'static str) -> ImageError {
     ImageError::Unsupported {
         found,
-        advice: Some("Save it again as an ordinary JPEG."),
+        advice: Some("Please save it again as an ordinary JPEG."),
     }
 }
 

@@ -73,7 +73,7 @@ fn foreign(head: &[u8]) -> (&'static str, Option<&'static str>) {
         if has(&[b"avif", b"avis"]) {
             return (
                 "an AVIF picture",
-                Some("Convert it to WebP, PNG or JPEG first."),
+                Some("Please convert it to JPEG, PNG or WebP and try again."),
             );
         }
         if has(&[
@@ -82,11 +82,14 @@ fn foreign(head: &[u8]) -> (&'static str, Option<&'static str>) {
             return (
                 "a HEIC picture",
                 Some(
-                    "On an iPhone choose Settings > Camera > Formats > Most Compatible, or convert the picture to JPEG.",
+                    "On an iPhone, choose Settings > Camera > Formats > Most Compatible for new pictures, or convert this one to JPEG.",
                 ),
             );
         }
-        return ("a video", Some("Send a still, or an animated WebP or GIF."));
+        return (
+            "a video",
+            Some("Please send a still picture, or an animated WebP or GIF."),
+        );
     }
     let table: [(&[u8], &'static str); 11] = [
         (b"II*\0", "a TIFF picture"),
@@ -104,7 +107,7 @@ fn foreign(head: &[u8]) -> (&'static str, Option<&'static str>) {
     if let Some((_, found)) = table.iter().find(|(magic, _)| head.starts_with(magic)) {
         return (found, None);
     }
-    markup(head).map_or(("of a kind that is not known here", None), |found| {
+    markup(head).map_or(("a kind of file that we do not know", None), |found| {
         (found, None)
     })
 }
@@ -159,7 +162,7 @@ mod tests {
             (b"BM6\0\0\0", "a BMP picture"),
             (b"\xff\x0a\xfa", "a JPEG XL picture"),
             (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
-            (b"hello", "of a kind that is not known here"),
+            (b"hello", "a kind of file that we do not know"),
             (b"\0\0\0\x08ftyp", "a video"),
         ];
         for (head, expected) in cases {

@@ -1,12 +1,18 @@
-// What strangers do to a server that means well. Each attacker is a loop that goes on until it is told to stop; all of
-// them run at the same time, from many addresses.
+// The attackers: what strangers may do to a server. Each attacker is a loop that goes on until it
+// is told to stop. All of them run at the same time and come from many addresses.
 
 import { open, rest } from "./client.mjs";
 
-/** A client's address: every attacker has a network of its own, and so many clients in it. */
+/**
+ * The address of a client. Each kind of attacker has a network of its own, with up to 250 clients
+ * in it.
+ */
 const address = (network, client) => `127.${network}.0.${1 + (client % 250)}`;
 
-/** Addresses that take a body, or that a careless server would read one for. */
+/**
+ * Requests whose body the server takes, or might carelessly read although it does not need it: the
+ * method, the path and the type of the body.
+ */
 const TARGETS = [
   ["POST", "/api/ui/status", "application/x-www-form-urlencoded"],
   ["POST", "/api/ui/upload", "multipart/form-data; boundary=b"],
@@ -19,9 +25,12 @@ const TARGETS = [
   ["POST", "/nowhere", "text/plain"],
 ];
 
-/** Sends the most that may be sent at once, then a byte now and then: whoever waits for the rest holds all of it. */
+/**
+ * Sends two megabytes at once and then a byte now and then. A server that waits for the rest keeps
+ * all of it in memory.
+ */
 async function drip(site, number) {
-  // Half of them where a body is read whole.
+  // Half of the attackers use the address where the server reads a whole body into memory.
   const [method, path, kind] = TARGETS[number % 2 ? (number >> 1) % TARGETS.length : 0];
   const socket = await open(site.port, address(10, Math.floor(number / 4)));
   if (!socket) return rest(2_000, site.signal);
@@ -30,7 +39,7 @@ async function drip(site, number) {
   socket.once("close", () => (isOpen = false));
   const head = `${method} ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: ${kind}\r\n`;
   if (number % 4 === 3) {
-    // Says that something will come, and lets it wait.
+    // Announces a body and does not send it.
     socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n`);
   } else {
     socket.write(`${head}Content-Length: 2097000\r\n\r\n`);
@@ -44,17 +53,22 @@ async function drip(site, number) {
   return rest(500, site.signal);
 }
 
-/** Uploads one bomb after the other. */
+/** Uploads one hostile file after another. */
 async function bomb(site, number, turn) {
   const names = Object.keys(site.bombs);
   const name = names[(number + turn) % names.length];
   const body = Buffer.concat([site.bombs[name], Buffer.from(String(site.random()))]);
-  const answer = await site.ask({ from: address(11, site.next()), method: "POST", path: "/api/v1/pictures?wait=25", body });
+  const answer = await site.ask({
+    from: address(11, site.next()),
+    method: "POST",
+    path: "/api/v1/pictures?wait=25",
+    body,
+  });
   site.note(`bomb: ${name}`, answer);
   return rest(site.pause.bombs, site.signal);
 }
 
-/** Asks for much and takes next to nothing of it. */
+/** Asks for much and then reads next to nothing of the answer. */
 async function sip(site, number) {
   const paths = ["/", "/search?q=cat", "/api/v1/pictures", "/about", ...site.shown];
   const socket = await open(site.port, address(12, Math.floor(number / 8)));
@@ -65,51 +79,70 @@ async function sip(site, number) {
   socket.write(`GET ${paths[number % paths.length]} HTTP/1.1\r\nHost: a\r\n\r\n`);
   while (isOpen && !site.signal.aborted) {
     await rest(10_000, site.signal);
-    // A single read takes what the system has ready, and no more.
+    // One read takes what the system has received, and no more.
     socket.read(1);
   }
   socket.destroy();
   return rest(500, site.signal);
 }
 
-/** Asks many times in one breath, and reads no answer. */
+/** Sends many requests at once on one connection, and reads no answer. */
 async function pipeline(site, number) {
   const socket = await open(site.port, address(13, number));
   if (!socket) return rest(2_000, site.signal);
   socket.pause();
   const shown = site.shown[number % Math.max(1, site.shown.length)] ?? "/";
-  socket.write(`GET / HTTP/1.1\r\nHost: a\r\n\r\nGET ${shown} HTTP/1.1\r\nHost: a\r\n\r\n`.repeat(200));
+  socket.write(
+    `GET / HTTP/1.1\r\nHost: a\r\n\r\nGET ${shown} HTTP/1.1\r\nHost: a\r\n\r\n`.repeat(200),
+  );
   await rest(15_000, site.signal);
   socket.destroy();
 }
 
-/** Searches for what nobody has, in ever new words. */
+/** Searches for what no picture has, in new words each time, so that no cache can answer. */
 async function search(site, number) {
   const words = Array.from({ length: 6 }, () => Math.floor(site.random() * 1e9).toString(36));
-  const paths = [`/search?q=${words.join("+")}`, `/search?q=-${words.join("+-")}`, `/api/v1/pictures?q=${words[0]}`, "/api/v1/tags", "/random"];
-  const answer = await site.ask({ from: address(14, number), path: paths[Math.floor(site.random() * paths.length)] });
+  const paths = [
+    `/search?q=${words.join("+")}`,
+    `/search?q=-${words.join("+-")}`,
+    `/api/v1/pictures?q=${words[0]}`,
+    "/api/v1/tags",
+    "/random",
+  ];
+  const answer = await site.ask({
+    from: address(14, number),
+    path: paths[Math.floor(site.random() * paths.length)],
+  });
   site.note("search", answer);
   return rest(site.pause.searches, site.signal);
 }
 
-/** Looks at page after page, as a crowd does when a link is passed round. */
+/** Opens page after page, as a crowd does when a link is shared widely. */
 async function look(site, number) {
   const paths = ["/", "/about", "/upload", ...site.shown];
-  const answer = await site.ask({ from: address(15, number), path: paths[Math.floor(site.random() * paths.length)] });
+  const answer = await site.ask({
+    from: address(15, number),
+    path: paths[Math.floor(site.random() * paths.length)],
+  });
   site.note("view", answer);
   return rest(site.pause.views, site.signal);
 }
 
-/** Sends what costs nothing to refuse. */
+/** Uploads what is refused at first sight. */
 async function litter(site) {
   const junk = [site.tiny, Buffer.from("GIF89a"), Buffer.from("<html>"), Buffer.alloc(0)];
   const body = junk[Math.floor(site.random() * junk.length)];
-  const answer = await site.ask({ from: address(16, site.next()), method: "POST", path: "/api/v1/pictures", body });
+  const answer = await site.ask({
+    from: address(16, site.next()),
+    method: "POST",
+    path: "/api/v1/pictures",
+    body,
+  });
   site.note("junk", answer);
   return rest(site.pause.junk, site.signal);
 }
 
-/** Opens a request and never ends its header; or opens nothing but the connection. */
+/** Begins a request and never finishes its headers, or opens a connection and sends nothing. */
 async function linger(site, number) {
   const socket = await open(site.port, address(17, Math.floor(number / 40)));
   if (!socket) return rest(2_000, site.signal);
@@ -128,7 +161,12 @@ async function linger(site, number) {
 /** Uploads a cat and deletes it at once. */
 async function repent(site) {
   const from = address(18, site.next());
-  const answer = await site.ask({ from, method: "POST", path: "/api/v1/pictures?wait=25", body: site.cat() });
+  const answer = await site.ask({
+    from,
+    method: "POST",
+    path: "/api/v1/pictures?wait=25",
+    body: site.cat(),
+  });
   site.note("upload to delete", answer);
   if (answer.json?.delete_token) {
     const done = await site.ask({
@@ -142,7 +180,7 @@ async function repent(site) {
   return rest(site.pause.deletions, site.signal);
 }
 
-/** Every attacker, with how many of each there are. */
+/** All kinds of attackers, and how many there are of each. */
 export const ATTACKERS = [
   { name: "drip", attack: drip, many: 320 },
   { name: "bombs", attack: bomb, many: 6 },
@@ -155,7 +193,7 @@ export const ATTACKERS = [
   { name: "deletions", attack: repent, many: 2 },
 ];
 
-/** Runs all of them until the signal. */
+/** Runs all attackers until the site's signal. */
 export async function attackAll(site) {
   const loops = ATTACKERS.flatMap(({ attack, many }) =>
     Array.from({ length: many }, async (_, number) => {

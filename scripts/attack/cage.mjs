@@ -1,10 +1,11 @@
-// A limit on memory for a process, its caches and its sockets included, where the system lets us set one: a control group
-// of our own (version 1 or 2), without swap. Elsewhere the process is only watched.
+// Limits the memory of a process, including its file caches and its sockets, by a Linux control
+// group of its own (version 1 or 2) without swap. Where the system does not allow that, the process
+// is not limited.
 
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Makes a group of this many bytes; null where that cannot be. */
+/** Makes a control group with this many bytes of memory; null if that is not possible here. */
 export function makeCage(bytes) {
   return version1(bytes) ?? version2(bytes);
 }
@@ -13,7 +14,10 @@ function version1(bytes) {
   return make("/sys/fs/cgroup/memory", (folder) => {
     write(folder, "memory.limit_in_bytes", bytes);
     write(folder, "memory.swappiness", 0);
-    return { now: "memory.usage_in_bytes", kills: () => field(folder, "memory.oom_control", "oom_kill") };
+    return {
+      now: "memory.usage_in_bytes",
+      kills: () => field(folder, "memory.oom_control", "oom_kill"),
+    };
   });
 }
 
@@ -38,9 +42,16 @@ function make(parent, prepare) {
       kind: "held to it by a control group, without swap",
       /** Puts a process into the group. */
       hold: (pid) => write(folder, "cgroup.procs", pid),
-      /** What the group has now, in bytes, without the file pages that the kernel would drop first. */
-      bytes: () => Number(readFileSync(join(folder, now), "utf8")) - (field(folder, "memory.stat", "total_inactive_file") ?? field(folder, "memory.stat", "inactive_file") ?? 0),
-      /** How often the kernel killed something for want of memory. */
+      /**
+       * The memory that the group takes now, in bytes, without the file pages that the kernel would
+       * drop first.
+       */
+      bytes: () =>
+        Number(readFileSync(join(folder, now), "utf8")) -
+        (field(folder, "memory.stat", "total_inactive_file") ??
+          field(folder, "memory.stat", "inactive_file") ??
+          0),
+      /** How often the kernel killed a process of the group for lack of memory. */
       kills,
       remove: () => rmdirSync(folder),
     };

@@ -1,9 +1,12 @@
-// A client that can be slow, rude, or several: it speaks HTTP/1.1 over plain sockets from any address of the loopback
-// network.
+// An HTTP/1.1 client on plain sockets, so that attackers can be slow or rude, and can come from any
+// address of the loopback network.
 
 import { connect } from "node:net";
 
-/** A socket from this address of ours, once it is open; null where it was refused. Its errors end it and nothing else. */
+/**
+ * Opens a socket from this local address; null if it was refused. A later error closes the socket
+ * and does nothing else.
+ */
 export function open(port, from) {
   return new Promise((done) => {
     const socket = connect({ host: "127.0.0.1", port, localAddress: from });
@@ -13,7 +16,7 @@ export function open(port, from) {
   });
 }
 
-/** Waits, at least until the attack is over. */
+/** Waits for this many milliseconds, but no longer than until the signal. */
 export function rest(milliseconds, signal) {
   return new Promise((done) => {
     if (signal.aborted) return done();
@@ -28,10 +31,13 @@ export function rest(milliseconds, signal) {
 }
 
 /**
- * Asks once and reads the answer to its end, at most this long and until the signal. Answers its status, headers and
- * body, or a `fault` where the connection was refused, ended early or came to nothing.
+ * Sends one request and reads the whole answer, for at most `patience` milliseconds and until the
+ * signal. Returns the status, headers and body, or a `fault` that says why there is no answer.
  */
-export async function ask(port, { from = "127.0.0.1", method = "GET", path = "/", headers = {}, body, patience = 60_000, signal }) {
+export async function ask(
+  port,
+  { from = "127.0.0.1", method = "GET", path = "/", headers = {}, body, patience = 60_000, signal },
+) {
   const socket = await open(port, from);
   if (!socket) return { fault: "refused" };
   const head = [`${method} ${path} HTTP/1.1`, "Host: attack.test", "Connection: close"];
@@ -55,17 +61,23 @@ export async function ask(port, { from = "127.0.0.1", method = "GET", path = "/"
   });
 }
 
+/** Reads an answer out of its bytes. */
 function parse(bytes) {
   const end = bytes.indexOf("\r\n\r\n");
   if (end < 0) return { fault: "closed without an answer" };
   const [first, ...lines] = bytes.toString("latin1", 0, end).split("\r\n");
-  const headers = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]));
+  const headers = Object.fromEntries(
+    lines.map((line) => [
+      line.slice(0, line.indexOf(":")).toLowerCase(),
+      line.slice(line.indexOf(":") + 1).trim(),
+    ]),
+  );
   const body = bytes.subarray(end + 4);
   let json;
   try {
     json = JSON.parse(body.toString());
   } catch {
-    // A page, or a picture.
+    // The body is no JSON but a page or a picture.
   }
   return { status: Number(first.split(" ")[1]), headers, body, json };
 }

@@ -1,4 +1,4 @@
-//! The commands that work on a site and end: each does one thing and prints what came of it.
+//! The commands that do one thing to a site, print what came of it, and end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,47 +15,50 @@ use cattocdn::site::{open_pictures, put_aside_if_damaged};
 
 use crate::BudgetCommand;
 
-/// How long `takedown` waits for the caches.
+/// How long `takedown` waits for the caches before it leaves the rest to the server.
 const TAKEDOWN_PATIENCE: Duration = Duration::from_secs(180);
 
-/// Deletes everything that is past its time.
+/// Deletes everything whose time is up.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn expire(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
     let pictures = open_pictures(config, screener, Clock::default()).await?;
-    println!("{} pictures deleted", pictures.expire().await?);
+    println!("Pictures deleted: {}", pictures.expire().await?);
     Ok(())
 }
 
-/// Makes the index anew from the objects.
+/// Rebuilds the index from the stored objects.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn reindex(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
     let _claim = Claim::take(config)?;
     if let Some(aside) = put_aside_if_damaged(config).await? {
-        println!("the index was damaged; it is now {}", aside.display());
+        println!(
+            "The index was damaged. It was renamed to {} and a new one was made.",
+            aside.display()
+        );
     }
     let pictures = open_pictures(config, screener, Clock::default()).await?;
     let rebuilt = pictures.rebuild().await?;
     pictures.close().await;
     println!(
-        "{} pictures restored, {} known already, {} bans",
+        "Pictures restored: {}; in the index already: {}; bans restored: {}",
         rebuilt.restored, rebuilt.known, rebuilt.bans
     );
     println!(
-        "{} pictures without objects forgotten, {} ended ones and {} files without a picture deleted",
+        "Pictures without objects forgotten: {}; ended pictures deleted: {}; files without a picture deleted: {}",
         rebuilt.lost, rebuilt.ended, rebuilt.orphans
     );
     for problem in &rebuilt.unreadable {
-        println!("left as it is: {problem}");
+        println!("Left as it is: {problem}");
     }
     anyhow::ensure!(
         rebuilt.unreadable.is_empty(),
-        "{} pictures could not be read",
+        "stored pictures that could not be read: {}",
         rebuilt.unreadable.len()
     );
     Ok(())
 }
 
-/// Deletes one picture, has the CDNs forget it, and tells what their caches show.
+/// Deletes one picture, has the CDNs forget it, and tells what their caches show then.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn takedown(
     config: &Config,
@@ -63,18 +66,18 @@ pub(crate) async fn takedown(
     id: &str,
 ) -> anyhow::Result<()> {
     let id = PictureId::parse(id)
-        .with_context(|| format!("`{id}` is no picture's id: 16 characters, as in its link"))?;
+        .with_context(|| format!("`{id}` is not the id of a picture; please give the 16 characters that its link has behind /c/"))?;
     let pictures = open_pictures(config, screener, Clock::default()).await?;
     match pictures.take_down(&id).await {
-        Ok(()) => println!("{id} is deleted"),
-        // Asked again, it tells how far the caches are.
-        Err(DeleteError::Gone) => println!("{id} was gone already"),
+        Ok(()) => println!("{id} is deleted."),
+        // When the command is repeated, it tells how far the caches are.
+        Err(DeleteError::Gone) => println!("{id} was gone already."),
         Err(error) => return Err(error.into()),
     }
     if pictures.purge_targets().is_empty() {
-        println!("no CDN is configured, so none was told");
+        println!("No CDN is configured, so none had to be told.");
     } else {
-        // Only looked at: a server that starts meanwhile shares the work.
+        // This is only a look at the lock: a server that starts meanwhile shares the work.
         let is_served = Claim::is_taken(config)?;
         let progress = pictures
             .finish_purge(&id, !is_served, TAKEDOWN_PATIENCE)
@@ -85,7 +88,7 @@ pub(crate) async fn takedown(
     Ok(())
 }
 
-/// Shows what was used this month, once it is set where that was asked for.
+/// Sets what was used this month, if that was asked for, and shows it.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn budget(
     config: &Config,
@@ -109,7 +112,7 @@ pub(crate) async fn budget(
     for what in Paid::ALL {
         let usage = budget.usage(what).await?;
         let unknown = if budget.is_unknown(what).await? {
-            " (unknown, so all of it; `cattocdn budget set` tells)"
+            " (the count was lost, so all of them count as used; correct it with `cattocdn budget set`)"
         } else {
             ""
         };

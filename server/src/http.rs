@@ -120,6 +120,6 @@ async fn method_not_allowed(State(state): State<AppState>, uri: Uri) -> Error {
 fn not_allowed() -> Error {
     Error::new(
         ErrorCode::MethodNotAllowed,
-        "This address does not take that method.",
+        "This address does not support that method. Please check both.",
     )
 }

@@ -1,4 +1,5 @@
-//! The command line: reads the configuration, builds the state, runs one command. No logic.
+//! The command line. It reads the configuration, opens the site and runs one command; all logic is
+//! elsewhere.
 
 mod commands;
 
@@ -18,9 +19,11 @@ use probe::Probe;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A tiny cat picture CDN: screens and tags uploads, serves them from caches, and forgets them on time.
+/// A tiny cat picture CDN: it screens and tags uploads, serves them through caches, and deletes
+/// them on time.
 ///
-/// Configured by environment variables and a `.env` file; `.env.sample` explains each.
+/// It is configured by environment variables and a `.env` file; `.env.sample` explains each
+/// variable.
 #[derive(Parser)]
 #[command(name = "cattocdn", version)]
 struct Cli {
@@ -32,48 +35,53 @@ struct Cli {
 enum Command {
     #[command(flatten)]
     Site(SiteCommand),
-    /// Measure what viewers get through the caches: hits, latency and size, and why something missed
+    /// Measure what viewers get through the caches (hits, latency, size), and explain every miss
     ///
-    /// Asks for each address once on a new connection and then again on the same one, and for the assets of pages too.
-    /// Tells what Cloudflare, CloudFront and other caches say of each answer, and explains every miss. Needs no
-    /// configuration, and sends no secret.
+    /// Requests each address, and the assets of each page, once on a new connection and then
+    /// several times on the same one. Tells what Cloudflare, CloudFront and other caches say about
+    /// each answer, and explains every miss. It needs no configuration and sends no secret.
     ///
-    /// Ends with 0 when caches answered every repeat of what may be cached, with 1 when they did not or an answer was an
-    /// error, and with 2 when something could not be fetched.
+    /// The exit code is 0 if caches answered every repeat of what may be cached, 1 if they did not
+    /// or an answer was an error, and 2 if something could not be fetched.
     Probe(Probe),
     /// Check the configuration and the cloud resources it names, and say how to mend what is wrong
     ///
-    /// Looks at the variables, the data folder, the models and the public URL. With a bucket also: whether it can be
-    /// reached, is private and lies in the right region, whether versioning is off and a fitting lifecycle rule is there,
-    /// whether this machine's clock is right, and whether small objects can be put, got and deleted; two are written under
-    /// names of their own and deleted again. With CDNs: whether the token and the distribution are good. Rekognition is asked only with --probe-rekognition, because its calls are
-    /// paid. Run it as the user that the server runs as, also while that runs. No secret is
-    /// printed.
+    /// Checks the variables, the data folder, the models and the public URL. With a bucket it also
+    /// checks that the bucket can be reached, is private and lies in the right region, that
+    /// versioning is off, that there is a fitting lifecycle rule, that this machine's clock is
+    /// right, and that objects can be put, got and deleted: it writes two small objects under names
+    /// of their own and deletes them again. With CDNs it checks the token and the distribution. It
+    /// calls Rekognition only with --probe-rekognition, because those calls are paid.
     ///
-    /// Ends with 0 when nothing failed (warnings do not count), with 1 when something did, and with 2 when it could not look.
+    /// Please run it as the user that the server runs as; the server may be running meanwhile. It
+    /// prints no secret.
+    ///
+    /// The exit code is 0 if nothing failed (warnings do not count), 1 if something did, and 2 if
+    /// the checks could not be made.
     Doctor(Doctor),
 }
 
-/// What works on the configured site.
+/// The commands that work on the configured site.
 #[derive(Subcommand)]
 enum SiteCommand {
-    /// Serve the site (the default); brings the index up to date first
+    /// Serve the site (this is the default); first brings the tables of the index up to date
     Serve,
-    /// Delete everything that is past its time, once
+    /// Delete everything whose time is up, once; the server does so by itself
     Expire,
-    /// Rebuild the index from the stored objects; only while no server runs on this data folder
+    /// Rebuild the index from the stored objects, while no server runs on this data folder
     ///
-    /// Restores every published picture exactly, and every ban. An index that is damaged is put aside, not deleted.
+    /// Restores every published picture exactly as it was, and every ban. A damaged index is
+    /// renamed and not deleted.
     Reindex,
     /// Delete one picture at once, whoever uploaded it, and have the CDNs forget it
     ///
-    /// Waits up to three minutes for the CDNs, then looks at the picture's address and tells what it saw. What is not done by
-    /// then is left to the server.
+    /// Waits for the CDNs for up to three minutes, then requests the picture's address and tells
+    /// what it saw. The server does later what is not done by then.
     Takedown {
-        /// The 16 characters of its link: https://…/c/ID
+        /// The id of the picture: the 16 characters in its link, https://…/c/ID
         id: String,
     },
-    /// Show what was used this month (UTC) of what costs money, and how much may be
+    /// Show how much was used this month (UTC) of what costs money, and how much may be used
     Budget {
         #[command(subcommand)]
         command: Option<BudgetCommand>,
@@ -82,33 +90,38 @@ enum SiteCommand {
 
 #[derive(Subcommand)]
 enum BudgetCommand {
-    /// Say what was used this month, where you know better; also while a server runs
+    /// Correct how much was used this month; the server may be running meanwhile
     ///
-    /// Where the index was lost and nothing tells what it had counted, the month counts as spent until this is called.
+    /// If the index was lost and its count cannot be restored, the whole month counts as spent
+    /// until you say with this command how much was used.
     Set(SetBudget),
 }
 
 #[derive(Args)]
 #[group(required = true, multiple = true)]
 struct SetBudget {
-    /// Calls of Amazon Rekognition, as the AWS console tells them under Billing
+    /// How many calls of Amazon Rekognition were made, as the AWS console shows under Billing
     #[arg(long, value_name = "N")]
     rekognition_calls: Option<u32>,
-    /// Paths invalidated at CloudFront
+    /// How many paths were invalidated at CloudFront
     #[arg(long, value_name = "N")]
     cloudfront_paths: Option<u32>,
 }
 
-/// The most threads that wait for the disk, beside those that the index and the decoders have of their own.
+/// The most threads that wait for the disk. The index and the decoders have further threads of
+/// their own.
 const BLOCKING_THREADS: usize = 64;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Err(error) = cattocdn::runtime::allocator::give_back_what_is_freed() {
-        complain(&anyhow::Error::from(error).context("the allocator keeps its defaults"));
+        complain(&anyhow::Error::from(error).context(
+            "the settings of the memory allocator could not be changed, so it keeps its defaults",
+        ));
     }
     let (done, failure) = match cli.command {
-        // It must work where nothing is configured, and read no secret. Its 1 means something else than failure.
+        // The probe must work where nothing is configured, and must read no secret. Its exit code 1
+        // does not mean that it failed.
         Some(Command::Probe(options)) => (probe(&options), ExitCode::from(2)),
         Some(Command::Doctor(options)) => (doctor(&options), ExitCode::from(2)),
         Some(Command::Site(command)) => (run(command), ExitCode::FAILURE),
@@ -154,7 +167,7 @@ fn doctor(doctor: &Doctor) -> anyhow::Result<ExitCode> {
 
 fn print(text: &str) -> std::io::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads, such as `head`, may have seen enough.
+        // The program that reads the output, such as `head`, may have seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
@@ -170,9 +183,9 @@ fn complain(error: &anyhow::Error) {
 
 fn read_dotenv() -> anyhow::Result<()> {
     match dotenvy::dotenv() {
-        // The error would quote the line, which may hold a secret.
+        // The error itself would quote the line, which may hold a secret.
         Err(dotenvy::Error::LineParse(_, position)) => {
-            anyhow::bail!("a line of .env cannot be read (at its character {position})")
+            anyhow::bail!("a line of .env cannot be read: it is wrong at its character {position}")
         }
         Err(error) if !error.not_found() => Err(error).context("cannot read .env"),
         _ => Ok(()),
@@ -197,13 +210,14 @@ fn run(command: SiteCommand) -> anyhow::Result<ExitCode> {
             SiteCommand::Budget { command } => commands::budget(&config, screener, command).await,
         }
     });
-    // What did not end in time, such as a decoder that was given up, must not keep the process.
+    // What did not end in time, such as a decoder that was given up, must not keep the process
+    // alive.
     runtime.shutdown_background();
     done.map(|()| ExitCode::SUCCESS)
 }
 
 async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
-    // Missing or damaged models must stop the start, not the first upload.
+    // Missing or damaged models must fail the start, not the first upload.
     if config.screening.needs_local_models() {
         screener.check()?;
     }
@@ -220,7 +234,7 @@ async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<
         tokio::select! {
             _ = interrupted.recv() => {}
             _ = terminated.recv() => {}
-            // What it goes on writing nobody would find again.
+            // Nobody would find again what the server went on writing.
             path = claim.lost(&config.files.database_url) => lost = Some(path),
         }
     })
@@ -228,7 +242,7 @@ async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<
     match lost {
         None => Ok(()),
         Some(path) => anyhow::bail!(
-            "{} was removed or replaced while the server ran, so it stopped",
+            "{} was removed or replaced while the server ran, so the server stopped; start it again once the right data folder is in place",
             path.display()
         ),
     }

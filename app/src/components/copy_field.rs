@@ -1,4 +1,4 @@
-//! A text to take along, and the island that puts it on the clipboard.
+//! A field with a text that can be copied, and the island that puts the text on the clipboard.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use leptos::wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::HtmlInputElement;
 
-/// How long a button says that it has copied.
+/// How long the button says “Copied” after a click.
 const FEEDBACK: Duration = Duration::from_secs(2);
 
-/// A labelled text to select by hand, with a button that copies it.
+/// A labelled text that can be selected by hand, with a button that copies it.
 #[component]
 pub(crate) fn CopyField(label: &'static str, text: String) -> impl IntoView {
     view! {
@@ -25,7 +25,8 @@ pub(crate) fn CopyField(label: &'static str, text: String) -> impl IntoView {
     }
 }
 
-/// Copies the text of the field it stands in; where that is not allowed, the text is at least selected.
+/// A button that copies the text of the field that it stands in. If the browser does not allow
+/// that, the text is at least selected.
 #[island]
 fn CopyButton() -> impl IntoView {
     let (is_copied, set_copied) = signal(false);
@@ -49,6 +50,7 @@ fn CopyButton() -> impl IntoView {
     }
 }
 
+/// The text field that belongs to the button that was clicked.
 fn field_of(event: &MouseEvent) -> Option<HtmlInputElement> {
     let button: web_sys::Element = event.target()?.dyn_into().ok()?;
     let field = button.closest(".copy-field").ok()??;

@@ -1,4 +1,5 @@
-//! How long pictures have left: written absolutely by the server, counted down in the browser.
+//! How long pictures have left. The server writes the moment at which a picture ends, and the
+//! browser counts down to it.
 
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use web_sys::Element;
 
 use crate::time::{readable_time, time_left};
 
-/// The moment (RFC 3339) at which a picture's time is up. It ends the life of the closest `.life`.
+/// The moment at which a picture ends; `until` is in the form of RFC 3339. When that moment comes,
+/// the closest element around it with the class `life` gets the class `is-gone`.
 #[component]
 pub(crate) fn TimeLeft(until: String) -> impl IntoView {
     let words = ["until ", &readable_time(&until)].concat();
@@ -16,8 +18,9 @@ pub(crate) fn TimeLeft(until: String) -> impl IntoView {
     view! { <time class="time-left" datetime=until title=words>{text}</time> }
 }
 
-/// The island that counts down every [`TimeLeft`] of the page, also those that come later: one for all of them,
-/// because forty on a page would be forty things to hydrate. It shows nothing itself.
+/// The island that counts down every [`TimeLeft`] on the page once a second, also those that are
+/// added later. There is one island for all of them, because an island in each of forty cards would
+/// slow down the start of the page. It shows nothing itself.
 #[island]
 pub(crate) fn Countdown() -> impl IntoView {
     if is_browser() {
@@ -26,6 +29,7 @@ pub(crate) fn Countdown() -> impl IntoView {
     }
 }
 
+/// Updates every [`TimeLeft`] on the page.
 fn count_down() {
     let Ok(times) = document().query_selector_all(".time-left") else {
         return;
@@ -37,7 +41,8 @@ fn count_down() {
     }
 }
 
-/// Says how long is left; at the last second removes every image of the picture.
+/// Writes how long is left. Once nothing is left, it removes every image of the picture and marks
+/// the picture as gone.
 fn update(time: &Element) {
     let until = time.get_attribute("datetime").unwrap_or_default();
     let milliseconds = js_sys::Date::parse(&until) - js_sys::Date::now();
@@ -57,7 +62,8 @@ fn update(time: &Element) {
         while let Ok(Some(image)) = life.query_selector("picture, img") {
             image.remove();
         }
-        // The class alone shows and hides the rest; nothing is lost if it cannot be set.
+        // The images are removed already. If the class cannot be set, only the words around them
+        // stay.
         let _ = life.class_list().add_1("is-gone");
     }
 }

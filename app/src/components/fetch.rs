@@ -1,4 +1,4 @@
-//! Asking the server from an island, and reading what it answers.
+//! How an island asks the server, and how it reads the answers.
 
 use gloo_net::http::Request;
 use js_sys::{Array, JSON, Object, Promise, Reflect};
@@ -11,24 +11,27 @@ use wasm_bindgen_futures::JsFuture;
 
 use crate::error::{ApiError, ErrorCode};
 
-/// A JSON value, parsed by the browser itself and read by name.
+/// A JSON value that the browser's own parser has read. Its fields are looked up by their names.
 pub(super) struct Json(JsValue);
 
 impl Json {
+    /// Parses a text; `None` if it is no JSON.
     pub(super) fn parse(text: &str) -> Option<Self> {
         JSON::parse(text).ok().map(Self)
     }
 
+    /// The field with this name. If there is none, the result is `undefined`, in which nothing is
+    /// found.
     pub(super) fn get(&self, name: &str) -> Self {
         Self(Reflect::get(&self.0, &name.into()).unwrap_or(JsValue::UNDEFINED))
     }
 
-    /// The string of this name, if there is one.
+    /// The field with this name, if it is a text.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         self.get(name).0.as_string()
     }
 
-    /// The whole number of this name; 0 where there is none.
+    /// The field with this name as a whole number; 0 if it is no number.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -38,7 +41,7 @@ impl Json {
         self.get(name).0.as_f64().unwrap_or_default() as u32
     }
 
-    /// The elements of the array of this name; none where it is not an array.
+    /// The elements of the field with this name; none if it is no array.
     pub(super) fn list(&self, name: &str) -> Vec<Self> {
         match self.get(name).0.dyn_into::<Array>() {
             Ok(array) => array.iter().map(Self).collect(),
@@ -46,7 +49,8 @@ impl Json {
         }
     }
 
-    /// The strings of the object of this name, by their names.
+    /// The field with this name, which is an object, as pairs of names and texts. What is no text
+    /// is left out.
     pub(super) fn texts(&self, name: &str) -> Vec<(String, String)> {
         let object = self.get(name);
         let Some(fields) = object.0.dyn_ref::<Object>() else {
@@ -63,16 +67,21 @@ impl Json {
     }
 }
 
-/// Gets a document of the API; nothing where it fails for whatever reason.
+/// Gets a JSON document from the API; `None` if that fails for any reason.
 pub(super) async fn get(url: &str) -> Option<Json> {
     let answer = Request::get(url).send().await.ok()?;
     answer.ok().then_some(())?;
     Json::parse(&answer.text().await.ok()?)
 }
 
-/// Calls a server function with an encoded form.
+/// Calls a server function with the fields of `form`, which are encoded as in a query string.
 pub(super) async fn call(url: &str, form: &str) -> Result<Json, ApiError> {
-    let lost = |_| ApiError::new(ErrorCode::Timeout, "The connection was lost.");
+    let lost = |_| {
+        ApiError::new(
+            ErrorCode::Timeout,
+            "The connection was lost. Please try again.",
+        )
+    };
     let request = Request::post(url)
         .header("Content-Type", "application/x-www-form-urlencoded")
         .header("Accept", "application/json")
@@ -82,24 +91,27 @@ pub(super) async fn call(url: &str, form: &str) -> Result<Json, ApiError> {
     result(answer.status(), &text)
 }
 
-/// What the server says with this status and body: a document, or an error in its envelope.
+/// Reads an answer of the server with this status and body: a JSON document, or an error in its
+/// envelope.
 pub(super) fn result(status: u16, body: &str) -> Result<Json, ApiError> {
     let json = Json::parse(body);
     match json {
         Some(json) if matches!(status, 200..=299) => Ok(json),
         Some(json) => Err(error(&json.get("error"))),
-        // Something between us and the server answered in its stead.
+        // The body is not the server's own: a proxy or a CDN in between has answered instead.
         None if status == 413 => Err(ApiError::new(
             ErrorCode::TooLarge,
-            "A smaller copy will do nicely.",
+            "The file is too large to be sent. Please try a smaller copy.",
         )),
         None => Err(ApiError::new(
             ErrorCode::Timeout,
-            "The connection was lost on the way.",
+            "The connection was lost. Please try again.",
         )),
     }
 }
 
+/// Reads the inner part of an error's envelope. A code that this version does not know counts as
+/// [`ErrorCode::Internal`].
 fn error(error: &Json) -> ApiError {
     let code = error.text("code").unwrap_or_default();
     let code: StrDeserializer<'_, Error> = code.as_str().into_deserializer();
@@ -109,10 +121,10 @@ fn error(error: &Json) -> ApiError {
     )
 }
 
-/// Waits.
+/// Waits for this many milliseconds.
 pub(super) async fn sleep(pause_ms: i32) {
     let timer = Promise::new(&mut |resolve, _| {
-        // Without a timer the promise never resolves, which is also a way to wait.
+        // If the browser gives no timer, the promise never resolves, and the caller waits for ever.
         let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, pause_ms);
     });
     let _ = JsFuture::from(timer).await;

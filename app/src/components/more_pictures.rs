@@ -1,4 +1,5 @@
-//! The island at the end of a gallery: brings the next page here, where the plain link would lead to it.
+//! The island at the end of a gallery. It loads the next page into this one; without scripts, its
+//! link leads to the next page.
 
 use leptos::ev::{self, MouseEvent};
 use leptos::prelude::*;
@@ -9,13 +10,14 @@ use super::fetch;
 use super::picture_card::{CardView, PictureCard};
 use crate::query::path_segment;
 
-/// The element that holds the cards.
+/// The id of the element that holds the cards.
 pub(crate) const GALLERY_ID: &str = "gallery";
-/// The parameter that tells where a page of a list begins. It comes last.
+/// The parameter that says where a page of a list begins. It is the last one in every link to a
+/// next page.
 const AFTER: &str = "after=";
 
-/// Takes the clicks on the link that has a `data-source`, which is the next page as the API has it;
-/// appends its cards to the gallery and says so.
+/// Takes over the clicks on the link with a `data-source`, which is the address where the API has
+/// the next page. It appends the cards of that page to the gallery and tells screen readers so.
 #[island]
 pub(crate) fn MorePictures() -> impl IntoView {
     let (words, set_words) = signal("");
@@ -29,10 +31,10 @@ pub(crate) fn MorePictures() -> impl IntoView {
                 return;
             }
             set_attribute(&link, "aria-busy", "true");
-            set_words.set("Calling them…");
+            set_words.set("Loading more cats…");
             leptos::task::spawn_local(async move {
                 set_words.set(bring(&link).await);
-                // Removing what is not there is no mistake.
+                // This can only fail if the attribute is gone already.
                 let _ = link.remove_attribute("aria-busy");
             });
         });
@@ -40,7 +42,8 @@ pub(crate) fn MorePictures() -> impl IntoView {
     view! { <p role="status">{words}</p> }
 }
 
-/// The link, unless it is meant to open elsewhere.
+/// The link that was clicked; `None` if the click is not on it or is meant to open it in another
+/// tab or window.
 fn link_of(event: &MouseEvent) -> Option<Element> {
     if event.ctrl_key() || event.meta_key() || event.shift_key() {
         return None;
@@ -49,9 +52,10 @@ fn link_of(event: &MouseEvent) -> Option<Element> {
     target.closest("a[data-source]").ok()?
 }
 
-/// Brings the page that the link leads to, and lets the link lead to the one after. Returns what to say.
+/// Loads the page that the link leads to, and lets the link lead to the page after that. Returns
+/// what to tell the visitor.
 async fn bring(link: &Element) -> &'static str {
-    const FAILED: &str = "They did not come. Please try again.";
+    const FAILED: &str = "That did not work. Please try again.";
     let Some(source) = link.get_attribute("data-source") else {
         return FAILED;
     };
@@ -66,7 +70,7 @@ async fn bring(link: &Element) -> &'static str {
     );
     let Some(cursor) = page.text("next") else {
         link.remove();
-        return "Those are all of them.";
+        return "Those are all the cats.";
     };
     for name in ["data-source", "href"] {
         let url = link.get_attribute(name).unwrap_or_default();
@@ -74,10 +78,11 @@ async fn bring(link: &Element) -> &'static str {
             set_attribute(link, name, &[start, AFTER, &path_segment(&cursor)].concat());
         }
     }
-    "More cats have come in."
+    "More cats have been added."
 }
 
-/// Adds cards to the server's own list, so that both form one grid, and moves the focus to the first of them.
+/// Adds cards to the list that the server drew, so that all of them form one grid, and moves the
+/// focus to the first new one.
 fn append(pictures: Vec<CardView>) {
     let Some(gallery) = document().get_element_by_id(GALLERY_ID) else {
         return;
@@ -94,12 +99,13 @@ fn append(pictures: Vec<CardView>) {
     }
     let first = gallery.children().item(first);
     if let Some(Ok(Some(link))) = first.map(|card| card.query_selector("a")) {
-        // A missing focus is no reason to stop.
+        // If the focus cannot be moved, the cards are there all the same.
         let _ = link.unchecked_into::<HtmlElement>().focus();
     }
 }
 
+/// Sets an attribute of an element.
 fn set_attribute(element: &Element, name: &str, value: &str) {
-    // Only a name that is none can fail.
+    // This fails only if the name is no valid name of an attribute.
     let _ = element.set_attribute(name, value);
 }

@@ -1,20 +1,21 @@
-//! The island on the page of a picture that is still being looked at.
+//! The island on the page of a picture that is still being screened.
 
 use leptos::prelude::*;
 
 use super::verdict::verdict;
 
-/// Waits for the verdict, then loads the page anew: the server knows what to show.
+/// Waits for the verdict and then reloads the page, so that the server shows what became of the
+/// picture.
 #[island]
 pub(crate) fn PendingPicture() -> impl IntoView {
     if is_browser() {
         leptos::task::spawn_local(async {
             let path = location_pathname().unwrap_or_default();
-            // A refusal too is for the server to put into words.
+            // The server also says why a picture was refused, so the result does not matter here.
             let _ = verdict(path.trim_start_matches("/c/")).await;
-            // A page that cannot reload stays as it is.
+            // If the page cannot be reloaded, it stays as it is.
             let _ = location().reload();
         });
     }
-    view! { <p role="status">"This page shows the picture as soon as we have seen it."</p> }
+    view! { <p role="status">"The picture will appear here as soon as we have checked it."</p> }
 }

@@ -1,4 +1,4 @@
-//! One picture in a gallery.
+//! The card that shows one picture in a gallery.
 
 use leptos::prelude::*;
 
@@ -7,19 +7,23 @@ use super::fetch::Json;
 use crate::images::{Images, srcset, variant};
 use crate::types::PictureView;
 
-/// How wide a card is drawn; must agree with `style/_gallery.scss`.
+/// How wide a card is drawn on screens of different widths. This must agree with
+/// `style/_gallery.scss`.
 const SIZES: &str = "(min-width: 75rem) 16rem, (min-width: 44rem) 23vw, 46vw";
-/// So many cards are seen at once, and load at once.
+/// How many cards are about to be seen when a page opens. Their images are loaded at once, and
+/// those of the others when they come near.
 const SEEN_AT_ONCE: usize = 6;
 
-/// As much of a picture as a card shows.
+/// What a card shows of a picture. The fields are those of [`PictureView`].
 #[derive(Clone)]
 pub(crate) struct CardView {
     pub(crate) id: String,
     pub(crate) images: Images,
     pub(crate) tags: Vec<String>,
     pub(crate) alt: String,
+    /// The width of the widest image file, in pixels.
     pub(crate) width: u32,
+    /// The height of the widest image file, in pixels.
     pub(crate) height: u32,
     pub(crate) expires_at: String,
 }
@@ -39,7 +43,8 @@ impl From<PictureView> for CardView {
 }
 
 impl CardView {
-    /// Reads a published picture, whether a list, an upload or a status holds it; nothing where it is not published.
+    /// Reads a published picture out of the answer to a list, an upload or a status; `None` if it
+    /// is not published.
     pub(super) fn from_json(picture: &Json) -> Option<Self> {
         Some(Self {
             expires_at: picture.text("expires_at")?,
@@ -57,8 +62,9 @@ impl CardView {
     }
 }
 
-/// A picture with what it shows and the time it has left. `position` counts from 0 on the page:
-/// what is seen at once loads at once, the very first before all else.
+/// A picture with a few words about it and the time it has left. `position` is its place on the
+/// page, counted from 0: the first cards load their images at once, and the very first does so with
+/// priority.
 #[component]
 pub(crate) fn PictureCard(picture: CardView, position: usize) -> impl IntoView {
     let href = ["/c/", &picture.id].concat();

@@ -1,4 +1,5 @@
-//! The island that searches: a plain form everywhere, with tags completed in the browser.
+//! The search box. Without scripts it is a plain form; in the browser it is an island that
+//! completes tags.
 
 mod completion;
 
@@ -10,34 +11,38 @@ use web_sys::{Element, HtmlInputElement};
 use super::fetch;
 use completion::{complete, suggestions};
 
-/// What the page searched for. Provided by the server; the browser finds it in the field.
+/// What the page searched for. The server provides it through the Leptos context; in the browser it
+/// stands in the field already.
 #[derive(Clone)]
 pub(crate) struct SearchWords(pub(crate) String);
 
-/// What the box offers.
+/// The tags that the box offers.
 #[derive(Clone, Default)]
 struct Offer {
-    /// All tags, once the box has had the focus.
+    /// All tags; empty until the box has had the focus and they are loaded.
     tags: Vec<String>,
+    /// Whether the tags are loaded or being loaded.
     is_asked: bool,
-    /// Those that complete the last word.
+    /// The tags that complete the last word, in the order in which they are shown.
     options: Vec<String>,
-    /// The one that the arrow keys have reached.
+    /// The position of the option that the arrow keys have reached.
     active: Option<usize>,
 }
 
 impl Offer {
+    /// Offers the tags that complete what is written.
     fn suggest(&mut self, written: &str) {
         self.active = None;
         self.options = suggestions(written, &self.tags);
     }
 
+    /// Offers nothing any more.
     fn close(&mut self) {
         self.active = None;
         self.options.clear();
     }
 
-    /// One option down or up, around the end.
+    /// Moves by one option down or up, and from one end of the list to the other.
     fn step(&mut self, is_down: bool) {
         let count = self.options.len();
         self.active = match self.active {
@@ -50,8 +55,9 @@ impl Offer {
     }
 }
 
-/// A form that asks `/search?q=…`. The first time it gets the focus it loads all tags and from then on completes the
-/// word being written: the combobox pattern of the ARIA authoring practices.
+/// A form that opens `/search?q=…`. When it first gets the focus it loads all tags, and from then
+/// on it completes the word that is being written. It follows the combobox pattern of the ARIA
+/// Authoring Practices Guide.
 #[island]
 pub(crate) fn SearchBox() -> impl IntoView {
     let words = use_context::<SearchWords>().map(|words| words.0);
@@ -69,7 +75,7 @@ pub(crate) fn SearchBox() -> impl IntoView {
                     offer.write_untracked().tags =
                         tags.iter().filter_map(|tag| tag.text("name")).collect();
                 }
-                // Searching works without; the next focus asks again.
+                // Searching works without the tags; the next focus asks for them again.
                 None => offer.write_untracked().is_asked = false,
             }
         });
@@ -112,8 +118,16 @@ pub(crate) fn SearchBox() -> impl IntoView {
         let options = offer.options.iter().enumerate();
         options
             .map(|(index, tag)| {
-                let selected = if offer.active == Some(index) { "true" } else { "false" };
-                view! { <li role="option" id=option_id(index) aria-selected=selected>{tag.clone()}</li> }
+                let selected = if offer.active == Some(index) {
+                    "true"
+                } else {
+                    "false"
+                };
+                view! {
+                    <li role="option" id=option_id(index) aria-selected=selected>
+                        {tag.clone()}
+                    </li>
+                }
             })
             .collect::<Vec<_>>()
     };
@@ -162,6 +176,7 @@ pub(crate) fn SearchBox() -> impl IntoView {
     }
 }
 
+/// The id of the element that shows this option.
 fn option_id(index: usize) -> String {
     ["search-option-", &index.to_string()].concat()
 }
@@ -171,11 +186,12 @@ fn choose(tag: &str) {
     let input = input();
     input.set_value(&complete(&input.value(), tag));
     if let Some(form) = input.form() {
-        // A browser too old to do so keeps the completed text.
+        // A browser that is too old for this leaves the completed text in the field.
         let _ = form.request_submit();
     }
 }
 
+/// The field of the search box.
 fn input() -> HtmlInputElement {
     document()
         .get_element_by_id("search-input")

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::query::path_segment;
 
-/// The tags as a list of links; nothing when there are none.
+/// The tags as a list of links; nothing if there are no tags.
 #[component]
 pub(crate) fn TagLinks(tags: Vec<String>) -> impl IntoView {
     let links = tags

@@ -1,4 +1,5 @@
-//! The island that uploads: takes over from the plain form, and accepts what is dropped, pasted or chosen.
+//! The island that uploads. It takes over from the plain form and accepts pictures that are
+//! dropped, pasted or chosen.
 
 mod row;
 mod send;
@@ -14,13 +15,16 @@ use web_sys::{DataTransfer, Element, FileList, HtmlElement, HtmlInputElement};
 
 use row::Row;
 
-/// The plain form. It tells the largest size allowed as `data-max-bytes`.
+/// The id of the plain form. Its attribute `data-max-bytes` tells the most bytes that a file may
+/// have.
 pub(crate) const FORM_ID: &str = "upload";
+/// The id of the list of uploads.
 const LIST_ID: &str = "uploads";
-/// So many uploads are under way at once.
+/// How many files are uploaded at the same time.
 const AT_ONCE: u32 = 2;
 
-/// Takes files from anywhere on the page and shows what becomes of each.
+/// Takes files that are dropped or pasted anywhere on the page, or chosen in the form, and shows
+/// what becomes of each.
 #[island]
 pub(crate) fn UploadQueue() -> impl IntoView {
     let (announcement, announce) = signal(String::new());
@@ -33,15 +37,20 @@ pub(crate) fn UploadQueue() -> impl IntoView {
     }
 }
 
-/// The uploads that wait for their turn.
+/// The uploads that wait for their turn, and how many are under way.
 struct Queue {
+    /// The uploads that wait, in the order in which they came.
     waiting: RefCell<VecDeque<Rc<Row>>>,
+    /// How many uploads are under way.
     under_way: RefCell<u32>,
+    /// The most bytes that a file may have.
     max_bytes: u64,
+    /// Where to write what screen readers should say.
     announce: WriteSignal<String>,
 }
 
 impl Queue {
+    /// An empty queue, with the limit that the form tells.
     fn new(announce: WriteSignal<String>) -> Self {
         let max_bytes = form().and_then(|form| form.get_attribute("data-max-bytes"));
         Self {
@@ -54,7 +63,7 @@ impl Queue {
         }
     }
 
-    /// Shows each file as a row and starts what may start.
+    /// Shows each file as a row and puts it in line.
     fn add(self: &Rc<Self>, files: Option<FileList>) {
         let files = files.into_iter();
         for file in files.flat_map(|list| (0..list.length()).filter_map(move |at| list.item(at))) {
@@ -66,7 +75,8 @@ impl Queue {
         }
     }
 
-    /// Puts a new or retried upload in line, unless it is too large to be worth the way.
+    /// Puts a new or retried upload in line. A file that is too large is refused at once, because
+    /// the server would refuse it after it was sent.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -82,6 +92,7 @@ impl Queue {
         self.start();
     }
 
+    /// Starts uploads that wait, until [`AT_ONCE`] are under way.
     fn start(self: &Rc<Self>) {
         while *self.under_way.borrow() < AT_ONCE {
             let Some(row) = self.waiting.borrow_mut().pop_front() else {
@@ -101,13 +112,14 @@ impl Queue {
     }
 }
 
-/// Listens on the window, so that a near miss of the box does not leave the page.
+/// Listens for files on the whole window. If only the box took them, the browser would leave the
+/// page and show a file that is dropped next to it.
 fn listen(queue: Rc<Queue>) {
     set_form_class("is-ready", true);
-    // What was chosen before the browser was ready.
+    // Files may have been chosen before the scripts were ready.
     if let Some(Ok(Some(input))) = form().map(|form| form.query_selector("input")) {
         let input: &HtmlInputElement = input.unchecked_ref();
-        // The form itself takes one file; this takes them one by one.
+        // The plain form takes one file only; from now on the queue sends several, one by one.
         input.set_multiple(true);
         take_chosen(&queue, input);
     }
@@ -117,7 +129,7 @@ fn listen(queue: Rc<Queue>) {
         set_form_class("is-over", true);
     });
     window_event_listener(ev::dragleave, |event| {
-        // Only leaving the window has no element to go to.
+        // The event has a related target unless the pointer leaves the window.
         if event.related_target().is_none() {
             set_form_class("is-over", false);
         }
@@ -140,25 +152,29 @@ fn listen(queue: Rc<Queue>) {
     });
 }
 
+/// Takes the files that were chosen in the form.
 fn take_chosen(queue: &Rc<Queue>, input: &HtmlInputElement) {
     if let Some(files) = input.files() {
         queue.add(Some(files));
-        // The same file can then be chosen again.
+        // Emptied, the field also reports it when the same file is chosen again.
         input.set_value("");
     }
 }
 
+/// The files that were dropped or pasted.
 fn files_of(data: Option<DataTransfer>) -> Option<FileList> {
     data.and_then(|data| data.files())
 }
 
+/// The plain form.
 fn form() -> Option<Element> {
     document().get_element_by_id(FORM_ID)
 }
 
+/// Gives the form a class or takes it away.
 fn set_form_class(class: &str, is_on: bool) {
     if let Some(form) = form() {
-        // Only a class that is none can fail.
+        // This fails only if the text is no valid name of a class.
         let _ = form.class_list().toggle_with_force(class, is_on);
     }
 }

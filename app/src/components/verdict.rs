@@ -1,4 +1,5 @@
-//! Waiting for a verdict on an upload: asks again and again, ever more slowly.
+//! Waits for the verdict on an upload by asking for it again and again, with longer and longer
+//! pauses.
 
 use leptos::server_fn::ServerFn;
 
@@ -7,13 +8,16 @@ use super::picture_card::CardView;
 use crate::api::Status;
 use crate::error::ApiError;
 
-/// The first and the longest pause between two questions, milliseconds.
+/// The pause before the first request, in milliseconds. Each pause is half as long again as the one
+/// before.
 const FIRST_PAUSE_MS: i32 = 800;
+/// The longest pause between two requests, in milliseconds.
 const LONGEST_PAUSE_MS: i32 = 5_000;
-/// So many unanswered questions in a row and we give up.
+/// How many requests in a row may fail before waiting is given up.
 const PATIENCE: u32 = 8;
 
-/// Returns the picture once it is published, or the reason why it never will be.
+/// Returns the picture once it is published, or the reason why it will not be. It waits for as long
+/// as the server says that the picture is being screened.
 pub(super) async fn verdict(id: &str) -> Result<CardView, ApiError> {
     let form = ["id=", id].concat();
     let mut pause_ms = FIRST_PAUSE_MS;

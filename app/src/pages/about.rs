@@ -1,4 +1,5 @@
-//! The rules, what is kept and how long, and what nobody can promise.
+//! The About page: the rules, what the site keeps and for how long, what it cannot promise, and how
+//! to report a picture.
 
 use leptos::prelude::*;
 
@@ -12,14 +13,14 @@ pub(crate) fn AboutPage() -> impl IntoView {
     let site = backend().site();
     let contact = site.abuse_contact.map(|contact| {
         view! {
-            <p>"Or write to "<a href=contact_href(&contact)>{contact.clone()}</a>"."</p>
+            <p>"You can reach us at "<a href=contact_href(&contact)>{contact.clone()}</a>"."</p>
         }
     });
     let second_opinion = site.asks_rekognition.then(|| {
         view! {
             <p>
-                "They may be those of Amazon Rekognition, which then sees a small copy without hidden data, \
-                and no more of you than that."
+                "For some or all pictures we also ask Amazon Rekognition. It gets a small copy \
+                without hidden data, and learns nothing else about you."
             </p>
         }
     });
@@ -33,56 +34,77 @@ pub(crate) fn AboutPage() -> impl IntoView {
             path="/about"
         />
         <article class="prose">
-            <h1>"About this place"</h1>
+            <h1>"About CattoCDN"</h1>
             <p class="lead">
-                "CattoCDN keeps cat pictures for "{retention.clone()}". Anybody may bring one; nobody needs an account."
+                "CattoCDN shares cat pictures for "{retention.clone()}
+                ". Anybody can upload one, without an account."
             </p>
 
             <h2>"The rules"</h2>
             <ul>
-                <li>"A cat must be in it. It may be any cat, and it may have company."</li>
-                <li>"Nothing indecent, cruel or unlawful, and only what is yours to share."</li>
-                <li>"JPEG, PNG, WebP or GIF, up to "{max_size}"."</li>
+                <li>
+                    "There must be a cat in the picture. Any cat will do, and it may have company."
+                </li>
+                <li>
+                    "Nothing indecent, cruel or illegal, and only pictures that you have the right \
+                    to share."
+                </li>
+                <li>"The file must be a JPEG, PNG, WebP or GIF of at most "{max_size}"."</li>
             </ul>
             <p>
-                "Vision models look at every picture before anybody else can. \
-                What they do not recognise as a decent cat is never shown and its bytes are deleted."
+                "Computer models check every picture before anybody can see it. If they find no \
+                cat in it, or find it indecent, it is never shown, and the file is deleted."
             </p>
             {second_opinion}
 
-            <h2>"What is kept"</h2>
+            <h2>"What we keep"</h2>
             <ul>
-                <li>"The picture, made smaller where needed, without place, camera, comments or any other hidden data."</li>
-                <li>"What the models recognised, as tags, and a sentence that describes the picture."</li>
-                <li>"No names, no accounts, no cookies, no addresses."</li>
+                <li>
+                    "The picture, made smaller if need be, without location, camera details, \
+                    comments or any other hidden data."
+                </li>
+                <li>"What the models recognised in it: tags, and a few words that describe it."</li>
+                <li>"No names, no accounts, no cookies and no IP addresses."</li>
             </ul>
 
-            <h2>"For how long"</h2>
+            <h2>"How long we keep it"</h2>
             <p>
-                "For "{retention}", to the second. Then the picture answers “gone”, here and in every cache \
-                that follows the rules of the web; its page says so even in a tab that was left open, as long as scripts run there."
+                "A picture stays for "{retention}
+                ", to the second. After that its links only say that it is gone, here and in every cache \
+                that follows the rules of the web. A page that you left open says so too, if scripts \
+                may run in it."
             </p>
             <p>
-                "Out of our reach are screenshots and saved copies, tabs that were put to sleep, \
-                and the previews that messengers, link-preview services and search engines made for themselves."
+                "We cannot take back screenshots, saved copies, pages in tabs that your browser \
+                has put to sleep, or the previews that messengers and search engines made for \
+                themselves."
             </p>
-            <p>"Whoever uploads gets a delete link, once, which ends it all sooner."</p>
+            <p>
+                "If you upload a picture, you get a delete link, which takes it down sooner. It is \
+                shown only once, so keep it."
+            </p>
 
             <h2 id="report">"Report a picture"</h2>
             <p>
-                "A picture that should not be here comes down as soon as somebody has looked at the report. \
-                Please send the link of its page."
+                "If a picture should not be here, please tell us the link of its page. \
+                Somebody will look at your report and take the picture down if it breaks the rules."
             </p>
             {contact}
 
             <h2 id="api">"For programs"</h2>
-            <p>"Uploading takes one request, and answers in JSON with the links and the delete token:"</p>
+            <p>
+                "One request uploads a picture. The answer is JSON with its links and its delete \
+                token:"
+            </p>
             <pre tabindex="0"><code>{curl}</code></pre>
             <p>
-                <code>"GET /api/v1/pictures?q=tabby"</code>" lists, and "
-                <code>"GET /api/v1/tags"</code>" names all tags."
+                <code>"GET /api/v1/pictures?q=tabby"</code>" finds pictures, and "
+                <code>"GET /api/v1/tags"</code>" lists all tags."
             </p>
-            <p>"How the site is doing, and what it costs, stands on its "<a href="/status">"status page"</a>"."</p>
+            <p>
+                "The "<a href="/status">"status page"</a>
+                " shows how the site is doing and what it costs."
+            </p>
         </article>
     }
 }

@@ -1,18 +1,22 @@
-//! The house cat, drawn once, in several moods.
+//! The site's own cat, a drawing that can show several moods.
 
 use leptos::prelude::*;
 
-/// How the cat looks.
+/// The mood that the cat is drawn in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mood {
+    /// Its eyes are open.
     Awake,
-    /// Eyes that wander, where scripts or not.
+    /// Its eyes wander from side to side. The style sheet moves them, so it works without scripts
+    /// too.
     Searching,
+    /// Its eyes are closed.
     Asleep,
+    /// It screws up one eye.
     Puzzled,
 }
 
-/// A cat's face; decoration only.
+/// The face of a cat. It is decoration only, so screen readers skip it.
 #[component]
 pub(super) fn Cat(mood: Mood) -> impl IntoView {
     let eyes = match mood {

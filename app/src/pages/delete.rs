@@ -1,4 +1,5 @@
-//! Asks before deleting. Only the form's POST, which the server takes itself, deletes anything.
+//! The page behind a delete link, which asks for confirmation. Opening it deletes nothing; only the
+//! POST of its form does, which `server` handles without this page.
 
 use leptos::prelude::*;
 
@@ -26,7 +27,10 @@ fn Confirmation(action: String, back: String) -> impl IntoView {
         <section class="notice">
             <Cat mood=Mood::Puzzled/>
             <h1>"Delete this picture?"</h1>
-            <p>"Its links stop working at once, but for copies that browsers and caches hold until its time is up. This cannot be undone."</p>
+            <p>
+                "Its links will stop working here at once. Copies in browsers and caches may last \
+                until its time is up. You cannot undo this."
+            </p>
             <form class="notice-links" method="post" action=action>
                 <button type="submit" class="button is-danger">"Delete it"</button>
                 <a class="button is-quiet" href=back>"Keep it"</a>

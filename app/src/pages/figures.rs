@@ -1,6 +1,6 @@
-//! Numbers in words: counts, sizes as bills have them, money.
+//! Writes numbers for people: counts, sizes, amounts of anything that is billed, and money.
 
-/// `1,234,567`
+/// Writes a count with its thousands apart: `1,234,567`.
 pub(super) fn count(count: u64) -> String {
     let digits = count.to_string();
     let mut words = String::new();
@@ -13,7 +13,8 @@ pub(super) fn count(count: u64) -> String {
     words
 }
 
-/// `5 GB`, `1.2 MB`: in decimal units, as storage and traffic are billed.
+/// Writes a number of bytes in decimal units, as storage and traffic are billed: `5 GB`, `1.2 MB`.
+/// It is rounded down.
 pub(super) fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
     let Some((scale, unit)) = UNITS.into_iter().find(|(scale, _)| bytes >= *scale) else {
@@ -26,7 +27,8 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-/// `$3.30`; what is less than a cent but not nothing says so.
+/// Writes an amount of US dollars, such as `$3.30`. An amount that is more than nothing and would
+/// round to no cent is `under $0.01`.
 pub(super) fn dollars(amount: f64) -> String {
     if amount > 0.0 && amount < 0.005 {
         "under $0.01".to_owned()
@@ -35,7 +37,8 @@ pub(super) fn dollars(amount: f64) -> String {
     }
 }
 
-/// `1,000 calls`, `0.02 GB`: whole where it is, else with the digits that count.
+/// Writes an amount with its unit: `1,000 calls`, `0.02 GB`. A number that is not whole gets two
+/// decimal places, or four if it is small.
 pub(super) fn amount(amount: f64, unit: &str) -> String {
     let number = if amount.fract() == 0.0 && (0.0..1e15).contains(&amount) {
         #[expect(

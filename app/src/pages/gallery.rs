@@ -1,4 +1,5 @@
-//! A page of a list: the cards, the way to the next page, or kind words where there are none.
+//! One page of a list of pictures: the cards and the link to the next page, or a few kind words if
+//! there are no pictures.
 
 use leptos::prelude::*;
 
@@ -9,12 +10,13 @@ use crate::components::more_pictures::{GALLERY_ID, MorePictures};
 use crate::components::picture_card::PictureCard;
 use crate::types::{ListQuery, PicturePage};
 
-/// The pictures that `query` asks for; `path` is the page they are on, without its query.
+/// Loads and shows the pictures that `query` asks for. `path` is the path of the page that they are
+/// on, without a query string.
 #[component]
 pub(super) fn Gallery(
     #[prop(into)] path: String,
     query: ListQuery,
-    /// Said where there are no pictures.
+    /// What to say if there are no pictures.
     #[prop(into)]
     empty: String,
 ) -> impl IntoView {
@@ -38,7 +40,7 @@ fn FullGallery(page: PicturePage, path: String, query: ListQuery) -> impl IntoVi
     let more = page.next.map(|after| {
         let query = ListQuery { after, ..query };
         let source = format!("/api/v1/pictures?{}", query.to_query_string());
-        // The page's own path holds the tag already.
+        // The path of a tag's page names the tag already.
         let tag = String::new();
         let href = format!("{path}?{}", ListQuery { tag, ..query }.to_query_string());
         view! { <More href source/> }
@@ -49,7 +51,8 @@ fn FullGallery(page: PicturePage, path: String, query: ListQuery) -> impl IntoVi
     }
 }
 
-/// A link to `href`, the next page; `source` is the same page as the API has it, for the island.
+/// The link to the next page of the list, at `href`. The API answers with the same pictures at
+/// `source`, from where the island loads them.
 #[component]
 fn More(href: String, source: String) -> impl IntoView {
     view! {

@@ -1,17 +1,17 @@
-//! What every page says about itself in its `<head>`.
+//! The part of a page's `<head>` that tells search engines and link previews what the page is.
 
 use leptos::prelude::*;
 use leptos_meta::{Link, Meta, Title};
 
 use crate::backend::backend;
 
-/// The title, the description and the one address of a page; `path` begins with a slash.
+/// The title, the description and the canonical address of a page. `path` begins with a slash.
 #[component]
 pub(super) fn Head(
     #[prop(into)] title: String,
     #[prop(into)] description: String,
     #[prop(into)] path: String,
-    /// Whether the page brings its own preview card.
+    /// Whether the page adds its own preview card, so that the general one is left out.
     #[prop(optional)]
     has_card: bool,
 ) -> impl IntoView {
@@ -34,7 +34,7 @@ pub(super) fn Head(
     }
 }
 
-/// The title of a page that nobody should find by searching.
+/// The title of a page that search engines should not list.
 #[component]
 pub(super) fn HiddenHead(#[prop(into)] title: String) -> impl IntoView {
     view! {
@@ -44,7 +44,8 @@ pub(super) fn HiddenHead(#[prop(into)] title: String) -> impl IntoView {
     }
 }
 
-/// The text of a `<title>`. `leptos_meta` writes it as it is, so that visitors' words must be escaped here.
+/// The text of a `<title>`, with the site's name behind it. `leptos_meta` does not escape it, so
+/// what visitors wrote must be escaped here.
 fn title_text(title: &str) -> String {
     let title = title
         .replace('&', "&amp;")

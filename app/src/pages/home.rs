@@ -1,4 +1,4 @@
-//! The gallery of everything, newest first.
+//! The home page: the gallery of all pictures, newest first.
 
 use leptos::prelude::*;
 
@@ -26,8 +26,9 @@ pub(crate) fn HomePage() -> impl IntoView {
                 <div class="hero-words">
                 <h1>"Cat pictures, here for " <em>{retention.clone()}</em></h1>
                 <p>
-                    "Drop a picture, share the link. We check that it is a cat, take out where and with what it was taken, \
-                    and forget it when its time is up."
+                    "Upload a picture and share the link. We check that there is a cat in it, \
+                    remove the hidden data about place and camera, and delete it when its time is \
+                    up."
                 </p>
                 <a class="button is-large" href="/upload">"Upload a cat"</a>
                 </div>
@@ -51,7 +52,7 @@ pub(crate) fn HomePage() -> impl IntoView {
         <Gallery
             path="/"
             query=ListQuery { after, ..ListQuery::default() }
-            empty="No cats yet. Be the first to bring one."
+            empty="There are no cats here yet. Be the first to upload one."
         />
     }
 }

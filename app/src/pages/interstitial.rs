@@ -1,4 +1,5 @@
-//! What takes the place of every page: the answer to a plain form, or an error outside the pages.
+//! What is shown instead of a page: the answer to a form that was sent without scripts, or an error
+//! that arose outside the pages.
 
 use leptos::prelude::*;
 
@@ -14,7 +15,10 @@ pub(crate) fn InterstitialPage(interstitial: Interstitial) -> impl IntoView {
         Interstitial::Deleted => view! {
             <HiddenHead title="Deleted"/>
             <Notice mood=Mood::Asleep title="The picture is deleted">
-                <p>"It is gone from here. Copies in browsers and caches go when its time would have been up, at the latest."</p>
+                <p>
+                    "It is no longer on this site. Copies in browsers and caches will be gone, at \
+                    the latest, when it would have expired anyway."
+                </p>
             </Notice>
         }
         .into_any(),

@@ -1,4 +1,5 @@
-//! The frame around every page: skip link, header with the search box, footer.
+//! The frame around every page: the link that skips to the content, the header with the search box,
+//! and the footer.
 
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub(crate) fn Layout(children: Children) -> impl IntoView {
 
 #[component]
 fn Footer() -> impl IntoView {
-    // There is no backend while the routes are listed.
+    // The server also renders this once without a backend, to make the list of routes.
     let contact = use_context::<Arc<dyn Backend>>()
         .and_then(|backend| backend.site().abuse_contact)
         .map(|contact| {
@@ -53,7 +54,7 @@ fn Footer() -> impl IntoView {
     }
 }
 
-/// An address as a link: a URL stays, anything else is an e-mail address.
+/// Makes the operator's contact a link. A contact that is no URL is taken for an e-mail address.
 pub(super) fn contact_href(contact: &str) -> String {
     if contact.contains("://") || contact.starts_with("mailto:") {
         contact.to_owned()

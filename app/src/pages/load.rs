@@ -1,4 +1,4 @@
-//! How a page asks the backend, and reads its own URL.
+//! How a page asks the backend for its data, and how it reads the parameters in its own URL.
 
 use std::sync::Arc;
 
@@ -10,8 +10,9 @@ use leptos_router::hooks::{use_params_map, use_query_map};
 use crate::backend::{Backend, backend, set_error_on};
 use crate::error::ApiError;
 
-/// Asks the backend. A refusal also gives the response its status, as the routes are rendered before it begins.
-/// Contexts are read at once, because they may be gone after an `.await`.
+/// Asks the backend for what a page needs. If the answer is an error, the response also gets the
+/// status of that error, which is possible because pages are rendered completely before the
+/// response begins. The contexts are read before the first `.await`, after which they may be gone.
 pub(super) fn load<T, F>(
     ask: impl FnOnce(Arc<dyn Backend>) -> F,
 ) -> impl Future<Output = Result<T, ApiError>> + Send
@@ -29,8 +30,9 @@ where
     }
 }
 
-/// Renders what has been waited for. The view keeps the contexts of its page: without them, one that is rendered on another
-/// thread than it was begun on would lose its title, its preview card and its status.
+/// Waits for what is loading and renders it with `view`. The view keeps the contexts of its page:
+/// without them, a page that goes on on another thread than it began on would lose its title, its
+/// preview card and its status.
 pub(super) fn when_loaded<T, V>(
     loading: impl Future<Output = T> + Send + 'static,
     view: impl FnOnce(T) -> V + Send + 'static,
@@ -45,7 +47,7 @@ where
     })
 }
 
-/// A part of the path by its name in the route, decoded.
+/// The decoded part of the path that has this name in the route.
 pub(super) fn path_param(name: &str) -> String {
     use_params_map()
         .read_untracked()
@@ -53,7 +55,7 @@ pub(super) fn path_param(name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// A parameter of the query, decoded; empty where it is not given.
+/// The decoded parameter of the query string that has this name; empty if it is not given.
 pub(super) fn query_param(name: &str) -> String {
     use_query_map()
         .read_untracked()

@@ -1,4 +1,4 @@
-//! Any path that is no page.
+//! What is shown for a path that is no page.
 
 use leptos::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::error::{ApiError, ErrorCode};
 pub(crate) fn NotFoundPage() -> impl IntoView {
     let error = ApiError::new(
         ErrorCode::NotFound,
-        "There is no such page. The address may have a slip in it.",
+        "There is no page at this address. Please check it for typing mistakes.",
     );
     set_error(&error);
     view! { <ErrorNotice error/> }

@@ -1,4 +1,4 @@
-//! A page that has one thing to say.
+//! A page that tells one thing only, such as an error.
 
 use leptos::prelude::*;
 
@@ -6,7 +6,7 @@ use super::cat::{Cat, Mood};
 use super::head::HiddenHead;
 use crate::error::{ApiError, ErrorCode};
 
-/// A cat, a headline, a few words and where to go from here.
+/// A cat, a headline, a few words, and links that lead on.
 #[component]
 pub(super) fn Notice(mood: Mood, #[prop(into)] title: String, children: Children) -> impl IntoView {
     view! {
@@ -22,7 +22,7 @@ pub(super) fn Notice(mood: Mood, #[prop(into)] title: String, children: Children
     }
 }
 
-/// An error in words; the status is set by whoever met it.
+/// Says an error in words. It does not set the status; whoever met the error does.
 #[component]
 pub(super) fn ErrorNotice(error: ApiError) -> impl IntoView {
     let title = error.code.title();

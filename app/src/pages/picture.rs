@@ -1,4 +1,4 @@
-//! A picture's page: the link that people share.
+//! The page of one picture, which is the link that people share.
 
 use leptos::prelude::*;
 use leptos_meta::Meta;
@@ -16,8 +16,9 @@ use crate::components::tag_links::TagLinks;
 use crate::images::srcset;
 use crate::types::{PictureStatus, PictureView};
 
-/// The variant that link previews show.
+/// The variant that link previews show: a JPEG, which every preview service can read.
 const PREVIEW: &str = "1280.jpg";
+/// The width of that variant in pixels, which is less if the picture is narrower.
 const PREVIEW_WIDTH: u32 = 1280;
 
 #[component]
@@ -41,7 +42,12 @@ fn Published(picture: PictureView) -> impl IntoView {
     });
     let until = picture.expires_at.clone();
     view! {
-        <Head title=title.clone() description=picture.alt.clone() path=format!("/c/{}", picture.id) has_card=true/>
+        <Head
+            title=title.clone()
+            description=picture.alt.clone()
+            path=format!("/c/{}", picture.id)
+            has_card=true
+        />
         <PreviewCard picture=picture.clone()/>
         <article class="picture life">
             <h1 class="visually-hidden">{title}</h1>
@@ -49,14 +55,16 @@ fn Published(picture: PictureView) -> impl IntoView {
             <div class="when-gone notice" role="status">
                 <Cat mood=Mood::Asleep/>
                 <h2>"This cat has wandered off"</h2>
-                <p>"Its time here was up. There are others."</p>
+                <p>"Its time here is up, but there are other cats to see."</p>
                 <p class="notice-links"><a class="button" href="/">"See the cats"</a></p>
             </div>
             <div class="picture-facts when-alive">
                 <p class="picture-alt">{picture.alt.clone()}</p>
                 <TagLinks tags/>
                 <p class="picture-life">
-                    <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7v5l3.5 2"/></svg>
+                    <svg viewBox="0 0 24 24" aria-hidden="true">
+                        <path d="M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7v5l3.5 2"/>
+                    </svg>
                     <TimeLeft until/>
                 </p>
             </div>
@@ -66,7 +74,7 @@ fn Published(picture: PictureView) -> impl IntoView {
     }
 }
 
-/// The words as a title: with a capital first letter.
+/// Makes a description a title: its first letter becomes a capital.
 fn capitalised(words: &str) -> String {
     let mut letters = words.chars();
     match letters.next() {
@@ -75,7 +83,8 @@ fn capitalised(words: &str) -> String {
     }
 }
 
-/// The picture in the best form that the browser knows, over a tiny blur of itself.
+/// The picture itself, above a tiny blurred copy that shows while it loads. The browser chooses a
+/// WebP of a fitting width, or the JPEG if it does not know WebP.
 #[component]
 fn Photo(picture: PictureView) -> impl IntoView {
     let srcset = srcset(
@@ -107,7 +116,7 @@ fn Photo(picture: PictureView) -> impl IntoView {
     }
 }
 
-/// The links to copy and the picture to take along.
+/// The links that can be copied, and the download.
 #[component]
 fn Sharing(picture: PictureView) -> impl IntoView {
     let url = image(&picture, "1280.webp");
@@ -127,7 +136,7 @@ fn Sharing(picture: PictureView) -> impl IntoView {
     }
 }
 
-/// What messengers and social sites show of the page.
+/// The preview card that messengers and social sites show for a link to the page.
 #[component]
 fn PreviewCard(picture: PictureView) -> impl IntoView {
     let (width, height) = scaled(PREVIEW_WIDTH, picture.largest_width, picture.largest_height);
@@ -145,7 +154,8 @@ fn PreviewCard(picture: PictureView) -> impl IntoView {
     }
 }
 
-/// The page while the models look: it comes back by itself, with scripts and without.
+/// The page while the picture is being screened. It reloads by itself once there is a verdict;
+/// without scripts it reloads every three seconds.
 #[component]
 fn Pending() -> impl IntoView {
     view! {
@@ -159,12 +169,12 @@ fn Pending() -> impl IntoView {
     }
 }
 
-/// The URL of the variant of this name.
+/// The URL of the variant with this name; empty if the picture has no such variant.
 fn image(picture: &PictureView, name: &str) -> String {
     picture.images.get(name).cloned().unwrap_or_default()
 }
 
-/// The image as Markdown, linked to its page.
+/// Markdown that shows the image and links it to the picture's page.
 fn markdown(picture: &PictureView, image: &str) -> String {
     let alt: String = picture
         .alt
@@ -174,7 +184,7 @@ fn markdown(picture: &PictureView, image: &str) -> String {
     format!("[![{alt}]({image})]({})", picture.url)
 }
 
-/// The image as HTML, linked to its page.
+/// HTML that shows the image and links it to the picture's page.
 fn html(picture: &PictureView, image: &str) -> String {
     let alt = picture
         .alt
@@ -188,7 +198,8 @@ fn html(picture: &PictureView, image: &str) -> String {
     )
 }
 
-/// The real size of a variant that is at most `limit` wide.
+/// The real width and height in pixels of a variant that is at most `limit` pixels wide, where the
+/// widest file is `width` by `height`.
 fn scaled(limit: u32, width: u32, height: u32) -> (u32, u32) {
     if width <= limit {
         return (width, height);

@@ -1,4 +1,4 @@
-//! What a search found.
+//! The page of a search: what was found, or how to search if nothing was asked for.
 
 use leptos::prelude::*;
 
@@ -25,7 +25,11 @@ pub(crate) fn SearchPage() -> impl IntoView {
             path=format!("/search?{}", query.to_query_string())
         />
         <h1 class="section-title">"Cats with " <q>{words}</q></h1>
-        <Gallery path="/search" query empty="No cat fits that today. Try fewer words, or another tag."/>
+        <Gallery
+            path="/search"
+            query
+            empty="No cat matches that today. Try fewer words, or another tag."
+        />
     }
     .into_any()
 }
@@ -36,11 +40,23 @@ fn SearchHelp() -> impl IntoView {
         <Head title="Search" description="Search cat pictures by tag." path="/search"/>
         <div class="prose">
             <h1>"Search"</h1>
-            <p>"Every picture is tagged with the breed and the things around the cat. Write some of that above:"</p>
+            <p>
+                "Every picture has tags for the breed and for the things around the cat. Type some \
+                of them into the box above:"
+            </p>
             <ul>
-                <li><a href="/search?q=tabby+sofa"><code>"tabby sofa"</code></a>" finds tabbies on sofas."</li>
-                <li><a href="/search?q=tabby+-dog"><code>"tabby -dog"</code></a>" leaves out those with a dog."</li>
-                <li><a href="/search?q=%22maine+coon%22"><code>"\"maine coon\""</code></a>" finds the two words side by side."</li>
+                <li>
+                    <a href="/search?q=tabby+sofa"><code>"tabby sofa"</code></a>
+                    " finds tabbies on sofas."
+                </li>
+                <li>
+                    <a href="/search?q=tabby+-dog"><code>"tabby -dog"</code></a>
+                    " finds tabbies, but not with a dog."
+                </li>
+                <li>
+                    <a href="/search?q=%22maine+coon%22"><code>"\"maine coon\""</code></a>
+                    " finds these two words next to each other."
+                </li>
             </ul>
         </div>
     }

@@ -1,4 +1,5 @@
-//! What the site did this month and what that costs: `/status.json` for people.
+//! The status page: what the site did this month and what that costs. It shows people what
+//! `/status.json` tells programs.
 
 use leptos::prelude::*;
 
@@ -54,17 +55,20 @@ fn Status(status: StatusView) -> impl IntoView {
         <article class="prose status">
             <h1>"Status"</h1>
             <p class="lead">
-                "The month so far, "{month}" by UTC, read on "<time datetime=at.clone()>{readable_time(&at)}</time>
-                ". Everything here was counted by this server, but where it says otherwise."
+                "What this site has done in "{month}" (UTC), as of "
+                <time datetime=at.clone()>{readable_time(&at)}</time>
+                ". This server counted all of it itself, unless a line says otherwise."
             </p>
             {warnings}
             <dl class="figures">
                 <Figure name="Bill so far" value=dollars(bill.so_far)>
-                    {dollars(bill.projected)}" by the month's end, if it goes on like this"
+                    {dollars(bill.projected)}" by the end of the month, at this pace"
                 </Figure>
                 <Figure name="Requests that reached this server" value=count(origin.requests)>
-                    {size(origin.bytes_sent)}" sent, counted since "
-                    <time datetime=origin.counted_since.clone()>{readable_time(&origin.counted_since)}</time>
+                    {size(origin.bytes_sent)}" sent since "
+                    <time datetime=origin.counted_since.clone()>
+                        {readable_time(&origin.counted_since)}
+                    </time>
                 </Figure>
                 <Figure name="Pictures" value=count(pictures.published.into())>
                     {size(pictures.stored_bytes)}" of "{size(pictures.stored_bytes_limit)}
@@ -73,12 +77,15 @@ fn Status(status: StatusView) -> impl IntoView {
             </dl>
             <SelfProbe probe=self_probe/>
             <Bill bill/>
-            <p>"The same for programs: "<a href="/status.json"><code>"/status.json"</code></a>"."</p>
+            <p>
+                "Programs can read all of this at "
+                <a href="/status.json"><code>"/status.json"</code></a>"."
+            </p>
         </article>
     }
 }
 
-/// One number with its name and what belongs to it.
+/// One number with its name, and a few words that explain it.
 #[component]
 fn Figure(#[prop(into)] name: String, value: String, children: Children) -> impl IntoView {
     view! {
@@ -94,15 +101,15 @@ fn Figure(#[prop(into)] name: String, value: String, children: Children) -> impl
 
 fn budget(budget: BudgetView) -> impl IntoView {
     let name = match budget.what.as_str() {
-        "rekognition-calls" => "Calls of Rekognition".to_owned(),
+        "rekognition-calls" => "Calls to Rekognition".to_owned(),
         "cloudfront-paths" => "Paths purged at CloudFront".to_owned(),
         _ => budget.what,
     };
     let limit = count(budget.limit.into());
     let words = if budget.is_known {
-        format!("of {limit} this month, and never more")
+        format!("of {limit} this month at most")
     } else {
-        format!("of {limit}: the count was lost, so all of it counts as used")
+        format!("of {limit}; the count was lost, so all of them count as used")
     };
     view! { <Figure name value=count(budget.used.into())>{words}</Figure> }
 }
@@ -110,8 +117,8 @@ fn budget(budget: BudgetView) -> impl IntoView {
 #[component]
 fn SelfProbe(probe: SelfProbeView) -> impl IntoView {
     let label = format!(
-        "A self-probe: every {} minutes this server asks for its own public addresses a few times, from where it stands. \
-         It is a sample, and does not say what visitors get.",
+        "A self-probe: every {} minutes this server requests a few of its own public addresses, each several times. \
+         This is a sample from one place and does not show what visitors get.",
         probe.every_minutes
     );
     let body = if let Some(at) = probe.measured_at {
@@ -123,7 +130,13 @@ fn SelfProbe(probe: SelfProbeView) -> impl IntoView {
                 Some(problem) => view! { <td colspan="3">{problem}</td> }.into_any(),
                 None => view! {
                     <td>{format!("{} of {}", probed.from_cache, probed.repeats)}</td>
-                    <td>{format!("{:.0} / {:.0} ms", probed.first_byte_p50_ms, probed.first_byte_p95_ms)}</td>
+                    <td>
+                        {format!(
+                            "{:.0} / {:.0} ms",
+                            probed.first_byte_p50_ms,
+                            probed.first_byte_p95_ms,
+                        )}
+                    </td>
                     <td>{size(probed.sent_bytes)}</td>
                 }
                 .into_any(),
@@ -132,7 +145,8 @@ fn SelfProbe(probe: SelfProbeView) -> impl IntoView {
         });
         view! {
             <p>
-                <strong>{hits}</strong>" of the repeats were answered by caches, on "
+                <strong>{hits}</strong>
+                " of the repeated requests were answered by caches, measured on "
                 <time datetime=at.clone()>{readable_time(&at)}</time>"."
             </p>
             <div class="table" tabindex="0" role="region" aria-label="Self-probe, by address">
@@ -151,10 +165,18 @@ fn SelfProbe(probe: SelfProbeView) -> impl IntoView {
         }
         .into_any()
     } else if !probe.is_on {
-        view! { <p>"No CDN is known to stand in front of this server, so there is no cache to measure."</p> }
-            .into_any()
+        view! {
+            <p>"This server knows of no CDN in front of it, so there is no cache to measure."</p>
+        }
+        .into_any()
     } else {
-        view! { <p>"The first one since the server started is still to come."</p> }.into_any()
+        view! {
+            <p>
+                "The server has not measured anything since it started. The first result is still \
+                to come."
+            </p>
+        }
+        .into_any()
     };
     view! {
         <h2>"Caches and latency"</h2>
@@ -193,23 +215,24 @@ fn Bill(bill: BillView) -> impl IntoView {
     view! {
         <h2>"The bill"</h2>
         <p>
-            "From the prices of "<time datetime=bill.prices_as_of.clone()>{bill.prices_as_of.clone()}</time>
-            ", in US dollars. “At the end” carries this month's pace on to its last day."
+            "In US dollars, at the prices of "
+            <time datetime=bill.prices_as_of.clone()>{bill.prices_as_of.clone()}</time>
+            ". “By month's end” assumes that the rest of the month goes on at the same pace."
         </p>
-        <div class="table" tabindex="0" role="region" aria-label="The bill, by what was used">
+        <div class="table" tabindex="0" role="region" aria-label="The bill, item by item">
             <table>
                 <thead>
                     <tr>
                         <th scope="col">"What"</th>
                         <th scope="col">"Used"</th>
                         <th scope="col">"So far"</th>
-                        <th scope="col">"At the end"</th>
+                        <th scope="col">"By month's end"</th>
                     </tr>
                 </thead>
                 <tbody>{rows.collect_view()}</tbody>
                 <tfoot>
                     <tr>
-                        <th scope="row">"Together"</th>
+                        <th scope="row">"Total"</th>
                         <td></td>
                         <td>{dollars(bill.so_far)}</td>
                         <td>{dollars(bill.projected)}</td>
@@ -217,7 +240,7 @@ fn Bill(bill: BillView) -> impl IntoView {
                 </tfoot>
             </table>
         </div>
-        <p>"Not in it:"</p>
+        <p>"The bill does not include:"</p>
         <ul>{not_counted.collect_view()}</ul>
     }
 }

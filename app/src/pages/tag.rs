@@ -1,4 +1,4 @@
-//! The gallery of one tag.
+//! The gallery of the pictures that carry one tag.
 
 use leptos::prelude::*;
 
@@ -28,7 +28,7 @@ pub(crate) fn TagPage() -> impl IntoView {
         <Gallery
             path
             query=ListQuery { tag, after, ..ListQuery::default() }
-            empty="No cat with this tag just now."
+            empty="There is no cat with this tag right now."
         />
     }
 }

@@ -1,4 +1,4 @@
-//! Where cats come in.
+//! The upload page.
 
 use leptos::prelude::*;
 
@@ -21,15 +21,22 @@ pub(crate) fn UploadPage() -> impl IntoView {
             <h1>"Upload a cat"</h1>
             <UploadForm rules=site.rules/>
             <ul class="promises">
-                <li>"Cats only, and nothing indecent: two models look at every picture before anybody else does."</li>
-                <li>"Place, camera and all other hidden data are taken out."</li>
-                <li>"After "{site.retention}" it is gone. "<a href="/about">"The rules"</a></li>
+                <li>
+                    "Cats only, please, and nothing indecent. Every picture is checked before \
+                    anybody can see it."
+                </li>
+                <li>"We remove location, camera details and all other hidden data."</li>
+                <li>
+                    "After "{site.retention}" your picture is gone. "
+                    <a href="/about">"Read the rules"</a>
+                </li>
             </ul>
         </div>
     }
 }
 
-/// A form for one picture; with scripts, a box for several at once: dropped, pasted or chosen.
+/// The upload form. Without scripts it takes one picture; with scripts it becomes a box that takes
+/// several at once, dropped, pasted or chosen.
 #[component]
 fn UploadForm(rules: UploadRules) -> impl IntoView {
     let limits = format!(
@@ -49,7 +56,9 @@ fn UploadForm(rules: UploadRules) -> impl IntoView {
             <label class="box">
                 <span class="box-title">"Put your cat in the box"</span>
                 <span class="box-hint">
-                    <span class="needs-script">"Drop pictures here, paste them, or choose some. "</span>
+                    <span class="needs-script">
+                        "Drop pictures here, paste them, or click to choose some. "
+                    </span>
                     {limits}
                 </span>
                 <input

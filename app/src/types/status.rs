@@ -1,125 +1,151 @@
-//! What a site tells about itself: what it did this month, and what that costs.
+//! What the site tells about itself on `/status` and `/status.json`: what it did this month and
+//! what that costs.
 
 use serde::{Deserialize, Serialize};
 
-/// The answer of `/status.json`. Everything was counted but where a field says otherwise.
+/// The answer of `/status.json`. The server counted all of it itself, except where a field says
+/// otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StatusView {
-    /// When this was read. RFC 3339, whole seconds, UTC.
+    /// When these figures were read, as RFC 3339 in whole seconds of UTC.
     pub at: String,
-    /// The month that is counted, by UTC: `2026-11`.
+    /// The month that the figures are for, by UTC: `2026-11`.
     pub month: String,
+    /// What is stored now.
     pub pictures: StoredView,
+    /// What reached this server this month.
     pub origin: OriginView,
+    /// What was used this month of each thing that costs money and has a limit.
     pub budgets: Vec<BudgetView>,
-    /// Sentences for the operator; none while all is well.
+    /// What the operator should look at, in sentences; empty while all is well.
     pub warnings: Vec<String>,
+    /// What this month costs.
     pub bill: BillView,
+    /// What this server saw when it asked for its own public addresses.
     pub self_probe: SelfProbeView,
 }
 
 /// What is stored now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredView {
-    /// Published pictures that live.
+    /// How many pictures are published and have not ended.
     pub published: u32,
+    /// How many bytes their files have together.
     pub stored_bytes: u64,
+    /// The most bytes that all files together may have.
     pub stored_bytes_limit: u64,
 }
 
 /// What reached this server this month.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OriginView {
-    /// Health checks aside.
+    /// How many requests reached this server, health checks not counted.
     pub requests: u64,
-    /// Of bodies.
+    /// How many bytes were sent in the bodies of answers, without their headers.
     pub bytes_sent: u64,
-    /// From when on; later than the month's beginning where the server began to count later.
+    /// Since when this was counted, as RFC 3339. It is later than the beginning of the month if the
+    /// server began to count later.
     pub counted_since: String,
 }
 
-/// What may be used of something that costs money.
+/// What was used this month of something that costs money, and how much may be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetView {
-    /// `rekognition-calls`, `cloudfront-paths`.
+    /// What it is: `rekognition-calls` or `cloudfront-paths`.
     pub what: String,
+    /// How many were used.
     pub used: u32,
-    /// Nothing is used beyond it.
+    /// How many may be used in a month. The server stops there.
     pub limit: u32,
-    /// The highest of 80 and 95 % that is reached, else 0.
+    /// The highest warning level that is reached, in percent of the limit: 95 or 80, and 0 below.
     pub warned_percent: u8,
-    /// False where the count was lost, and all of it counts as used.
+    /// False if the count was lost. Then everything counts as used until the operator says how much
+    /// it was.
     pub is_known: bool,
 }
 
-/// The month's costs.
+/// What this month costs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BillView {
+    /// The currency of all amounts: `USD`.
     pub currency: String,
-    /// When the prices were read: `2026-10-07`.
+    /// The day on which the prices were read: `2026-10-07`.
     pub prices_as_of: String,
-    /// What was used until now.
+    /// What has been used until now costs this much.
     pub so_far: f64,
-    /// What the month will have cost if it goes on as it did.
+    /// What the whole month will cost if it goes on as it has so far.
     pub projected: f64,
+    /// One line for each thing that may cost money.
     pub lines: Vec<BillLineView>,
-    /// What this server cannot count, in sentences.
+    /// What the bill leaves out because this server cannot count it, in sentences.
     pub not_counted: Vec<String>,
 }
 
-/// One thing that may cost money.
+/// One line of the bill: a thing that may cost money.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BillLineView {
-    /// `s3-storage`
+    /// The stable name of the thing, for programs: `s3-storage`.
     pub item: String,
-    /// In words.
+    /// Its name for people.
     pub label: String,
-    /// This month until now, in `unit`.
+    /// How much was used this month until now, in `unit`.
     pub used: f64,
+    /// The unit in which it is counted, such as `GB-months`.
     pub unit: String,
-    /// Of each month, in `unit`.
+    /// How much of it is free in each month, in `unit`.
     pub free: f64,
-    /// For so many units as `per` says.
+    /// What `per` units cost.
     pub price: f64,
+    /// How many units `price` is for.
     pub per: f64,
+    /// What has been used until now costs this much.
     pub so_far: f64,
+    /// What the whole month will cost if it goes on as it has so far.
     pub projected: f64,
-    /// What the price holds for.
+    /// Under which conditions the price holds.
     pub note: String,
-    /// Where and when it was read.
+    /// Where and when the price was read.
     pub source: String,
 }
 
-/// What this server sees when it asks for its own public addresses, now and then. A sample by one asker from one place, and no
-/// measurement of what visitors get.
+/// What this server saw when it last asked for its own public addresses, which it does from time to
+/// time. This is a sample taken from one place; it does not measure what visitors get.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SelfProbeView {
-    /// False where no CDN is known to stand in front of this server: there is nothing to measure then.
+    /// False if no CDN is known to stand in front of this server, because then there is nothing to
+    /// measure.
     pub is_on: bool,
+    /// How many minutes pass between two probes.
     pub every_minutes: u32,
-    /// Absent before the first one.
+    /// When it last asked, as RFC 3339; absent until the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured_at: Option<String>,
-    /// Repeats that caches answered, of all; absent where none was made.
+    /// Which share of the repeated requests a cache answered, from 0 to 1; absent if there were
+    /// none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hit_ratio: Option<f64>,
+    /// The addresses that it asked for.
     pub addresses: Vec<ProbedView>,
 }
 
-/// One address that was asked for several times.
+/// One address that the self-probe asked for several times.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbedView {
-    /// What is there: no address, which a picture that is taken down would be found by.
+    /// What is at the address, in words. The address itself is not told, because it would lead to a
+    /// picture that may have been taken down.
     pub what: String,
-    /// How often it was asked for again after the first time.
+    /// How many times it was asked for again after the first time.
     pub repeats: u32,
-    /// How many of those a cache answered.
+    /// How many of the repeats a cache answered.
     pub from_cache: u32,
-    /// Of the repeats, milliseconds.
+    /// The time until the first byte of a repeat, in milliseconds: half of the repeats took no
+    /// longer.
     pub first_byte_p50_ms: f64,
+    /// The same for 95 % of the repeats.
     pub first_byte_p95_ms: f64,
+    /// How many bytes the body had as it was sent, which is compressed for text.
     pub sent_bytes: u64,
-    /// Why there is nothing to tell.
+    /// Why there are no figures; absent if there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }

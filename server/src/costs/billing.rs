@@ -1,25 +1,25 @@
-//! What of this site costs money, and how much of it was used.
+//! Knows what costs money on this site, and how much of each was used this month.
 
 use crate::config::{Config, StorageConfig};
 use crate::costs::bill::{Elapsed, GIGABYTE, Item, Prices, Use};
 use crate::costs::budget::{Paid, Usage};
 use crate::domain::traffic::Counts;
 
-/// What of this site costs money.
+/// The prices, and which of them apply to this site.
 #[derive(Debug)]
 pub struct Billing {
     pub(crate) prices: Prices,
-    /// Pictures lie in a bucket.
+    /// Whether pictures lie in a bucket.
     in_s3: bool,
-    /// The server runs at Fly.io.
+    /// Whether the server runs at Fly.io.
     at_fly: bool,
 }
 
 impl Billing {
-    /// Of a site with this configuration.
+    /// Reads the prices for a site with this configuration.
     ///
     /// # Errors
-    /// When the table of prices is none; a test keeps that from happening.
+    /// Fails if the table of prices cannot be read. A test makes sure that it can.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
         Ok(Self {
             prices: Prices::load()?,
@@ -28,7 +28,7 @@ impl Billing {
         })
     }
 
-    /// What was used of what this site pays for.
+    /// Tells how much was used of each thing that this site pays for.
     pub(crate) fn uses(
         &self,
         elapsed: Elapsed,
@@ -41,7 +41,8 @@ impl Billing {
             so_far: count,
             projected: elapsed.projected(count),
         };
-        // What stays as it is: a part of the month until now, all of it at the end.
+        // What is there all the time, such as storage, counts in part so far and in full at the end
+        // of the month.
         let kept = |item, amount: f64| Use {
             item,
             so_far: amount * elapsed.share(),
@@ -54,7 +55,8 @@ impl Billing {
                 Paid::CloudFrontPaths => Item::CloudfrontPaths,
             };
             let used = f64::from(usage.used);
-            // Counted since the month began, whenever this server started; and nothing passes the limit.
+            // These are counted from the beginning of the month, whenever this server started, and
+            // never go beyond their limit.
             let whole = Elapsed {
                 counted: elapsed.passed,
                 ..elapsed
@@ -82,20 +84,20 @@ impl Billing {
         uses
     }
 
-    /// What this server cannot count.
+    /// What this server cannot count, in sentences.
     pub(crate) fn not_counted(&self) -> Vec<String> {
         let mut sentences = vec![
-            "What visitors fetch from CloudFront and Cloudflare: only they can count it. At CloudFront a terabyte and ten \
-             million requests of each month are free.",
+            "What visitors load from CloudFront and Cloudflare, which only these can count. CloudFront gives a \
+             terabyte and ten million requests free in each month.",
         ];
         if self.in_s3 {
             sentences
-                .push("Reads of the bucket by CloudFront, and requests repeated after a failure.");
+                .push("CloudFront's own reads from the bucket, and requests that were repeated after a failure.");
         }
         if !self.at_fly {
-            sentences.push("The machine that this server runs on.");
+            sentences.push("The machine on which this server runs.");
         }
-        sentences.push("Taxes, and credits that take something off.");
+        sentences.push("Taxes, and credits that lower the bill.");
         sentences.into_iter().map(str::to_owned).collect()
     }
 }
@@ -143,7 +145,7 @@ mod tests {
             Bill::of(&billing.prices, &uses)
         };
         let near = |found: f64, expected: f64| (found - expected).abs() < 1e-6;
-        // The calls end at their limit, not at twice what was used.
+        // The calls end at their limit and not at twice what was used.
         let alone = bill(false, false);
         assert!(near(alone.so_far, 0.6) && near(alone.projected, 1.0));
         let stored = bill(true, false);

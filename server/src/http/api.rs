@@ -74,8 +74,12 @@ pub(crate) async fn random_picture(State(state): State<AppState>) -> Result<Resp
             .min(ExpiresAt::from_second(ends.second() + 1)),
         id: published.id.clone(),
     };
-    let location = HeaderValue::try_from(format!("/c/{}", published.id))
-        .map_err(|_| Error::new(ErrorCode::Internal, "Something went wrong on our side."))?;
+    let location = HeaderValue::try_from(format!("/c/{}", published.id)).map_err(|_| {
+        Error::new(
+            ErrorCode::Internal,
+            "Something went wrong on our side. Please try again in a moment.",
+        )
+    })?;
     let headers = [(header::LOCATION, location)];
     Ok((StatusCode::FOUND, Extension(policy), headers).into_response())
 }
@@ -97,7 +101,7 @@ pub(crate) async fn delete_picture(
         .ok_or_else(|| {
             Error::new(
                 ErrorCode::Unauthorized,
-                "Deleting needs the delete token: `Authorization: Bearer …`.",
+                "Deleting a picture needs its delete token. Please send it as `Authorization: Bearer TOKEN`.",
             )
         })?;
     let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
@@ -125,7 +129,7 @@ fn parse_ban(query: &str) -> Result<bool, Error> {
         (Some(("ban", "true")), None) => Ok(true),
         _ => Err(Error::new(
             ErrorCode::Malformed,
-            "The only parameter is `ban`, which must be `true` or `false`.",
+            "The only parameter here is `ban`, which must be `true` or `false`. Nothing was deleted.",
         )),
     }
 }

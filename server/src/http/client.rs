@@ -44,7 +44,7 @@ pub(crate) async fn identify(
     if !state.origin.keys.is_empty() && !vouched && !is_health_check {
         let refusal = Error::new(
             ErrorCode::Forbidden,
-            "This server answers only through its CDN.",
+            "This server can only be reached through its CDN. Please use the public address of the site.",
         );
         // Whoever goes round the CDN keeps no connection.
         return ([(header::CONNECTION, "close")], refusal).into_response();
@@ -64,7 +64,7 @@ pub(crate) async fn identify(
         }
         Some(None) => Error::new(
             ErrorCode::TooManyRequests,
-            "There are too many requests from your network at the moment.",
+            "There are too many requests from your network right now. Please try again in a few seconds.",
         )
         .retry_after(SHARE_FREES_ITSELF)
         .into_response(),

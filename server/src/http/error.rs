@@ -18,11 +18,10 @@ use imaging::ImageError;
 const AFTER_SEARCHES: Duration = Duration::from_secs(3);
 
 /// What an uploader is told whose picture cannot be paid for.
-const BUDGET_SPENT: &str = "Looking at pictures costs money, and this month's is spent. Nothing was published; please try again when a new month has begun.";
+const BUDGET_SPENT: &str = "Checking pictures costs money, and this month's budget is spent, so your picture was not published. Please try again when a new month has begun.";
 
 /// What an uploader is told for whose picture there is no room.
-const STORAGE_FULL: &str =
-    "The picture store is full. Space frees itself as old pictures end; please try again later.";
+const STORAGE_FULL: &str = "Our picture store is full. There will be room again as older pictures end, so please try again later.";
 
 /// When that will be, as people say it: no sooner, and not to the second.
 fn in_words(wait: Duration) -> String {
@@ -52,14 +51,17 @@ impl Error {
 
     /// No picture has this id.
     pub(crate) fn not_found() -> Self {
-        Self::new(ErrorCode::NotFound, "There is nothing at this address.")
+        Self::new(
+            ErrorCode::NotFound,
+            "There is nothing at this address. Please check it for typing mistakes.",
+        )
     }
 
     /// The picture existed and is over.
     pub(crate) fn gone() -> Self {
         Self::new(
             ErrorCode::Gone,
-            "This picture is gone. Pictures are deleted for good when their time is up.",
+            "This picture is gone: its time was up, or it was deleted. It cannot be brought back.",
         )
     }
 
@@ -78,7 +80,7 @@ impl Error {
     fn storage(error: &dyn std::error::Error) -> Self {
         Self::unavailable(
             ErrorCode::StorageUnavailable,
-            "The picture store is not available. Nothing was lost; please try again in a moment.",
+            "We cannot reach our pictures right now. None of them is lost; please try again in a moment.",
             error,
         )
     }
@@ -146,18 +148,21 @@ impl From<StorageError> for Error {
 impl From<UploadError> for Error {
     fn from(error: UploadError) -> Self {
         match error {
-            UploadError::Empty => Self::new(ErrorCode::Malformed, "The upload is empty."),
+            UploadError::Empty => Self::new(
+                ErrorCode::Malformed,
+                "The upload is empty. Please choose a picture and send it again.",
+            ),
             UploadError::TooLarge { max_bytes } => Self::new(
                 ErrorCode::TooLarge,
                 format!(
-                    "The file is larger than {}, the most that is taken.",
+                    "The file is larger than {}, which is the most that we take. Please send a smaller copy.",
                     bytesize::ByteSize(max_bytes).display().iec()
                 ),
             ),
             UploadError::TooManyOfClient { wait } => Self::new(
                 ErrorCode::TooManyRequests,
                 format!(
-                    "You have sent many pictures within an hour. The next may come {}.",
+                    "You have sent many pictures within an hour. You can send the next one {}.",
                     in_words(wait)
                 ),
             )
@@ -165,7 +170,7 @@ impl From<UploadError> for Error {
             UploadError::TooManyToday { wait } => Self::new(
                 ErrorCode::TooManyRequests,
                 format!(
-                    "The site has taken all the pictures it can today. The next may come {}.",
+                    "The site has taken as many pictures as it can today. You can send yours {}.",
                     in_words(wait)
                 ),
             )
@@ -173,7 +178,7 @@ impl From<UploadError> for Error {
             UploadError::PartOfDay { wait } => Self::new(
                 ErrorCode::TooManyRequests,
                 format!(
-                    "You have sent many pictures today, and others want to as well. The next may come {}.",
+                    "You have sent many pictures today, and we keep some room for others. You can send the next one {}.",
                     in_words(wait)
                 ),
             )
@@ -181,14 +186,14 @@ impl From<UploadError> for Error {
             UploadError::PartOfStore { wait } => Self::new(
                 ErrorCode::TooManyRequests,
                 format!(
-                    "Your pictures take all the space that one person may have here. The next may come {}.",
+                    "Your pictures already fill all the space that one person may have here. You can send the next one {}.",
                     in_words(wait)
                 ),
             )
             .retry_after(wait),
             UploadError::TooManyInVain { wait } => Self::new(
                 ErrorCode::TooManyRequests,
-                "Your last pictures were refused or are already here, and the site has had many like them today. Please wait a little before the next.",
+                "Your last pictures were refused or are already here, and the site has had many like them today. Please wait a little before you send the next one.",
             )
             .retry_after(wait),
             UploadError::BudgetSpent { wait } => {
@@ -200,7 +205,7 @@ impl From<UploadError> for Error {
             ),
             UploadError::QueueFull { wait } => Self::new(
                 ErrorCode::ScreeningUnavailable,
-                "Many pictures are waiting to be checked. Please try again in a moment.",
+                "Many pictures are waiting to be checked, and there is no room for more. Please try again in a few minutes.",
             )
             .retry_after(wait),
             UploadError::StorageFull { wait } => {
@@ -244,7 +249,7 @@ impl From<DeleteError> for Error {
             DeleteError::Gone => Self::gone(),
             DeleteError::Forbidden => Self::new(
                 ErrorCode::Forbidden,
-                "This token does not belong to this picture.",
+                "This token may not do that to this picture, so nothing was deleted. Please check that the token, or the delete link, is complete.",
             ),
             DeleteError::Unavailable(error) => Self::storage(error.as_ref()),
         }
@@ -257,33 +262,33 @@ impl From<Reason> for Error {
         match reason {
             Reason::NotACat => Self::new(
                 ErrorCode::NotACat,
-                "The picture was deleted unseen. One where the cat is larger or sharper may pass.",
+                "The computer models that check pictures saw no cat in this one, so it was deleted and never shown. If there is a cat, a picture where it is larger or sharper may pass.",
             ),
             Reason::Indecent => Self::new(
                 ErrorCode::Unsafe,
-                "This picture looks indecent to our model, so it was deleted. Models err; a different shot may pass.",
+                "The computer models that check pictures found this one indecent, so it was deleted and never shown. They make mistakes, so a different shot may pass.",
             ),
             Reason::Banned => Self::new(
                 ErrorCode::Banned,
-                "This picture was taken down before and may not come back.",
+                "This picture, or one that looks just like it, was taken down before, so it cannot be uploaded again. Please choose a different one.",
             ),
             Reason::Corrupt => Self::new(
                 ErrorCode::CorruptImage,
-                "The picture could not be read to its end. Please export it again and retry.",
+                "The picture is broken or incomplete, so we could not read all of it. Please save or export it again and upload that copy.",
             ),
             Reason::TooManyPixels => Self::new(
                 ErrorCode::TooManyPixels,
-                "The picture has more pixels or frames than can be handled. Please make it smaller.",
+                "This picture is more than we can process: it has too many pixels or frames, or too much fine detail. Please make it smaller and try again.",
             ),
             Reason::TooSmall => Self::new(
                 ErrorCode::TooSmall,
-                "The picture is too small, or too narrow, to see a cat in it.",
+                "The picture is too small or too narrow to see a cat in it. Please choose a larger one.",
             ),
             Reason::BudgetSpent => Self::new(ErrorCode::BudgetSpent, BUDGET_SPENT),
             Reason::StorageFull => Self::new(ErrorCode::StorageFull, STORAGE_FULL),
             Reason::Unsupported => Self::new(
                 ErrorCode::UnsupportedType,
-                "Only JPEG, PNG, WebP and GIF pictures are taken.",
+                "We can only take JPEG, PNG, WebP and GIF pictures. Please convert yours and try again.",
             ),
         }
     }

@@ -17,7 +17,7 @@ pub(crate) async fn ready(State(state): State<AppState>) -> Result<&'static str,
             tracing::warn!(error = format!("{error:#}"), "not ready");
             Err(Error::new(
                 ErrorCode::StorageUnavailable,
-                "A part of the site is not available.",
+                "A part of the site is not available. Its log says which one.",
             ))
         }
     }

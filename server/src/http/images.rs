@@ -56,7 +56,7 @@ pub(crate) async fn get_image(
     };
     let etag: ETag = format!("\"{}\"", variant.hash)
         .parse()
-        .map_err(|_| Error::new(ErrorCode::Internal, "The picture could not be read."))?;
+        .map_err(|_| unreadable())?;
     let mut headers = HeaderMap::new();
     headers.typed_insert(etag.clone());
     headers.insert(
@@ -215,7 +215,7 @@ impl File {
                 tracing::error!(picture = %self.id, "a published picture's object is missing");
                 Error::new(
                     ErrorCode::StorageUnavailable,
-                    "The picture could not be read. Please try again in a moment.",
+                    "We could not read this picture. Please try again in a moment.",
                 )
             }
             Ok(_) => Error::gone(),
@@ -237,8 +237,7 @@ fn not_allowed() -> Response {
 }
 
 fn header_value(text: &str) -> Result<HeaderValue, Error> {
-    HeaderValue::try_from(text)
-        .map_err(|_| Error::new(ErrorCode::Internal, "The picture could not be read."))
+    HeaderValue::try_from(text).map_err(|_| unreadable())
 }
 
 /// What of the whole a `Range` asks for.
@@ -289,10 +288,17 @@ fn requested(range: &str, length: u64) -> Requested {
     }
 }
 
+fn unreadable() -> Error {
+    Error::new(
+        ErrorCode::Internal,
+        "Something went wrong on our side, and the picture could not be read. Please try again in a moment.",
+    )
+}
+
 fn unsatisfiable(length: u64) -> Response {
     let error = Error::new(
         ErrorCode::RangeNotSatisfiable,
-        "The picture has no such range of bytes.",
+        format!("The picture has only {length} bytes. Please ask for a range within them."),
     );
     let mut response = error.into_response();
     if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {

@@ -75,14 +75,16 @@ pub(crate) fn filter_of(query: &ListQuery) -> Result<ListFilter, Error> {
     if query.q.len() > MAX_QUERY_BYTES || query.tag.len() > MAX_QUERY_BYTES {
         return Err(Error::new(
             ErrorCode::Malformed,
-            format!("A search may be at most {MAX_QUERY_BYTES} bytes long."),
+            format!(
+                "A search or a tag may be at most {MAX_QUERY_BYTES} bytes long. Please shorten it."
+            ),
         ));
     }
     let search = SearchQuery::parse(&query.q);
     if search.terms() > MAX_TERMS {
         return Err(Error::new(
             ErrorCode::Malformed,
-            format!("A search may have at most {MAX_TERMS} words or phrases."),
+            format!("A search may have at most {MAX_TERMS} words or phrases. Please use fewer."),
         ));
     }
     Ok(ListFilter {
@@ -121,7 +123,7 @@ fn parse_cursor(text: &str) -> Result<Option<i64>, Error> {
         Ok(sequence) if digits => Ok(Some(sequence)),
         _ => Err(Error(ApiError::new(
             ErrorCode::Malformed,
-            "This page of the list does not exist.",
+            "This page of the list does not exist. Please begin at its first page.",
         ))),
     }
 }
@@ -129,7 +131,7 @@ fn parse_cursor(text: &str) -> Result<Option<i64>, Error> {
 fn bad_limit() -> Error {
     Error::new(
         ErrorCode::Malformed,
-        format!("`limit` must be from 1 to {PAGE_SIZE}."),
+        format!("`limit` must be a whole number from 1 to {PAGE_SIZE}."),
     )
 }
 

@@ -239,8 +239,11 @@ pub(crate) async fn answer_functions_in_json(mut request: Request, next: Next) -
         Ok(body) => body,
         Err(error) => {
             tracing::error!(%error, "a server function's error could not be read");
-            return Error::new(ErrorCode::Internal, "Something went wrong on our side.")
-                .into_response();
+            return Error::new(
+                ErrorCode::Internal,
+                "Something went wrong on our side. Please try again in a moment.",
+            )
+            .into_response();
         }
     };
     if let Ok(ErrorBody { error }) = serde_json::from_slice(&body)

@@ -141,7 +141,7 @@ fn unfinished(error: impl std::fmt::Display) -> Error {
     tracing::error!(%error, "a page could not be rendered to its end");
     Error::new(
         app::error::ErrorCode::Internal,
-        "The page could not be made.",
+        "Something went wrong on our side, and this page could not be made. Please try again in a moment.",
     )
 }
 

@@ -1,5 +1,5 @@
-//! `/status` and `/status.json`: what the site did this month, and what that costs.
-//! Nothing here is estimated but the bill at the month's end, which is called projected.
+//! Gathers what `/status` and `/status.json` tell: what the site did this month, and what that
+//! costs. The only estimate in it is the bill at the end of the month, which is called “projected”.
 
 use app::types::status::{
     BillLineView, BillView, BudgetView, OriginView, ProbedView, SelfProbeView, StatusView,
@@ -26,7 +26,7 @@ pub(crate) async fn get_status(State(state): State<AppState>) -> Result<Response
     Ok((Extension(policy), Json(status)).into_response())
 }
 
-/// Reads it all, and tells what caches may do with it.
+/// Reads all figures. Also returns what caches may do with the answer.
 pub(crate) async fn read_status(state: &AppState) -> Result<(StatusView, CachePolicy), Error> {
     let now = state.clock.now();
     let month = Month::of(now);
@@ -72,7 +72,7 @@ pub(crate) async fn read_status(state: &AppState) -> Result<(StatusView, CachePo
         bill: bill(&state.billing, &uses),
         self_probe: probed(state),
     };
-    // It shows no picture; it is as new as a list.
+    // It shows no picture, so it may be kept for as long as an empty list.
     Ok((view, CachePolicy::list([])))
 }
 
@@ -83,21 +83,21 @@ async fn read_budget(state: &AppState, what: Paid) -> Result<(Usage, bool), Erro
     Ok((usage, !is_unknown))
 }
 
-/// What the operator should look at.
+/// What the operator should look at, in sentences.
 fn warnings(stored: &StoredView, budgets: &[BudgetView]) -> Vec<String> {
     let mut warnings = Vec::new();
     for budget in budgets {
         let what = match budget.what.as_str() {
-            "rekognition-calls" => "calls of Rekognition",
+            "rekognition-calls" => "calls to Rekognition",
             _ => "paths purged at CloudFront",
         };
         if !budget.is_known {
             warnings.push(format!(
-                "How many {what} were used this month is not known, so no more are made until the operator says it."
+                "It is not known how many {what} were used this month, so no more are made until the operator tells the number with `cattocdn budget set`."
             ));
         } else if budget.warned_percent > 0 {
             warnings.push(format!(
-                "{} of {} {what} are used this month: more than {} %.",
+                "{} of {} {what} are used this month, which is {} % or more.",
                 budget.used, budget.limit, budget.warned_percent
             ));
         }
@@ -106,9 +106,7 @@ fn warnings(stored: &StoredView, budgets: &[BudgetView]) -> Vec<String> {
         u128::from(stored.stored_bytes) * 100 >= u128::from(stored.stored_bytes_limit) * percent
     });
     if let Some(percent) = reached {
-        warnings.push(format!(
-            "The store for pictures is more than {percent} % full."
-        ));
+        warnings.push(format!("The picture store is {percent} % full or more."));
     }
     warnings
 }
@@ -170,7 +168,7 @@ fn probed(state: &AppState) -> SelfProbeView {
     }
 }
 
-/// To so many parts of one.
+/// Rounds an amount to a multiple of `1 / parts`.
 fn rounded(amount: f64, parts: f64) -> f64 {
     (amount * parts).round() / parts
 }

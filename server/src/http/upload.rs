@@ -91,7 +91,7 @@ pub(crate) fn multipart_boundary(headers: &HeaderMap) -> Result<Option<String>, 
     multer::parse_boundary(content_type).map(Some).map_err(|_| {
         Error::new(
             ErrorCode::Malformed,
-            "The form is not multipart/form-data with a boundary.",
+            "The form cannot be read, because it is not multipart/form-data with a boundary. Please send it as that.",
         )
     })
 }
@@ -100,7 +100,7 @@ pub(crate) fn multipart_boundary(headers: &HeaderMap) -> Result<Option<String>, 
 pub(crate) fn not_multipart() -> Error {
     Error::new(
         ErrorCode::UnsupportedType,
-        "The form must be sent as multipart/form-data.",
+        "The form is not multipart/form-data, so no picture can be in it. Please send it as that.",
     )
 }
 
@@ -145,7 +145,7 @@ async fn unless(
             pictures.note_called_off(client);
             let error = Error::new(
                 ErrorCode::Timeout,
-                "The upload was too slow while others waited for their turn. Please try again a little later.",
+                "Your upload was stopped because it was slow and others were waiting for their turn. Please try again a little later.",
             );
             Err(error.retry_after(CALLED_OFF_FOR))
         }
@@ -180,7 +180,7 @@ async fn receive_field(
     let one_file = || {
         Error::new(
             ErrorCode::Malformed,
-            "The form must hold exactly one file, in the field `file`.",
+            "The form must hold exactly one picture, as a file in the field `file`. Please choose one and send it again.",
         )
     };
     // Its turn comes before its first byte: a form's head is kept in memory.
@@ -273,7 +273,7 @@ fn parse_wait(query: &str) -> Result<Duration, Error> {
         .ok_or_else(|| {
             Error::new(
                 ErrorCode::Malformed,
-                "`wait` must be whole seconds from 0 to 25.",
+                "`wait` must be a whole number of seconds from 0 to 25.",
             )
         })
 }
@@ -302,12 +302,15 @@ fn form_error(pictures: &Pictures, error: &multer::Error, watch: &BodyWatch) -> 
 
 fn broken_body(pictures: &Pictures, watch: &BodyWatch) -> Error {
     match watch.end() {
-        BodyEnd::Late => Error::new(ErrorCode::Timeout, "The upload stopped half-way."),
+        BodyEnd::Late => Error::new(
+            ErrorCode::Timeout,
+            "The rest of the upload did not arrive in time. Please try again.",
+        ),
         BodyEnd::TooLong => too_large(pictures),
         BodyEnd::EndlessHead => malformed_form(),
         BodyEnd::Broken => Error::new(
             ErrorCode::Malformed,
-            "The upload ended before it was complete.",
+            "The upload ended before all of it had arrived. Please try again.",
         ),
     }
 }
@@ -315,7 +318,7 @@ fn broken_body(pictures: &Pictures, watch: &BodyWatch) -> Error {
 fn malformed_form() -> Error {
     Error::new(
         ErrorCode::Malformed,
-        "The form could not be read to its end.",
+        "The form is broken, so the picture in it cannot be read. Please send it again.",
     )
 }
 
@@ -327,7 +330,10 @@ fn too_large(pictures: &Pictures) -> Error {
 }
 
 fn internal() -> Error {
-    Error::new(ErrorCode::Internal, "Something went wrong on our side.")
+    Error::new(
+        ErrorCode::Internal,
+        "Something went wrong on our side. Please try again in a moment.",
+    )
 }
 
 #[cfg(test)]

@@ -66,17 +66,19 @@ impl fmt::Display for PurgeProgress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(receipt) = &self.receipt else {
             return match self.left {
-                0 => write!(formatter, "no cache needs to be told"),
+                0 => write!(formatter, "No cache has to be told."),
                 left => write!(
                     formatter,
-                    "the CDNs are not done yet ({left} steps); the server goes on with it, and this command tells more when it is asked again"
+                    "The CDNs are not done yet ({left} steps are left). The server goes on with it; run this command again to see how far it is."
                 ),
             };
         };
         let seen = match (Sight::of(receipt.status), receipt.status) {
             (Sight::Gone, Some(status)) => format!("was gone (status {status})"),
             (Sight::Shown, Some(status)) => format!("STILL SHOWED IT (status {status})"),
-            (_, Some(status)) => format!("answered with status {status}, which tells nothing"),
+            (_, Some(status)) => {
+                format!("answered with status {status}, which tells nothing about the caches")
+            }
             (_, None) => "did not answer".to_owned(),
         };
         let at: Vec<String> = [
@@ -95,7 +97,7 @@ impl fmt::Display for PurgeProgress {
         let rounds = receipt.rounds;
         write!(
             formatter,
-            "the CDNs were told {rounds}x, and at {instant} its address {seen}; {at}, and nothing is known of others"
+            "The CDNs were told {rounds} time(s), and at {instant} the address of the picture {seen}; {at}. Nothing is known of other edge locations."
         )
     }
 }

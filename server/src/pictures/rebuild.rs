@@ -48,7 +48,7 @@ impl Pictures {
         let published = self.parts.db.list_published_ids().await?;
         anyhow::ensure!(
             published.is_empty() || !manifests.is_empty(),
-            "the index lists {} pictures and the storage holds none: is the right folder or bucket mounted?",
+            "the index lists {} pictures and the storage holds none, so nothing is rebuilt; is the right folder mounted, and the right bucket set?",
             published.len()
         );
         self.parts.db.note_rebuilding(true).await?;

@@ -287,7 +287,7 @@ fn what_cannot_run_says_why_and_does_not_start() {
     assert!(words.contains("no models"), "{words}");
     let server = launch.serve();
     let words = refused(&launch);
-    assert!(words.contains("another cattocdn runs"), "{words}");
+    assert!(words.contains("another cattocdn is running"), "{words}");
     server.terminate();
     assert!(server.wait().0.success());
 }

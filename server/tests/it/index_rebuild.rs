@@ -191,7 +191,7 @@ fn a_damaged_index_stops_the_start_and_reindex_mends_it() {
     let done = launch.run("reindex");
     assert!(done.status.success(), "{}", words(&done));
     assert!(
-        words(&done).contains("1 pictures restored"),
+        words(&done).contains("Pictures restored: 1"),
         "{}",
         words(&done)
     );

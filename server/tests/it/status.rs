@@ -167,7 +167,7 @@ async fn what_is_paid_for_is_told_with_a_warning_before_it_is_spent() {
         "$0.96",
         "960",
         "of 1,000 this month",
-        "Not in it:",
+        "The bill does not include:",
         "self-probe",
     ] {
         assert!(page.contains(words), "{words}");

@@ -1,15 +1,17 @@
-//! Which tags complete the word being written, and what the query becomes.
+//! Finds the tags that complete the word being written, and writes the completed query.
 
-/// So many suggestions at most.
+/// The most suggestions that are shown.
 const LIMIT: usize = 8;
 
-/// Where the last term begins, behind its `-` and its opening quote.
+/// A query, split before its last term, which is the word or phrase that is being written.
 struct LastTerm<'a> {
-    /// All that stays: earlier terms and the `-`.
+    /// The part that stays as it is: the earlier terms, and the `-` of the last one.
     head: &'a str,
+    /// The last term, without its `-` and its quotes.
     word: &'a str,
 }
 
+/// Splits a query before its last term.
 fn last_term(query: &str) -> LastTerm<'_> {
     let mut start = 0;
     let mut in_quotes = false;
@@ -28,7 +30,8 @@ fn last_term(query: &str) -> LastTerm<'_> {
     }
 }
 
-/// The tags of which a word begins as the last term does, in the order given.
+/// The tags in which a word begins with the last term of the query, in the order in which `tags`
+/// has them.
 pub(super) fn suggestions(query: &str, tags: &[String]) -> Vec<String> {
     let word = last_term(query).word.to_ascii_lowercase();
     if word.is_empty() {
@@ -41,7 +44,8 @@ pub(super) fn suggestions(query: &str, tags: &[String]) -> Vec<String> {
     tags.iter().filter(fits).take(LIMIT).cloned().collect()
 }
 
-/// The query with its last term replaced by this tag, as a phrase where it has several words.
+/// The query with its last term replaced by this tag. A tag of several words is put in quotes,
+/// which makes it a phrase.
 pub(super) fn complete(query: &str, tag: &str) -> String {
     let quote = if tag.contains(' ') { "\"" } else { "" };
     [last_term(query).head, quote, tag, quote].concat()

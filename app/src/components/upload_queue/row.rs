@@ -1,4 +1,4 @@
-//! One upload as a row: the preview, how far it is, and what became of it.
+//! One upload as a row in the list: its preview, its progress, and what became of it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -20,30 +20,43 @@ use crate::error::{ApiError, ErrorCode};
 use crate::images::variant;
 use crate::units::readable_bytes;
 
-/// Where an upload stands. `style/_upload_queue.scss` knows them and shows what belongs to each.
+/// The stages of an upload. `style/_upload_queue.scss` knows these words, and shows in a row what
+/// belongs to its stage.
 mod stage {
+    /// It waits for others to be sent.
     pub(super) const WAITING: &str = "waiting";
+    /// It is on its way to the server and can be cancelled.
     pub(super) const SENDING: &str = "sending";
-    /// The server has it; nothing can be cancelled any more.
+    /// The server has all of it and is screening it; it can no longer be cancelled.
     pub(super) const LOOKING: &str = "looking";
+    /// It is published.
     pub(super) const PUBLISHED: &str = "published";
+    /// It was refused, and trying again would not help.
     pub(super) const REFUSED: &str = "refused";
-    /// Cancelled, or refused for a reason that may pass.
+    /// It was cancelled, or refused for a reason that may pass, and can be tried again.
     pub(super) const PAUSED: &str = "paused";
 }
 
+/// One file and its row on the page.
 pub(super) struct Row {
+    /// The file that is uploaded.
     pub(super) file: File,
+    /// A URL by which the browser shows the file from the visitor's own computer.
     preview: String,
+    /// One of the constants in [`stage`].
     stage: RwSignal<&'static str>,
-    /// What the row says, the first as a headline.
+    /// What the row says: a headline, and the words after it.
     words: RwSignal<[String; 2]>,
+    /// The element of the row, once it is drawn.
     element: RefCell<Option<HtmlElement>>,
+    /// The request, while the file is being sent.
     request: RefCell<Option<XmlHttpRequest>>,
+    /// Where to write what screen readers should say.
     announce: WriteSignal<String>,
 }
 
 impl Row {
+    /// A row for this file, which is not drawn yet.
     pub(super) fn new(file: File, announce: WriteSignal<String>) -> Self {
         Self {
             preview: Url::create_object_url_with_blob(&file).unwrap_or_default(),
@@ -69,7 +82,12 @@ impl Row {
             let (stage, words) = (row.stage, row.words);
             view! {
                 <li class="upload-row" tabindex="-1" data-stage=move || stage.get()>
-                    <img class="upload-preview" src=row.preview.clone() alt="" on:error=forget_source/>
+                    <img
+                        class="upload-preview"
+                        src=row.preview.clone()
+                        alt=""
+                        on:error=forget_source
+                    />
                     <div class="upload-body">
                         <p class="upload-name">{row.file.name()}</p>
                         <progress max="1" value="0" aria-label="Sent"></progress>
@@ -78,16 +96,28 @@ impl Row {
                             " "
                             {move || words.read()[1].clone()}
                         </p>
-                        <button type="button" class="button is-quiet upload-cancel" on:click=move |_| cancel.cancel()>
+                        <button
+                            type="button"
+                            class="button is-quiet upload-cancel"
+                            on:click=move |_| cancel.cancel()
+                        >
                             "Cancel"
                         </button>
-                        <button type="button" class="button is-quiet upload-retry" on:click=move |_| {
-                            retry.focus();
-                            queue.push(&retry);
-                        }>
+                        <button
+                            type="button"
+                            class="button is-quiet upload-retry"
+                            on:click=move |_| {
+                                retry.focus();
+                                queue.push(&retry);
+                            }
+                        >
                             "Try again"
                         </button>
-                        <button type="button" class="button is-quiet upload-dismiss" on:click=move |_| dismiss.dismiss()>
+                        <button
+                            type="button"
+                            class="button is-quiet upload-dismiss"
+                            on:click=move |_| dismiss.dismiss()
+                        >
                             "Dismiss"
                         </button>
                     </div>
@@ -99,20 +129,23 @@ impl Row {
         self.element.replace(element.map(JsCast::unchecked_into));
     }
 
+    /// Says that the upload waits for its turn.
     pub(super) fn wait(&self) {
-        self.set(stage::WAITING, "", "Waiting in line…");
+        self.set(stage::WAITING, "", "Waiting for its turn…");
     }
 
+    /// Tells whether the upload still waits, and has not been cancelled.
     pub(super) fn is_waiting(&self) -> bool {
         self.stage.get_untracked() == stage::WAITING
     }
 
+    /// Refuses the file because it has more than `max_bytes`.
     pub(super) fn refuse_size(&self, max_bytes: u64) {
         let size = readable_bytes(max_bytes);
         let message = [
-            "Pictures may have up to ",
+            "Files may be up to ",
             &size,
-            ". A smaller copy will do nicely.",
+            " in size. Please try a smaller copy.",
         ];
         self.refuse(&ApiError::new(ErrorCode::TooLarge, message.concat()));
     }
@@ -139,6 +172,8 @@ impl Row {
         }
     }
 
+    /// Waits for the verdict on an upload that the server has answered. Returns the picture, and
+    /// the answer with its links.
     async fn judge(&self, answer: Result<Json, ApiError>) -> Result<(CardView, Json), ApiError> {
         let answer = answer?;
         let picture = match CardView::from_json(&answer) {
@@ -148,6 +183,7 @@ impl Row {
         Ok((picture, answer))
     }
 
+    /// Shows how much has been sent, from 0 to 1.
     fn show_progress(&self, fraction: f64) {
         if let Some(Ok(Some(bar))) = self
             .element
@@ -163,9 +199,14 @@ impl Row {
         }
     }
 
+    /// Shows the links of the published picture.
     fn publish(&self, picture: CardView, answer: &Json) {
-        self.set(stage::PUBLISHED, "That is a cat!", "It is online.");
-        self.tell("is published");
+        self.set(
+            stage::PUBLISHED,
+            "That is a cat!",
+            "Your picture is online.",
+        );
+        self.tell("published");
         let text = |name| answer.text(name).unwrap_or_default();
         let (url, token, deletion) = (text("url"), text("delete_token"), text("delete_url"));
         if let Some(Ok(Some(body))) = self
@@ -181,6 +222,7 @@ impl Row {
         }
     }
 
+    /// Says why the upload failed.
     fn refuse(&self, error: &ApiError) {
         let stage = if error.code.is_passing() {
             stage::PAUSED
@@ -191,56 +233,61 @@ impl Row {
         self.tell(error.code.title());
     }
 
+    /// Stops the upload.
     fn cancel(&self) {
         self.focus();
         self.set(stage::PAUSED, "Cancelled", "");
-        self.tell("is cancelled");
+        self.tell("cancelled");
         if let Some(request) = self.request.borrow().as_ref() {
-            // A request that is over cannot be stopped, and need not be.
+            // This fails only if the request is over already.
             let _ = request.abort();
         }
     }
 
-    /// Takes the row away. The focus goes to the box, as where it was is gone.
+    /// Takes the row away. The focus moves to the upload box, because the button that had it is
+    /// gone.
     fn dismiss(&self) {
         if let Some(element) = self.element.take() {
             element.remove();
         }
-        // A URL that is gone already needs no revoking.
+        // This fails only if the URL has been revoked already.
         let _ = Url::revoke_object_url(&self.preview);
         if let Ok(Some(input)) = document().query_selector(".box input") {
             let _ = input.unchecked_into::<HtmlElement>().focus();
         }
     }
 
-    /// Keeps the focus on the row when the button under it goes away.
+    /// Moves the focus to the row before the button that has it disappears.
     fn focus(&self) {
         if let Some(element) = self.element.borrow().as_ref() {
             let _ = element.focus();
         }
     }
 
+    /// Changes the stage of the row and what it says.
     fn set(&self, stage: &'static str, headline: &str, text: &str) {
         self.words.set([headline.to_owned(), text.to_owned()]);
         self.stage.set(stage);
     }
 
+    /// Has screen readers say what became of the file.
     fn tell(&self, what: &str) {
         self.announce.set([&self.file.name(), ": ", what].concat());
     }
 }
 
-/// What the browser cannot draw leaves an empty frame instead of a broken one.
+/// Empties the frame of a preview that the browser cannot draw, so that it shows no broken image.
 fn forget_source(event: ErrorEvent) {
     if let Some(image) = event.target() {
-        // Removing what is not there is no mistake.
+        // This can only fail if the attribute is gone already.
         let _ = image
             .unchecked_into::<HtmlElement>()
             .remove_attribute("src");
     }
 }
 
-/// What the uploader gets: the links, the tags, the time left and the only copy of the delete link.
+/// What the uploader gets: the links, the tags, the time left, and the delete link, which is shown
+/// nowhere else.
 #[component]
 fn Published(picture: CardView, url: String, token: String, deletion: String) -> impl IntoView {
     let page = ["/c/", &picture.id].concat();
@@ -260,7 +307,8 @@ fn Published(picture: CardView, url: String, token: String, deletion: String) ->
             <div class="delete-link">
                 <CopyField label="Delete link" text=deletion/>
                 <p>
-                    "Keep it if you may change your mind: it is shown only here and only now. "
+                    "Keep this link in case you change your mind. We show it only once, here and \
+                    now."
                     <a href=deletion_path>"Delete the picture"</a>
                 </p>
             </div>

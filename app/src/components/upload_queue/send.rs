@@ -1,4 +1,5 @@
-//! One upload on its way: an `XMLHttpRequest`, because `fetch` cannot tell how much was sent.
+//! Sends one file to the server. It uses an `XMLHttpRequest`, because `fetch` cannot tell how much
+//! has been sent.
 
 use js_sys::Promise;
 use leptos::server_fn::ServerFn;
@@ -11,7 +12,9 @@ use crate::api::Upload;
 use crate::components::fetch::{Json, result};
 use crate::error::ApiError;
 
-/// Posts a file to the upload server function. `on_start` gets the request, to be able to abort it.
+/// Sends a file to the server function that takes uploads, and returns its answer. `on_progress` is
+/// called with the part that has been sent, from 0 to 1, and `on_start` with the request, so that
+/// the caller can abort it.
 pub(super) async fn send(
     file: &File,
     on_progress: impl Fn(f64) + 'static,
@@ -25,7 +28,8 @@ pub(super) async fn send(
     match start(file, &on_progress) {
         Ok((request, ended)) => {
             on_start(request.clone());
-            // It ends in any case; how, the status tells: 0 when it was stopped or lost.
+            // The promise is only ever resolved. The status tells how the request ended; it is 0 if
+            // it was aborted or the connection was lost.
             let _ = JsFuture::from(ended).await;
             let body = request.response_text().ok().flatten().unwrap_or_default();
             result(request.status().unwrap_or_default(), &body)
@@ -34,7 +38,7 @@ pub(super) async fn send(
     }
 }
 
-/// Sends the request; the promise resolves when it is over.
+/// Starts the request. The promise resolves when the request is over, however it ended.
 fn start(
     file: &File,
     on_progress: &Closure<dyn Fn(ProgressEvent)>,
