@@ -70,7 +70,7 @@ fn bytes_of_all(frames: u32, width: u32, height: u32, widths: impl Iterator<Item
         .fold(jpeg as u64, |sum, file| sum + file as u64)
 }
 
-/// Converts to the size type of this machine, where it cannot overflow.
+/// Converts to `usize`, which loses nothing where addresses have 64 bits.
 fn bytes(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -401,8 +401,8 @@ fn the_simulated_caches_hit_and_miss_as_the_real_ones_do() {
 struct Trace {
     /// How long the picture lives, in seconds.
     life: i64,
-    /// The rounds. Each is halfway between two seconds, this many seconds after the third of the
-    /// picture's life.
+    /// The rounds. Each is halfway between two seconds, this many seconds after the third second of
+    /// the picture's life.
     rounds: Vec<(i64, Entry)>,
     /// True where a round may fall on the end of a lifetime in a cache. What is kept there is then
     /// not asked for.

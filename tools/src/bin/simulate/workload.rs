@@ -15,8 +15,8 @@ const UPLOADS_PER_WEEK: usize = 1000;
 const DELETIONS: usize = 50;
 /// The number of distinct lists and searches.
 const QUERIES: usize = 500;
-/// The exponent of the Zipf distribution: the first of many is requested this power of n more often
-/// than the n-th.
+/// The exponent of the Zipf distribution: the first item is requested n to this power times as
+/// often as the n-th.
 const ZIPF: f64 = 0.9;
 const HOUR_MS: i64 = 3_600_000;
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
