@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use cattocdn::domain::variant::PUBLISHED;
 use serde_json::Value;
 
 use self::carriers::{Carrier, SECRET};
@@ -52,8 +53,8 @@ const ALLOWED: [&str; 33] = [
     "Composite:Megapixels",
 ];
 
-/// The files of a published picture: five, and the blur that stands in for them.
-const FILES: usize = 6;
+/// The files of a published picture, and the blur that stands in for them.
+const FILES: usize = PUBLISHED.len() + 1;
 
 /// Uploads each file under a name that holds the secret, and looks for the secret wherever it could
 /// appear.

@@ -248,6 +248,15 @@ impl CdnServer {
         }
     }
 
+    /// Makes both caches drop everything under paths that contain this.
+    pub(crate) fn forget(&self, part: &str) {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        for cache in [&mut state.outer, &mut state.inner].into_iter().flatten() {
+            cache.retain(|path| !path.contains(part));
+        }
+    }
+
     /// What the caches hold under paths that contain this.
     pub(crate) fn held(&self, part: &str) -> Vec<String> {
         let state = lock(&self.state);
