@@ -5,7 +5,7 @@
 //! file it is given, and of time it knows only the caller's deadline. The order of calls for one
 //! upload:
 //!
-//! 1. [`inspect`] walks the container without decoding a pixel, refuses bombs, and says how much
+//! 1. [`inspect()`] walks the container without decoding a pixel, refuses bombs, and says how much
 //!    memory the rest needs ([`Inspected::working_bytes`]).
 //! 2. [`decode_still`], or [`frames`] when [`Inspected::animated`], gives upright sRGB pixels that
 //!    fit in [`MAX_WIDTH`] x [`MAX_HEIGHT`].

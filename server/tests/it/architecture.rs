@@ -33,7 +33,7 @@ fn rust_files(below: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Every folder of ours with Rust in it.
+/// Every folder of ours that holds Rust code.
 const SOURCES: [&str; 11] = [
     "app/src",
     "frontend/src",
@@ -234,7 +234,7 @@ fn the_doctor_looks_at_what_is_configured_and_at_no_picture() {
         &["crate::db", "crate::http", "crate::pictures", "std::env"],
         &[],
     );
-    // Paid calls are counted where those of the site are.
+    // Its paid calls are counted in the site's own ledger.
     assert_absent(&doctor, &["crate::site"], &["doctor/rekognition.rs"]);
 }
 
@@ -263,7 +263,7 @@ fn one_place_decides_each_thing() {
     assert_absent(
         &all,
         &["aws_sdk_cloudfront"],
-        // The doctor reads what the distribution says of itself.
+        // The doctor reads what the distribution says about itself.
         &[
             "cdn/cloudfront.rs",
             "cdn/cloudfront/distribution.rs",
@@ -459,7 +459,7 @@ fn every_variable_that_is_read_is_explained() {
     }
 }
 
-/// The text of an event: the last string within the parentheses of a `tracing::…!(` whose inside begins here.
+/// The text of an event, given what follows `tracing::…!(`: the last string within the parentheses.
 fn message(call: &str) -> &str {
     let (mut depth, mut last) = (1, "");
     for (at, piece) in call.split('"').enumerate() {
@@ -503,8 +503,8 @@ fn every_event_that_is_logged_is_explained() {
     assert!(events > 50, "{events} events were found");
 }
 
-/// The file that OPERATING.md calls so: it names files of the server from `server/src`, others from
-/// the root.
+/// The file that OPERATING.md names like this. It names files of the server from `server/src`, and
+/// others from the root.
 fn source(file: &str) -> PathBuf {
     let within = if file.starts_with("imaging/") {
         root()
@@ -514,7 +514,8 @@ fn source(file: &str) -> PathBuf {
     within.join(file)
 }
 
-/// The numbers of `const NAME: … = VALUE;`, one or a list, or of a setting's default as `name: VALUE,`, in a file of the server.
+/// The numbers of a constant, one or a list, or of a setting's default, in a file of the server.
+/// They are written `const NAME: … = VALUE;` or `name: VALUE,`.
 #[track_caller]
 fn values(file: &str, name: &str) -> Vec<u64> {
     let text = fs::read_to_string(source(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -548,7 +549,7 @@ fn value(file: &str, name: &str) -> u64 {
     values(file, name)[0]
 }
 
-/// A number as the code writes it: factors, shifts, and what it is wrapped in.
+/// A number as the code writes it: with factors, shifts, and what it is wrapped in.
 fn evaluate(written: &str) -> Option<u64> {
     let mut written = written.trim();
     for wrapped in [
@@ -570,7 +571,7 @@ fn evaluate(written: &str) -> Option<u64> {
     written.split('*').map(number).product()
 }
 
-/// Every way in which a document may say this number.
+/// Every way in which a document may write this number.
 fn in_words(value: u64) -> Vec<String> {
     let mut words = vec![value.to_string()];
     for (unit, name) in [
@@ -600,8 +601,8 @@ fn in_words(value: u64) -> Vec<String> {
     words
 }
 
-/// True where the text says one of these, and not as a part of a longer number: `2` is found neither in `12` nor in `2,000`
-/// nor in `2.5`.
+/// True where the text holds one of these words, but not as a part of a longer number: `2` is found
+/// neither in `12` nor in `2,000` nor in `2.5`.
 fn says(text: &str, words: &[String]) -> bool {
     let is_digit = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_digit());
     let goes_on = |mut letters: Box<dyn Iterator<Item = char> + '_>| {
@@ -641,19 +642,19 @@ fn bounds(operating: &str) -> Vec<[&str; 4]> {
         .collect()
 }
 
-/// What stands in backticks.
+/// The texts in backticks.
 fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
-/// Constants that are called like bounds, and bound nothing that a stranger can make grow.
+/// Constants with names like bounds that bound nothing a stranger could make grow.
 const NO_BOUNDS: [(&str, &str); 5] = [
-    // It chooses how a picture is encoded, and refuses none.
+    // This one chooses how a picture is encoded, and refuses none.
     ("imaging/src/memory.rs", "MAX_PARALLEL_PIXELS"),
-    // What the formats themselves say.
+    // These are facts of the formats.
     ("imaging/src/metadata.rs", "MOST_INFLATION"),
     ("imaging/src/vp8l.rs", "MAX_LENGTH"),
-    // Sides of pictures that we make ourselves, as small as their readers want them.
+    // These are sides of pictures that we make ourselves, as small as their readers want them.
     ("imaging/src/placeholder.rs", "MAX_SIDE"),
     ("imaging/src/screening_image.rs", "MAX_SIDE"),
 ];

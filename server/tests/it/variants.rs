@@ -1,7 +1,7 @@
 //! A picture has the files that were made when it was published, whichever version of the program
-//! did that. What an older version has published lacks files of today, and what a newer one has
-//! published has files that nobody knows here: all of it is listed, shown, served, previewed,
-//! ended, deleted, purged and found again.
+//! did that. One that an older version published lacks some of today's files, and one that a newer
+//! version published has files that are unknown here. All of them are listed, shown, served,
+//! previewed, ended, deleted, purged and found again.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ fn id_of(picture: &Value) -> &str {
     picture["id"].as_str().expect("an id")
 }
 
-/// The path of the folder in which a picture's files lie, in addresses as well as in the storage:
+/// The path of the folder in which a picture's files lie, in URLs as well as in the storage:
 /// `i/{expires}/{id}`.
 fn folder_path(picture: &Value) -> String {
     let images = picture["images"].as_object().expect("images");
@@ -68,7 +68,7 @@ async fn rewrite(data_dir: &Path, picture: &Value, change: impl Fn(&mut Vec<Valu
     done.expect("is written");
     let file = data_dir.join(format!("objects/meta/{id}.json"));
     let Ok(manifest) = std::fs::read(&file) else {
-        // It lies in a bucket.
+        // The manifest lies in a bucket.
         return;
     };
     let mut manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
@@ -78,7 +78,8 @@ async fn rewrite(data_dir: &Path, picture: &Value, change: impl Fn(&mut Vec<Valu
     std::fs::write(&file, manifest.to_string()).expect("is written");
 }
 
-/// Makes a published picture what a version of the program left that did not make these files yet.
+/// Makes a published picture look like one from a version of the program that did not make these
+/// files yet.
 pub(crate) async fn make_older(data_dir: &Path, picture: &Value, missing: &[&str]) {
     let is_there = |file: &Value| !missing.contains(&file["name"].as_str().expect("a name"));
     rewrite(data_dir, picture, |files| files.retain(is_there)).await;
@@ -87,8 +88,8 @@ pub(crate) async fn make_older(data_dir: &Path, picture: &Value, missing: &[&str
     }
 }
 
-/// Makes the row and the manifest of a published picture what a version of the program left that
-/// makes one more file.
+/// Makes the row and the manifest of a published picture look like those from a version of the
+/// program that makes one more file.
 pub(crate) async fn tell_of_newer(data_dir: &Path, picture: &Value) {
     let file = |hash: &str| {
         json!({
@@ -105,7 +106,7 @@ pub(crate) async fn tell_of_newer(data_dir: &Path, picture: &Value) {
     .await;
 }
 
-/// The same, with the file.
+/// The same, and also writes the file.
 pub(crate) async fn make_newer(data_dir: &Path, picture: &Value) {
     tell_of_newer(data_dir, picture).await;
     let file = folder(data_dir, picture).join(UNKNOWN);
@@ -156,7 +157,7 @@ impl Mixed {
         }
     }
 
-    /// The files of today that each picture has.
+    /// Which of today's files each picture has.
     fn files(&self) -> Vec<BTreeSet<String>> {
         let files = |picture: &Value| {
             let folder = std::fs::read_dir(folder(&self.site.data_dir, picture));
@@ -170,7 +171,7 @@ impl Mixed {
     }
 }
 
-/// Every address of an image in this page or JSON.
+/// The path of every image URL in this page or JSON.
 fn image_paths(answer: &Answer) -> BTreeSet<String> {
     let text = answer.text();
     let ends = |letter: char| letter.is_whitespace() || "\"'<>()[],;&\\".contains(letter);
@@ -221,7 +222,7 @@ async fn each_picture_is_listed_and_shown_with_the_files_that_it_has_and_no_othe
             assert_eq!(image.status, StatusCode::OK, "{path} in {}", page.text());
         }
     }
-    // The cards of the gallery show a file each.
+    // Each card of the gallery shows one file.
     let gallery = site.get_page("/").await.text();
     assert!(!gallery.contains("src=\"\""), "{gallery}");
     assert!(!gallery.contains("srcset=\"\""), "{gallery}");
@@ -322,7 +323,7 @@ async fn a_ban_takes_those_of_other_versions_with_it() {
     for picture in &mixed.pictures {
         let path = format!("/api/v1/pictures/{}?ban=true", id_of(picture));
         let banned = site.delete(&path, ADMIN_TOKEN).await;
-        // Gone already where it looks like one before it.
+        // It is gone already if it looks like one before it.
         let expected = [StatusCode::NO_CONTENT, StatusCode::GONE];
         assert!(expected.contains(&banned.status), "{}", banned.text());
     }
@@ -351,7 +352,7 @@ async fn a_damaged_list_of_files_keeps_nothing_from_being_deleted() {
 async fn what_a_newer_version_stored_before_it_was_cut_off_is_deleted_with_the_upload() {
     let site = Setup::new().start_without_jobs().await;
     let upload = site.send_in(fixture("cat.webp")).await;
-    // As it is left between the first file and the manifest: only the instant is noted.
+    // A crash between the first file and the manifest leaves this: only the instant is noted.
     let ends = site.clock.now().as_second() + 7 * 24 * 3600;
     let planned = sqlx::query("UPDATE pictures SET expires_at = ? WHERE id = ?")
         .bind(ends)
