@@ -91,7 +91,7 @@ pub(crate) async fn write_security_headers(
     response
 }
 
-/// Gives a page or list its length and ETag, or answers 304 to a client that has it already.
+/// Gives a page or list its length and `ETag`, or answers 304 to a client that has it already.
 async fn complete(
     state: &AppState,
     response: Response,
