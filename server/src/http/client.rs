@@ -72,8 +72,7 @@ pub(crate) async fn identify(
     }
 }
 
-/// True where the request carries one of the configured keys. It takes the same time for each key
-/// and for none.
+/// True where the request carries one of the configured keys. Takes as long whichever it is, and whether or not.
 fn has_key(config: &OriginConfig, headers: &HeaderMap) -> bool {
     let Some(given) = headers.get(ORIGIN_KEY) else {
         return false;

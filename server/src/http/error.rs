@@ -66,7 +66,7 @@ impl Error {
         )
     }
 
-    /// Logs a failure on our side once, and gives the client only the code and this message.
+    /// Logs a failure of ours once, and tells the client only its code.
     fn unavailable(code: ErrorCode, message: &str, error: &dyn std::error::Error) -> Self {
         let mut text = error.to_string();
         let mut source = error.source();
