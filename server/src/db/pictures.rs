@@ -118,7 +118,7 @@ impl Db {
         read_published(row, |name| self.tell_of_unknown_file(name))
     }
 
-    /// Warns once of each name, however many pictures have such a file.
+    /// Logs a warning once for each name, however many pictures have such a file.
     fn tell_of_unknown_file(&self, name: &str) {
         let mut told = self
             .unknown_files

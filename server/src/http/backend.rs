@@ -1,4 +1,4 @@
-//! What the pages and server functions ask: the use cases, spoken in wire types.
+//! What pages and server functions call: the use cases with wire types.
 
 use std::sync::Arc;
 
@@ -25,20 +25,20 @@ use crate::http::upload::{self, DEFAULT_WAIT};
 use crate::http::views;
 use crate::pictures::Status;
 
-/// The server, as the pages of one request see it.
+/// The server as the pages of one request see it.
 pub(crate) struct ServerBackend {
     state: AppState,
-    /// Where it notes what it gave, for the cache headers.
+    /// Where the backend notes what it returned, for the cache headers.
     shown: Shown,
-    /// Of the request's body.
+    /// The watch of the request's body.
     body: BodyWatch,
-    /// Who asks.
+    /// The network of the client.
     client: ClientNetwork,
 }
 
 impl ServerBackend {
-    /// The backend of the request whose head the framework provides as a context. Outside of one, as for a page that is
-    /// rendered in place of another's answer, what it gives is noted nowhere.
+    /// The backend of the request whose head the framework provides as a context. Where there is
+    /// none, as for a page that replaces another answer, nothing is noted.
     pub(crate) fn of_request(state: AppState) -> Arc<dyn Backend> {
         let parts = use_context::<Parts>();
         let extensions = parts.as_ref().map(|parts| &parts.extensions);

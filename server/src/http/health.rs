@@ -1,4 +1,5 @@
-//! `/healthz`: the process is alive. `/readyz`: index, storage and models can be used.
+//! `/healthz` says that the process is alive, and `/readyz` that index, storage and models can be
+//! used.
 
 use app::error::ErrorCode;
 use axum::extract::State;
