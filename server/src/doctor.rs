@@ -1,9 +1,11 @@
-//! `cattocdn doctor`: looks whether what the configuration says is so, and tells for each thing that is not what to do.
+//! `cattocdn doctor`: checks whether everything that the configuration names is there and as it
+//! should be, and says for each thing that is not what to do about it.
 //!
-//! `local` looks at this machine, `bucket` at Amazon S3 or what stands in for it, `rekognition` asks for two judgements where that
-//! is wanted, `cdn` looks at the CDNs that are told to forget pictures; `report` is what comes out. What is found is
-//! judged by small pure functions. Nothing here changes what a site has: it writes two small
-//! objects and one empty file under names of its own and deletes them again.
+//! `local` looks at this machine, `bucket` at Amazon S3 or what stands in for it, `rekognition`
+//! asks for two judgements where that is wanted, `cdn` looks at the CDNs that are told to forget
+//! pictures; `report` is what comes out. What is found is judged by small pure functions. Nothing
+//! here changes what a site has: it writes two small objects and one empty file under names of its
+//! own and deletes them again.
 
 mod asked;
 mod bucket;
@@ -23,22 +25,23 @@ use crate::runtime::clock::Clock;
 pub use self::report::{Check, Outcome, Report};
 
 /// Why something at Amazon was not looked at.
-const WITHOUT_CREDENTIALS: &str = "not asked without credentials";
+const WITHOUT_CREDENTIALS: &str = "not checked without credentials";
 
 /// What `cattocdn doctor` is told.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Doctor {
-    /// Print JSON in place of the table
+    /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
-    /// Also make both calls of Rekognition that screening needs: two paid calls, about $0.002, counted in the month's budget
+    /// Also try both Rekognition calls that screening needs: they are paid, about $0.002, and count
+    /// in the month's budget
     #[arg(long)]
     probe_rekognition: bool,
 }
 
 impl Doctor {
-    /// Looks at everything, one thing after the other. A configuration that cannot be read is told, and nothing else is
-    /// looked at: it says where to look.
+    /// Looks at everything, one thing after the other. A configuration that cannot be read is told,
+    /// and nothing else is looked at: it says where to look.
     pub async fn run(&self, config: Result<Config, ConfigError>, clock: &Clock) -> Report {
         match config {
             Ok(config) => Report::new(self.examine(&config, clock).await),
@@ -50,7 +53,7 @@ impl Doctor {
                         Check::failed(
                             "configuration",
                             problem.clone(),
-                            "Mend this variable; .env.sample explains it",
+                            "Correct this variable; .env.sample explains it",
                         )
                     })
                     .collect(),
@@ -60,7 +63,7 @@ impl Doctor {
 
     async fn examine(&self, config: &Config, clock: &Clock) -> Vec<Check> {
         let mut checks = vec![
-            Check::ok("configuration", "every variable can be read"),
+            Check::ok("configuration", "every variable is valid"),
             local::data_dir(&config.files.data_dir),
             local::models(config).await,
             local::public_url(&config.http, &config.origin),
@@ -75,7 +78,10 @@ impl Doctor {
         {
             match aws::load().await {
                 Ok(sdk) => {
-                    checks.push(Check::ok("AWS credentials", "there are some, and a region"));
+                    checks.push(Check::ok(
+                        "AWS credentials",
+                        "there are credentials, and a region is set",
+                    ));
                     Some(sdk)
                 }
                 Err(error) => {
@@ -93,7 +99,7 @@ impl Doctor {
         match (bucket, &sdk) {
             (None, _) => checks.push(Check::skipped(
                 "bucket",
-                "pictures lie in the data folder (CATTO_STORAGE is `disk`)",
+                "not used: pictures lie in the data folder (CATTO_STORAGE is `disk`)",
             )),
             (Some(bucket), Some(sdk)) => {
                 checks.extend(bucket::look_at(sdk, bucket, config.retention, clock).await);
@@ -105,7 +111,7 @@ impl Doctor {
             (true, None) => checks.push(Check::skipped("Rekognition", WITHOUT_CREDENTIALS)),
             (false, _) if asks => checks.push(Check::skipped(
                 "Rekognition",
-                "not asked; --probe-rekognition makes two paid calls, about $0.002",
+                "not called; --probe-rekognition makes two paid calls, about $0.002",
             )),
             (false, _) => checks.push(Check::skipped(
                 "Rekognition",
