@@ -56,33 +56,34 @@ pub async fn glance(url: &Url, timeout: Duration) -> anyhow::Result<Glance> {
 /// What `cattocdn probe` is told.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Probe {
-    /// What to ask for, `http://…` or `https://…`; pages bring their assets along
+    /// The addresses to measure, http://… or https://…; for a page, its assets are measured too
     #[arg(value_name = "URL", required = true, value_parser = parse_url)]
     urls: Vec<Url>,
-    /// How often to ask again after the first time
+    /// How many times to request each address again after the first time
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
-    /// Print JSON in place of tables
+    /// Print JSON instead of tables
     #[arg(long)]
     pub json: bool,
-    /// Ask for the named addresses only, not for what their pages need
+    /// Measure only the given addresses, and not the assets of pages
     #[arg(long)]
     no_assets: bool,
     /// How long to wait for each connection and each answer
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     timeout: Duration,
-    /// How long to rest between requests
+    /// How long to pause between requests
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = humantime::parse_duration)]
     pause: Duration,
 }
 
 fn parse_url(text: &str) -> Result<Url, String> {
-    let mut url = Url::parse(text).map_err(|error| format!("{error}; it begins with https://"))?;
+    let mut url =
+        Url::parse(text).map_err(|error| format!("{error}; an address begins with https://"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err("only http:// and https:// addresses can be asked".into());
+        return Err("only http:// and https:// addresses can be measured".into());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("the probe sends no passwords, so the address must hold none".into());
+        return Err("the probe sends no passwords, so the address must not have one".into());
     }
     url.set_fragment(None);
     Ok(url)
