@@ -1,47 +1,49 @@
-//! Joining WebP stills into one animated file (WebP Container Specification, "Animation"), keeping only finished bytes.
+//! Joins WebP stills into one animated file (WebP Container Specification, "Animation"), keeping
+//! only finished bytes.
 //!
-//! Frames may cover part of the canvas; each is laid on what the frames before it left, without blending.
+//! Frames may cover a part of the canvas. Each replaces what was there, without blending.
 
 use super::ImageError;
 use super::canvas::Rect;
 
-/// RIFF header, VP8X chunk and ANIM chunk.
+/// The size of the RIFF header, the VP8X chunk and the ANIM chunk.
 pub(super) const HEADER_BYTES: usize = 12 + 18 + 14;
 
-/// What a frame takes beside its bitstream: the head of its chunk, place, size, duration and flags. (A still's own file has
-/// a head of 12 bytes instead.)
+/// What a frame takes beside its bitstream: the head of its chunk, place, size, duration and flags.
+/// (A still's own file has a head of 12 bytes instead.)
 pub(super) const FRAME_HEADER_BYTES: usize = 8 + 16;
 
-/// Longest time of one frame, in milliseconds: 24 bits.
+/// The longest time of one frame, in milliseconds; the field has 24 bits.
 pub(super) const MAX_DURATION_MS: u32 = (1 << 24) - 1;
 
-/// Where a frame's duration stands, from the beginning of its chunk.
+/// Where the duration of a frame stands, counted from the beginning of its chunk.
 const DURATION_OFFSET: usize = 8 + 12;
 
-/// An animated file that grows frame by frame and loops for ever.
+/// An animated file that grows frame by frame and loops forever.
 pub(super) struct AnimatedWebP {
     file: Vec<u8>,
-    /// Where the last frame's chunk begins.
+    /// Where the chunk of the last frame begins.
     last: Option<usize>,
 }
 
 impl AnimatedWebP {
-    /// An empty animation; sides in pixels, 1 to 16384.
+    /// An empty animation. Its sides are given in pixels, from 1 to 16384.
     pub(super) fn new(width: u32, height: u32) -> Self {
         let mut file = Vec::with_capacity(1 << 16);
         file.extend_from_slice(b"RIFF\0\0\0\0WEBP");
         file.extend_from_slice(b"VP8X\x0a\0\0\0");
-        // Only the animation flag: no alpha, no metadata.
+        // Only the flag for animation is set: there is no alpha and no metadata.
         file.extend_from_slice(&[0x02, 0, 0, 0]);
         file.extend_from_slice(&bytes_24(width - 1));
         file.extend_from_slice(&bytes_24(height - 1));
-        // White behind everything, loop for ever.
+        // White behind everything, and endless looping.
         file.extend_from_slice(b"ANIM\x06\0\0\0\xff\xff\xff\xff\0\0");
         debug_assert_eq!(file.len(), HEADER_BYTES);
         Self { file, last: None }
     }
 
-    /// Appends a frame: a simple lossy WebP file of `rect`'s size, at `rect`, whose left and top are even.
+    /// Appends a frame at `rect`, whose left and top are even. `still` is a simple lossy WebP file
+    /// of the same size.
     pub(super) fn push(
         &mut self,
         rect: Rect,
@@ -67,10 +69,10 @@ impl AnimatedWebP {
         ] {
             self.file.extend_from_slice(&bytes_24(number));
         }
-        // Do not blend; leave in place afterwards.
+        // Do not blend, and leave the frame in place afterwards.
         self.file.push(0x02);
         self.file.extend_from_slice(bitstream);
-        // The still's own chunk is padded to an even length, and so is this one.
+        // The chunk of the still is padded to an even length, and so this one is too.
         debug_assert!(self.file.len().is_multiple_of(2));
         Ok(())
     }

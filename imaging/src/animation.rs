@@ -1,4 +1,5 @@
-//! An animation's frames, one at a time: at most [`MAX_KEPT_FRAMES`], evenly spaced, each complete in itself.
+//! Yields the frames of an animation one at a time: at most [`MAX_KEPT_FRAMES`], evenly spaced,
+//! each a complete picture.
 
 use std::io::BufReader;
 use std::path::Path;
@@ -27,24 +28,24 @@ impl From<DecodingError> for ImageError {
 /// One kept frame.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// What is on screen, shrunk and upright; all frames of an animation have one size.
+    /// What is on screen, shrunk and upright. All frames of an animation have the same size.
     pub raster: Raster,
-    /// How long, in milliseconds, with the time of the dropped frames that followed.
+    /// How long it is shown, in milliseconds, including the dropped frames that followed it.
     pub duration_ms: u32,
 }
 
-/// The kept frames of an animation, decoded as they are asked for. Ends after the first error.
+/// The kept frames of an animation, decoded as they are asked for. It ends after the first error.
 pub struct Frames {
     player: Player,
     inspected: Inspected,
     deadline: Instant,
-    /// Number and duration of the frames to keep, in order.
+    /// The number and duration of the frames that are still to come, in order.
     kept: std::vec::IntoIter<(u32, u32)>,
-    /// Frames drawn so far.
+    /// How many frames were drawn so far.
     drawn: u32,
-    /// The profile, read once.
+    /// The profile, which is read once.
     icc: Option<Vec<u8>>,
-    /// Stored gray, which a gray profile needs.
+    /// True where the frames were stored gray, which a gray profile needs.
     gray: bool,
 }
 
@@ -54,10 +55,13 @@ impl std::fmt::Debug for Frames {
     }
 }
 
-/// Opens an animation that [`super::inspect`] let through under the same `limits`. Holds one canvas, however many frames there are.
+/// Opens an animation that [`super::inspect`] accepted under the same `limits`. It holds one
+/// canvas, however many frames there are.
 ///
 /// # Errors
-/// [`ImageError::Corrupt`], [`ImageError::TimedOut`], [`ImageError::Io`], and [`ImageError::TooManyFrames`] for a file that was inspected under other limits; each frame can fail the same way.
+/// [`ImageError::Corrupt`], [`ImageError::TimedOut`], [`ImageError::Io`], and
+/// [`ImageError::TooManyFrames`] for a file that was inspected under other limits. Each frame can
+/// fail with one of the first three.
 pub fn frames(
     path: &Path,
     inspected: &Inspected,
@@ -111,7 +115,7 @@ impl Iterator for Frames {
 }
 
 impl Frames {
-    /// What is on the canvas, at its final size.
+    /// The canvas at its final size.
     fn shrunk(&mut self) -> Result<Raster, ImageError> {
         let (width, height) = self.inspected.target();
         let stored = self.inspected.stored;
@@ -130,8 +134,9 @@ impl Frames {
     }
 }
 
-/// Numbers of at most `most` evenly spaced frames, the first among them. Each comes with its time on screen and that of the
-/// dropped ones after it, up to the four and a half hours that a file of ours can say.
+/// The numbers of at most `most` evenly spaced frames, beginning with the first. Each comes with
+/// its time on screen plus that of the dropped frames after it, up to the four and a half hours
+/// that a WebP frame can be shown.
 pub(super) fn pick(durations_ms: &[u32], most: u32) -> Vec<(u32, u32)> {
     let frames = durations_ms.len();
     let kept = frames.min(most as usize);
@@ -147,7 +152,7 @@ pub(super) fn pick(durations_ms: &[u32], most: u32) -> Vec<(u32, u32)> {
         .collect()
 }
 
-/// Whatever composes the frames.
+/// Composes the frames of one of the formats.
 pub(super) enum Player {
     Gif(Box<GifPlayer>),
     Png(Box<PngPlayer>, Canvas),
@@ -155,7 +160,7 @@ pub(super) enum Player {
 }
 
 impl Player {
-    /// Before the first frame.
+    /// Opens the file. The next frame is the first one.
     pub(super) fn open(
         path: &Path,
         inspected: &Inspected,
@@ -185,7 +190,7 @@ impl Player {
         }
     }
 
-    /// What is on screen.
+    /// The pixels on screen.
     fn rgb(&mut self) -> &[u8] {
         match self {
             Self::Gif(player) => player.canvas.rgb(),
@@ -194,7 +199,7 @@ impl Player {
         }
     }
 
-    /// What is on screen, and no more frames.
+    /// The pixels on screen, without the player.
     pub(super) fn into_rgb(mut self) -> Vec<u8> {
         match self {
             Self::Gif(player) => player.canvas.into_rgb(),
@@ -203,7 +208,8 @@ impl Player {
         }
     }
 
-    /// The profile for every frame. Browsers ignore a GIF's, and so do we; a WebP's is known from inspection.
+    /// The profile for every frame. Browsers ignore the profile of a GIF, and so do we; that of a
+    /// WebP is known from inspection.
     pub(super) fn icc(&self) -> Option<Vec<u8>> {
         match self {
             Self::Png(player, _) => player.icc(),
@@ -211,7 +217,7 @@ impl Player {
         }
     }
 
-    /// Whether the frames are stored gray.
+    /// True where the frames are stored gray.
     pub(super) fn gray(&self) -> bool {
         match self {
             Self::Png(player, _) => player.gray(),
@@ -220,7 +226,7 @@ impl Player {
     }
 }
 
-/// A GIF being played.
+/// Plays a GIF.
 pub(super) struct GifPlayer {
     decoder: gif::Decoder<BufReader<TimedFile>>,
     global_palette: Vec<u8>,

@@ -1,8 +1,9 @@
-//! The files that are published for an animation, made frame by frame.
+//! Makes the files that are published for an animation, frame by frame.
 //!
-//! Of each frame only the rectangle that differs from the frame before is encoded, at every width; what is held is the last frame's pixels and the files so far.
-//! Each file has its cap, of which a frame gets a share (`caps`): quality is lowered until the frame fits, and one that fits
-//! with none is dropped at every width.
+//! At every width, only the rectangle that differs from the frame before is encoded. Held are the
+//! pixels of the last frame and the files so far. Each file has a cap, of which every frame gets a
+//! share (`caps`): quality is lowered until the frame fits, and a frame that does not fit at the
+//! lowest quality is dropped at every width.
 
 use bytes::Bytes;
 
@@ -17,19 +18,19 @@ use super::{ImageError, Raster, encode, memory, shrink};
 pub struct AnimationEncoder {
     width: u32,
     height: u32,
-    /// One for each distinct width, widest first.
+    /// One track for each distinct width, the widest first.
     tracks: Vec<Track>,
-    /// The JPEG variant: the first frame.
+    /// The JPEG variant, which shows the first frame.
     still: Option<File>,
 }
 
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
-    /// It is shown.
+    /// It is part of the animation.
     Kept,
-    /// It would have taken more bytes than the animation has left, even with the least quality. The frame before it is shown
-    /// for its time as well, at every width.
+    /// Even at the lowest quality it would have taken more bytes than the animation has left. The
+    /// frame before it is shown for its time as well, at every width.
     Dropped,
 }
 
@@ -40,7 +41,7 @@ impl std::fmt::Debug for AnimationEncoder {
 }
 
 impl AnimationEncoder {
-    /// For at most `frames` frames of this size, in pixels, each side at least 1.
+    /// Takes at most `frames` frames of this size in pixels, each side at least 1.
     pub fn new(frames: u32, width: u32, height: u32) -> Self {
         let tracks = distinct_widths(width)
             .into_iter()
@@ -54,8 +55,8 @@ impl AnimationEncoder {
         }
     }
 
-    /// Adds a frame shown for `duration_ms` milliseconds, on two threads (on one where the picture is very large), and says
-    /// whether it is kept.
+    /// Adds a frame that is shown for `duration_ms` milliseconds, and says whether it is kept.
+    /// Encodes on two threads, or on one where the picture is very large.
     ///
     /// # Errors
     /// [`ImageError::Encode`] for a frame of another size or one too many, or if an encoder fails;
@@ -89,7 +90,7 @@ impl AnimationEncoder {
             let parallel = memory::encodes_in_parallel(raster.width, raster.height);
             let (widest, narrower) = in_parallel(parallel, draw_widest, draw_narrower);
             let drawn: Vec<Drawn> = std::iter::once(widest?).chain(narrower?).collect();
-            // All widths drop the same frames, so that they stay one animation.
+            // All widths drop the same frames, so that they remain the same animation.
             if drawn
                 .iter()
                 .any(|drawn| matches!(drawn.change, Change::TooLarge))
@@ -134,26 +135,26 @@ impl AnimationEncoder {
 struct Track {
     width: u32,
     height: u32,
-    /// The last frame that was kept, as it should look; empty before the first.
+    /// The last frame that was kept, before its encoding; empty before the first.
     previous: Raster,
     file: AnimatedWebP,
     allowance: Allowance,
-    /// Which of [`encode::FRAME_QUALITIES`] the last frame came out with.
+    /// The index in [`encode::FRAME_QUALITIES`] of the quality that the last frame got.
     quality: usize,
 }
 
-/// A frame at one width, not yet part of the animation.
+/// A frame at one width that is not yet part of the animation.
 struct Drawn {
     pixels: Raster,
     change: Change,
 }
 
-/// What a frame changes of what is shown.
+/// What a frame changes on screen.
 enum Change {
     Nothing,
-    /// This rectangle becomes this WebP file.
+    /// This rectangle is replaced by this WebP file.
     Part(Rect, Bytes),
-    /// More than may be taken.
+    /// The change takes more bytes than allowed.
     TooLarge,
 }
 
@@ -176,7 +177,7 @@ impl Track {
         }
     }
 
-    /// Encodes what differs from the frame before, with as much quality as may be.
+    /// Encodes what differs from the frame before, at the best quality that fits.
     fn draw(&mut self, pixels: Raster) -> Result<Drawn, ImageError> {
         let most = self.allowance.next_frame();
         let change = match changed(&self.previous, &pixels) {
@@ -189,7 +190,8 @@ impl Track {
         Ok(Drawn { pixels, change })
     }
 
-    /// Begins one step above the quality of the frame before, so that a hard scene is not encoded five times a frame.
+    /// Begins one step above the quality of the frame before, so that a hard scene does not need
+    /// five encodings per frame.
     fn encode(&mut self, part: &Raster, rect: Rect, most: usize) -> Result<Change, ImageError> {
         let best = self.quality.saturating_sub(1);
         for (step, quality) in encode::FRAME_QUALITIES.iter().enumerate().skip(best) {
@@ -216,7 +218,8 @@ impl Track {
     }
 }
 
-/// The smallest rectangle with even left and top that holds every pixel in which the frames differ; `None` if they are equal.
+/// The smallest rectangle with even left and top that holds every pixel in which the frames differ;
+/// `None` if they are equal.
 fn changed(previous: &Raster, frame: &Raster) -> Option<Rect> {
     if previous.rgb.len() != frame.rgb.len() {
         return Some(Rect {
@@ -372,7 +375,7 @@ mod tests {
         assert!(encoder.push(&solid(64, 63, [0; 3]), 40).is_err());
     }
 
-    /// Every frame of a file: how long it is shown, and its rectangle.
+    /// How long each frame of a file is shown, in milliseconds.
     fn played(file: &[u8]) -> Vec<u32> {
         let file = write(file);
         let limits = Limits::default();

@@ -1,10 +1,11 @@
-//! The picture on which an animation's frames are drawn, already flattened on white.
+//! The canvas on which an animation's frames are drawn, already flattened on white.
 //!
-//! Drawing over white and then over that equals drawing over transparency and flattening at the end, because the over operator is associative; so three bytes a pixel suffice.
+//! The over operator is associative. So drawing over white, and then over that, equals drawing over
+//! transparency and flattening at the end, and three bytes per pixel suffice.
 
 use super::ImageError;
 
-/// Part of a canvas, in pixels.
+/// A part of a canvas, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rect {
     pub(super) left: u32,
@@ -13,18 +14,18 @@ pub(super) struct Rect {
     pub(super) height: u32,
 }
 
-/// What happens to a frame's part before the next one is drawn.
+/// What happens to a frame's part of the canvas before the next frame is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disposal {
     /// It stays.
     Keep,
-    /// It becomes transparent, which here is white.
+    /// It becomes transparent, which is white here.
     Clear,
-    /// It becomes what it was.
+    /// It becomes what it was before.
     Restore,
 }
 
-/// A flattened RGB picture with the memory of one frame's disposal.
+/// A flattened RGB picture that remembers how the last frame is to be disposed of.
 pub(super) struct Canvas {
     width: u32,
     height: u32,
@@ -34,7 +35,7 @@ pub(super) struct Canvas {
 }
 
 impl Canvas {
-    /// All transparent, which here is white.
+    /// A canvas that is all transparent, which is white here.
     pub(super) fn new(width: u32, height: u32) -> Self {
         Self {
             width,
@@ -45,19 +46,20 @@ impl Canvas {
         }
     }
 
-    /// The pixels as they stand, three bytes each.
+    /// The current pixels, three bytes each.
     pub(super) fn rgb(&self) -> &[u8] {
         &self.rgb
     }
 
-    /// The pixels as they stand, without the canvas.
+    /// The current pixels, without the canvas.
     pub(super) fn into_rgb(self) -> Vec<u8> {
         self.rgb
     }
 
     /// Disposes of the last frame, then lets `paint` fill each visible row of `rect`.
     ///
-    /// `paint(row, pixels)` gets the row's number within `rect` and the canvas' pixels from `rect`'s left edge to its right edge or the canvas', whichever comes first.
+    /// `paint(row, pixels)` gets the row's number within `rect`, and the pixels of the canvas from
+    /// the left edge of `rect` to its right edge or that of the canvas, whichever comes first.
     pub(super) fn draw(
         &mut self,
         rect: Rect,
@@ -103,7 +105,7 @@ impl Canvas {
     }
 }
 
-/// One sample of weight `alpha` over another.
+/// Lays one sample of weight `alpha` over another.
 pub(super) fn over(source: u8, alpha: u8, below: u8) -> u8 {
     let alpha = u32::from(alpha);
     ((u32::from(source) * alpha + u32::from(below) * (255 - alpha) + 127) / 255) as u8
@@ -123,7 +125,7 @@ pub(super) fn flatten_rgba(mut rgba: Vec<u8>) -> Vec<u8> {
     rgba
 }
 
-/// As [`flatten_rgba`], for gray with alpha.
+/// Drops alpha from gray pixels by laying them on white, in the same memory.
 pub(super) fn flatten_gray(mut pixels: Vec<u8>) -> Vec<u8> {
     let count = pixels.len() / 2;
     for number in 0..count {
@@ -144,7 +146,8 @@ mod tests {
         height: 1,
     };
 
-    /// The first channel of a canvas of 3 x 1 after drawing 10 with `disposal`, then nothing.
+    /// The first channel of a 3 x 1 canvas after a frame of 10 with this `disposal` and an empty
+    /// one.
     fn after(disposal: Disposal) -> Vec<u8> {
         let mut canvas = Canvas::new(3, 1);
         let paint = |color: u8| {

@@ -1,33 +1,36 @@
-//! The most bytes that a picture's files may take.
+//! The most bytes that the files of a picture may take.
 //!
-//! Without caps an upload chooses what is stored of it: noise that deflates to nearly nothing takes more than a byte for each
-//! pixel of every file. The caps are far above what ordinary pictures need (see each one for how far), so that only noise
-//! loses quality to them, and frames.
+//! Without caps, the uploader decides how much is stored: noise that deflates to nearly nothing
+//! takes more than a byte for each pixel of every file. The caps are far above what ordinary
+//! pictures need (each one says how far), so that only noise loses quality or frames to them.
 
 use super::variants::{JPEG_VARIANT, WEBP_VARIANTS, distinct_widths};
 use super::{MAX_KEPT_FRAMES, shrink};
 
-/// Most bytes of a still's file for every four of its pixels. Of 981 photographs the one with the most detail
-/// takes 0.54 bytes a pixel, as a JPEG; noise takes 1.5 with the usual quality.
+/// The most bytes of a still's file for every four of its pixels. Of 981 photographs the one with
+/// the most detail takes 0.54 bytes per pixel, as a JPEG; noise takes 1.5 at the usual quality.
 const STILL_BYTES_PER_4_PIXELS: u64 = 3;
 
-/// Bytes that every file may take beside those for its pixels: headers and tables, which make up most of a tiny one.
+/// The bytes that every file may take beyond those for its pixels: headers and tables, which are
+/// most of a tiny file.
 const FILE_BYTES: u64 = 4096;
 
-/// Most bytes of an animation's file, for each of [`WEBP_VARIANTS`]. A gallery loads the second, one for each of its cards.
+/// The most bytes of an animation's file, for each of [`WEBP_VARIANTS`]. A gallery loads the
+/// second, one for each of its cards.
 const ANIMATION_BYTES: [u64; WEBP_VARIANTS.len()] = [500_000, 1_500_000, 3_000_000, 4_000_000];
 
-/// Most bytes of an animation's file for every two of the pixels of its frames: a bound for small and short ones, above what
-/// noise takes with the usual quality.
+/// The most bytes of an animation's file for every two pixels of its frames. This bounds small and
+/// short animations, and is above what noise takes at the usual quality.
 const FRAME_BYTES_PER_2_PIXELS: u64 = 3;
 
-/// Most bytes of one file of a still, or of the one that stands for an animation, of this size in pixels.
+/// The most bytes of one file of a still, or of the still that stands for an animation, of this
+/// size in pixels.
 pub(super) fn still_bytes(width: u32, height: u32) -> usize {
     let pixels = u64::from(width) * u64::from(height);
     bytes(pixels * STILL_BYTES_PER_4_PIXELS / 4 + FILE_BYTES)
 }
 
-/// Most bytes of one file of an animation of this size in pixels, with this many frames.
+/// The most bytes of one file of an animation of this size in pixels, with this many frames.
 pub(super) fn animation_bytes(frames: u32, width: u32, height: u32) -> usize {
     let pixels = u64::from(width) * u64::from(height) * u64::from(frames);
     let most = WEBP_VARIANTS
@@ -38,14 +41,15 @@ pub(super) fn animation_bytes(frames: u32, width: u32, height: u32) -> usize {
     bytes(most.min(pixels * FRAME_BYTES_PER_2_PIXELS / 2 + FILE_BYTES))
 }
 
-/// Most bytes of all files together of a picture with this many frames that is upright `width` x `height` pixels large once
-/// shrunk. Each name has a file of its own, also where two are equal.
+/// The most bytes of all files together of a picture with this many frames that, once shrunk, is
+/// `width` x `height` pixels large and upright. Each name has a file of its own, also where two are
+/// equal.
 pub(super) fn stored_bytes(frames: u32, width: u32, height: u32) -> u64 {
     let widths = WEBP_VARIANTS.iter().map(|(_, most)| width.min(*most));
     bytes_of_all(frames, width, height, widths)
 }
 
-/// The same while they are held in memory, where equal ones are one.
+/// The most bytes of these files while they are in memory, where equal ones share one copy.
 pub(super) fn held_bytes(frames: u32, width: u32, height: u32) -> u64 {
     bytes_of_all(frames, width, height, distinct_widths(width).into_iter())
 }
@@ -66,16 +70,18 @@ fn bytes_of_all(frames: u32, width: u32, height: u32, widths: impl Iterator<Item
         .fold(jpeg as u64, |sum, file| sum + file as u64)
 }
 
-/// In memory's own measure, which is no narrower where this runs.
+/// Converts to the size type of this machine, where it cannot overflow.
 fn bytes(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// What an animation's file may still take, handed out frame by frame without knowing the frames to come.
+/// The bytes that an animation's file may still take, handed out frame by frame without knowing the
+/// frames to come.
 ///
-/// A quarter of the file may be taken at once, since a first frame is a whole picture and those after it are often small parts
-/// of one; the rest comes in equal portions, one with each frame. A frame may take half of what is there: so a hard scene
-/// begins with all its quality and then loses it step by step, and no frame leaves nothing to the next.
+/// A quarter of the file is available at once, because a first frame is a whole picture and those
+/// after it are often small parts of one. The rest comes in equal portions, one with each frame. A
+/// frame may take half of what is available. So a hard scene begins at full quality and then loses
+/// it step by step, and no frame leaves nothing for the next.
 #[derive(Debug)]
 pub(super) struct Allowance {
     bytes: usize,
@@ -83,7 +89,7 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// For `frames` frames that together take at most `most` bytes.
+    /// Allows `frames` frames that together take at most `most` bytes.
     pub(super) fn new(most: usize, frames: u32) -> Self {
         let at_once = most / 4;
         Self {
@@ -92,13 +98,13 @@ impl Allowance {
         }
     }
 
-    /// How many bytes the next frame may take.
+    /// How many bytes the next frame may take. Call it once for each frame.
     pub(super) fn next_frame(&mut self) -> usize {
         self.bytes += self.each_frame;
         self.bytes / 2
     }
 
-    /// Notes what a frame took.
+    /// Subtracts what a frame took.
     pub(super) fn take(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(bytes);
     }

@@ -1,14 +1,16 @@
-//! Colours into sRGB, by the picture's ICC profile where it has a sound one. A broken profile counts as none, and none means sRGB.
+//! Converts colours to sRGB, by the picture's ICC profile where it has a sound one. A broken
+//! profile counts as none, and a picture without a profile counts as sRGB.
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
 use super::ImageError;
 use super::error::guarded;
 
-/// Pixels converted at a time, so that the copy stays in the cache.
+/// How many pixels are converted at a time. They are few, so that the copy stays in the CPU cache.
 const CHUNK: usize = 4096;
 
-/// Converts RGB pixels in place. `gray` says that the picture was stored gray, which a gray profile needs.
+/// Converts RGB pixels in place. `gray` says that the picture was stored gray, which a gray profile
+/// needs.
 pub(super) fn to_srgb(rgb: &mut [u8], gray: bool, icc: &[u8]) {
     let converted = guarded(|| convert_in_place(rgb, gray, icc));
     drop(converted);
@@ -44,12 +46,13 @@ fn convert_in_place(rgb: &mut [u8], gray: bool, icc: &[u8]) -> Result<(), ImageE
     Ok(())
 }
 
-/// RGB pixels from gray ones.
+/// Makes RGB pixels from gray ones.
 pub(super) fn gray_to_rgb(gray: &[u8]) -> Vec<u8> {
     gray.iter().flat_map(|gray| [*gray; 3]).collect()
 }
 
-/// RGB pixels from CMYK ones (0 is no ink), by the profile or else by the rule of thumb `(1 - ink) * (1 - black)`.
+/// Makes RGB pixels from CMYK ones (0 is no ink), by the profile if there is a sound one, and
+/// otherwise by the rule of thumb `(1 - ink) * (1 - black)`.
 pub(super) fn cmyk_to_srgb(cmyk: &[u8], icc: Option<&[u8]>) -> Vec<u8> {
     if let Some(icc) = icc
         && let Ok(rgb) = guarded(|| convert_cmyk(cmyk, icc))
@@ -101,7 +104,8 @@ mod tests {
     #[test]
     fn display_p3_becomes_srgb() {
         let icc = ColorProfile::new_display_p3().encode().expect("a profile");
-        // Display P3 values and the sRGB ones they mean (CSS Color 4, 10.7; out-of-gamut ones clipped).
+        // Display P3 values and the sRGB values they mean (CSS Color 4, 10.7). Those out of gamut
+        // are clipped.
         for (p3, expected) in [
             ([255, 255, 255], [255, 255, 255]),
             ([0, 0, 0], [0, 0, 0]),

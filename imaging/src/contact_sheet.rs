@@ -1,27 +1,30 @@
-//! Frames of an animation side by side in one picture, for a screener that is paid by the picture.
+//! Draws the frames of an animation side by side in one picture, for a screener that is paid by the
+//! picture.
 
 use super::screening_image::{MAX_PIXELS, ScreeningImage, screening_image};
 use super::{ImageError, Raster, shrink};
 
-/// The grey between the frames, in pixels, so that two neighbours are not taken for one picture.
+/// The width of the grey between frames, in pixels. It keeps two neighbours from being taken for
+/// one picture.
 const GAP: u32 = 2;
 
 /// The value of each channel of that grey.
 const GREY: u8 = 128;
 
-/// A sheet that takes frames of one size as they come, and holds no more than a megapixel whatever their number.
+/// A sheet that takes frames of one size as they come. It holds no more than a megapixel, whatever
+/// their number.
 pub struct ContactSheet {
     columns: u32,
-    /// Cells that a frame may still go into, from the top left.
+    /// How many cells may hold a frame, counted from the top left.
     cells: u32,
-    /// A cell's width and height, the gap included.
+    /// Width and height of a cell, including the gap.
     cell: (u32, u32),
     taken: u32,
     sheet: Raster,
 }
 
 impl ContactSheet {
-    /// For this many frames of this size.
+    /// A sheet for this many frames of this size.
     #[must_use]
     pub fn new(frames: u32, width: u32, height: u32) -> Self {
         let frames = frames.max(1);
@@ -45,10 +48,11 @@ impl ContactSheet {
         }
     }
 
-    /// Takes the next frame.
+    /// Draws the next frame.
     ///
     /// # Errors
-    /// [`ImageError::Encode`] when the sheet is full, or the frame is not what it says it is.
+    /// [`ImageError::Encode`] when the sheet is full, or when the pixels of the frame do not fit
+    /// its size.
     pub fn push(&mut self, frame: &Raster) -> Result<(), ImageError> {
         if self.taken == self.cells {
             return Err(ImageError::encode("a frame more than the sheet has cells"));
@@ -66,7 +70,7 @@ impl ContactSheet {
         Ok(())
     }
 
-    /// The sheet as one small JPEG; grey where no frame came.
+    /// The sheet as one small JPEG. Cells without a frame are grey.
     ///
     /// # Errors
     /// [`ImageError::Encode`] when it cannot be made.
@@ -75,7 +79,8 @@ impl ContactSheet {
     }
 }
 
-/// Columns and rows that leave each frame the most room, on a sheet that is no longer than twice its width where that can be.
+/// The columns and rows that leave each frame the most room, on a sheet that is at most twice as
+/// long as it is wide, or the other way round, where that is possible.
 fn layout(frames: u32, width: u32, height: u32) -> (u32, u32) {
     let candidates = (1..=frames).map(|columns| (columns, frames.div_ceil(columns)));
     let elongation = |(columns, rows): (u32, u32)| {

@@ -1,4 +1,4 @@
-//! A file to one upright sRGB raster.
+//! Decodes a file to one upright sRGB raster.
 
 use std::path::Path;
 use std::time::Instant;
@@ -12,14 +12,14 @@ use super::{
 /// Pixels at their final size, before colour conversion and turning.
 pub(super) struct Decoded {
     pub(super) raster: Raster,
-    /// Stored gray, which a gray profile needs.
+    /// True where the pixels were stored gray, which a gray profile needs.
     pub(super) gray: bool,
-    /// What is still to be converted by.
+    /// The profile by which the pixels must still be converted.
     pub(super) icc: Option<Vec<u8>>,
 }
 
 impl Decoded {
-    /// Converted and upright.
+    /// Converts the pixels to sRGB and turns them upright.
     pub(super) fn finish(mut self, inspected: &Inspected) -> Raster {
         if let Some(icc) = &self.icc {
             color::to_srgb(&mut self.raster.rgb, self.gray, icc);
@@ -28,9 +28,10 @@ impl Decoded {
     }
 }
 
-/// Decodes a still (or the first frame of an animation): shrunk to fit in [`super::MAX_WIDTH`] x [`super::MAX_HEIGHT`], flattened on white, in sRGB, upright.
+/// Decodes a still, or the first frame of an animation. The result is shrunk to fit in
+/// [`super::MAX_WIDTH`] x [`super::MAX_HEIGHT`], flattened on white, in sRGB, and upright.
 ///
-/// `path` and `inspected` belong together. `deadline` is looked at as the file is read.
+/// `path` and `inspected` must belong together. `deadline` is checked as the file is read.
 ///
 /// # Errors
 /// [`ImageError::Corrupt`], [`ImageError::TimedOut`], [`ImageError::Io`].
@@ -58,8 +59,8 @@ pub fn decode_still(
     })
 }
 
-/// Stored pixels of 1 (gray) or 3 plain channels, all of them in memory, at their final size. Gray becomes RGB only then, when
-/// it is small.
+/// Brings stored pixels, which are all in memory, to their final size. They have 1 (gray) or 3
+/// channels. Gray becomes RGB only after shrinking, when it is small.
 pub(super) fn whole(
     pixels: Vec<u8>,
     channels: u32,
@@ -144,7 +145,8 @@ mod tests {
 
     #[test]
     fn all_orientations_of_a_jpeg_end_upright() {
-        // Left half black, right half white, as stored; where the black half must be.
+        // The left half is black and the right half white, as stored. Each case says where the
+        // black half must come out.
         let mut stored = solid(64, 48, [255; 3]);
         for row in stored.rgb.chunks_exact_mut(64 * 3) {
             row[..32 * 3].fill(0);

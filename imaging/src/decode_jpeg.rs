@@ -1,4 +1,4 @@
-//! JPEG pixels, decoded at the smallest eighth that is large enough.
+//! Decodes JPEG pixels, at the smallest number of eighths that is large enough.
 
 use std::path::Path;
 use std::time::Instant;
@@ -19,9 +19,10 @@ impl From<Error> for ImageError {
     }
 }
 
-/// The picture at its final size.
+/// Decodes the picture at its final size.
 ///
-/// Four components are inks. Adobe's writers store them inverted and nobody else writes them, so they are taken as inverted, as browsers do.
+/// Four components are inks. Adobe's programs store them inverted and nobody else writes them, so
+/// they are taken as inverted, as browsers do.
 pub(super) fn decode(
     path: &Path,
     inspected: &Inspected,

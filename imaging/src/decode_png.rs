@@ -1,4 +1,4 @@
-//! PNG pixels, shrunk row by row, and an APNG's frames.
+//! Decodes PNG pixels, shrunk row by row, and the frames of an APNG.
 
 use std::io::BufReader;
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::shrink::RowShrinker;
 use super::source::{TimedFile, open_timed};
 use super::{ImageError, Inspected};
 
-/// Rows between two looks at the clock.
+/// How many rows lie between two looks at the clock.
 const ROWS_BETWEEN_CHECKS: u32 = 64;
 
 impl From<DecodingError> for ImageError {
@@ -26,7 +26,7 @@ impl From<DecodingError> for ImageError {
     }
 }
 
-/// The picture at its final size.
+/// Decodes the picture at its final size.
 pub(super) fn decode(
     path: &Path,
     inspected: &Inspected,
@@ -70,7 +70,8 @@ fn open(
     inspected: &Inspected,
     deadline: Instant,
 ) -> Result<Reader<BufReader<TimedFile>>, ImageError> {
-    // Three rows of at most four 16-bit channels, one more for each frame (the library counts them together and holds one), and a profile, which could be a bomb of its own.
+    // Three rows of at most four 16-bit channels, one more row for each frame (the library counts
+    // them all but holds one at a time), and a profile, which could be a bomb of its own.
     let rows = 3 + inspected.frames as usize;
     let limits = png::Limits {
         bytes: inspected.stored.0 as usize * 8 * rows + MAX_ICC_BYTES,
@@ -99,7 +100,7 @@ fn is_gray(color: ColorType) -> bool {
     matches!(color, ColorType::Grayscale | ColorType::GrayscaleAlpha)
 }
 
-/// One row of RGB on white from a row of any expanded kind.
+/// Makes one row of RGB on white from a row of any expanded kind.
 fn flatten(row: &[u8], color: ColorType, rgb: &mut Vec<u8>) {
     rgb.clear();
     match color {
@@ -124,8 +125,8 @@ fn flatten(row: &[u8], color: ColorType, rgb: &mut Vec<u8>) {
     }
 }
 
-/// A whole picture on white, in the same memory, and how many channels are left of it: gray stays gray, which takes a third of
-/// what RGB would.
+/// Flattens a whole picture on white in place, and says how many channels are left. Gray stays
+/// gray, which takes a third of what RGB would.
 fn flatten_all(pixels: Vec<u8>, color: ColorType) -> (Vec<u8>, u32) {
     match color {
         ColorType::Rgb | ColorType::Indexed => (pixels, 3),
@@ -135,7 +136,7 @@ fn flatten_all(pixels: Vec<u8>, color: ColorType) -> (Vec<u8>, u32) {
     }
 }
 
-/// An APNG being played.
+/// Plays an APNG.
 pub(super) struct PngPlayer {
     reader: Reader<BufReader<TimedFile>>,
     buffer: Vec<u8>,
@@ -143,7 +144,8 @@ pub(super) struct PngPlayer {
 }
 
 impl PngPlayer {
-    /// Before the first frame. A default picture that is no part of the animation is passed over.
+    /// Opens the file. The next frame is the first one; a default picture that is no part of the
+    /// animation is skipped.
     pub(super) fn open(
         path: &Path,
         inspected: &Inspected,
@@ -170,7 +172,7 @@ impl PngPlayer {
         self.icc.clone()
     }
 
-    /// Whether the frames are stored gray.
+    /// True where the frames are stored gray.
     pub(super) fn gray(&self) -> bool {
         is_gray(self.reader.output_color_type().0)
     }

@@ -1,4 +1,5 @@
-//! WebP pixels and frames. The decoder holds a picture whole, and composes an animation itself.
+//! Decodes WebP pixels and frames. The decoder holds a picture whole, and composes an animation
+//! itself.
 
 use std::io::BufReader;
 use std::path::Path;
@@ -20,7 +21,7 @@ impl From<DecodingError> for ImageError {
     }
 }
 
-/// The picture at its final size.
+/// Decodes the picture at its final size.
 pub(super) fn decode(
     path: &Path,
     inspected: &Inspected,
@@ -57,7 +58,7 @@ fn open(
     Ok((decoder, vec![0; bytes]))
 }
 
-/// An animated WebP being played.
+/// Plays an animated WebP.
 pub(super) struct WebPPlayer {
     decoder: WebPDecoder<BufReader<TimedFile>>,
     pixels: Vec<u8>,
@@ -65,7 +66,7 @@ pub(super) struct WebPPlayer {
 }
 
 impl WebPPlayer {
-    /// Before the first frame.
+    /// Opens the file. The next frame is the first one.
     pub(super) fn open(
         path: &Path,
         inspected: &Inspected,
@@ -85,7 +86,7 @@ impl WebPPlayer {
         Ok(())
     }
 
-    /// The frame as it stands, flattened.
+    /// The current frame, flattened on white.
     pub(super) fn rgb(&mut self) -> &[u8] {
         if !self.decoder.has_alpha() {
             return &self.pixels;

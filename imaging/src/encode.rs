@@ -1,7 +1,8 @@
-//! The two encoders, each given pixels and nothing else, so that no metadata can come along.
+//! The two encoders. They are given pixels and nothing else, so that no metadata can come along.
 //!
-//! What comes out is bounded in bytes by whoever asks: where a file is larger, it is made again with less quality.
-//! Ordinary pictures never come near their bounds (`caps`), so the first quality is theirs; the others are for noise.
+//! The caller bounds the size of the output. A file that comes out larger is made again at a lower
+//! quality. Ordinary pictures never come near their bounds (`caps`), so they get the first quality;
+//! the others are for noise.
 
 use bytes::Bytes;
 use jpeg_encoder::{ColorType, SamplingFactor};
@@ -9,32 +10,34 @@ use webp::WebPConfig;
 
 use super::{ImageError, Raster};
 
-/// libwebp's scale, 0 to 100. The first is what most image servers settle on for photographs; each of the others is
-/// tried where the file came out too large with the one before.
+/// Qualities on libwebp's scale of 0 to 100. The first is what most image servers use for
+/// photographs. Each of the others is tried where the file came out too large with the one before.
 const WEBP_QUALITIES: [f32; 4] = [80.0, 55.0, 30.0, 5.0];
 
-/// Widest picture, in pixels, worth libwebp's usual effort. Narrow variants are the ones sent most, and cost little.
+/// The greatest width, in pixels, that gets libwebp's usual effort. Narrow variants are sent most
+/// often and cost little.
 pub(super) const CAREFUL_WIDTH: u32 = 640;
 
 /// libwebp's effort, 0 to 6, up to [`CAREFUL_WIDTH`].
 const CAREFUL_METHOD: i32 = 4;
 
-/// libwebp's effort above that. On a photograph of 2048 x 1536 this takes half the time of 4 (0.16 s against 0.33 s) and half the memory, for a file 5 % larger.
+/// libwebp's effort above [`CAREFUL_WIDTH`]. On a photograph of 2048 x 1536 this takes half the
+/// time of effort 4 (0.16 s against 0.33 s) and half the memory, for a file 5 % larger.
 const QUICK_METHOD: i32 = 2;
 
-/// As [`WEBP_QUALITIES`] for frames, which pass by quickly and are many.
+/// Like [`WEBP_QUALITIES`], for the frames of an animation, which pass by quickly and are many.
 pub(super) const FRAME_QUALITIES: [f32; 5] = [75.0, 55.0, 35.0, 15.0, 0.0];
 
-/// The IJG scale, 1 to 100; the others as with [`WEBP_QUALITIES`].
+/// Qualities on the IJG scale of 1 to 100, used like [`WEBP_QUALITIES`].
 const JPEG_QUALITIES: [u8; 4] = [82, 55, 30, 8];
 
-/// As the first of [`JPEG_QUALITIES`] for a file that only a model sees.
+/// The quality, on the IJG scale, of a file that only a model sees.
 const SCREENING_QUALITY: u8 = 88;
 
-/// A lossy WebP file of a still, of at most `most` bytes.
+/// Makes a lossy WebP file of a still, of at most `most` bytes.
 ///
 /// # Errors
-/// [`ImageError::TooManyBytes`] where even the least quality takes more; [`ImageError::Encode`].
+/// [`ImageError::TooManyBytes`] where even the lowest quality takes more; [`ImageError::Encode`].
 pub(super) fn webp_still(raster: &Raster, most: usize) -> Result<Bytes, ImageError> {
     let method = if raster.width <= CAREFUL_WIDTH {
         CAREFUL_METHOD
@@ -50,12 +53,12 @@ pub(super) fn webp_still(raster: &Raster, most: usize) -> Result<Bytes, ImageErr
     Err(ImageError::TooManyBytes)
 }
 
-/// A lossy WebP file of an animation's frame, or a part of one, with this quality.
+/// Makes a lossy WebP file of a frame of an animation, or of a part of one, with this quality.
 pub(super) fn webp_frame(raster: &Raster, quality: f32) -> Result<Bytes, ImageError> {
     webp(raster, quality, QUICK_METHOD)
 }
 
-/// A lossy WebP file of any quality (0 to 100) and effort (0 to 6).
+/// Makes a lossy WebP file of any quality (0 to 100) and effort (0 to 6).
 pub(super) fn webp(raster: &Raster, quality: f32, method: i32) -> Result<Bytes, ImageError> {
     let mut config =
         WebPConfig::new().map_err(|()| ImageError::encode("libwebp of another version"))?;
@@ -67,10 +70,11 @@ pub(super) fn webp(raster: &Raster, quality: f32, method: i32) -> Result<Bytes, 
     Ok(Bytes::copy_from_slice(&file))
 }
 
-/// A progressive JPEG file with 4:2:0 sampling and its own Huffman tables, of at most `most` bytes.
+/// Makes a progressive JPEG file with 4:2:0 sampling and its own Huffman tables, of at most `most`
+/// bytes.
 ///
 /// # Errors
-/// [`ImageError::TooManyBytes`] where even the least quality takes more; [`ImageError::Encode`].
+/// [`ImageError::TooManyBytes`] where even the lowest quality takes more; [`ImageError::Encode`].
 pub(super) fn jpeg(raster: &Raster, most: usize) -> Result<Bytes, ImageError> {
     for quality in JPEG_QUALITIES {
         let file = write_jpeg(raster, quality, true)?;
@@ -81,7 +85,7 @@ pub(super) fn jpeg(raster: &Raster, most: usize) -> Result<Bytes, ImageError> {
     Err(ImageError::TooManyBytes)
 }
 
-/// A plain sequential JPEG file with 4:2:0 sampling: what every reader of JPEG reads.
+/// Makes a plain sequential JPEG file with 4:2:0 sampling, which every JPEG reader can read.
 pub(super) fn screening_jpeg(raster: &Raster) -> Result<Bytes, ImageError> {
     write_jpeg(raster, SCREENING_QUALITY, false)
 }

@@ -1,20 +1,22 @@
-//! The four things that are asked of an EXIF block (CIPA DC-008; TIFF 6.0): which way up, and whether it holds a position, a thumbnail, or other kinds of metadata.
+//! Reads the few things that are needed from an EXIF block (CIPA DC-008; TIFF 6.0): which way is
+//! up, and whether it holds a position, a thumbnail, or other kinds of metadata.
 //!
-//! Read by hand and not by a library, because entries may all point at the same bytes: a reader that makes a value of each turns 64 kB of EXIF into 2 GB.
-//! Here every directory is passed over once, nothing is copied, and what lies beyond the block is not there.
+//! This is not left to a library, because entries may all point at the same bytes: a reader that
+//! makes a value of each turns 64 kB of EXIF into 2 GB. Here every directory is read once, nothing
+//! is copied, and nothing beyond the block is read.
 
-/// A TIFF tag with the directory's turn of the picture.
+/// The TIFF tag that says how the picture is turned.
 const ORIENTATION: u16 = 0x0112;
-/// Where the directory of the position is.
+/// The tag that says where the GPS directory is.
 const GPS_DIRECTORY: u16 = 0x8825;
-/// Lightroom and others put an XMP packet or an IPTC record into these.
+/// Lightroom and others put an XMP packet or an IPTC record into these two tags.
 const XMP: u16 = 700;
 const IPTC: u16 = 33_723;
 
 /// What was found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Exif {
-    /// The orientation tag's value, if it is a number.
+    /// The value of the orientation tag, if it is a number.
     pub(super) orientation: Option<u32>,
     pub(super) gps: bool,
     pub(super) thumbnail: bool,
@@ -22,7 +24,7 @@ pub(super) struct Exif {
     pub(super) iptc: bool,
 }
 
-/// Reads a block that begins at the TIFF header. A broken one gives what stands before the break.
+/// Reads a block that begins at the TIFF header. A broken block gives what stands before the break.
 pub(super) fn read(block: &[u8]) -> Exif {
     let mut exif = Exif::default();
     let little = match block.get(..4) {
@@ -56,7 +58,8 @@ struct Tiff<'a> {
 }
 
 impl Tiff<'_> {
-    /// Where the entries of the directory at `at` stand, as far as they are whole, and where the next directory is said to be.
+    /// Where the complete entries of the directory at `at` stand, and where the next directory is
+    /// said to be.
     fn directory(&self, at: u32) -> Option<(impl Iterator<Item = usize>, Option<u32>)> {
         let at = usize::try_from(at).ok()?;
         let count = usize::from(self.u16(at)?);
@@ -66,7 +69,7 @@ impl Tiff<'_> {
         Some((entries, self.u32(first + count * 12)))
     }
 
-    /// Whether there is a directory with an entry at this place.
+    /// True where a directory with at least one entry stands at this place.
     fn leads_to_entries(&self, at: Option<u32>) -> bool {
         at.filter(|at| *at > 0)
             .and_then(|at| self.directory(at))
@@ -110,7 +113,8 @@ mod tests {
     use super::super::samples::exif_block;
     use super::*;
 
-    /// A big-endian block of one directory with these entries (tag, kind, count, value), then a second with one.
+    /// A big-endian block of one directory with these entries (tag, kind, count, value), then a
+    /// second directory with one entry.
     fn block(entries: &[(u16, u16, u32, [u8; 4])]) -> Vec<u8> {
         let mut block = b"MM\0*\0\0\0\x08".to_vec();
         block.extend((entries.len() as u16).to_be_bytes());
@@ -132,7 +136,7 @@ mod tests {
             (ORIENTATION, 3, 1, [0, 6, 0, 0]),
             (XMP, 1, 5, [0, 0, 0, 8]),
             (IPTC, 7, 3, [1, 2, 3, 0]),
-            // Any directory will do for the position's: here its own.
+            // Any directory will do as the one of the position; here it is the block's own.
             (GPS_DIRECTORY, 4, 1, [0, 0, 0, 8]),
         ]));
         assert_eq!(

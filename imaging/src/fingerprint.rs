@@ -1,19 +1,22 @@
-//! A fingerprint that survives resizing and recompression, by which banned pictures are known again.
+//! A perceptual hash, which survives resizing and recompression. It is how banned pictures are
+//! recognised.
 //!
-//! It is the usual pHash: luma at 32 x 32, a two-dimensional DCT-II, the 8 x 8 lowest frequencies, one bit each for "above their median".
-//! Two prints of one picture differ in few bits; unrelated pictures in about 32 of 64. Mirroring or cropping changes it.
+//! It is the usual pHash: luma at 32 x 32, a two-dimensional DCT-II, and for each of the 8 x 8
+//! lowest frequencies one bit that says whether it is above their median. Two copies of one picture
+//! differ in few bits; unrelated pictures differ in about 32 of 64. Mirroring or cropping changes
+//! the hash.
 
 use std::f64::consts::PI;
 
 use super::{ImageError, Raster, shrink};
 
-/// Side of the picture that is transformed.
+/// The side of the picture that is transformed.
 const SIDE: usize = 32;
 
-/// Side of the low-frequency corner that is kept.
+/// The side of the low-frequency corner that is kept.
 const CORNER: usize = 8;
 
-/// The 64-bit perceptual hash, the lowest frequencies in the highest bits.
+/// The 64-bit perceptual hash, with the lowest frequencies in the highest bits.
 ///
 /// # Errors
 /// [`ImageError::Encode`] for a raster whose pixels do not fit its size.
@@ -28,7 +31,7 @@ pub fn perceptual_hash(raster: &Raster) -> Result<u64, ImageError> {
     }))
 }
 
-/// BT.601 luma of the picture squeezed to a square.
+/// The BT.601 luma of the picture, squeezed to a square.
 fn luma(raster: &Raster) -> Result<Vec<f64>, ImageError> {
     let side = SIDE as u32;
     let small = shrink::shrink(&raster.rgb, 3, (raster.width, raster.height), (side, side))?;
@@ -39,7 +42,7 @@ fn luma(raster: &Raster) -> Result<Vec<f64>, ImageError> {
         .collect())
 }
 
-/// The corner of the DCT-II, rows first.
+/// The corner of the DCT-II, row by row.
 fn low_frequencies(luma: &[f64]) -> [f64; CORNER * CORNER] {
     let mut basis = [[0.0; SIDE]; CORNER];
     for (frequency, row) in basis.iter_mut().enumerate() {

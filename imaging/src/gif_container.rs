@@ -1,11 +1,12 @@
-//! Walking a GIF file's blocks (the `GIF89a` specification) to its end, without decompressing.
+//! Walks the blocks of a GIF file (the `GIF89a` specification) to its end, without decompressing.
 
 use super::ImageError;
 use super::inspect::{Container, Storage, browser_delay};
 use super::metadata::Metadata;
 use super::source::Source;
 
-/// Reads every block's header and counts frames. `max_frames` ends the walk early.
+/// Reads the header of every block and counts frames. The walk fails at more than `max_frames`
+/// frames.
 pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, ImageError> {
     let mut metadata = Metadata::default();
     source.skip(6)?;
@@ -17,7 +18,8 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
     let mut frame_pixels = 0;
     let mut largest_frame = 0;
     let mut delay = 0;
-    // Many writers forget the trailer, and every viewer forgives it; a block cut in its middle is another matter.
+    // Many writers forget the trailer and every viewer forgives it, so the file may end after any
+    // block. It may not end within one.
     while source.remaining() > 0 {
         match source.byte()? {
             0x3b => break,
@@ -100,7 +102,8 @@ fn skip_color_table(source: &mut Source, flags: u8) -> Result<(), ImageError> {
     source.skip(3 << ((flags & 7) + 1))
 }
 
-/// Passes over a looping block, and says whether it holds nothing but what such blocks are for: how often to repeat (1) and how much to buffer (2).
+/// Skips a looping block, and says whether it holds nothing but what such blocks are for: how often
+/// to repeat (1) and how much to buffer (2).
 fn skip_looping(source: &mut Source) -> Result<bool, ImageError> {
     let mut only_looping = true;
     loop {

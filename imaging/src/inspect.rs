@@ -1,4 +1,5 @@
-//! Looking before decoding: what the file is, how big it claims to be, what it carries, and what memory it will take.
+//! Looks at a file before it is decoded: what it is, how large it claims to be, what it carries,
+//! and how much memory it will take.
 
 use std::path::Path;
 
@@ -14,13 +15,15 @@ use super::{
 /// What one upload may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Most pixels of one picture or of an animation's canvas.
+    /// The most pixels of one picture or of an animation's canvas.
     pub max_pixels: u64,
-    /// Most frames of an animation as uploaded; of these at most [`super::MAX_KEPT_FRAMES`] are kept.
+    /// The most frames of an uploaded animation. At most [`super::MAX_KEPT_FRAMES`] of them are
+    /// kept.
     pub max_frames: u32,
-    /// Most pixels of all frames of an animation together: a bound on time, since frames that are dropped must still be decoded.
+    /// The most pixels of all frames of an animation together. This bounds the time, because frames
+    /// that are dropped must be decoded too.
     pub max_animation_pixels: u64,
-    /// Most bytes of [`Inspected::working_bytes`].
+    /// The most that [`Inspected::working_bytes`] may be.
     pub memory_bytes: u64,
 }
 
@@ -39,35 +42,40 @@ impl Default for Limits {
 /// What is known of a picture that may be decoded.
 #[derive(Debug, Clone)]
 pub struct Inspected {
-    /// By content.
+    /// The format, recognised by its content.
     pub format: Format,
-    /// Of the upright picture, in pixels, before any shrinking.
+    /// Width of the upright picture in pixels, before any shrinking.
     pub width: u32,
-    /// Of the upright picture, in pixels, before any shrinking.
+    /// Height of the upright picture in pixels, before any shrinking.
     pub height: u32,
-    /// As stored; 1 for a still.
+    /// The number of frames in the file; 1 for a still.
     pub frames: u32,
-    /// More than one frame: use [`super::frames`], not [`super::decode_still`].
+    /// True for more than one frame. Then [`super::frames`] decodes it, not
+    /// [`super::decode_still`].
     pub animated: bool,
-    /// Bits of one sample as stored.
+    /// Bits of one stored sample.
     pub bit_depth: u8,
-    /// A progressive JPEG.
+    /// True for a progressive JPEG.
     pub progressive: bool,
-    /// An interlaced PNG.
+    /// True for an interlaced PNG.
     pub interlaced: bool,
-    /// Kinds of metadata found, none of which is kept: `exif`, `gps`, `xmp`, `iptc`, `icc`, `comment`, `thumbnail`, `text`, `time`, `app-data`, `trailing-data`.
+    /// The kinds of metadata that were found, none of which is kept: `exif`, `gps`, `xmp`, `iptc`,
+    /// `icc`, `comment`, `thumbnail`, `text`, `time`, `app-data`, `trailing-data`.
     pub stripped: Vec<&'static str>,
-    /// An upper estimate of the memory that decoding, holding the pixels and encoding need at their worst moment, in bytes.
+    /// An upper bound on the memory that decoding, holding the pixels and encoding need at their
+    /// worst moment, in bytes.
     pub working_bytes: u64,
-    /// Each frame's time on screen, in milliseconds.
+    /// How long each frame is on screen, in milliseconds.
     pub(super) durations_ms: Vec<u32>,
-    /// Width and height as stored.
+    /// Width and height of the stored pixels.
     pub(super) stored: (u32, u32),
-    /// From stored to upright.
+    /// How stored pixels become upright.
     pub(super) orientation: Orientation,
-    /// Of JPEG and WebP; a PNG's is compressed, and read when decoding.
+    /// The colour profile of a JPEG or WebP. A PNG's profile is compressed and is read while
+    /// decoding.
     pub(super) icc: Option<Vec<u8>>,
-    /// How many bytes of the file were walked. Decoders see no more, so what was not inspected is not decoded.
+    /// How many bytes of the file were walked. Decoders see no more than these, so nothing is
+    /// decoded that was not inspected.
     pub(super) end: u64,
 }
 
@@ -81,12 +89,12 @@ impl Inspected {
         }
     }
 
-    /// How many frames [`super::frames`] gives.
+    /// How many frames [`super::frames`] yields.
     pub fn kept_frames(&self) -> u32 {
         self.frames.min(MAX_KEPT_FRAMES)
     }
 
-    /// How long each of them is shown, in milliseconds.
+    /// How long each of the kept frames is shown, in milliseconds.
     pub fn kept_durations_ms(&self) -> Vec<u32> {
         animation::pick(&self.durations_ms, MAX_KEPT_FRAMES)
             .into_iter()
@@ -94,15 +102,16 @@ impl Inspected {
             .collect()
     }
 
-    /// The most bytes that all files published of this picture can take together, by the caps that the encoders keep.
-    /// Ordinary pictures stay far below it.
+    /// The most bytes that all published files of this picture can take together, by the caps that
+    /// the encoders keep. Ordinary pictures stay far below it.
     pub fn most_stored_bytes(&self) -> u64 {
         let (width, height) = self.target();
         let (width, height) = self.orientation.turn_size(width, height);
         caps::stored_bytes(self.frames, width, height)
     }
 
-    /// Width and height of the decoded picture before it is turned upright: shrunk to fit, never enlarged.
+    /// Width and height of the decoded picture before it is turned upright. It is shrunk to fit and
+    /// never enlarged.
     pub(super) fn target(&self) -> (u32, u32) {
         shrink::fit(self.stored, self.orientation)
     }
@@ -111,24 +120,24 @@ impl Inspected {
 /// How the pixels are stored, as far as memory depends on it.
 #[derive(Debug)]
 pub(super) enum Storage {
-    /// Sampling factors (across, down) of each component.
+    /// The sampling factors (across, down) of each component.
     Jpeg {
         sampling: Vec<(u8, u8)>,
         progressive: bool,
     },
-    /// Channels after palette and transparency are expanded.
+    /// The number of channels counts after palette and transparency are expanded.
     Png {
         channels: u8,
         bit_depth: u8,
         interlaced: bool,
     },
-    /// `in_frames` where the bitstreams are frames of an animation.
+    /// `in_frames` means that the bitstreams are frames of an animation.
     WebP {
         lossless: bool,
         alpha: bool,
         in_frames: bool,
     },
-    /// Always palette indices.
+    /// The pixels are always palette indices.
     Gif,
 }
 
@@ -140,24 +149,25 @@ pub(super) struct Container {
     pub(super) progressive: bool,
     pub(super) interlaced: bool,
     pub(super) frames: u32,
-    /// One for each frame.
+    /// How long each frame is on screen, in milliseconds.
     pub(super) durations_ms: Vec<u32>,
-    /// Of all frames together, as their headers say.
+    /// The pixels of all frames together, as their headers say.
     pub(super) frame_pixels: u64,
-    /// Pixels of the largest frame.
+    /// The pixels of the largest frame.
     pub(super) largest_frame: u64,
-    /// What the decoder holds beside the pixels while it decodes one frame, as far as it depends on the frame's data.
+    /// What the decoder holds beside the pixels while it decodes one frame, in bytes, as far as it
+    /// depends on the frame's data.
     pub(super) side_bytes: u64,
-    /// The same of all frames together, which is a measure of time.
+    /// The sum of these bytes over all frames, as a measure of time.
     pub(super) all_side_bytes: u64,
-    /// Decoding would take too long, whatever the size.
+    /// True where decoding would take too long, whatever the size.
     pub(super) too_much_work: bool,
     pub(super) storage: Storage,
     pub(super) metadata: Metadata,
 }
 
 impl Container {
-    /// The defaults of a still; the walker fills in the rest.
+    /// The defaults of a still. The walker fills in the rest.
     pub(super) fn still(metadata: Metadata) -> Self {
         Self {
             width: 0,
@@ -178,15 +188,18 @@ impl Container {
     }
 }
 
-/// Milliseconds a browser shows a frame that asks for `ms`: those that ask for 10 or less get 100 (as Blink, `WebKit` and Gecko do).
+/// For how many milliseconds browsers show a frame that asks for `ms`. A frame that asks for 10 or
+/// less gets 100 (in Blink, `WebKit` and Gecko).
 pub(super) fn browser_delay(ms: u32) -> u32 {
     if ms <= 10 { 100 } else { ms }
 }
 
-/// Looks at a file without decoding a pixel.
+/// Inspects a file without decoding a pixel.
 ///
 /// # Errors
-/// [`ImageError::Unsupported`], [`ImageError::Empty`], [`ImageError::Corrupt`] for a container that is broken or cut off anywhere, [`ImageError::TooSmall`], [`ImageError::TooManyPixels`], [`ImageError::TooManyFrames`], [`ImageError::Io`].
+/// [`ImageError::Unsupported`], [`ImageError::Empty`], [`ImageError::Corrupt`] for a container that
+/// is broken or cut off anywhere, [`ImageError::TooSmall`], [`ImageError::TooManyPixels`],
+/// [`ImageError::TooManyFrames`], [`ImageError::TimedOut`], [`ImageError::Io`].
 pub fn inspect(path: &Path, limits: &Limits) -> Result<Inspected, ImageError> {
     error::guarded(|| inspect_unguarded(path, limits))
 }
@@ -220,7 +233,8 @@ fn inspect_unguarded(path: &Path, limits: &Limits) -> Result<Inspected, ImageErr
         return Err(ImageError::TooSmall { width, height });
     }
     let animated = container.frames > 1;
-    // Every frame is drawn on the canvas, so a large canvas of tiny frames costs as much as large frames.
+    // Every frame is drawn on the whole canvas, so tiny frames on a large canvas cost as much as
+    // large frames.
     let work = container
         .frame_pixels
         .max(canvas * u64::from(container.frames))

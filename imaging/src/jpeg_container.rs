@@ -1,26 +1,30 @@
-//! Walking a JPEG file's segments (ITU T.81 annex B) to its end, without decoding.
+//! Walks the segments of a JPEG file (ITU T.81 annex B) to its end, without decoding.
 
 use super::ImageError;
 use super::inspect::{Container, Storage};
 use super::metadata::{MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata};
 use super::source::Source;
 
-/// Most scans of a progressive picture. Encoders make about ten; each one costs a pass over all coefficients, however few bytes it has.
+/// The most scans of a progressive picture. Encoders make about ten. Each one costs a pass over all
+/// coefficients, however few bytes it has.
 const MAX_SCANS: u32 = 64;
 
-/// Most coefficients that all scans together may visit, one visit being 4 ns, and 16 ns where every code is a long one.
+/// The most coefficients that all scans together may visit. One visit takes 4 ns, or 16 ns where
+/// every code is a long one.
 ///
-/// Where a scan's data end early the decoder goes on with zeros and never reads from the file, so that it cannot be stopped: a file of 1 kB has taken 36 s.
-/// A full pass over 50 Mpx of four inks is 210 million, libjpeg's ten scans of a 24 Mpx photograph are 110 million.
+/// Where the data of a scan end early, the decoder goes on with zeros and never reads from the
+/// file, so that it cannot be stopped: a file of 1 kB once took 36 s. A full pass over 50 Mpx of
+/// four inks makes 210 million visits, and libjpeg's ten scans of a 24 Mpx photograph make 110
+/// million.
 const MAX_VISITS: u64 = 300_000_000;
 
-/// Most parts that a colour profile comes in: their number is one byte (ICC.1, annex B.4).
+/// The most parts in which a colour profile comes: one byte holds their number (ICC.1, annex B.4).
 const MAX_ICC_PARTS: usize = 255;
 
-/// What a block costs in each scan, as coefficients.
+/// What a block costs in each scan, in coefficients.
 const VISITS_PER_BLOCK: u64 = 4;
 
-/// Reads everything between the start and the end marker; a file without its end marker is cut off.
+/// Reads everything between the start and the end marker. A file without an end marker is cut off.
 pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
     let mut metadata = Metadata::default();
     let mut icc = IccParts::default();
@@ -31,7 +35,7 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
     loop {
         match next_marker(source)? {
             0xd9 => break,
-            // TEM and a repeated SOI stand alone.
+            // TEM and a repeated SOI have no body.
             0x01 | 0xd8 => {}
             marker => {
                 let length = u16::from_be_bytes(source.array()?);
@@ -91,7 +95,7 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
     })
 }
 
-/// The code of the next marker, passing over fill bytes, entropy-coded data and restart markers.
+/// The code of the next marker. Fill bytes, entropy-coded data and restart markers are skipped.
 fn next_marker(source: &mut Source) -> Result<u8, ImageError> {
     loop {
         source.skip_past(0xff)?;
@@ -110,12 +114,12 @@ struct FrameHeader {
     height: u32,
     progressive: bool,
     sampling: Vec<(u8, u8)>,
-    /// Identifier of each component, in the order of `sampling`.
+    /// The identifier of each component, in the order of `sampling`.
     identifiers: Vec<u8>,
 }
 
 impl FrameHeader {
-    /// Coefficients that a scan with this header visits.
+    /// How many coefficients a scan with this header visits.
     fn visits(&self, scan: &[u8]) -> Result<u64, ImageError> {
         let short = || ImageError::corrupt("a short scan header");
         let (count, rest) = scan.split_first().ok_or_else(short)?;
@@ -140,7 +144,7 @@ impl FrameHeader {
         Ok(blocks * band)
     }
 
-    /// Blocks of 8 x 8 samples of a component.
+    /// How many blocks of 8 x 8 samples a component has.
     fn blocks(&self, number: usize) -> u64 {
         let most = |factor: fn(&(u8, u8)) -> u8| {
             u64::from(self.sampling.iter().map(factor).max().unwrap_or(1))
@@ -202,7 +206,7 @@ fn note_segment(
     match marker {
         0xfe => metadata.found("comment"),
         0xe0 if body.starts_with(b"JFXX\0") => metadata.found("thumbnail"),
-        // JFIF: version, units, density, then the thumbnail's sides.
+        // JFIF: version, units, density, then the sides of the thumbnail.
         0xe0 if body.starts_with(b"JFIF\0") => {
             let thumbnail = body
                 .get(12..14)
@@ -227,14 +231,16 @@ fn note_segment(
         }
         0xe2 if body.starts_with(b"MPF\0") => metadata.found("thumbnail"),
         0xed if body.starts_with(b"Photoshop 3.0\0") => note_photoshop(&body[14..], metadata),
-        // How the components are coded, in 12 bytes; not about the picture's maker.
+        // These 12 bytes say how the components are coded. They tell nothing about who made the
+        // picture.
         0xee if body.starts_with(b"Adobe") && body.len() <= 12 => {}
         _ => metadata.found("app-data"),
     }
     Ok(())
 }
 
-/// Notes what Photoshop's image resources hold: each a signature, a number, a name and bytes, padded to even lengths.
+/// Notes what Photoshop's image resources hold. Each resource is a signature, a number, a name and
+/// bytes, padded to even lengths.
 fn note_photoshop(mut resources: &[u8], metadata: &mut Metadata) {
     while !resources.is_empty() {
         let [_, _, _, _, high, low, name_length, rest @ ..] = resources else {
@@ -256,26 +262,30 @@ fn note_photoshop(mut resources: &[u8], metadata: &mut Metadata) {
             return metadata.found("app-data");
         };
         let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-        // What does not end here goes on in another segment.
+        // A resource that does not end here goes on in another segment.
         resources = body.get(length.next_multiple_of(2)..).unwrap_or_default();
     }
 }
 
-/// A colour profile cut over several segments (ICC.1, annex B.4).
+/// A colour profile that is split over several segments (ICC.1, annex B.4).
 #[derive(Default)]
 struct IccParts {
     parts: Vec<(u8, Vec<u8>)>,
-    /// Of the parts that are kept.
+    /// The size of the parts that are kept.
     held_bytes: usize,
-    /// Parts of any kind.
+    /// How many parts were seen, kept or not.
     seen: usize,
-    /// Of every part, also those that are not kept here: the decoder keeps them all.
+    /// The size of all parts, also of those that are not kept here, because the decoder keeps them
+    /// all.
     seen_bytes: u64,
 }
 
 impl IccParts {
+    /// Adds a part.
+    ///
     /// # Errors
-    /// `corrupt` for more parts than can be numbered: decoders keep each of them, however little is in it.
+    /// `corrupt` for more parts than can be numbered. Decoders keep each of them, however little is
+    /// in it.
     fn push(&mut self, body: &[u8]) -> Result<(), ImageError> {
         self.seen += 1;
         if self.seen > MAX_ICC_PARTS {
@@ -369,7 +379,8 @@ mod tests {
 
     #[test]
     fn scans_are_bounded_by_what_they_cost_together() {
-        // Six scans of 35 Mpx are what encoders make; many are a bomb, and so are few of the largest size.
+        // Encoders make six scans of 35 Mpx. Many more are a bomb, and so are a few of the largest
+        // size.
         for (size, components, progressive, scans, taken) in [
             ((7000, 5000), 1, true, 6, true),
             ((7000, 5000), 1, true, 40, false),

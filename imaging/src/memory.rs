@@ -1,5 +1,5 @@
-//! Estimating memory before it is spent. The figures are upper bounds, checked against the resident size that real runs reach:
-//! `server/tests/memory` does so for noise in every format and shape.
+//! Estimates memory before it is spent. The figures are upper bounds. `server/tests/memory` checks
+//! them against the resident memory of real runs, with noise in every format and shape.
 
 use super::inspect::{Container, Storage};
 use super::screening_image::MAX_PIXELS;
@@ -9,48 +9,54 @@ use super::{caps, encode, shrink};
 /// Tables, buffers, a second thread's stack and the allocator's rounding, in bytes.
 const OVERHEAD: u64 = 4 << 20;
 
-/// What is drawn for a second opinion and kept until it is asked, in bytes: a JPEG of a megapixel of noise.
+/// The image that is kept for a second opinion until it is asked for, in bytes: a JPEG of a
+/// megapixel of noise.
 const SCREENING_BYTES: u64 = 2_500_000;
 
-/// The sheet on which an animation's frames are drawn for it, in bytes: three for each pixel.
+/// The sheet on which the frames of an animation are drawn for a second opinion, in bytes: three
+/// for each pixel.
 const SHEET_BYTES: u64 = 3 * MAX_PIXELS as u64;
 
-/// Bytes that libwebp holds for each pixel while it encodes one file of noise: its copies of the pixels, the file in the making,
-/// and the file again as its buffer grows. Measured: 8.7.
+/// Bytes per pixel that libwebp holds while it encodes a file of noise: its copies of the pixels,
+/// the output, and the output again while its buffer grows. Measured: 8.7.
 const QUICK_BYTES_PER_PIXEL: u64 = 9;
 
-/// The same with the effort that narrow files are worth, for which it collects what it is going to write. Measured: 12.
+/// The same at the higher effort that narrow files get, at which libwebp also collects what it is
+/// going to write. Measured: 12.
 const CAREFUL_BYTES_PER_PIXEL: u64 = 14;
 
-/// What the JPEG encoder holds for each pixel: rows, coefficients, the file in the making. Measured: 7.
+/// Bytes per pixel that the JPEG encoder holds: rows, coefficients and the output. Measured: 7.
 const JPEG_BYTES_PER_PIXEL: u64 = 8;
 
-/// Bytes that the encoders of an animation hold for each pixel of the widest variant beside the pixels themselves, while two
-/// threads encode: what libwebp takes, the last frame and the next one at the narrower widths. Measured: 12.
+/// Bytes per pixel of the widest variant that the encoders of an animation hold beside the pixels
+/// themselves, while two threads encode: what libwebp takes, and the last and the next frame at the
+/// narrower widths. Measured: 12.
 const PARALLEL_FRAME_BYTES_PER_PIXEL: u64 = 13;
 
 /// The same while one thread encodes. Measured: 6.
 const SEQUENTIAL_FRAME_BYTES_PER_PIXEL: u64 = 9;
 
-/// Copies of a colour profile while pixels are converted by it: the decoder's, ours, and the one that is parsed.
+/// The copies of a colour profile while pixels are converted by it: the decoder's, ours, and the
+/// parsed one.
 const PROFILE_COPIES: u64 = 3;
 
-/// Most pixels of a picture whose variants are encoded two at a time; larger ones would hold too much.
+/// The most pixels of a picture whose variants are encoded two at a time. Larger ones would hold
+/// too much.
 const MAX_PARALLEL_PIXELS: u64 = 6_000_000;
 
-/// Whether the variants of a picture of this size are encoded two at a time.
+/// True where the variants of a picture of this size are encoded two at a time.
 pub(super) fn encodes_in_parallel(width: u32, height: u32) -> bool {
     u64::from(width) * u64::from(height) <= MAX_PARALLEL_PIXELS
 }
 
-/// Bytes needed at the worst moment of decoding, holding and encoding.
-/// `target` is the picture's size once shrunk, before it is turned upright.
+/// The bytes needed at the worst moment of decoding, holding and encoding. `target` is the size of
+/// the picture after shrinking, before it is turned upright.
 pub(super) fn working_bytes(container: &Container, file_bytes: u64, target: (u32, u32)) -> u64 {
     let pixels = u64::from(container.width) * u64::from(container.height);
     let (target_width, target_height) = (u64::from(target.0), u64::from(target.1));
     let raster = target_width * target_height * 3;
-    // Between its two steps shrinking holds a picture with one side at its final length. What needs no shrinking is copied
-    // at most.
+    // Between its two steps, shrinking holds a picture with one side at its final length. A picture
+    // that needs no shrinking is copied at most.
     let between = if (container.width, container.height) == target {
         0
     } else {
@@ -75,11 +81,12 @@ pub(super) fn working_bytes(container: &Container, file_bytes: u64, target: (u32
                 if container.frames > 1 {
                     rows + pixels * (3 + 3 + u64::from(*channels)) + between + raster
                 } else if *interlaced {
-                    // Gray, with alpha or without, stays gray until it is shrunk.
+                    // A gray picture, with or without alpha, stays gray until it is shrunk.
                     let gray = if *channels < 3 { raster / 3 } else { 0 };
                     rows + pixels * u64::from(*channels) + between + raster + gray
                 } else {
-                    // Whole-number boxes come first, so less than twice the final height is held.
+                    // Averaging over boxes comes first, so the rows held are fewer than twice the
+                    // final height.
                     rows + (target_width * target_height * 2 * 3).min(between) + raster
                 }
             }
@@ -95,8 +102,9 @@ pub(super) fn working_bytes(container: &Container, file_bytes: u64, target: (u32
                     (false, false) => 5,
                 };
                 if *in_frames {
-                    // Frames lie between the decoder's canvas and its copy, which is flattened into another one where there
-                    // is alpha; a lossless frame has four bytes a pixel.
+                    // Frames lie between the decoder's canvas and its copy. Where there is alpha
+                    // the copy is flattened into a third one. A lossless frame takes four bytes per
+                    // pixel.
                     let canvases = if *alpha { 11 } else { 8 };
                     pixels * canvases
                         + container.largest_frame * bytes_per_pixel.max(5)
@@ -118,8 +126,8 @@ pub(super) fn working_bytes(container: &Container, file_bytes: u64, target: (u32
         } else {
             SEQUENTIAL_FRAME_BYTES_PER_PIXEL
         };
-        // The canvas stays while frames are encoded, the first frame is kept, and the encoder keeps the last one at every width
-        // and the files so far.
+        // The canvas stays while frames are encoded, the first frame is kept, and the encoder keeps
+        // the last frame at every width and the files so far.
         decoding
             + SHEET_BYTES
             + raster * 3
@@ -131,7 +139,7 @@ pub(super) fn working_bytes(container: &Container, file_bytes: u64, target: (u32
     OVERHEAD + SCREENING_BYTES + profile + held
 }
 
-/// Bytes that a still of this size, its pixels included, needs while its variants are encoded.
+/// The bytes that a still of this size needs while its variants are encoded, its pixels included.
 fn encoding(width: u32, height: u32) -> u64 {
     let pixels_at =
         |narrower: u32| u64::from(narrower) * u64::from(shrink::scale(height, narrower, width));
@@ -145,7 +153,7 @@ fn encoding(width: u32, height: u32) -> u64 {
     };
     let jpeg_width = width.min(JPEG_VARIANT.1);
     let jpeg = pixels_at(jpeg_width) * JPEG_BYTES_PER_PIXEL;
-    // Each of the narrower ones with its pixels, made from those of the one before.
+    // Each narrower file is made with its own pixels, which come from those of the next wider one.
     let mut narrower = jpeg;
     let widths = distinct_widths(width);
     for pair in widths.windows(2) {
@@ -171,7 +179,7 @@ fn encoding(width: u32, height: u32) -> u64 {
     pixels_at(width) * 3 + encoders
 }
 
-/// Bytes of a JPEG's coefficients, planes and pixels.
+/// The bytes of a JPEG's coefficients, planes and pixels.
 fn jpeg(
     container: &Container,
     sampling: &[(u8, u8)],
@@ -207,7 +215,7 @@ fn jpeg(
         let between = (scaled_height * target_width).max(scaled_width * u64::from(target.1));
         output + (between + pixels) * channels
     };
-    // Gray and inks become RGB once they are small.
+    // Gray and inks become RGB only after shrinking.
     let converting = if channels == 3 {
         0
     } else {
@@ -218,7 +226,8 @@ fn jpeg(
         .max(converting)
 }
 
-/// How many eighths of its size a JPEG is decoded at: the fewest of 1, 2, 4 and 8 that leave at least `target`.
+/// How many eighths of its size a JPEG is decoded at: the fewest of 1, 2, 4 and 8 that give at
+/// least `target`.
 pub(super) fn jpeg_scale(stored: (u32, u32), target: (u32, u32)) -> u64 {
     let enough = |eighths: u64| {
         (u64::from(stored.0) * eighths).div_ceil(8) >= u64::from(target.0)
@@ -237,7 +246,7 @@ mod tests {
     use super::super::shrink::fit;
     use super::*;
 
-    /// Megabytes for a picture of this size and storage.
+    /// The megabytes for a picture of this size and storage.
     fn megabytes(size: (u32, u32), storage: Storage) -> u64 {
         let container = Container {
             width: size.0,

@@ -1,38 +1,39 @@
-//! What a container carries besides pixels: what we tell the sender was stripped, and the two things we obey (orientation and colour profile).
+//! What a container carries besides pixels: the kinds that the sender is told were stripped, and
+//! the two things that are obeyed, orientation and colour profile.
 
 use super::exif;
 use super::orientation::Orientation;
 
-/// Longest EXIF block that is parsed, in bytes; longer ones are stripped unread.
+/// The longest EXIF block that is parsed, in bytes. Longer ones are stripped unread.
 pub(super) const MAX_EXIF_BYTES: usize = 1 << 20;
 
-/// Longest colour profile that is obeyed, in bytes. Print profiles reach about 2 MB.
+/// The longest colour profile that is obeyed, in bytes. Print profiles reach about 2 MB.
 pub(super) const MAX_ICC_BYTES: usize = 4 << 20;
 
-/// How many bytes one deflated byte can become at most (zlib, technical details).
+/// How many bytes one deflated byte can become at most (zlib, "Technical Details").
 const MOST_INFLATION: u64 = 1032;
 
 /// Everything found that is not a pixel.
 #[derive(Default)]
 pub(super) struct Metadata {
-    /// Kinds found, each once, in the order found.
+    /// The kinds that were found, each once, in the order of finding.
     pub(super) kinds: Vec<&'static str>,
     /// How the stored pixels must be turned.
     pub(super) orientation: Orientation,
-    /// The colour profile, unchecked.
+    /// The colour profile, not checked.
     pub(super) icc: Option<Vec<u8>>,
-    /// The most bytes that a profile can unpack to, where it is still compressed.
+    /// The most bytes that a profile can inflate to, where it is still compressed.
     pub(super) packed_icc_bytes: u64,
 }
 
 impl Metadata {
-    /// Bytes of the colour profile, at most.
+    /// The most bytes that the colour profile can take.
     pub(super) fn profile_bytes(&self) -> u64 {
         let unpacked = self.icc.as_ref().map_or(0, Vec::len) as u64;
         unpacked.max(self.packed_icc_bytes)
     }
 
-    /// Notes a colour profile of this many deflated bytes.
+    /// Notes a compressed colour profile of this many bytes.
     pub(super) fn found_packed_icc(&mut self, length: u64) {
         self.found("icc");
         self.packed_icc_bytes = length
@@ -47,7 +48,8 @@ impl Metadata {
         }
     }
 
-    /// Notes an EXIF block and obeys its orientation. `tiff` begins at the TIFF header; a broken block is only noted.
+    /// Notes an EXIF block and obeys its orientation. `tiff` begins at the TIFF header. A broken
+    /// block is only noted.
     pub(super) fn found_exif(&mut self, tiff: &[u8]) {
         self.found("exif");
         let exif = exif::read(tiff);

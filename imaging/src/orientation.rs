@@ -1,31 +1,32 @@
-//! Turning stored pixels upright, by the eight values of the EXIF orientation tag (CIPA DC-008, 4.6.4 A).
+//! Turns stored pixels upright, by the eight values of the EXIF orientation tag (CIPA DC-008, 4.6.4
+//! A).
 
 use super::Raster;
 
-/// Which corner of the upright picture the first stored pixel is.
+/// How stored pixels relate to the upright picture. Each variant names its tag value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Orientation {
-    /// 1.
+    /// 1: the pixels are stored upright.
     #[default]
     Upright,
-    /// 2.
+    /// 2: left and right are swapped.
     MirroredSideways,
-    /// 3.
+    /// 3: the picture is upside down.
     Rotated180,
-    /// 4.
+    /// 4: top and bottom are swapped.
     MirroredUpDown,
-    /// 5.
+    /// 5: rows and columns are swapped.
     Transposed,
-    /// 6: to be turned a quarter clockwise.
+    /// 6: it must be turned a quarter clockwise.
     NeedsClockwise,
-    /// 7.
+    /// 7: rows and columns are swapped across the other diagonal.
     Transversed,
-    /// 8: to be turned a quarter counter-clockwise.
+    /// 8: it must be turned a quarter counter-clockwise.
     NeedsCounterClockwise,
 }
 
 impl Orientation {
-    /// The tag's value; anything but 1 to 8 means upright.
+    /// Reads the value of the tag. Anything but 1 to 8 means upright.
     pub(super) fn from_exif(value: u32) -> Self {
         match value {
             2 => Self::MirroredSideways,
@@ -39,7 +40,7 @@ impl Orientation {
         }
     }
 
-    /// Whether width and height change places.
+    /// True where width and height change places.
     pub(super) fn swaps_sides(self) -> bool {
         matches!(
             self,
@@ -50,7 +51,7 @@ impl Orientation {
         )
     }
 
-    /// Width and height as seen, from those stored (or the other way round).
+    /// Turns the stored width and height into the upright ones, or the other way round.
     pub(super) fn turn_size(self, width: u32, height: u32) -> (u32, u32) {
         if self.swaps_sides() {
             (height, width)
@@ -59,7 +60,7 @@ impl Orientation {
         }
     }
 
-    /// The picture upright.
+    /// Turns the picture upright.
     pub(super) fn apply(self, stored: Raster) -> Raster {
         if self == Self::Upright {
             return stored;
@@ -92,7 +93,7 @@ impl Orientation {
 mod tests {
     use super::*;
 
-    /// A picture of 3 x 2 pixels named by letters.
+    /// A picture whose pixels are named by letters.
     fn letters(rows: &[&str]) -> Raster {
         Raster {
             width: rows[0].len() as u32,

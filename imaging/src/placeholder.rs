@@ -1,4 +1,5 @@
-//! What is shown while a picture loads: about 25 bytes in the database, and a tiny picture of them for the page.
+//! What is shown while a picture loads: about 25 bytes in the database, from which a tiny picture
+//! is made for the page.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -6,10 +7,10 @@ use base64::prelude::BASE64_STANDARD;
 use super::error::guarded;
 use super::{ImageError, Raster, encode, shrink};
 
-/// Longest side that a thumbhash is made from, in pixels (the algorithm's own limit).
+/// The longest side that a thumbhash is made from, in pixels. The algorithm sets this limit.
 const MAX_SIDE: u32 = 100;
 
-/// libwebp's scale, 0 to 100. The picture is a blur, and has no detail to lose.
+/// The quality on libwebp's scale of 0 to 100. The picture is a blur and has no detail to lose.
 const QUALITY: f32 = 30.0;
 
 /// The thumbhash of a picture, at most 25 bytes.
@@ -40,10 +41,10 @@ pub fn thumbhash(raster: &Raster) -> Result<Vec<u8>, ImageError> {
     ))
 }
 
-/// A tiny WebP of a thumbhash as a `data:` URL, usually under 250 characters.
+/// A tiny WebP made from a thumbhash, as a `data:` URL of usually under 250 characters.
 ///
 /// # Errors
-/// [`ImageError::Corrupt`] for bytes that are no thumbhash.
+/// [`ImageError::Corrupt`] for bytes that are not a thumbhash.
 pub fn placeholder_data_url(thumbhash: &[u8]) -> Result<String, ImageError> {
     let (width, height, rgba) = guarded(|| {
         thumbhash::thumb_hash_to_rgba(thumbhash)

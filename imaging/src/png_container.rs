@@ -1,11 +1,11 @@
-//! Walking a PNG or APNG file's chunks (W3C PNG, third edition) to its end, without inflating.
+//! Walks the chunks of a PNG or APNG file (W3C PNG, third edition) to its end, without inflating.
 
 use super::ImageError;
 use super::inspect::{Container, Storage, browser_delay};
 use super::metadata::{MAX_EXIF_BYTES, Metadata};
 use super::source::Source;
 
-/// Reads every chunk's header. `max_frames` ends the walk early.
+/// Reads the header of every chunk. The walk fails at more than `max_frames` frames.
 pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, ImageError> {
     let mut metadata = Metadata::default();
     source.skip(8)?;
@@ -125,7 +125,7 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
     })
 }
 
-/// Notes what an ancillary chunk holds, from its first bytes.
+/// Notes what an ancillary chunk holds, judged by its first bytes.
 fn note_chunk(kind: &[u8; 4], start: &[u8], metadata: &mut Metadata) {
     match kind {
         b"iTXt" if start.starts_with(b"XML:com.adobe.xmp\0") => metadata.found("xmp"),
@@ -144,7 +144,8 @@ fn note_chunk(kind: &[u8; 4], start: &[u8], metadata: &mut Metadata) {
         }
         b"eXIf" => metadata.found("exif"),
         b"tIME" => metadata.found("time"),
-        // What is needed to show the pixels, and has no room for words (a suggested palette has a name).
+        // These chunks are needed to show the pixels, and have no room for words. (A suggested
+        // palette has a name, so it is not among them.)
         b"PLTE" | b"gAMA" | b"cHRM" | b"sRGB" | b"cICP" | b"mDCV" | b"cLLI" | b"bKGD" | b"pHYs"
         | b"sBIT" | b"hIST" | b"fdAT" => {}
         _ => metadata.found("app-data"),

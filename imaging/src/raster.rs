@@ -1,11 +1,11 @@
-//! The one shape in which pixels travel through the module.
+//! The one form in which pixels travel through this crate.
 
-/// Pixels of one upright picture: sRGB, 8 bits, no alpha, rows from the top without padding.
+/// The pixels of an upright picture: sRGB, 8 bits, no alpha, rows from the top without padding.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Raster {
-    /// In pixels, at least 1.
+    /// Width in pixels, at least 1.
     pub width: u32,
-    /// In pixels, at least 1.
+    /// Height in pixels, at least 1.
     pub height: u32,
     /// `width * height * 3` bytes: red, green, blue.
     pub rgb: Vec<u8>,
@@ -19,7 +19,7 @@ impl std::fmt::Debug for Raster {
 
 #[cfg(test)]
 impl Raster {
-    /// One pixel, for tests.
+    /// The pixel at this place.
     pub(super) fn pixel(&self, x: u32, y: u32) -> [u8; 3] {
         let at = (y as usize * self.width as usize + x as usize) * 3;
         [self.rgb[at], self.rgb[at + 1], self.rgb[at + 2]]

@@ -1,4 +1,4 @@
-//! Pictures made in code, for the tests of this module.
+//! Pictures made in code, for the tests of this crate.
 
 use std::io::Write as _;
 
@@ -6,7 +6,7 @@ use tempfile::NamedTempFile;
 
 use super::{Raster, encode};
 
-/// A file with these bytes, gone when dropped.
+/// A file with these bytes, which is deleted when dropped.
 pub(super) fn write(bytes: &[u8]) -> NamedTempFile {
     let mut file = NamedTempFile::new().expect("a temporary file");
     file.write_all(bytes).expect("space on the disk");
@@ -18,7 +18,7 @@ pub(super) fn solid(width: u32, height: u32, color: [u8; 3]) -> Raster {
     Raster { width, height, rgb }
 }
 
-/// Noise: every sample is 0 or 255 by chance, which is the worst that any encoder can be given.
+/// Noise in which every sample is 0 or 255 at random. No input is worse for an encoder.
 pub(super) fn noise(width: u32, height: u32, seed: u64) -> Raster {
     let mut noise = Noise(seed);
     let rgb = (0..width * height * 3)
@@ -71,7 +71,7 @@ pub(super) fn blobs(width: u32, height: u32, seed: u64) -> Raster {
     Raster { width, height, rgb }
 }
 
-/// A small linear congruential generator, the same on every run.
+/// A small linear congruential generator, which gives the same numbers on every run.
 struct Noise(u64);
 
 impl Noise {
@@ -148,7 +148,7 @@ pub(super) fn insert_after_soi(file: &[u8], segment: &[u8]) -> Vec<u8> {
     [&file[..2], segment, &file[2..]].concat()
 }
 
-/// A TIFF header with an orientation and, if wanted, a hemisphere in a GPS directory.
+/// A TIFF header with an orientation and, if wanted, a GPS directory that holds a hemisphere.
 pub(super) fn exif_block(orientation: u16, position: bool) -> Vec<u8> {
     let mut block = b"II*\0\x08\0\0\0".to_vec();
     block.extend_from_slice(&(1 + u16::from(position)).to_le_bytes());
@@ -251,7 +251,7 @@ pub(super) fn p3_profile() -> Vec<u8> {
         .expect("a profile")
 }
 
-/// A GIF of one-coloured frames with delays in hundredths of a second.
+/// A GIF of single-coloured frames, with delays in hundredths of a second.
 pub(super) fn gif_frames(width: u16, height: u16, frames: &[(u16, [u8; 3])]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = gif::Encoder::new(&mut file, width, height, &[]).expect("a header");
@@ -271,7 +271,7 @@ pub(super) fn gif_frames(width: u16, height: u16, frames: &[(u16, [u8; 3])]) -> 
     file
 }
 
-/// As [`gif_frames`], as an APNG.
+/// An APNG of single-coloured frames, with delays in hundredths of a second.
 pub(super) fn apng_frames(width: u32, height: u32, frames: &[(u16, [u8; 3])]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width, height);
@@ -300,7 +300,7 @@ pub(super) fn webp_rgba(width: u32, height: u32, rgba: &[u8]) -> Vec<u8> {
         .to_vec()
 }
 
-/// An extended file with a profile, EXIF (orientation 6, a position) and XMP.
+/// An extended WebP file with a profile, EXIF (orientation 6 and a position) and XMP.
 pub(super) fn webp_with_metadata(raster: &Raster) -> Vec<u8> {
     let still = webp_still(raster, 80.0);
     let mut extended = vec![0x20 | 0x08 | 0x04, 0, 0, 0];
@@ -318,7 +318,7 @@ pub(super) fn webp_with_metadata(raster: &Raster) -> Vec<u8> {
     riff_chunk(b"RIFF", &chunks)
 }
 
-/// One chunk of a RIFF file, padded.
+/// One chunk of a RIFF file, padded to an even length.
 pub(super) fn riff_chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let mut bytes = kind.to_vec();
     bytes.extend((body.len() as u32).to_le_bytes());
@@ -358,7 +358,9 @@ pub(super) fn anmf(width: u32, height: u32, chunks: &[Vec<u8>]) -> Vec<u8> {
     riff_chunk(b"ANMF", &body)
 }
 
-/// A lossless stream of black pixels whose entropy image names group `groups - 1`, and with as many groups of codes; `costly` ones have five tables of 4 kB each. `head` makes it a stream of its own.
+/// A lossless stream of black pixels whose entropy image names group `groups - 1`, and which has as
+/// many groups of codes. `costly` groups have five tables of 4 kB each. `head` makes it a stream of
+/// its own.
 pub(super) fn vp8l_groups(
     width: u32,
     height: u32,
@@ -373,7 +375,8 @@ pub(super) fn vp8l_groups(
         bits.put(height - 1, 14);
         bits.put(0, 4);
     }
-    // No transform, no colour cache; an entropy image of blocks of 4 x 4, without a cache, all of one colour.
+    // No transform and no colour cache. The entropy image has blocks of 4 x 4, no cache, and one
+    // colour.
     bits.put(0, 2);
     bits.put(1, 1);
     bits.put(0, 3);
@@ -388,11 +391,11 @@ pub(super) fn vp8l_groups(
             bits.put_single(0);
         }
     }
-    // Four channels a pixel, each with the code word 0.
+    // Each pixel has four channels, and each of these has the code word 0.
     bits.finish((width * height / 2 + 8) as usize)
 }
 
-/// Bits, lowest first.
+/// Writes bits, the lowest first.
 #[derive(Default)]
 struct BitWriter {
     bytes: Vec<u8>,
@@ -413,16 +416,17 @@ impl BitWriter {
         }
     }
 
-    /// A code of one symbol.
+    /// Writes a code of one symbol.
     fn put_single(&mut self, symbol: u32) {
         self.put(0b101, 3);
         self.put(symbol, 8);
     }
 
-    /// A code of eleven symbols, whose lengths are 1, 2, … 9, 10, 10.
+    /// Writes a code of eleven symbols, whose lengths are 1, 2, … 9, 10, 10.
     fn put_deep_code(&mut self) {
         self.put(0, 1);
-        // All but 13, 14 and 15 of the nineteen symbols for lengths have words of four bits, in order.
+        // Of the nineteen symbols for lengths, all but 13, 14 and 15 have words of four bits, in
+        // order.
         self.put(19 - 4, 4);
         for symbol in [
             17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
@@ -444,7 +448,8 @@ impl BitWriter {
     }
 }
 
-/// A JPEG without data: every scan ends at once, and a decoder goes on with zeros, each of which is a word of its codes.
+/// A JPEG without data. Every scan ends at once, and a decoder goes on with zeros, each of which is
+/// a word of its codes.
 pub(super) fn jpeg_without_data(
     size: (u16, u16),
     components: u8,

@@ -1,4 +1,4 @@
-//! One small JPEG for a screener that takes nothing else and is paid by the picture.
+//! Makes one small JPEG for a screener that takes nothing else and is paid by the picture.
 
 use bytes::Bytes;
 
@@ -7,23 +7,24 @@ use super::{ImageError, Raster, encode, shrink};
 /// The most pixels that are worth sending.
 pub(super) const MAX_PIXELS: u32 = 1_000_000;
 
-/// The shortest side that Rekognition looks at, in pixels.
+/// The shortest side that Rekognition accepts, in pixels.
 const MIN_SIDE: u32 = 80;
 
-/// The longest side that Rekognition looks at, in pixels.
+/// The longest side that Rekognition accepts, in pixels.
 const MAX_SIDE: u32 = 10_000;
 
-/// The largest file that Rekognition takes, in bytes.
+/// The largest file that Rekognition accepts, in bytes.
 const MAX_BYTES: usize = 5_000_000;
 
-/// A JPEG of our own making: at most a megapixel, at most 5 MB, no side under 80 pixels. Nothing else can be one.
+/// A JPEG that we made: at most a megapixel, at most 5 MB, no side under 80 pixels. Only this
+/// module can make one.
 #[derive(Clone)]
 pub struct ScreeningImage {
     jpeg: Bytes,
 }
 
 impl ScreeningImage {
-    /// The file.
+    /// The bytes of the file.
     #[must_use]
     pub fn jpeg(&self) -> &Bytes {
         &self.jpeg
@@ -36,7 +37,7 @@ impl std::fmt::Debug for ScreeningImage {
     }
 }
 
-/// This picture as one small JPEG.
+/// Makes one small JPEG of this picture.
 ///
 /// # Errors
 /// [`ImageError::Encode`] when it cannot be made.
@@ -52,14 +53,14 @@ pub fn screening_image(raster: &Raster) -> Result<ScreeningImage, ImageError> {
     Ok(ScreeningImage { jpeg })
 }
 
-/// As large as may be and no larger than the picture, but with no side under [`MIN_SIDE`]. The shape is kept up to 125 : 1;
-/// what is longer is squeezed.
+/// The largest size that is allowed and no larger than the picture, but with no side under
+/// [`MIN_SIDE`]. The shape is kept up to 125 : 1; longer pictures are squeezed.
 fn size(width: u32, height: u32) -> (u32, u32) {
     let (long, short) = (width.max(height), width.min(height).max(1));
     let pixels = f64::from(long) * f64::from(short);
     let shrinking = (f64::from(MAX_PIXELS) / pixels).sqrt().min(1.0);
     let scale = shrinking.max(f64::from(MIN_SIDE) / f64::from(short));
-    // Cutting the fraction off keeps the product under the limit.
+    // Rounding down keeps the product under the limit.
     let short = ((f64::from(short) * scale) as u32).max(MIN_SIDE);
     let most = MAX_SIDE.min(MAX_PIXELS / short);
     let long = ((f64::from(long) * scale) as u32).clamp(short.min(most), most);
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn even_noise_stays_far_under_the_largest_file() {
-        // The worst case for a JPEG: no two pixels alike.
+        // The worst case for a JPEG is a picture in which no two pixels are alike.
         let mut state = 1_u32;
         let rgb = (0..3_000_000)
             .map(|_| {

@@ -1,6 +1,7 @@
-//! Making pictures smaller: never larger, and without holding a large one where rows can be had one by one.
+//! Makes pictures smaller, never larger, and without holding a large one where its rows come one by
+//! one.
 //!
-//! Filtering happens on the stored (gamma-coded) values, as browsers and most image servers do.
+//! Filtering works on the stored (gamma-coded) values, as in browsers and most image servers.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -8,16 +9,16 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use super::orientation::Orientation;
 use super::{ImageError, MAX_HEIGHT, MAX_WIDTH, Raster};
 
-/// Rows that [`RowShrinker`] narrows at a time.
+/// How many rows [`RowShrinker`] narrows at a time.
 const STRIP_ROWS: usize = 32;
 
-/// The size, still as stored, at which the upright picture fits in [`MAX_WIDTH`] x [`MAX_HEIGHT`].
+/// The size at which the upright picture fits in [`MAX_WIDTH`] x [`MAX_HEIGHT`], given as stored.
 pub(super) fn fit(stored: (u32, u32), orientation: Orientation) -> (u32, u32) {
     let (width, height) = orientation.turn_size(stored.0, stored.1);
     if width <= MAX_WIDTH && height <= MAX_HEIGHT {
         return stored;
     }
-    // Whichever bound is the tighter one is met exactly.
+    // The tighter of the two bounds is met exactly.
     let fitted =
         if u64::from(width) * u64::from(MAX_HEIGHT) >= u64::from(height) * u64::from(MAX_WIDTH) {
             (MAX_WIDTH, scale(height, MAX_WIDTH, width))
@@ -44,7 +45,7 @@ pub(super) fn to_width(raster: &Raster, width: u32) -> Result<Raster, ImageError
     to_size(raster, width, height_at(raster, width))
 }
 
-/// A raster of the given size, or a copy if that is its size.
+/// A raster of the given size, or a copy if it has that size already.
 pub(super) fn to_size(raster: &Raster, width: u32, height: u32) -> Result<Raster, ImageError> {
     if (width, height) == (raster.width, raster.height) {
         return Ok(raster.clone());
@@ -54,7 +55,7 @@ pub(super) fn to_size(raster: &Raster, width: u32, height: u32) -> Result<Raster
     Ok(Raster { width, height, rgb })
 }
 
-/// Pixels of 1, 3 or 4 plain channels (none of them alpha) at a smaller size.
+/// Shrinks pixels of 1, 3 or 4 channels, none of which is alpha.
 pub(super) fn shrink(
     pixels: &[u8],
     channels: u32,
@@ -65,7 +66,7 @@ pub(super) fn shrink(
     resize(pixels, channels, from, visible, to)
 }
 
-/// As [`shrink`], from the top left `visible` part of the source.
+/// Like [`shrink`], but from the `visible` part at the top left of the source.
 fn resize(
     pixels: &[u8],
     channels: u32,
@@ -90,17 +91,18 @@ fn resize(
     Ok(target.into_vec())
 }
 
-/// Takes RGB rows from the top and shrinks as they come.
+/// Takes RGB rows from the top and shrinks them as they come.
 ///
-/// Three steps: averages over whole-number boxes while at least halving is left to do, then Lanczos across for a strip of rows, then, at the end, Lanczos down.
+/// It works in three steps: averages over boxes of whole pixels while at least halving is left to
+/// do, then Lanczos across for a strip of rows, then, at the end, Lanczos down.
 pub(super) struct RowShrinker {
     from: (u32, u32),
     to: (u32, u32),
-    /// Side of a box, in source pixels.
+    /// The side of a box, in source pixels.
     side: u32,
-    /// Size after averaging; the last box of a row or column may be cut by the edge.
+    /// The size after averaging. The last box of a row or column may be cut off by the edge.
     boxed: (u32, u32),
-    /// Sums of the boxes that are being filled, and the rows in them.
+    /// The sums of the boxes that are being filled, and how many rows are in them.
     sums: Vec<u32>,
     summed_rows: u32,
     strip: Vec<u8>,
@@ -109,7 +111,8 @@ pub(super) struct RowShrinker {
 }
 
 impl RowShrinker {
-    /// For `from.1` rows of `from.0` pixels; `to` is nowhere larger.
+    /// Expects `from.1` rows of `from.0` pixels. Neither side of `to` is larger than that of
+    /// `from`.
     pub(super) fn new(from: (u32, u32), to: (u32, u32)) -> Self {
         let side = (from.0 / to.0).min(from.1 / to.1).max(1);
         let boxed = (from.0.div_ceil(side), from.1.div_ceil(side));
@@ -127,7 +130,7 @@ impl RowShrinker {
         }
     }
 
-    /// Takes the next row, `from.0 * 3` bytes.
+    /// Takes the next row of `from.0 * 3` bytes.
     pub(super) fn push(&mut self, row: &[u8]) -> Result<(), ImageError> {
         if row.len() != self.from.0 as usize * 3 || self.rows == self.from.1 {
             return Err(ImageError::corrupt("a row too many or of a strange length"));
@@ -198,7 +201,7 @@ impl RowShrinker {
         Ok(())
     }
 
-    /// The picture, once every row has come; [`ImageError::Corrupt`] before.
+    /// The picture, once every row has come; before that it fails with [`ImageError::Corrupt`].
     pub(super) fn finish(mut self) -> Result<Raster, ImageError> {
         if self.rows != self.from.1 {
             return Err(ImageError::corrupt("rows are missing"));

@@ -1,18 +1,19 @@
-//! What a file is, by its first bytes alone; names and declared types are never asked.
+//! Tells what a file is by its first bytes alone. File names and declared types are never
+//! consulted.
 
 use super::ImageError;
 
 /// How many bytes [`sniff`] looks at.
 pub(super) const SNIFF_BYTES: usize = 512;
 
-/// The kinds of picture that are taken.
+/// The picture formats that are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// ITU T.81 in any usual wrapping.
+    /// JPEG (ITU T.81) in any usual wrapping.
     Jpeg,
     /// PNG and APNG.
     Png,
-    /// WebP: lossy, lossless, animated.
+    /// WebP: lossy, lossless or animated.
     WebP,
     /// GIF 87a and 89a.
     Gif,
@@ -47,7 +48,7 @@ pub(super) fn sniff(head: &[u8]) -> Result<Format, ImageError> {
     if head.starts_with(b"GIF87a") || head.starts_with(b"GIF89a") {
         return Ok(Format::Gif);
     }
-    // A head that only begins like one of ours has been cut off.
+    // A file that ends within the signature of an accepted format has been cut off.
     let beginnings: [&[u8]; 4] = [
         b"\xff\xd8\xff",
         b"\x89PNG\r\n\x1a\n",
@@ -65,7 +66,7 @@ pub(super) fn sniff(head: &[u8]) -> Result<Format, ImageError> {
     Err(ImageError::Unsupported { found, advice })
 }
 
-/// The name of something that is not taken, and advice where there is any.
+/// The name of a format that is not accepted, and advice where there is any.
 fn foreign(head: &[u8]) -> (&'static str, Option<&'static str>) {
     if let Some(brands) = iso_brands(head) {
         let has = |names: &[&[u8; 4]]| names.iter().any(|name| brands.contains(name));
@@ -111,7 +112,7 @@ fn foreign(head: &[u8]) -> (&'static str, Option<&'static str>) {
     })
 }
 
-/// Major and compatible brands of an ISO base media file, if it is one.
+/// The major and compatible brands of an ISO base media file, if it is one.
 fn iso_brands(head: &[u8]) -> Option<Vec<&[u8; 4]>> {
     if head.get(4..8) != Some(b"ftyp") {
         return None;
@@ -122,7 +123,7 @@ fn iso_brands(head: &[u8]) -> Option<Vec<&[u8; 4]>> {
     Some(words.iter().collect())
 }
 
-/// SVG or HTML, if the first bytes are markup.
+/// Recognises SVG and HTML, if the first bytes are markup.
 fn markup(head: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(head)
         .trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n'])

@@ -1,4 +1,5 @@
-//! The file being read: a checked cursor for walking containers, and a reader for decoders that watches the clock.
+//! Reads the file: a checked cursor for walking containers, and a reader for decoders that watches
+//! the deadline.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -7,16 +8,17 @@ use std::time::{Duration, Instant};
 
 use super::ImageError;
 
-/// Bytes read from disk at a time; also how often a decoder's deadline is looked at.
+/// How many bytes are read from disk at a time. A decoder's deadline is checked as often.
 const BUFFER_BYTES: usize = 32 * 1024;
 
-/// How long a container may be walked. The longest that was ever made, of millions of tiny parts, takes a second.
+/// How long the walk through a container may take. The longest one ever made, of millions of tiny
+/// parts, takes a second.
 const MAX_WALK: Duration = Duration::from_secs(10);
 
 /// How many steps of a walk lie between two looks at the clock.
 const STEPS_BETWEEN_CHECKS: u32 = 1024;
 
-/// A cursor over a file whose end is known, so that a cut-off file is noticed at the jump and not after it.
+/// A cursor over a file whose length is known, so that a jump beyond the end fails at once.
 pub(super) struct Source {
     reader: BufReader<File>,
     remaining: u64,
@@ -37,12 +39,12 @@ impl Source {
         })
     }
 
-    /// Bytes between the cursor and the end of the file.
+    /// How many bytes lie between the cursor and the end of the file.
     pub(super) fn remaining(&self) -> u64 {
         self.remaining
     }
 
-    /// The next `N` bytes.
+    /// Reads the next `N` bytes.
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], ImageError> {
         let mut bytes = [0; N];
         self.claim(N as u64)?;
@@ -50,12 +52,12 @@ impl Source {
         Ok(bytes)
     }
 
-    /// The next byte.
+    /// Reads the next byte.
     pub(super) fn byte(&mut self) -> Result<u8, ImageError> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    /// The next `length` bytes; the caller has bounded `length`.
+    /// Reads the next `length` bytes. The caller has bounded `length`.
     pub(super) fn bytes(&mut self, length: usize) -> Result<Vec<u8>, ImageError> {
         self.claim(length as u64)?;
         let mut bytes = vec![0; length];
@@ -71,7 +73,7 @@ impl Source {
         Ok(())
     }
 
-    /// Jumps over everything before the next byte equal to `wanted`, and over that byte.
+    /// Jumps over everything up to and including the next byte equal to `wanted`.
     pub(super) fn skip_past(&mut self, wanted: u8) -> Result<(), ImageError> {
         loop {
             let buffer = self.reader.fill_buf()?;
@@ -88,7 +90,8 @@ impl Source {
         }
     }
 
-    /// Takes so many bytes off those that remain. Every step of a walk comes by here.
+    /// Takes this many bytes from those that remain. Every step of a walk passes through here, so
+    /// the deadline is checked here too.
     fn claim(&mut self, length: u64) -> Result<(), ImageError> {
         self.steps = self.steps.wrapping_add(1);
         if self.steps.is_multiple_of(STEPS_BETWEEN_CHECKS) && Instant::now() >= self.deadline {
@@ -102,7 +105,8 @@ impl Source {
     }
 }
 
-/// A file for a decoder: it ends where inspection ended, and reads fail with [`io::ErrorKind::TimedOut`] once the deadline has passed.
+/// A file as a decoder sees it. It ends where inspection ended, and reads fail with
+/// [`io::ErrorKind::TimedOut`] once the deadline has passed.
 pub(super) struct TimedFile {
     file: File,
     position: u64,

@@ -1,4 +1,4 @@
-//! The files that are published for a still.
+//! Makes the files that are published for a still.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::error::{check_deadline, guarded, panicked};
 use super::{ImageError, Raster, caps, encode, memory, shrink};
 
-/// Names and greatest widths, in pixels, of the WebP variants, narrowest first.
+/// The names and greatest widths, in pixels, of the WebP variants, the narrowest first.
 pub(super) const WEBP_VARIANTS: [(&str, u32); 4] = [
     ("320.webp", 320),
     ("640.webp", 640),
@@ -15,31 +15,32 @@ pub(super) const WEBP_VARIANTS: [(&str, u32); 4] = [
     ("2048.webp", 2048),
 ];
 
-/// Name and greatest width, in pixels, of the one variant for what cannot read WebP.
+/// The name and greatest width, in pixels, of the one variant for programs that cannot read WebP.
 pub(super) const JPEG_VARIANT: (&str, u32) = ("1280.jpg", 1280);
 
 /// One file to publish.
 #[derive(Debug, Clone)]
 pub struct Variant {
-    /// The last part of its URL; one of five, each of which every picture has.
+    /// The last part of its URL. There are five, and every picture has each of them.
     pub name: &'static str,
-    /// In pixels: the name's, or the picture's where that is less.
+    /// The width in pixels: that in the name, or the picture's where that is smaller.
     pub width: u32,
-    /// In pixels.
+    /// The height in pixels.
     pub height: u32,
     /// The media type.
     pub content_type: &'static str,
-    /// The file. Variants of equal width share one copy.
+    /// The bytes of the file. Variants of equal width share one copy.
     pub bytes: Bytes,
 }
 
-/// Encodes all five variants, on two threads: the widest on one, the others on the other. The largest pictures are encoded on one, to halve the memory.
+/// Encodes all five variants on two threads: the widest on one, the others on the other. The
+/// largest pictures are encoded on one thread, to halve the memory.
 ///
-/// The encoders cannot be stopped, so `deadline` is looked at between two files.
+/// The encoders cannot be stopped, so `deadline` is checked between two files.
 ///
 /// # Errors
-/// [`ImageError::TimedOut`]; [`ImageError::TooManyBytes`]; [`ImageError::Encode`] if an encoder fails, which no upload should
-/// be able to cause.
+/// [`ImageError::TimedOut`]; [`ImageError::TooManyBytes`]; [`ImageError::Encode`] if an encoder
+/// fails, which no upload should be able to cause.
 pub fn encode_variants(raster: &Raster, deadline: Instant) -> Result<Vec<Variant>, ImageError> {
     guarded(|| {
         let widths = distinct_widths(raster.width);
@@ -61,7 +62,7 @@ pub fn encode_variants(raster: &Raster, deadline: Instant) -> Result<Vec<Variant
     })
 }
 
-/// Does both, on two threads or one after the other.
+/// Runs both, on two threads or one after the other.
 pub(super) fn in_parallel<A: Send, B>(
     parallel: bool,
     first: impl FnOnce() -> Result<A, ImageError> + Send,
@@ -96,7 +97,7 @@ impl File {
         })
     }
 
-    /// The JPEG variant's file; `raster` is no wider than that.
+    /// The file of the JPEG variant. `raster` is no wider than that variant.
     pub(super) fn jpeg(raster: &Raster) -> Result<Self, ImageError> {
         Ok(Self {
             width: raster.width,
@@ -106,7 +107,7 @@ impl File {
     }
 }
 
-/// Each width that some WebP variant of a picture of `width` has, once, widest first.
+/// Each width that some WebP variant of a picture of `width` has, once, the widest first.
 pub(super) fn distinct_widths(width: u32) -> Vec<u32> {
     let mut widths: Vec<u32> = WEBP_VARIANTS
         .iter()
@@ -126,7 +127,8 @@ fn encode_widest(raster: &Raster, width: u32, deadline: Instant) -> Result<File,
     }
 }
 
-/// The other WebP files, each made from the next wider one's pixels, and the JPEG if its pixels come by.
+/// The other WebP files, each made from the pixels of the next wider one, and the JPEG if its
+/// pixels are among these.
 fn encode_narrower(
     raster: &Raster,
     widths: &[u32],

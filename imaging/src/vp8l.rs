@@ -1,37 +1,48 @@
-//! What decoding a lossless WebP stream will hold beside the pixels (WebP Lossless Bitstream Specification).
+//! Counts the memory that decoding a lossless WebP stream holds beside the pixels (WebP Lossless
+//! Bitstream Specification).
 //!
-//! A stream may name up to 65536 groups of five prefix codes, and the decoder builds all their tables before the first pixel: 20 kB and more for a group that takes 60 bytes of the file.
-//! How many groups there are is known only after the entropy image, which stands behind the transforms' images, and how large their tables are only from the codes themselves.
-//! So this reads every code and every small image before the pixels, and keeps none of it: the lengths of codes and the number of decoded pixels do not depend on pixel values, so no picture is held, only the five codes at hand.
-//! It is as strict as the decoder or stricter; what it cannot read is corrupt.
+//! A stream may name up to 65536 groups of five prefix codes, and the decoder builds all their
+//! tables before the first pixel: 20 kB and more for a group that takes 60 bytes of the file. The
+//! number of groups is known only after the entropy image, which comes after the images of the
+//! transforms, and the size of their tables only from the codes themselves.
+//!
+//! So this reads every code and every small image before the pixels, and keeps none of it. The
+//! lengths of codes and the number of decoded pixels do not depend on pixel values, so no picture
+//! is held, only the five codes at hand. It is as strict as the decoder or stricter; a stream that
+//! it cannot read is corrupt.
 
 use super::ImageError;
 use super::source::Source;
 
-/// Literals, then lengths of copies; the color cache's codes come after.
+/// The number of literals and copy lengths in the green code. The codes of the color cache come
+/// after them.
 const GREEN_SYMBOLS: usize = 256 + 24;
-/// Symbols of the red, blue and alpha codes.
+/// The number of symbols in the red, blue and alpha codes.
 const CHANNEL_SYMBOLS: usize = 256;
-/// Symbols of the distance code.
+/// The number of symbols in the distance code.
 const DISTANCE_SYMBOLS: usize = 40;
 /// The order in which the lengths of the code for code lengths are stored.
 const LENGTH_ORDER: [usize; 19] = [
     17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
 ];
-/// Longest code, in bits.
+/// The longest code, in bits.
 const MAX_LENGTH: usize = 15;
 
-/// What the decoder (`image-webp` 0.2) holds for one group of codes beside their tables: five structures of 56 bytes in a vector that doubles, so that at the worst moment three times as many are held.
+/// What the decoder (`image-webp` 0.2) holds for a group of codes beside their tables: five
+/// structures of 56 bytes in a vector that doubles, so that at the worst moment three times as many
+/// are held.
 const GROUP_BYTES: u64 = 5 * 56 * 3;
-/// Its first table has an entry of 4 bytes for every word of this many bits, or of the longest code if that is shorter.
+/// The first table of a code has an entry of 4 bytes for every word of this many bits, or of its
+/// longest code if that is shorter.
 const TABLE_BITS: usize = 10;
-/// A longer code has two nodes of 16 bytes.
+/// What a code longer than that takes: two nodes of 16 bytes.
 const LONG_CODE_BYTES: u64 = 32;
-/// The allocator's share in a code's two vectors.
+/// The allocator's overhead for the two vectors of a code.
 const CODE_OVERHEAD_BYTES: u64 = 64;
 
-/// Bytes that the decoder will hold beside the pixels of the stream of `width` x `height` pixels that lies in the next `length` bytes, its five-byte head (where it has one) not among them.
-/// Counting ends once `most` is exceeded.
+/// How many bytes the decoder will hold beside the pixels of a stream of `width` x `height` pixels.
+/// The stream lies in the next `length` bytes, after its five-byte head if it has one. Counting
+/// ends once `most` is exceeded.
 pub(super) fn side_bytes(
     source: &mut Source,
     length: u64,
@@ -58,7 +69,7 @@ pub(super) fn side_bytes(
 
 /// Why reading ended early.
 enum Stop {
-    /// More than the caller's `most`.
+    /// The count exceeds the caller's `most`.
     Enough,
     Failed(ImageError),
 }
@@ -75,13 +86,13 @@ fn corrupt(detail: &'static str) -> Stop {
 
 struct Stream<'a> {
     bits: Bits<'a>,
-    /// Counted so far.
+    /// The bytes counted so far.
     bytes: u64,
     most: u64,
 }
 
 impl Stream<'_> {
-    /// Transforms, color cache, entropy image and all codes.
+    /// Reads transforms, color cache, entropy image and all codes.
     fn head(&mut self, mut width: u32, height: u32) -> Result<(), Stop> {
         let mut seen = [false; 4];
         while self.bits.take(1)? == 1 {
@@ -90,14 +101,14 @@ impl Stream<'_> {
                 return Err(corrupt("a transform twice"));
             }
             match kind {
-                // The predictor and colour transforms have a pixel for each block.
+                // The images of the predictor and colour transforms have a pixel for each block.
                 0 | 1 => {
                     let bits = self.bits.take(3)? + 2;
                     self.small_image(blocks(width, bits), blocks(height, bits), 4)?;
                 }
                 // Subtract green has no data.
                 2 => {}
-                // A palette, whose small ones pack several pixels into one.
+                // This is a palette. Small palettes pack several pixels into one.
                 _ => {
                     let colors = self.bits.take(8)? + 1;
                     self.small_image(colors, 1, 4)?;
@@ -115,7 +126,7 @@ impl Stream<'_> {
         let mut groups = 1;
         if self.bits.take(1)? == 1 {
             let bits = self.bits.take(3)? + 2;
-            // Held as pixels, and then as one number for each.
+            // The image is held as pixels, and then as one number for each.
             groups = 1 + self.small_image(blocks(width, bits), blocks(height, bits), 4 + 2)?;
         }
         self.count(u64::from(groups) * GROUP_BYTES)?;
@@ -125,14 +136,16 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// Reads an image that has one group of codes and no pixel count of its own, and answers the greatest number in its red and green channels. `held` bytes are kept for each pixel.
+    /// Reads an image that has a single group of codes, and returns the greatest number in its red
+    /// and green channels. `held` bytes are kept for each pixel.
     fn small_image(&mut self, width: u32, height: u32, held: u64) -> Result<u32, Stop> {
         let pixels = u64::from(width) * u64::from(height);
         self.count(pixels * held)?;
         let cache = self.color_cache()?;
         let (channels, distance) = self.group(cache)?;
         let [green, red, blue, alpha] = &channels;
-        // Copies and the color cache only repeat what a literal brought, so literals alone decide. A cache's unused entries are 0.
+        // Copies and the color cache only repeat what a literal brought, so literals alone decide.
+        // Unused entries of the cache are 0.
         let mut greatest = 0;
         let mut done = 0;
         while done < pixels {
@@ -144,13 +157,13 @@ impl Stream<'_> {
                 greatest = greatest.max((red << 8) | code);
                 done += 1;
                 if channels.iter().all(Code::is_single) {
-                    // One colour, for which no bits are stored.
+                    // The whole image has one colour, for which no bits are stored.
                     return Ok(greatest);
                 }
             } else if code < GREEN_SYMBOLS as u32 {
                 done += self.copied(code - 256)?;
                 let code = self.bits.symbol(&distance)?;
-                // Whether there is anything at that distance is the decoder's to find out.
+                // Whether anything lies at that distance is for the decoder to find out.
                 self.copied(code)?;
             } else {
                 done += 1;
@@ -185,7 +198,7 @@ impl Stream<'_> {
         Ok(1 << bits)
     }
 
-    /// The codes for green, red, blue and alpha, and the one for distances.
+    /// Reads the codes for green, red, blue and alpha, and the one for distances.
     fn group(&mut self, cache: usize) -> Result<([Code; 4], Code), Stop> {
         let channels = [
             self.code(GREEN_SYMBOLS + cache)?,
@@ -208,7 +221,7 @@ impl Stream<'_> {
         Ok(code)
     }
 
-    /// One or two symbols, written out.
+    /// Reads a code of one or two symbols, which are written out.
     fn simple_code(&mut self, symbols: usize) -> Result<Code, Stop> {
         let two = self.bits.take(1)? == 1;
         let wide = self.bits.take(1)?;
@@ -217,7 +230,7 @@ impl Stream<'_> {
         if first.max(second.unwrap_or_default()) as usize >= symbols {
             return Err(corrupt("a symbol too large"));
         }
-        // Unlike elsewhere the order is the stored one: the first has the code 0.
+        // Unlike elsewhere, the symbols come in the stored order: the first has the code 0.
         let mut code = Code::default();
         code.counts[1] = u16::from(two) * 2;
         code.symbols = [Some(first), second]
@@ -228,7 +241,7 @@ impl Stream<'_> {
         Ok(code)
     }
 
-    /// The length of each symbol's code, themselves coded.
+    /// Reads the length of each symbol's code. The lengths are themselves coded.
     fn lengths(&mut self, symbols: usize) -> Result<Vec<u8>, Stop> {
         let mut lengths = [0; LENGTH_ORDER.len()];
         let stored = 4 + self.bits.take(4)? as usize;
@@ -283,21 +296,23 @@ fn blocks(side: u32, bits: u32) -> u32 {
 /// A canonical prefix code.
 #[derive(Default)]
 struct Code {
-    /// How many codes there are of each length; none at all where only one symbol exists, which then takes no bits.
+    /// How many codes there are of each length. All are 0 where there is only one symbol, which
+    /// takes no bits.
     counts: [u16; MAX_LENGTH + 1],
-    /// In the order of their codes.
+    /// The symbols in the order of their codes.
     symbols: Vec<u16>,
 }
 
 impl Code {
-    /// From each symbol's length, 0 where it does not occur. The code must use every word, and none twice.
+    /// Makes a code from the length of each symbol, which is 0 where the symbol does not occur. The
+    /// code must use every word, and none twice.
     fn new(lengths: &[u8]) -> Result<Self, Stop> {
         let mut counts = [0; MAX_LENGTH + 1];
         for length in lengths {
             counts[usize::from(*length)] += 1;
         }
         let unused = std::mem::take(&mut counts[0]);
-        // Where the next symbol of each length belongs.
+        // The place of the next symbol of each length.
         let mut next = [0_u16; MAX_LENGTH + 1];
         for length in 1..MAX_LENGTH {
             next[length + 1] = next[length] + counts[length];
@@ -329,7 +344,7 @@ impl Code {
         self.symbols.len() == 1
     }
 
-    /// Bytes of the tables that the decoder makes of it.
+    /// The size of the tables that the decoder makes of this code, in bytes.
     fn table_bytes(&self) -> u64 {
         if self.is_single() {
             return 0;
@@ -347,23 +362,23 @@ impl Code {
     }
 }
 
-/// Bits of a chunk, lowest first.
+/// Reads the bits of a chunk, the lowest first.
 struct Bits<'a> {
     source: &'a mut Source,
-    /// Bytes of the chunk that are still in the file.
+    /// How many bytes of the chunk are still in the file.
     left: u64,
     buffer: Vec<u8>,
     at: usize,
     word: u64,
-    /// How many bits of `word` are to come.
+    /// How many bits of `word` are still unread.
     held: u32,
 }
 
 impl Bits<'_> {
-    /// Bytes taken from the file at a time.
+    /// How many bytes are taken from the file at a time.
     const BUFFER_BYTES: u64 = 4096;
 
-    /// The next `count` bits, at most 32.
+    /// Reads the next `count` bits, at most 32.
     fn take(&mut self, count: u32) -> Result<u32, Stop> {
         while self.held < count {
             if self.at == self.buffer.len() {
@@ -385,7 +400,7 @@ impl Bits<'_> {
         Ok(bits as u32)
     }
 
-    /// The next symbol, found bit by bit. Slow, but each step uses up a bit of the file.
+    /// Reads the next symbol bit by bit. This is slow, but each step uses up a bit of the file.
     fn symbol(&mut self, code: &Code) -> Result<u32, Stop> {
         if code.is_single() {
             return Ok(u32::from(code.symbols[0]));

@@ -1,4 +1,5 @@
-//! Walking a WebP file's RIFF chunks (WebP Container Specification) to its end, without decoding.
+//! Walks the RIFF chunks of a WebP file (WebP Container Specification) to its end, without
+//! decoding.
 
 use super::inspect::{Container, Storage, browser_delay};
 use super::metadata::{MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata};
@@ -17,18 +18,20 @@ struct Walk<'a> {
     durations_ms: Vec<u32>,
     frame_pixels: u64,
     largest_frame: u64,
-    /// What decoding holds beside the pixels: the most of any frame, and of all together.
+    /// What decoding holds beside the pixels, in bytes: the most of any frame, and the sum over all
+    /// frames.
     side_bytes: u64,
     all_side_bytes: u64,
-    /// A still's alpha plane has been seen.
+    /// True once the alpha plane of a still has been seen.
     plane: bool,
 }
 
-/// Reads every chunk's header, and of lossless streams what stands before the pixels. More frames than `limits` allow end the walk early.
+/// Reads the header of every chunk and, of lossless streams, what stands before the pixels. The
+/// walk fails at more frames than `limits` allow.
 pub(super) fn walk(source: &mut Source, limits: &Limits) -> Result<Container, ImageError> {
     source.skip(4)?;
     let riff_bytes = u64::from(u32::from_le_bytes(source.array()?));
-    // The size counts from the "WEBP" on; an odd last chunk is often not padded.
+    // The size counts from "WEBP" on. An odd last chunk is often not padded.
     if riff_bytes < 12 || riff_bytes > source.remaining() + 1 {
         return Err(ImageError::corrupt("the file is shorter than it says"));
     }
@@ -74,7 +77,7 @@ pub(super) fn walk(source: &mut Source, limits: &Limits) -> Result<Container, Im
 impl Walk<'_> {
     fn chunk(&mut self, source: &mut Source, kind: [u8; 4], length: u64) -> Result<(), ImageError> {
         match &kind {
-            // The decoder knows only the first.
+            // The decoder uses only the first of these chunks.
             b"VP8X" if length >= 10 && self.canvas.is_none() => {
                 let [flags, _, _, _] = source.array()?;
                 self.animated = flags & 0x02 != 0;
@@ -84,13 +87,15 @@ impl Walk<'_> {
             b"VP8 " | b"VP8L" if self.bitstream.is_none() => {
                 self.bitstream = Some(self.bitstream_size(source, kind, length)?);
             }
-            // The decoder uses the first, and only where there is a canvas.
+            // The decoder uses only the first of these chunks, and only where there is a canvas.
             b"ALPH" if !self.animated && !std::mem::replace(&mut self.plane, true) => {
                 if let Some(canvas) = self.canvas {
                     self.look_at_plane(source, length, canvas)?;
                 }
             }
-            // The decoder would take a still's pixels from a frame. It also passes over no padding between frames, of which there is none where the frames' own chunks are padded.
+            // From such a frame the decoder would take the pixels of a still. It also expects no
+            // padding between frames, and there is none where the chunks within the frames are
+            // padded.
             b"ANMF" if !self.animated || length % 2 == 1 => {
                 return Err(ImageError::corrupt("a frame out of place"));
             }
@@ -107,7 +112,8 @@ impl Walk<'_> {
                 self.largest_frame = self.largest_frame.max(pixels);
                 self.durations_ms.push(browser_delay(read_24(source)?));
                 source.skip(1)?;
-                // The decoder believes the bitstream and compares only when it has decoded all of it.
+                // The decoder trusts the bitstream, and compares the sizes only once it has decoded
+                // all of it.
                 if self.frame_bitstream_size(source, (width, height), after)? != (width, height) {
                     return Err(ImageError::corrupt("a frame is not as large as it says"));
                 }
@@ -134,7 +140,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Sides of a frame from its bitstream, which an alpha chunk may precede and unknown chunks may follow. `after` is what remains of the file behind the frame.
+    /// The size of a frame according to its bitstream. An alpha chunk may precede the bitstream,
+    /// and unknown chunks may follow it. `after` is what remains of the file behind the frame.
     fn frame_bitstream_size(
         &mut self,
         source: &mut Source,
@@ -162,7 +169,8 @@ impl Walk<'_> {
         self.bitstream_size(source, kind, length)
     }
 
-    /// Sides from the head of a key frame (RFC 6386, 9.1) or of a lossless stream, which is also looked into.
+    /// The size in the head of a key frame (RFC 6386, 9.1) or of a lossless stream, whose contents
+    /// are checked too.
     fn bitstream_size(
         &mut self,
         source: &mut Source,
@@ -188,7 +196,7 @@ impl Walk<'_> {
         Ok((side(w0, w1), side(h0, h1)))
     }
 
-    /// An alpha plane of `length` bytes, which may be a lossless stream without its head.
+    /// Checks an alpha plane of `length` bytes, which may be a lossless stream without its head.
     fn look_at_plane(
         &mut self,
         source: &mut Source,
@@ -204,14 +212,14 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Counts what decoding a lossless stream will hold beside its pixels.
+    /// Counts the bytes that decoding a lossless stream will hold beside its pixels.
     fn look_into_lossless(
         &mut self,
         source: &mut Source,
         length: u64,
         size: (u32, u32),
     ) -> Result<(), ImageError> {
-        // Such a picture is refused whatever is in it.
+        // Such a picture is refused whatever it holds.
         if u64::from(size.0) * u64::from(size.1) > self.limits.max_pixels {
             return Ok(());
         }
@@ -258,7 +266,7 @@ impl Walk<'_> {
     }
 }
 
-/// Kind and length of the next chunk.
+/// The kind and length of the next chunk.
 fn chunk_head(source: &mut Source) -> Result<([u8; 4], u64), ImageError> {
     let kind = source.array()?;
     Ok((kind, u64::from(u32::from_le_bytes(source.array()?))))
@@ -286,7 +294,7 @@ mod tests {
         webp_still(&solid(width, height, [9, 9, 9]), 80.0)[12..].to_vec()
     }
 
-    /// Files with these groups of codes, in each place where a lossless stream can be.
+    /// Files with these groups of codes, in each place where a lossless stream can stand.
     fn files_with_groups(groups: u32, costly: bool) -> [(&'static str, Vec<u8>); 4] {
         let stream = |head| vp8l_groups(64, 64, groups, costly, head);
         let pixels = riff_chunk(b"VP8L", &stream(true));

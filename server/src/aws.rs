@@ -1,5 +1,6 @@
-//! What every AWS client of this server shares: one pool of connections, one TLS stack, and region, endpoint and
-//! credentials as the SDK finds them (`AWS_*`, profile files, the machine's own role).
+//! What all AWS clients of this server share: one connection pool, one TLS stack, and the region,
+//! endpoint and credentials that the SDK finds in `AWS_*` variables, profile files or the machine's
+//! own role.
 
 use std::error::Error;
 
@@ -12,7 +13,7 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-/// How often a request is made before it has failed, where a client does not say otherwise.
+/// How many attempts a request gets, where a client does not say otherwise.
 const MAX_ATTEMPTS: u32 = 3;
 
 /// The SDK's settings before the environment is read.
@@ -21,16 +22,17 @@ pub fn settings() -> ConfigLoader {
     let http_client = Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
-    // A new version of the SDK must not change what it does unasked.
+    // The version of the SDK's behaviour is fixed, so that an update changes nothing unasked.
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http_client)
         .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
 }
 
-/// Reads region and credentials, once, at start.
+/// Reads the region and the credentials. This is done once, at start.
 ///
 /// # Errors
-/// When there is no region or there are no credentials: both would fail every request later.
+/// When there is no region or there are no credentials, because then every request would fail
+/// later.
 pub async fn load() -> anyhow::Result<SdkConfig> {
     let config = settings().load().await;
     config
@@ -48,7 +50,8 @@ pub async fn load() -> anyhow::Result<SdkConfig> {
                 "there are no usable AWS credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)",
             );
         }
-        // Where they come from is out of reach; it may come back, and every request asks again.
+        // The source of the credentials cannot be reached at the moment. Every request asks it
+        // again.
         Err(error) => {
             let error = anyhow::Error::from(error);
             tracing::warn!(
@@ -60,8 +63,8 @@ pub async fn load() -> anyhow::Result<SdkConfig> {
     Ok(config)
 }
 
-/// True when the call was not made because there is nothing to sign it with. A source of credentials that is out of reach
-/// for the moment is another matter.
+/// True when the call was not made because there were no credentials to sign it with. It is false
+/// where only the source of the credentials cannot be reached at the moment.
 #[must_use]
 pub fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);

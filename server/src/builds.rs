@@ -1,6 +1,7 @@
-//! The files that the browser loads, of this build and of those before it: pages that caches kept name the files of the
-//! build that made them. Each build leaves its files and a record of them in the storage.
-//! Knows domain and storage; knows nothing of HTTP, pictures or the index.
+//! The files that browsers load, of this build and of earlier ones. Pages that caches still hold
+//! name the files of the build that rendered them, so each build leaves its files and a record of
+//! them in the storage. This module knows the domain and the storage, and nothing of HTTP, pictures
+//! or the index.
 
 mod record;
 
@@ -22,29 +23,31 @@ use crate::domain::picture::Sha256Hash;
 use crate::runtime::clock::Clock;
 use crate::storage::{Folder, ObjectStorage, StorageError, StorageKey};
 
-/// How often builds whose time is over are looked for.
+/// How often builds that are no longer served are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
-/// When to try again where the storage failed.
+/// How long to wait before trying again where the storage failed.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// The largest file of a build, bytes: it is held in memory as a whole, and read so from the storage.
+/// The largest file of a build, in bytes. A file is held in memory as a whole, and read from the
+/// storage as a whole.
 const LARGEST_FILE: u64 = 8 << 20;
-/// Files of earlier builds that are read from the storage at once; more wait.
+/// How many files of earlier builds are read from the storage at the same time; further requests
+/// wait.
 const READS_AT_ONCE: usize = 8;
 
 /// What is known of a file without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asset {
-    /// Of the file as it is, not compressed.
+    /// The hash of the uncompressed file.
     pub hash: Sha256Hash,
-    /// How it can be had beside that, in the order of preference.
+    /// The compressed forms that exist beside the plain one, in order of preference.
     pub codings: Vec<Coding>,
 }
 
-/// A file of the build that runs, held in memory.
+/// A file of the running build, held in memory.
 #[derive(Debug)]
 pub struct Loaded {
     pub asset: Asset,
-    /// As it is, and compressed.
+    /// The bytes of each coding; `None` is the uncompressed file.
     bytes: HashMap<Option<Coding>, Bytes>,
 }
 
@@ -55,12 +58,13 @@ struct Kept {
     ends_at: ExpiresAt,
 }
 
-/// The build that runs, as it lies on disk.
+/// The running build, read from disk.
 #[derive(Debug)]
 pub struct Build {
     id: BuildId,
     files: HashMap<AssetName, Loaded>,
-    /// Not one of the files above: its name never changes.
+    /// The favicon is kept apart from the other files, because its name has no hash and never
+    /// changes.
     favicon: Loaded,
 }
 
@@ -68,7 +72,8 @@ impl Build {
     /// Reads the folder `pkg` and the favicon of a built site into memory.
     ///
     /// # Errors
-    /// When the site is not built, or a file has no hashed name or is too large.
+    /// When the site is not built, when a file has no hash in its name, or when a file is too
+    /// large.
     pub fn load(site_dir: &Path) -> anyhow::Result<Self> {
         let pkg = site_dir.join("pkg");
         let entries = std::fs::read_dir(&pkg).with_context(|| {
@@ -86,7 +91,7 @@ impl Build {
                 continue;
             }
             let ending = path.extension().and_then(|ending| ending.to_str());
-            // It would be kept for a year, so its name must change with its content.
+            // Browsers keep this file for a year, so its name must change with its content.
             anyhow::ensure!(
                 ending.and_then(AssetKind::of_ending).is_none(),
                 "{} has no hash in its name",
@@ -125,7 +130,7 @@ impl Loaded {
         })
     }
 
-    /// The file in one of its codings or none.
+    /// The file in this coding; `None` is the uncompressed file.
     pub fn read_as(&self, coding: Option<Coding>) -> Result<Bytes, StorageError> {
         let bytes = self.bytes.get(&coding);
         bytes.cloned().ok_or(StorageError::NotFound)
@@ -142,10 +147,12 @@ fn read_small(path: &Path) -> anyhow::Result<Bytes> {
     Ok(bytes.into())
 }
 
-/// Who is told that a build took the place of another one: the pages that caches hold are the other one's.
+/// Is told when a build has replaced another one. The pages that caches hold are then those of the
+/// other build.
 #[async_trait]
 pub trait Successor: Send + Sync + 'static {
-    /// Notes it, durably before this returns. May be told more than once of the same.
+    /// Notes the replacement durably before it returns. It may be called more than once for the
+    /// same one.
     async fn build_was_replaced(&self) -> anyhow::Result<()>;
 }
 
@@ -159,14 +166,15 @@ pub struct Builds {
     /// Files that only earlier builds have.
     kept: RwLock<Arc<HashMap<AssetName, Kept>>>,
     reads: Semaphore,
-    /// Whether the storage agreed when it was last asked.
+    /// Whether the last call of [`Self::keep`] succeeded.
     is_well: AtomicBool,
-    /// Whether this process told the successor: a storage that takes no record must not have it told every minute.
+    /// Whether this process told the successor already. Otherwise a storage that takes no record
+    /// would have it told every minute.
     has_told: AtomicBool,
 }
 
 impl Builds {
-    /// Of this build alone, until [`Self::keep`] finds the others.
+    /// Serves the running build alone, until [`Self::keep`] finds the others.
     #[must_use]
     pub fn new(
         running: Build,
@@ -188,7 +196,7 @@ impl Builds {
         }
     }
 
-    /// A file that is served, or `None`.
+    /// What is known of this file; `None` where no build that is served has it.
     #[must_use]
     pub fn find(&self, name: &AssetName) -> Option<Asset> {
         if let Some(loaded) = self.running.files.get(name) {
@@ -200,19 +208,20 @@ impl Builds {
             .map(|kept| kept.asset.clone())
     }
 
-    /// The picture in a browser's tab.
+    /// The icon in a browser's tab.
     #[must_use]
     pub fn favicon(&self) -> &Loaded {
         &self.running.favicon
     }
 
-    /// True for a file that is in memory already, whoever asks for it.
+    /// True for a file that is held in memory, so that reading it needs no storage.
     #[must_use]
     pub fn has_at_hand(&self, name: &AssetName) -> bool {
         self.running.files.contains_key(name)
     }
 
-    /// The bytes of a file that [`Self::find`] found, in one of its codings or none.
+    /// The bytes of a file that [`Self::find`] found, in one of its codings; `None` is the
+    /// uncompressed file.
     pub async fn read(
         &self,
         name: &AssetName,
@@ -228,7 +237,8 @@ impl Builds {
             .await
     }
 
-    /// As [`Self::keep`], but gives up on a slow storage after this time, and takes no failure amiss: a good build serves without.
+    /// Calls [`Self::keep`], but gives up after `patience` and only logs a failure: the running
+    /// build is served either way.
     pub async fn keep_within(&self, patience: Duration) {
         match tokio::time::timeout(patience, self.keep()).await {
             Ok(Ok(())) => {}
@@ -240,7 +250,7 @@ impl Builds {
         }
     }
 
-    /// How long to wait before [`Self::keep`] has something to do again.
+    /// How long to wait before the next call of [`Self::keep`].
     #[must_use]
     pub fn pause(&self) -> Duration {
         if self.is_well.load(Ordering::Relaxed) {
@@ -250,11 +260,11 @@ impl Builds {
         }
     }
 
-    /// Finds the builds that are still served, stores the files of this one, notes that it replaced the others, and deletes
-    /// the files that no build has any more. Every step can be repeated.
+    /// Finds the builds that are still served, stores the files of this one, notes that it replaced
+    /// the others, and deletes files that no build has any more. Every step can be repeated.
     ///
     /// # Errors
-    /// When the storage fails; what was found until then is served.
+    /// When the storage fails. The builds that were found until then are served.
     pub async fn keep(&self) -> anyhow::Result<()> {
         let kept = self.keep_all().await;
         self.is_well.store(kept.is_ok(), Ordering::Relaxed);
@@ -270,14 +280,15 @@ impl Builds {
         self.store_running(own, has_others).await?;
         for (id, record) in &mut records {
             if record.replaced_at.is_none() {
-                // A build's life counts from here: until now, pages that name its files were made.
+                // The time for which this build's files stay begins now, because until now pages
+                // that name them were made.
                 record.replaced_at = Some(now.as_second());
                 self.put_record(id, record).await?;
                 tracing::info!(build = %id, "a build was replaced; its files stay for now");
             }
         }
         if unreadable > 0 {
-            // It may name any file.
+            // An unreadable record may name any file.
             tracing::warn!(
                 builds = unreadable,
                 "what builds have cannot be read, so no file of any is deleted"
@@ -287,7 +298,8 @@ impl Builds {
         self.delete_unserved(&records).await
     }
 
-    /// Every build that the storage knows, and how many records could not be understood.
+    /// Reads the records of all builds in the storage, and counts those that could not be
+    /// understood.
     async fn read_records(&self) -> anyhow::Result<(HashMap<BuildId, Record>, usize)> {
         let mut records = HashMap::new();
         let mut unreadable = 0;
@@ -305,7 +317,7 @@ impl Builds {
                         unreadable += 1;
                     }
                 },
-                // Deleted since it was listed.
+                // The record was deleted after it had been listed.
                 Err(StorageError::NotFound) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -313,14 +325,15 @@ impl Builds {
         Ok((records, unreadable))
     }
 
-    /// Serves the files that these builds have and the running one has not.
+    /// Serves the files of these builds. The running build's own files take precedence in
+    /// [`Self::find`].
     fn serve_files_of(&self, records: &HashMap<BuildId, Record>) {
         let now = self.clock.now().as_second();
         let mut kept = HashMap::<AssetName, Kept>::new();
         for record in records.values() {
             let ends_at = files_end(record.replaced_at.unwrap_or(now), self.retention);
             for (name, asset) in record.files() {
-                // The build that ends last decides about what several have.
+                // Where several builds have a file, it stays as long as the last of them.
                 if kept.get(name).is_none_or(|kept| kept.ends_at < ends_at) {
                     let asset = asset.clone();
                     kept.insert(name.clone(), Kept { asset, ends_at });
@@ -330,13 +343,14 @@ impl Builds {
         *self.kept.write().unwrap_or_else(PoisonError::into_inner) = kept.into();
     }
 
-    /// Stores what the storage does not have of the running build. Its record comes first: while it is there, no other server
-    /// takes the files for nobody's.
+    /// Stores those files of the running build that the storage lacks. The record comes first:
+    /// while it exists, no other server deletes the files as unused.
     async fn store_running(&self, stored: Option<Record>, has_others: bool) -> anyhow::Result<()> {
         let record = self.running.record();
         if stored.as_ref() != Some(&record) {
             if has_others && !self.has_told.load(Ordering::Relaxed) {
-                // Before the record is there, so that a crash between both tells it again.
+                // The successor is told before the record exists, so that after a crash in between
+                // it is told again.
                 self.successor.build_was_replaced().await?;
                 self.has_told.store(true, Ordering::Relaxed);
             }
@@ -375,7 +389,7 @@ impl Builds {
         let mut unserved: Vec<StorageKey> = self.list_files().await?.into_iter().collect();
         unserved.retain(|key| !needed.contains(key));
         let files = unserved.len();
-        // The records last: one that is there still tells which files there may be.
+        // The records go last, because a record that still exists tells which files there may be.
         unserved.append(&mut over);
         if !unserved.is_empty() {
             self.storage.delete(&unserved).await?;

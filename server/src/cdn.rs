@@ -1,7 +1,5 @@
-//! The CDNs in front of the site: how each is told to forget something, and how a look from outside tells what is shown.
-//!
-//! One request each, and no memory of what was asked: the queue in the index has that, and tries again. Knows neither the
-//! index nor the storage.
+//! The CDNs in front of the site: how each is told to purge something, and how a request from
+//! outside shows what is still served.
 
 mod cloudflare;
 mod cloudfront;
@@ -23,59 +21,61 @@ use crate::domain::picture::PictureId;
 use crate::domain::purge::{Cdn, PurgeItem, PurgeKind, PurgeReceipt};
 use crate::runtime::clock::Clock;
 
-/// A CDN that can be told to forget.
+/// A CDN that can be told to purge.
 #[async_trait]
 pub trait Purge: Send + Sync {
     /// The most items of this kind that one request may name.
     fn most_at_once(&self, kind: PurgeKind) -> usize;
 
-    /// The most requests for folders that may be under way; 0 where there is no such bound.
+    /// The most purges of folders that may be under way at the same time; 0 means no limit.
     fn most_under_way(&self) -> u32;
 
-    /// Asks for these items, all of one kind, to be forgotten. Asking again under the same reference changes nothing and
-    /// costs nothing.
+    /// Asks the CDN to purge these items, which must all be of one kind. Asking again with the same
+    /// reference changes nothing and costs nothing.
     ///
     /// # Errors
-    /// When the CDN does not say that it will.
+    /// When the CDN does not accept the request.
     async fn purge(&self, items: &[PurgeItem], reference: &str) -> Result<Asked, PurgeError>;
 
-    /// True once what was begun under this ticket is done at all edge locations.
+    /// True once the purge that was begun under this ticket is done at all edge locations.
     ///
     /// # Errors
     /// When the CDN does not say.
     async fn is_done(&self, ticket: &str) -> Result<bool, PurgeError>;
 }
 
-/// What a CDN says to a purge.
+/// The answer of a CDN to a purge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
-    /// It is forgotten.
+    /// The items are purged.
     Done,
-    /// It is being forgotten; [`Purge::is_done`] tells when that is over.
+    /// The purge is under way; [`Purge::is_done`] tells when it is done.
     Begun { ticket: String },
 }
 
-/// Why a CDN did not agree, as far as the queue acts differently.
+/// Why a purge failed. There is a case for each way in which the queue reacts.
 #[derive(Debug, thiserror::Error)]
 pub enum PurgeError {
-    /// More requests than it takes just now.
+    /// The CDN does not take more requests at the moment.
     #[error("it is asked too often")]
     Throttled {
-        /// How long it wants to be left alone, where it says so.
+        /// How long the CDN asks us to wait, where it says so.
         wait: Option<Duration>,
     },
-    /// It failed, answered nonsense, or did not answer in time. It may have done what it was asked.
+    /// The CDN failed, sent nonsense, or did not answer in time. It may have done what it was
+    /// asked.
     #[error("it is unavailable")]
     Unavailable(#[source] anyhow::Error),
-    /// It will not serve us as we are set up: token, rights, names. Somebody must look.
+    /// The CDN refuses how this server is set up: its token, its permissions or its names. Somebody
+    /// must look at it.
     #[error("it refuses this server's configuration")]
     Refused(#[source] anyhow::Error),
-    /// It does not take this request; one with other items may do better.
+    /// The CDN refuses this request. A request with other items may succeed.
     #[error("it refuses this request")]
     Rejected(#[source] anyhow::Error),
 }
 
-/// Every CDN that this site has.
+/// All CDNs that this site has.
 #[derive(Clone)]
 pub struct Cdns {
     public_url: Url,
@@ -87,7 +87,8 @@ impl Cdns {
     /// Prepares a client for each CDN that is configured; nothing is sent yet.
     ///
     /// # Errors
-    /// When there is no list of trusted certificates, or no AWS region or credentials.
+    /// When the machine has no list of trusted certificates, or there is no AWS region or no
+    /// credentials.
     pub async fn open(config: &CdnConfig, public_url: &Url, clock: &Clock) -> anyhow::Result<Self> {
         let cloudflare = match &config.cloudflare {
             Some(cloudflare) => Some(
@@ -108,7 +109,7 @@ impl Cdns {
         Ok(Self::with(public_url.clone(), cloudflare, cloudfront))
     }
 
-    /// Of clients that exist already.
+    /// Combines clients that exist already.
     #[must_use]
     pub fn with(
         public_url: Url,
@@ -122,14 +123,14 @@ impl Cdns {
         }
     }
 
-    /// Which ones there are, from the outside in.
+    /// The CDNs that are configured, from the outside in.
     #[must_use]
     pub fn names(&self) -> Vec<Cdn> {
         let all = Cdn::ALL.into_iter();
         all.filter(|cdn| self.get(*cdn).is_some()).collect()
     }
 
-    /// This one, if the site has it.
+    /// The client of this CDN, if the site has it.
     #[must_use]
     pub fn get(&self, cdn: Cdn) -> Option<&Arc<dyn Purge>> {
         match cdn {
@@ -138,7 +139,8 @@ impl Cdns {
         }
     }
 
-    /// Asks for a picture's file once, as a viewer does. The receipt counts this as the first round.
+    /// Requests one file of a picture once, as a viewer does. The receipt counts this as the first
+    /// round.
     ///
     /// # Errors
     /// When there is no answer.

@@ -1,4 +1,5 @@
-//! What an operator can set, read once at start and then passed on in parts. Nothing reads it globally.
+//! What an operator can set. It is read once at start and then passed on in parts; nothing reads it
+//! globally.
 
 mod budget;
 mod cdn;
@@ -43,97 +44,108 @@ pub struct Config {
     pub cdn: CdnConfig,
 }
 
-/// How the site is reached and what it says of itself.
+/// How the site is reached, and what it says about itself.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
-    /// `CATTO_LISTEN`: the address to bind; port 0 takes any free port.
+    /// `CATTO_LISTEN`: the address to bind. Port 0 takes any free port.
     pub listen: SocketAddr,
-    /// `CATTO_PUBLIC_URL`: links are built from it; `http` or `https`, no path.
+    /// `CATTO_PUBLIC_URL`: the URL from which links are built, with `http` or `https` and without a
+    /// path.
     pub public_url: Url,
     /// `CATTO_ABUSE_CONTACT`: an e-mail address or URL for the footer and `security.txt`.
     pub abuse_contact: Option<String>,
-    /// `CATTO_ADMIN_TOKEN`: deletes any picture; at least 16 characters.
+    /// `CATTO_ADMIN_TOKEN`: a token that deletes any picture, of at least 16 characters.
     pub admin_token: Option<SecretString>,
-    /// `CATTO_SITE_DIR`: the built CSS, JavaScript and WASM; the folder `site` beside the executable when not set.
+    /// `CATTO_SITE_DIR`: the folder with the built CSS, JavaScript and WASM. The default is the
+    /// folder `site` beside the executable.
     pub site_dir: PathBuf,
 }
 
-/// What is in front of this server.
+/// What stands in front of this server.
 #[derive(Debug, Clone)]
 pub struct OriginConfig {
-    /// `CATTO_ORIGIN_KEY`: one secret, or two while they are being changed; the CDN sends one as `X-Catto-Origin-Key`.
-    /// While there is one, requests without it get 403. At least 16 characters each.
+    /// `CATTO_ORIGIN_KEY`: one secret, or two while they are being changed, of at least 16
+    /// characters each. The CDN sends one of them as `X-Catto-Origin-Key`. Where any is set,
+    /// requests without one get 403.
     pub keys: Vec<SecretString>,
-    /// `CATTO_CLIENT_ADDRESS`: where the client's address is read.
+    /// `CATTO_CLIENT_ADDRESS`: where the client's address is read from.
     pub client_address: ClientAddress,
 }
 
-/// Where a client's address is read.
+/// Where a client's address is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientAddress {
-    /// `socket`: whoever opened the connection.
+    /// `socket`: the address that opened the connection.
     Socket,
-    /// `header:NAME`: the last address in this header, where the request has an origin key; anyone can send a header.
+    /// `header:NAME`: the last address in this header. It only counts in requests with an origin
+    /// key, because anyone can send a header.
     Header(HeaderName),
 }
 
-/// Where things lie on disk.
+/// Where files lie on disk.
 #[derive(Debug, Clone)]
 pub struct FilesConfig {
-    /// `CATTO_DATA_DIR`: pictures, index and unfinished uploads.
+    /// `CATTO_DATA_DIR`: the folder for pictures, the index and unfinished uploads.
     pub data_dir: PathBuf,
-    /// `CATTO_MODELS_DIR`: the two local models.
+    /// `CATTO_MODELS_DIR`: the folder with the two local models.
     pub models_dir: PathBuf,
-    /// `CATTO_DATABASE_URL`: `sqlite://…`; `index.sqlite` in the data folder when not set.
+    /// `CATTO_DATABASE_URL`: the index, as `sqlite://…`. The default is `index.sqlite` in the data
+    /// folder.
     pub database_url: String,
 }
 
-/// `CATTO_STORAGE`: where published pictures lie.
+/// `CATTO_STORAGE`: where published pictures are stored.
 #[derive(Debug, Clone)]
 pub enum StorageConfig {
-    /// `disk`: a folder below the data folder.
+    /// `disk`: in a folder below the data folder.
     Disk,
-    /// `s3`: a bucket of Amazon S3 or of a server that speaks its protocol.
+    /// `s3`: in a bucket of Amazon S3, or of another service with the same protocol.
     S3(S3Config),
 }
 
-/// Which bucket, and how it is addressed. Region, endpoint and credentials are the SDK's to read.
+/// Which bucket to use, and how to address it. The SDK itself reads region, endpoint and
+/// credentials.
 #[derive(Debug, Clone)]
 pub struct S3Config {
     /// `CATTO_S3_BUCKET`: the bucket's name.
     pub bucket: String,
-    /// `CATTO_S3_FORCE_PATH_STYLE`: names the bucket in the path and not in the host, as most servers but Amazon's want it.
+    /// `CATTO_S3_FORCE_PATH_STYLE`: true where the bucket is named in the path and not in the host.
+    /// Most services other than Amazon's need this.
     pub force_path_style: bool,
 }
 
-/// What an upload may be, and how much of it there may be.
+/// What an upload may be, and how many there may be.
 #[derive(Debug, Clone)]
 pub struct LimitsConfig {
-    /// `CATTO_MAX_UPLOAD_BYTES`: the largest file, bytes.
+    /// `CATTO_MAX_UPLOAD_BYTES`: the largest file, in bytes.
     pub max_upload_bytes: u64,
-    /// `CATTO_MAX_PIXELS`: width times height of the largest picture.
+    /// `CATTO_MAX_PIXELS`: the width times the height of the largest picture.
     pub max_pixels: u64,
-    /// `CATTO_MAX_STORED_BYTES`: published objects altogether, and what may be made of accepted uploads, bytes; uploads
-    /// answer 503 beyond it.
+    /// `CATTO_MAX_STORED_BYTES`: the limit in bytes for all published objects, including those that
+    /// may be made of accepted uploads. Beyond it uploads are answered with 503.
     pub max_stored_bytes: u64,
-    /// `CATTO_UPLOADS_PER_HOUR`: uploads of one client (an IPv4 address, an IPv6 /56), all at once if it likes; refused
-    /// ones count double.
+    /// `CATTO_UPLOADS_PER_HOUR`: uploads per hour of one client, that is of one IPv4 address or one
+    /// IPv6 /56. All of them may come at once, and a refused upload counts twice.
     pub uploads_per_hour: NonZeroU32,
-    /// `CATTO_UPLOADS_PER_DAY`: uploads of all clients together within 24 hours that are looked at, or wait for it.
+    /// `CATTO_UPLOADS_PER_DAY`: uploads of all clients together within 24 hours. Only those count
+    /// that were looked at or wait for it.
     pub uploads_per_day: u32,
-    /// Memory for pictures being decoded, all together, bytes (fixed: it is what keeps a 256 MB machine alive).
+    /// Memory for all pictures that are being decoded, in bytes. It is fixed, because it keeps a
+    /// machine with 256 MB alive.
     pub decode_memory_bytes: u64,
-    /// Uploads received at once; more wait for their turn (fixed: it bounds disk and memory that strangers can hold).
+    /// Uploads that are received at the same time; further ones wait for their turn. It is fixed,
+    /// because it bounds the disk space and memory that strangers can hold.
     pub uploads_at_once: usize,
     /// How long an upload waits for its turn (fixed).
     pub upload_turn_timeout: Duration,
     /// How long a client may send nothing in the middle of an upload (fixed).
     pub body_idle_timeout: Duration,
-    /// How long a whole upload may take: the largest file at 35 kB/s (fixed).
+    /// How long a whole upload may take (fixed). The largest file takes this long at 35 kB/s.
     pub body_timeout: Duration,
     /// How long one picture may be worked on (fixed).
     pub picture_timeout: Duration,
-    /// What a decoder is given beyond that to notice it, before its thread is given up (fixed).
+    /// How much longer a decoder gets to notice that its time is over, before its thread is given
+    /// up (fixed).
     pub give_up_after: Duration,
 }
 
@@ -156,7 +168,7 @@ impl Default for LimitsConfig {
     }
 }
 
-/// Everything that is wrong with the configuration, one line per variable.
+/// Everything that is wrong with the configuration, one line per problem.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigError(Vec<String>);
 
@@ -175,7 +187,7 @@ impl fmt::Display for ConfigError {
 }
 
 impl ConfigError {
-    /// Each problem, beginning with its variable.
+    /// The problems, each beginning with the name of its variable.
     #[must_use]
     pub fn problems(&self) -> &[String] {
         &self.0
@@ -183,7 +195,7 @@ impl ConfigError {
 }
 
 impl Config {
-    /// Reads the environment.
+    /// Reads the configuration from environment variables.
     ///
     /// # Errors
     /// All problems at once, each naming its variable.
@@ -335,7 +347,7 @@ impl StorageConfig {
                 })
             }
             "disk" => {
-                // An operator who names a bucket believes that pictures go there.
+                // An operator who names a bucket believes that pictures are stored there.
                 for (name, value) in [
                     ("CATTO_S3_BUCKET", bucket),
                     ("CATTO_S3_FORCE_PATH_STYLE", force_path_style),

@@ -1,4 +1,5 @@
-//! The index: one SQLite database. Speaks domain types; knows nothing of storage, screening or HTTP.
+//! The index: one SQLite database. It speaks in domain types and knows nothing of storage,
+//! screening or HTTP.
 
 mod bans;
 mod endings;
@@ -32,39 +33,42 @@ pub use self::queue::{
     Begun, Blame, Claimed, Foreseen, Gauge, LONGEST_REST_OF_ALL, Publishing, Waiting,
 };
 
-/// What makes the tables, and brings them up to date.
+/// The migrations, which create the tables and bring those of older versions up to date.
 static MIGRATIONS: Migrator = sqlx::migrate!();
-/// How long a query waits for another's write.
+/// How long a query waits while another connection holds the write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections, which are threads.
+/// Connections in the pool. SQLx runs each of them on a thread of its own.
 const CONNECTIONS: u32 = 4;
-/// Queries that look at every picture at the same time; the other connections are for what asks for one.
+/// How many queries that may look at every picture run at the same time. The other connections stay
+/// free for queries that ask for a single one.
 const SCANS: usize = 2;
-/// The log of writes, which SQLite works into the file after every 4 MiB, may grow while a long reader is under way, such as a
-/// backup; after that it is cut to this, bytes.
+/// The size in bytes to which the write-ahead log is cut back. SQLite works the log into the file
+/// after every 4 MiB, but a long reader such as a backup keeps it from doing so, and meanwhile the
+/// log grows.
 const LOG_KEPT: u32 = 16 * 1024 * 1024;
-/// So many more such queries may wait for their turn. A scan of 100,000 pictures takes a quarter of a second, so the last
-/// waits for one.
+/// How many more such queries may wait for their turn. A scan of 100,000 pictures takes a quarter
+/// of a second, so the last of them waits for about one second.
 const WAITING_SCANS: usize = 8;
-/// The most that each connection keeps of the file in memory, KiB.
+/// The page cache of each connection, in KiB.
 const PAGE_CACHE: u32 = 1024;
-/// Statements that each connection keeps prepared. Lists are worded in several ways; all other statements are a few dozen.
+/// Prepared statements that each connection keeps. Lists are asked for in several wordings; all
+/// other statements together are a few dozen.
 const STATEMENTS: usize = 64;
-/// How long a connection is used.
+/// How long a connection is used before the pool replaces it.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
 
-/// What can go wrong; absence is never an error here but an `Option`.
+/// A failure of the index. Absence is never an error here: it is a `None`.
 #[derive(Debug, thiserror::Error)]
 #[error("the index failed")]
 pub struct DbError(#[from] anyhow::Error);
 
-/// Too many queries that look at every picture wait for their turn.
+/// So many queries that may look at every picture are waiting that no more are let in.
 #[derive(Debug, thiserror::Error)]
 #[error("too many searches at once")]
 struct Crowded;
 
 impl DbError {
-    /// True where nothing failed, but too many ask for what takes long.
+    /// True where nothing failed, but too many expensive queries are waiting already.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
         self.0.is::<Crowded>()
@@ -81,15 +85,16 @@ impl From<sqlx::Error> for DbError {
 #[derive(Debug, Clone)]
 pub struct Db {
     pool: SqlitePool,
-    /// The right to look at every picture.
+    /// Permits to run a query that may look at every picture.
     scans: Arc<Semaphore>,
-    /// The right to wait for one.
+    /// Permits to wait for one of those.
     waiting_scans: Arc<Semaphore>,
 }
 
 impl Db {
-    /// Opens the database, making it where it is absent, and brings its tables up to date.
-    /// Write-ahead log with `synchronous=FULL`: a commit that returned survives a power cut.
+    /// Opens the database, creates it where it is absent, and brings its tables up to date. It
+    /// keeps a write-ahead log with `synchronous=FULL`, so a commit that returned survives a power
+    /// cut.
     ///
     /// # Errors
     /// When the file cannot be opened or a migration fails.
@@ -102,7 +107,7 @@ impl Db {
         Ok(db)
     }
 
-    /// As [`Self::open`], and makes nothing and changes no table.
+    /// Opens a database like [`Self::open`], but creates no file and changes no table.
     ///
     /// # Errors
     /// When the file is absent, or its tables are not those of this version of the program.
@@ -127,12 +132,13 @@ impl Db {
             .pragma("journal_size_limit", LOG_KEPT.to_string())
             .busy_timeout(BUSY_TIMEOUT)
             .statement_cache_capacity(STATEMENTS)
-            // A negative number is one of KiB.
+            // SQLite counts pages where this number is positive, and KiB where it is negative.
             .pragma("cache_size", format!("-{PAGE_CACHE}"));
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(Duration::from_secs(10))
-            // A connection that met a damaged page keeps what it read of it; new ones see that the file is well again.
+            // A connection that read a damaged page keeps it in its cache. A new connection reads
+            // the file again, and so sees when it has been repaired.
             .max_lifetime(CONNECTION_LIFETIME)
             .connect_with(options)
             .await?;
@@ -143,20 +149,20 @@ impl Db {
         })
     }
 
-    /// The file behind the URL.
+    /// The path of the file that the URL names.
     ///
     /// # Errors
-    /// When the URL cannot be read.
+    /// When the URL cannot be parsed.
     pub fn path(url: &str) -> Result<PathBuf, DbError> {
         Ok(SqliteConnectOptions::from_str(url)?
             .get_filename()
             .to_owned())
     }
 
-    /// True for a file that is there and is no sound database.
+    /// True for a file that exists and is not a sound database.
     ///
     /// # Errors
-    /// When that cannot be found out, for want of permission for one.
+    /// When that cannot be found out, for instance because the file may not be read.
     pub async fn is_damaged(url: &str) -> Result<bool, DbError> {
         let options = SqliteConnectOptions::from_str(url)?.busy_timeout(BUSY_TIMEOUT);
         if !options.get_filename().exists() {
@@ -184,8 +190,9 @@ impl Db {
         Ok(())
     }
 
-    /// Waits for the turn of a query that may look at every picture, as a search does: strangers word them, and must not
-    /// take all connections by it. Where too many wait already, the answer is an error that [`DbError::is_crowded`].
+    /// Waits for the turn of a query that may look at every picture, such as a search. Strangers
+    /// word these queries, and must not be able to occupy all connections with them. Where too many
+    /// wait already, the error is one that [`DbError::is_crowded`].
     async fn scan(&self) -> Result<SemaphorePermit<'_>, DbError> {
         let Ok(_place) = self.waiting_scans.try_acquire() else {
             return Err(anyhow::Error::from(Crowded).into());
@@ -193,14 +200,14 @@ impl Db {
         Ok(self.scans.acquire().await.context("the index is closed")?)
     }
 
-    /// Waits for work under way and closes the file.
+    /// Waits for the queries that are running and closes the file.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 }
 
-/// SQLite's words for a file that it cannot make sense of: `SQLITE_CORRUPT` (11) and `SQLITE_NOTADB` (26), whose extended codes
-/// carry them in their lowest byte.
+/// True for the errors with which SQLite says that it cannot make sense of a file: `SQLITE_CORRUPT`
+/// (11) and `SQLITE_NOTADB` (26). Extended error codes carry these in their lowest byte.
 fn is_damage(error: &dyn DatabaseError) -> bool {
     let code = error.code().and_then(|code| code.parse::<u32>().ok());
     code.is_some_and(|code| matches!(code & 0xff, 11 | 26))

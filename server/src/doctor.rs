@@ -1,11 +1,11 @@
-//! `cattocdn doctor`: checks whether everything that the configuration names is there and as it
-//! should be, and says for each thing that is not what to do about it.
+//! `cattocdn doctor`: checks whether what the configuration says is true, and says for each problem
+//! how to mend it.
 //!
-//! `local` looks at this machine, `bucket` at Amazon S3 or what stands in for it, `rekognition`
-//! asks for two judgements where that is wanted, `cdn` looks at the CDNs that are told to forget
-//! pictures; `report` is what comes out. What is found is judged by small pure functions. Nothing
-//! here changes what a site has: it writes two small objects and one empty file under names of its
-//! own and deletes them again.
+//! `local` checks this machine, `bucket` Amazon S3 or its substitute, `cdn` the CDNs that are told
+//! to purge pictures, and `rekognition` makes two calls where they are asked for. Answers are
+//! judged by small pure functions, and `report` holds the results. Nothing here changes what a site
+//! has: two small objects and one empty file are written under names of their own and deleted
+//! again.
 
 mod asked;
 mod bucket;
@@ -24,10 +24,10 @@ use crate::runtime::clock::Clock;
 
 pub use self::report::{Check, Outcome, Report};
 
-/// Why something at Amazon was not looked at.
+/// Why something at Amazon was not checked.
 const WITHOUT_CREDENTIALS: &str = "not checked without credentials";
 
-/// What `cattocdn doctor` is told.
+/// The options of `cattocdn doctor`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Doctor {
     /// Print JSON instead of a table
@@ -40,8 +40,8 @@ pub struct Doctor {
 }
 
 impl Doctor {
-    /// Looks at everything, one thing after the other. A configuration that cannot be read is told,
-    /// and nothing else is looked at: it says where to look.
+    /// Makes all checks, one after the other. Where the configuration cannot be read, only its
+    /// problems are reported, because nothing else says what there is to check.
     pub async fn run(&self, config: Result<Config, ConfigError>, clock: &Clock) -> Report {
         match config {
             Ok(config) => Report::new(self.examine(&config, clock).await),

@@ -1,6 +1,7 @@
-//! The rules of the product.
-//! Invariant: only `std`, `thiserror`, the time crate, a hasher and random numbers; no I/O, no clock, no serde.
-//! `now` is always an argument.
+//! The rules of the product, as pure functions and types.
+//!
+//! Invariant: nothing here does I/O, reads a clock or knows serde. The only dependencies are `std`,
+//! `thiserror`, the time crate, a hasher and random numbers, and `now` is always an argument.
 
 pub mod ban;
 pub mod build;

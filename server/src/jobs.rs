@@ -1,5 +1,6 @@
-//! Background loops: the workers that screen, the sweeper, the keeper of builds, who tells caches to forget, and those who
-//! count and look. All can be stopped and lose nothing by it.
+//! The background loops: workers that screen pictures, the sweeper, the keeper of builds, one loop
+//! for each purge target, one that saves the traffic counts, and one that probes the site. All of
+//! them can be stopped without losing anything.
 
 pub mod self_probe;
 
@@ -16,16 +17,17 @@ use crate::pictures::{MIN_WORKERS, Pictures};
 use crate::runtime::clock::Clock;
 use crate::state::AppState;
 
-/// How often the loops look for what was postponed, or put into the queue by another process.
+/// How often the loops look for what was postponed or was queued by another process.
 const RECHECK: Duration = Duration::from_secs(2);
-/// The longest sleep of the sweeper.
+/// The longest pause of the sweeper.
 const SWEEP_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
-/// The pause after one that failed.
+/// The sweeper's pause after a failure.
 const SWEEP_AGAIN_AFTER: Duration = Duration::from_secs(10);
-/// The shortest, so that one that cannot delete does not spin.
+/// The shortest pause of the sweeper, so that it does not spin where something cannot be deleted.
 const SWEEP_AT_MOST_EVERY: Duration = Duration::from_millis(500);
 
-/// Workers at most, however many processors there are: each may hold a picture's files.
+/// The most workers, however many processors there are, because each may hold the files of a
+/// picture.
 const MAX_WORKERS: usize = 4;
 
 /// The running loops.
@@ -35,8 +37,8 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Starts one worker for each processor, but at least [`MIN_WORKERS`] and at most [`MAX_WORKERS`], and one loop for each
-    /// other task.
+    /// Starts one worker for each processor, but at least [`MIN_WORKERS`] and at most
+    /// [`MAX_WORKERS`], and one loop for each other task.
     #[must_use]
     pub fn spawn(state: &AppState) -> Self {
         let pictures = &state.pictures;
@@ -74,12 +76,12 @@ impl Jobs {
         jobs
     }
 
-    /// Lets what is under way go on, and starts nothing new.
+    /// Starts nothing new. What is under way goes on.
     pub fn start_nothing_new(&self) {
         self.stop.cancel();
     }
 
-    /// Starts nothing new and waits for what is under way.
+    /// Starts nothing new, and waits for what is under way.
     pub async fn stop(self) {
         self.start_nothing_new();
         self.tasks.close();
@@ -169,7 +171,8 @@ async fn sweep(pictures: Arc<Pictures>, clock: Clock, stop: CancellationToken) {
     }
 }
 
-/// Keeps the files of this build where the start could not, and deletes those of builds whose time is over.
+/// Stores the files of this build where that failed at the start, and deletes the files of builds
+/// that are no longer served.
 async fn keep_builds(builds: Arc<Builds>, stop: CancellationToken) {
     loop {
         tokio::select! {
@@ -185,7 +188,8 @@ async fn keep_builds(builds: Arc<Builds>, stop: CancellationToken) {
     }
 }
 
-/// Adds what was counted to the index. The last of it is added when the server has ended all requests.
+/// Adds the traffic counts to the index at regular intervals. `serve` adds the last of them once
+/// all requests have ended.
 async fn save_traffic(traffic: Arc<Traffic>, pictures: Arc<Pictures>, stop: CancellationToken) {
     loop {
         tokio::select! {
@@ -201,7 +205,7 @@ async fn save_traffic(traffic: Arc<Traffic>, pictures: Arc<Pictures>, stop: Canc
     }
 }
 
-/// Looks at this site from outside now and then.
+/// Probes this site from outside at regular intervals.
 async fn look_at_self(state: AppState, stop: CancellationToken) {
     let mut pause = self_probe::FIRST_AFTER;
     loop {

@@ -1,10 +1,10 @@
-//! CattoCDN's server. From the outside in:
+//! CattoCDN's server, described from the outside in.
 //!
-//! `http` and `jobs` are what the world and the clock drive; both call the use cases in `pictures`,
-//! which know `storage`, `screening`, `cdn`, `db`, `costs` and the crate `imaging`, and all of those
-//! know `domain`, the rules. `builds` keeps what browsers load, and `costs` knows what is spent.
-//! `site` puts all of it together from `config`, and `runtime` holds what every room stands on.
-//! `doctor` stands apart: it looks at what the configuration names.
+//! Requests drive `http`, and time drives `jobs`. Both call the use cases in `pictures`, which know
+//! `storage`, `screening`, `cdn`, `db`, `costs` and the crate `imaging`, and all of those know the
+//! rules in `domain`. `builds` keeps the files that browsers load, and `costs` knows what is spent.
+//! `site` puts all of it together from `config`, and `runtime` is what everything builds on.
+//! `doctor` stands apart: it checks what the configuration names.
 
 pub mod aws;
 pub mod builds;
@@ -31,12 +31,12 @@ use tokio::net::TcpListener;
 use crate::jobs::Jobs;
 use crate::state::AppState;
 
-/// How long requests under way may take to end after the signal, and then pictures being worked on. `fly.toml` waits for
-/// both before it kills.
+/// How long requests under way may take to end after the signal, and after that the pictures that
+/// are being worked on. `fly.toml` waits for both before it kills the process.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
 
-/// Serves the site until `shutdown` resolves, then starts nothing new, tells those who wait for a verdict to ask again,
-/// and ends what is under way.
+/// Serves the site until `shutdown` resolves. Then it starts nothing new, answers those who wait
+/// for a verdict that they should ask again, and waits for what is under way.
 pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future<Output = ()>) {
     let jobs = Jobs::spawn(&state);
     let giving_back = tokio::spawn(runtime::allocator::keep_giving_back());

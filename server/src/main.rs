@@ -183,7 +183,7 @@ fn complain(error: &anyhow::Error) {
 
 fn read_dotenv() -> anyhow::Result<()> {
     match dotenvy::dotenv() {
-        // The error would quote the line, which may hold a secret.
+        // The error itself would quote the line, which may hold a secret.
         Err(dotenvy::Error::LineParse(_, position)) => {
             anyhow::bail!("a line of .env cannot be read: it is wrong at its character {position}")
         }
@@ -210,13 +210,14 @@ fn run(command: SiteCommand) -> anyhow::Result<ExitCode> {
             SiteCommand::Budget { command } => commands::budget(&config, screener, command).await,
         }
     });
-    // What did not end in time, such as a decoder that was given up, must not keep the process.
+    // What did not end in time, such as a decoder that was given up, must not keep the process
+    // alive.
     runtime.shutdown_background();
     done.map(|()| ExitCode::SUCCESS)
 }
 
 async fn serve(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
-    // Missing or damaged models must stop the start, not the first upload.
+    // Missing or damaged models must fail the start, not the first upload.
     if config.screening.needs_local_models() {
         screener.check()?;
     }

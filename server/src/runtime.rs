@@ -1,5 +1,5 @@
-//! What every room stands on and none of them is about: the time, threads for long computing, the allocator, the log,
-//! and memory of clients that is bounded.
+//! What all other parts build on: the clock, threads for long computations, the allocator, logging,
+//! and bounded memory of clients.
 
 pub mod allocator;
 pub(crate) mod client_limits;

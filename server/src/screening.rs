@@ -1,5 +1,7 @@
-//! Looking at frames: what the models see, without judging it (`domain::policy` judges); and asking Amazon Rekognition, which
-//! is paid, about what they did not decide.
+//! Looks at frames and says what is in them, without deciding anything: `domain::policy` does that.
+//!
+//! The local models see every picture; Amazon Rekognition, which is paid per call, is asked about
+//! what they did not decide.
 
 mod local;
 mod rekognition;
@@ -10,17 +12,19 @@ pub use self::rekognition::{Found, RekognitionClient, RekognitionError, Rekognit
 use crate::domain::verdict::FrameLook;
 use imaging::Raster;
 
-/// Screening could not be done; the picture waits, unpublished.
+/// Screening could not be done. The picture stays unpublished and waits.
 #[derive(Debug, thiserror::Error)]
 #[error("screening is unavailable")]
 pub struct ScreeningError(#[from] pub anyhow::Error);
 
-/// Something that can look at a frame. Blocking: call it off the async threads.
+/// Something that can look at a frame. Its calls block, so they do not belong on async threads.
 pub trait Screener: Send + Sync + 'static {
-    /// Looks at one frame. Every frame that may be published MUST be shown; `with_labels` asks also what is in it.
+    /// Looks at one frame. Every frame that may be published MUST be shown to it. With
+    /// `with_labels` it also says what is in the frame.
     fn look(&self, frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError>;
 
-    /// What decides how it sees, such as the hash of its models: a verdict is remembered under it.
+    /// Names what decides how it sees, such as the hash of its models. A verdict is remembered
+    /// under this name, so it changes whenever the same frame could be seen differently.
     fn identity(&self) -> Result<String, ScreeningError>;
 
     /// Succeeds when frames can be looked at.

@@ -1,4 +1,5 @@
-//! Opens a site from its configuration: the storage, the index, the clients of other services, and what stands on them.
+//! Opens a site from its configuration: the storage, the index, the clients of other services, and
+//! what is built on them.
 
 pub mod claim;
 
@@ -30,20 +31,21 @@ use crate::screening::{RekognitionClient, RekognitionOptions, Screener};
 use crate::state::AppState;
 use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
 
-/// How long the start waits until this build's files are stored. What is not done by then is done later.
+/// How long the start waits until this build's files are stored. Whatever is not stored by then is
+/// stored later.
 const PATIENCE_WITH_STORAGE: Duration = Duration::from_secs(10);
 
-/// What a site needs from outside, open and ready.
+/// The external services that a site needs, open and ready.
 pub struct Services {
     pub storage: Arc<dyn ObjectStorage>,
-    /// Who is told when a picture is deleted.
+    /// The CDNs that are told when a picture is deleted.
     pub cdns: Cdns,
     pub screener: Arc<dyn Screener>,
-    /// For paid calls; absent where nobody makes any.
+    /// The client for paid calls; `None` where nobody makes any.
     pub rekognition: Option<RekognitionClient>,
 }
 
-/// Opens index and storage and composes everything.
+/// Opens the index and the storage, and puts the site together.
 ///
 /// # Errors
 /// When the data folder, the index or the built site cannot be used.
@@ -61,7 +63,7 @@ pub async fn open(
     open_with(config, services, clock).await
 }
 
-/// As [`open`], with services that are open already.
+/// Opens a site like [`open`], with services that are open already.
 ///
 /// # Errors
 /// When the data folder, the index or the built site cannot be used.
@@ -86,7 +88,8 @@ pub async fn open_with(
         "{} is missing; please run `make build`, or set CATTO_SITE_DIR to the built site",
         hashes.display()
     );
-    // Leptos joins the hash file to the executable's folder, unless it is absolute.
+    // Leptos looks for the hash file relative to the executable's folder unless its path is
+    // absolute.
     let site_dir = std::path::absolute(&config.http.site_dir)?;
     let site = SiteView {
         public_url: config
@@ -144,7 +147,8 @@ pub async fn open_with(
     })
 }
 
-/// Pages name the files of the build that made them, so a new one has its own pages take their place.
+/// Pages name the files of the build that rendered them, so the pages in caches are purged when a
+/// build is replaced.
 #[async_trait]
 impl Successor for Pictures {
     async fn build_was_replaced(&self) -> anyhow::Result<()> {
@@ -152,7 +156,7 @@ impl Successor for Pictures {
     }
 }
 
-/// Opens index, storage and CDNs alone: what a command without a site needs.
+/// Opens only the index, the storage and the CDNs, for commands that need no site.
 ///
 /// # Errors
 /// When the data folder or the index cannot be used.
@@ -170,7 +174,7 @@ pub async fn open_pictures(
     pictures_on(config, services, clock).await
 }
 
-/// The client for paid calls, where the configuration wants them.
+/// The client for paid calls, where the configuration asks for them.
 async fn open_rekognition(config: &Config) -> anyhow::Result<Option<RekognitionClient>> {
     if !config.screening.policy.asks() {
         return Ok(None);
@@ -179,8 +183,8 @@ async fn open_rekognition(config: &Config) -> anyhow::Result<Option<RekognitionC
     Ok(Some(RekognitionClient::new(&aws::load().await?, options)))
 }
 
-/// Opens index and storage for the budget alone: what a command needs that spends and shows no picture. Makes no index, and
-/// brings none up to date: a server does.
+/// Opens the index and the storage only for the budget, for commands that spend but show no
+/// picture. It creates no index and migrates none: a server does that.
 ///
 /// # Errors
 /// When there is no index of this version, or the storage cannot be used.
@@ -194,10 +198,10 @@ pub async fn open_budget(config: &Config, clock: &Clock) -> anyhow::Result<Budge
     Ok(budget)
 }
 
-/// Opens the place for objects that the configuration names.
+/// Opens the storage that the configuration names.
 ///
 /// # Errors
-/// When the data folder cannot be used, or there is no AWS region or credentials.
+/// When the data folder cannot be used, or there is no AWS region or no credentials.
 pub async fn open_storage(config: &Config) -> anyhow::Result<Arc<dyn ObjectStorage>> {
     Ok(match &config.storage {
         StorageConfig::Disk => {
@@ -263,10 +267,11 @@ async fn pictures_on(
     .await
 }
 
-/// Renames an index that cannot be read, with what belongs to it, so that a new one can be made. Answers its new name.
+/// Renames a damaged index and its companion files, so that a new one can be created. Returns the
+/// new name, or `None` where the index is sound or absent.
 ///
 /// # Errors
-/// When it cannot be renamed, or is no file.
+/// When the index cannot be examined or renamed.
 pub async fn put_aside_if_damaged(config: &Config) -> anyhow::Result<Option<PathBuf>> {
     let url = &config.files.database_url;
     if !Db::is_damaged(url).await? {

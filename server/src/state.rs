@@ -1,4 +1,4 @@
-//! What every handler may use, built once when the site is opened.
+//! The state that every handler may use. It is built once, when the site is opened.
 
 use std::sync::Arc;
 
@@ -20,37 +20,42 @@ use crate::jobs::self_probe::SelfProbe;
 use crate::pictures::Pictures;
 use crate::runtime::clock::Clock;
 
-/// The dependency bag; cheap to clone.
+/// The shared state. It is cheap to clone.
 #[derive(Clone, FromRef)]
 pub struct AppState {
     /// The use cases: all that can be done with pictures.
     pub pictures: Arc<Pictures>,
-    /// What may still be spent this month, on Rekognition's calls and CloudFront's paths.
+    /// What may still be spent this month on Rekognition's calls and CloudFront's paths.
     pub budget: Arc<Budget>,
-    /// What pages say of the site: its address, how long pictures live, what is taken.
+    /// What pages say about the site: its address, how long pictures live, and what uploads are
+    /// accepted.
     pub site: Arc<SiteView>,
-    /// What is in front of this server: the CDN's keys, and where the client's address is read.
+    /// What stands in front of this server: the CDN's keys, and where the client's address is read
+    /// from.
     pub origin: Arc<OriginConfig>,
-    /// The time that everything goes by.
+    /// The clock by which everything goes.
     pub clock: Clock,
-    /// JavaScript, WASM and CSS of this build, and of earlier ones whose pages caches may still have.
+    /// JavaScript, WASM and CSS of this build, and of earlier builds whose pages caches may still
+    /// hold.
     pub builds: Arc<Builds>,
-    /// What was counted of requests and storage, and is not in the index yet.
+    /// Counts of requests and storage use that are not in the index yet.
     pub traffic: Arc<Traffic>,
-    /// What of this site costs money, for the bill on `/status`.
+    /// The services that this site pays for, for the bill on `/status`.
     pub billing: Arc<Billing>,
     /// What this server last saw of itself through its public address.
     pub self_probe: Arc<SelfProbe>,
-    /// How many answers may be made at once, and how many bytes of them may wait for readers.
+    /// Limits on how many answers are made at once, and on the bytes of answers that wait for slow
+    /// readers.
     pub answers: Arc<Answers>,
-    /// The requests under way of each client that a header names.
+    /// The number of requests under way of each client, where a header names the client.
     pub shares: Arc<Shares>,
-    /// The same of what looks at every picture.
+    /// The number of requests under way of each client that may look at every picture, such as
+    /// searches.
     pub scan_shares: Arc<ScanShares>,
     /// The wrong tokens that each client sent lately.
     pub guesses: Arc<Guesses>,
-    /// The content security policy of all pages, made when the first is asked for.
+    /// The content security policy of all pages, which is made when the first page is requested.
     pub page_policy: Arc<OnceCell<HeaderValue>>,
-    /// Leptos' own settings, as its routes want them.
+    /// Leptos' own settings, which its routes need.
     pub leptos: LeptosOptions,
 }

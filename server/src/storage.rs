@@ -1,5 +1,5 @@
-//! Where published objects live. Keys are built from parsed ids only, so that no text of a client becomes a path.
-//! Nothing here knows the index, HTTP statuses or the screening.
+//! The storage of published objects. Keys are built from parsed ids only, so no text that a client
+//! sends becomes a path. Nothing here knows the index, HTTP statuses or the screening.
 
 mod disk;
 mod s3;
@@ -17,20 +17,21 @@ use crate::domain::expiry::ExpiresAt;
 use crate::domain::month::Month;
 use crate::domain::picture::{PictureId, VariantName};
 
-/// The whole key scheme.
+/// The key of an object. This is the whole key scheme.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StorageKey {
-    /// One published file: `i/{expires}/{id}/{name}`, the path of its URL.
+    /// One published file: `i/{expires}/{id}/{name}`, which is also the path of its URL.
     Image {
         expires_at: ExpiresAt,
         id: PictureId,
         name: VariantName,
     },
-    /// What is needed to rebuild the index row: `meta/{id}.json`.
+    /// A picture's manifest, which holds what is needed to rebuild its index row: `meta/{id}.json`.
     Manifest { id: PictureId },
-    /// A picture that may not come back: `meta/bans/{perceptual hash, 16 hexadecimal digits}.json`.
+    /// The ban of a picture: `meta/bans/{perceptual hash, 16 hexadecimal digits}.json`.
     Ban { ban: Ban },
-    /// A file of a build of the site, as it is or compressed: `pkg/{name}`, and with `.br` or `.gz`.
+    /// A file of a build of the site: `pkg/{name}`, and with the ending `.br` or `.gz` its
+    /// compressed form.
     Asset {
         name: AssetName,
         coding: Option<Coding>,
@@ -41,7 +42,7 @@ pub enum StorageKey {
     Ledger { month: Month },
 }
 
-/// What can be listed.
+/// A group of keys that can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Folder {
     Images,
@@ -53,7 +54,7 @@ pub enum Folder {
 }
 
 impl Folder {
-    /// What its keys begin with.
+    /// The prefix of its keys.
     #[must_use]
     pub const fn prefix(self) -> &'static str {
         match self {
@@ -66,7 +67,8 @@ impl Folder {
         }
     }
 
-    /// How many names follow the prefix in each key; deeper and shallower ones belong to another folder.
+    /// How many path segments follow the prefix in each key. Keys with more or fewer belong to
+    /// another folder.
     #[must_use]
     pub const fn depth(self) -> usize {
         match self {
@@ -77,7 +79,7 @@ impl Folder {
 }
 
 impl StorageKey {
-    /// The object's path below the bucket or folder.
+    /// The object's path within the bucket or the folder on disk.
     #[must_use]
     pub fn path(&self) -> String {
         match self {
@@ -96,7 +98,8 @@ impl StorageKey {
         }
     }
 
-    /// Reads what [`Self::path`] wrote; `None` for anything else, such as a stranger's file in the bucket.
+    /// Parses what [`Self::path`] wrote. Anything else, such as a foreign file in the bucket, is
+    /// `None`.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
         let names: Vec<&str> = path.split('/').collect();
@@ -139,43 +142,49 @@ impl StorageKey {
     }
 }
 
-/// The path of an object that `doctor` puts and deletes again: no key of ours, so that nothing lists it.
+/// The path of a test object, which `doctor` puts and deletes again. It does not parse as a key, so
+/// listings leave it out.
 pub(crate) fn probe_path(folder: Folder) -> String {
     format!("{}doctor-probe-{}", folder.prefix(), PictureId::random())
 }
 
-/// What can go wrong, as far as callers tell it apart.
+/// A failure of the storage, as far as callers tell failures apart.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     #[error("no such object")]
     NotFound,
-    /// The outside failed: a full disk, a missing permission, a network.
+    /// Something outside failed: a full disk, a missing permission, the network.
     #[error(transparent)]
     Unavailable(#[from] anyhow::Error),
 }
 
-/// A place for objects. An adapter MUST make [`Self::put`] durable and whole-or-nothing for each object before it returns,
-/// MUST list what was put, and MUST treat deleting an absent object as done, so that every step can be repeated.
+/// A place where objects are stored. An adapter MUST make [`Self::put`] durable and atomic for each
+/// object before it returns, MUST list what was put, and MUST treat the deletion of an absent
+/// object as a success, so that every step can be repeated.
 #[async_trait]
 pub trait ObjectStorage: Send + Sync + 'static {
-    /// Stores these objects; each is whole and durable once this returns. Replaces what was there.
+    /// Stores these objects, and replaces those that exist. Each one is complete and durable once
+    /// this returns.
     async fn put(&self, objects: Vec<(StorageKey, Bytes)>) -> Result<(), StorageError>;
-    /// Stores this object only where its key is free: false where it is taken, and what is there stays as it is. Of several
-    /// callers with different bytes, on one machine or many, at most one MUST be told true.
+    /// Stores this object only where its key is free. Returns false where the key is taken, and
+    /// then leaves the existing object as it is. Of several callers with different bytes, on one
+    /// machine or on many, at most one MUST get true.
     async fn create(&self, key: &StorageKey, bytes: Bytes) -> Result<bool, StorageError>;
-    /// The whole object, or these bytes of it (both ends included, and within it).
+    /// Reads the whole object, or the given range of bytes. The range includes both ends and must
+    /// lie within the object.
     async fn get(
         &self,
         key: &StorageKey,
         range: Option<RangeInclusive<u64>>,
     ) -> Result<Bytes, StorageError>;
-    /// Removes these objects for good; absent ones are no error.
+    /// Deletes these objects for good. An absent object is no error.
     async fn delete(&self, keys: &[StorageKey]) -> Result<(), StorageError>;
-    /// Every key in this folder, in no order; what is not ours is left out.
+    /// Lists every key in this folder, in no particular order. Objects whose path is no key are
+    /// left out.
     async fn list(&self, folder: Folder) -> Result<Vec<StorageKey>, StorageError>;
-    /// Removes what an earlier run left half-written. Only before anything is put.
+    /// Deletes what an earlier run left half-written. It may only be called before anything is put.
     async fn delete_unfinished(&self) -> Result<(), StorageError>;
-    /// Succeeds when the place can be reached.
+    /// Succeeds when the storage can be reached.
     async fn check(&self) -> Result<(), StorageError>;
 }
 

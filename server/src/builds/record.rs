@@ -1,4 +1,4 @@
-//! The object that tells which files a build has.
+//! The record of a build: an object that lists the build's files.
 
 use std::collections::BTreeMap;
 
@@ -12,19 +12,20 @@ use crate::domain::expiry::{parse_rfc3339, rfc3339};
 use crate::domain::picture::Sha256Hash;
 use crate::storage::StorageKey;
 
-/// The only version there is. A field that is added must have a default; any other change needs another number.
+/// The version of the format, of which there has been no other. A new field must have a default;
+/// any other change needs a new number.
 const VERSION: u32 = 1;
 
 /// What is known of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
-    /// By name.
+    /// The files by name.
     files: BTreeMap<String, (AssetName, Asset)>,
-    /// When another build took its place, seconds since 1970; `None` while it runs.
+    /// When another build replaced this one, in seconds since 1970; `None` while it runs.
     pub(super) replaced_at: Option<i64>,
 }
 
-/// `meta/builds/{id}.json`.
+/// The content of `meta/builds/{id}.json`.
 #[derive(Serialize, Deserialize)]
 struct RecordFile {
     version: u32,
@@ -35,14 +36,14 @@ struct RecordFile {
 #[derive(Serialize, Deserialize)]
 struct RecordEntry {
     name: String,
-    /// Of the file as it is.
+    /// The hash of the uncompressed file, in hexadecimal.
     sha256: String,
-    /// The endings of its compressed copies.
+    /// The endings of its compressed forms.
     compressed: Vec<String>,
 }
 
 impl Record {
-    /// Of a build that runs.
+    /// The record of a build that runs and has these files.
     pub(super) fn of<'a>(files: impl IntoIterator<Item = (&'a AssetName, &'a Asset)>) -> Self {
         let entry =
             |(name, asset): (&AssetName, &Asset)| (name.to_string(), (name.clone(), asset.clone()));
@@ -52,12 +53,12 @@ impl Record {
         }
     }
 
-    /// Its files.
+    /// The files of the build.
     pub(super) fn files(&self) -> impl Iterator<Item = (&AssetName, &Asset)> {
         self.files.values().map(|(name, asset)| (name, asset))
     }
 
-    /// Every object that it has.
+    /// The keys of all objects of the build.
     pub(super) fn keys(&self) -> impl Iterator<Item = StorageKey> {
         self.files().flat_map(|(name, asset)| {
             let compressed = asset.codings.iter().copied().map(Some);
@@ -68,7 +69,7 @@ impl Record {
         })
     }
 
-    /// As it is stored.
+    /// The record as it is stored.
     pub(super) fn write(&self) -> anyhow::Result<Bytes> {
         let entry = |(name, asset): (&AssetName, &Asset)| RecordEntry {
             name: name.to_string(),
@@ -87,7 +88,7 @@ impl Record {
         Ok(serde_json::to_vec_pretty(&file)?.into())
     }
 
-    /// Reads what [`Self::write`] wrote.
+    /// Parses what [`Self::write`] wrote.
     pub(super) fn read(bytes: &[u8]) -> anyhow::Result<Self> {
         let file: RecordFile = serde_json::from_slice(bytes)?;
         anyhow::ensure!(

@@ -1,4 +1,4 @@
-//! Cloudflare: `POST /client/v4/zones/{zone}/purge_cache` with addresses, prefixes or tags.
+//! Cloudflare's purge: `POST /client/v4/zones/{zone}/purge_cache` with addresses, prefixes or tags.
 //! <https://developers.cloudflare.com/cache/how-to/purge-cache/>
 
 mod token;
@@ -35,29 +35,30 @@ use crate::domain::picture::VariantName;
 use crate::domain::purge::{PurgeItem, PurgeKind};
 use crate::runtime::clock::{Clock, LimiterClock};
 
-/// The most addresses, prefixes or tags in one request on every plan but the largest.
+/// The most addresses, prefixes or tags in one request, on every plan but the largest.
 const MOST_ITEMS: usize = 100;
-/// Requests that name tags or folders, on the Free plan: so many a minute…
+/// The Free plan's rate limit for requests that name tags or folders: the refill of the token
+/// bucket, in requests per minute…
 const LIMITED_REQUESTS_A_MINUTE: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
-/// …and so many at once after a rest.
+/// …and its size, in requests.
 const LIMITED_REQUESTS_AT_ONCE: NonZeroU32 = NonZeroU32::new(25).expect("25 is not 0");
-/// How long a request may take, connection and answer included.
+/// How long a request may take, including the connection and the answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// More than this is not read of an answer, bytes.
+/// The most bytes that are read of an answer.
 const LONGEST_ANSWER: usize = 64 * 1024;
-/// More than this is not logged of what an answer says, characters.
+/// The most characters of an answer's message that are logged.
 const LONGEST_MESSAGE: usize = 200;
 
 const CLIENT_NAME: &str = concat!("cattocdn/", env!("CARGO_PKG_VERSION"));
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, LimiterClock, NoOpMiddleware<Nanos>>;
 
-/// Tells one zone what to forget.
+/// Purges the cache of one zone.
 pub struct CloudflareClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     uri: Uri,
     authorization: HeaderValue,
-    /// Under which images are known there.
+    /// The site's address, with which the URLs of images in the cache begin.
     public_url: Url,
     limited_requests: Limiter,
     clock: LimiterClock,
@@ -88,7 +89,7 @@ impl CloudflareClient {
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_native_roots(crypto::ring::default_provider())
             .context("this machine has no list of trusted certificates; on Debian, install the package `ca-certificates`")?;
-        // Plain HTTP only to a stand-in on this machine.
+        // Plain HTTP is allowed only for a stand-in on this machine.
         let connector = match config.endpoint.scheme() {
             "http" => connector.https_or_http(),
             _ => connector.https_only(),
@@ -113,7 +114,7 @@ impl CloudflareClient {
         })
     }
 
-    /// What a request for these items, all of one kind, holds.
+    /// The body of a request for these items, which must all be of one kind.
     fn body(&self, items: &[PurgeItem]) -> serde_json::Value {
         let (mut files, mut prefixes, mut tags) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
@@ -123,7 +124,7 @@ impl CloudflareClient {
                         image_url(&self.public_url, id, *expires_at, name).to_string()
                     }));
                 }
-                // Without the scheme, so for both.
+                // A prefix without a scheme covers both HTTP and HTTPS.
                 PurgeItem::Folder { .. } | PurgeItem::Ending(_) => prefixes.push(format!(
                     "{}{}",
                     &self.public_url[Position::BeforeHost..Position::AfterPort],
@@ -181,7 +182,7 @@ impl Purge for CloudflareClient {
         Ok(Asked::Done)
     }
 
-    /// Its answer comes when it is done.
+    /// Cloudflare answers only once the purge is done.
     async fn is_done(&self, _ticket: &str) -> Result<bool, PurgeError> {
         Ok(true)
     }
@@ -197,7 +198,7 @@ async fn read(answer: Response<Incoming>) -> anyhow::Result<(u16, HeaderMap, Byt
     Ok((head.status.as_u16(), head.headers, body))
 }
 
-/// What an answer means. Only a 200 whose envelope says so is a success.
+/// Classifies an answer. Only a 200 whose envelope says so is a success.
 fn verdict(status: u16, headers: &HeaderMap, body: &[u8]) -> Result<(), PurgeError> {
     let envelope: Option<Envelope> = serde_json::from_slice(body).ok();
     if status == 200 && envelope.as_ref().is_some_and(|envelope| envelope.success) {
@@ -221,7 +222,7 @@ fn complaints(envelope: Option<&Envelope>) -> String {
     };
     let all = envelope.errors.iter().map(|complaint| {
         let message: String = complaint.message.chars().take(LONGEST_MESSAGE).collect();
-        // A word from outside must not begin a line of the log.
+        // Escaping keeps a text from outside from beginning a new line of the log.
         format!("{} {}", complaint.code, message.escape_debug())
     });
     let all: Vec<String> = all.take(3).collect();
@@ -232,7 +233,7 @@ fn complaints(envelope: Option<&Envelope>) -> String {
     }
 }
 
-/// Whole seconds; a date is not what this API sends.
+/// The delay in whole seconds. This API does not send dates.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
     Some(Duration::from_secs(seconds.trim().parse().ok()?))

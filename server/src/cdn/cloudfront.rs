@@ -1,8 +1,9 @@
-//! CloudFront: `CreateInvalidation` with one path or tag, and `GetInvalidation` until every edge location has done it.
+//! CloudFront's purge: `CreateInvalidation` with one path or tag, and `GetInvalidation` until every
+//! edge location has done it.
 //! <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/Invalidation.html>
 //!
-//! Every item of an invalidation is paid for as a path, a wildcard as one. A repeat under the same caller reference answers
-//! with the invalidation that exists and costs nothing.
+//! Every item of an invalidation is billed as one path, and so is a wildcard. Repeating a request
+//! with the same caller reference returns the existing invalidation and costs nothing.
 
 mod distribution;
 
@@ -24,14 +25,14 @@ use crate::aws;
 use crate::config::CloudFrontConfig;
 use crate::domain::purge::{PurgeItem, PurgeKind};
 
-/// Invalidations of wildcards that may be under way for one distribution.
+/// The most invalidations of wildcards that may be under way for one distribution.
 const MOST_WILDCARDS: u32 = 15;
-/// How long a connection may take to come about.
+/// How long it may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a call may take, connection included.
+/// How long a call may take, including the connection.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Tells one distribution what to forget.
+/// Purges the cache of one distribution.
 pub struct CloudFrontClient {
     client: Client,
     distribution: String,
@@ -46,7 +47,7 @@ impl CloudFrontClient {
             .operation_attempt_timeout(TIMEOUT)
             .operation_timeout(TIMEOUT)
             .build();
-        // The queue tries again.
+        // The SDK does not retry, because the queue does.
         let settings = aws_sdk_cloudfront::config::Builder::from(sdk)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
@@ -60,7 +61,7 @@ impl CloudFrontClient {
 
 #[async_trait]
 impl Purge for CloudFrontClient {
-    /// One, so that each item is paid for once under a reference of its own.
+    /// One item per request, so that each is paid for once, under a reference of its own.
     fn most_at_once(&self, _kind: PurgeKind) -> usize {
         1
     }
@@ -70,7 +71,7 @@ impl Purge for CloudFrontClient {
     }
 
     async fn purge(&self, items: &[PurgeItem], reference: &str) -> Result<Asked, PurgeError> {
-        // Folders and tags are written as CloudFront wants them: `/i/…/*` and `#tag`.
+        // Folders and tags are written as CloudFront expects them: `/i/…/*` and `#tag`.
         let paths: Vec<String> = items.iter().map(ToString::to_string).collect();
         let batch = Paths::builder()
             .quantity(i32::try_from(paths.len()).unwrap_or(i32::MAX))
@@ -163,7 +164,7 @@ enum Class {
     Rejected,
 }
 
-/// What an answer of this code and status means. The code decides where it is known.
+/// Classifies an answer by its error code where that is known, else by its status.
 fn class_of(code: &str, status: u16) -> Class {
     match (code, status) {
         (
@@ -184,10 +185,10 @@ fn class_of(code: &str, status: u16) -> Class {
             | "NoSuchInvalidation",
             _,
         ) => Class::Rejected,
-        // Under 400 the service means well, but its answer cannot be read.
+        // A status below 400 is meant as a success, but the answer could not be read.
         ("InternalError" | "ServiceUnavailable" | "RequestTimeout", _)
         | (_, ..400 | 408 | 500..) => Class::Unavailable,
-        // Denied, expired, unknown, wrongly signed: none mends itself.
+        // Denied, expired, unknown or wrongly signed: none of these mends itself.
         _ => Class::Refused,
     }
 }

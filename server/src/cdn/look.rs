@@ -1,4 +1,4 @@
-//! One look at a picture's address from outside, through whatever stands in front of the site.
+//! Requests a picture's address once from outside, through whatever stands in front of the site.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) async fn look(
     expires_at: ExpiresAt,
     now: i64,
 ) -> anyhow::Result<PurgeReceipt> {
-    // The file that galleries show, so the one that caches are most likely to have.
+    // Galleries show this file, so caches are most likely to have it.
     let url = image_url(public_url, id, expires_at, VariantName::Webp640);
     let glance = probe::glance(&url, TIMEOUT).await?;
     Ok(PurgeReceipt {

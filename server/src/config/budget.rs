@@ -1,14 +1,15 @@
-//! What a month may cost.
+//! What may be spent in a month.
 
 use crate::config::env::Env;
 use crate::domain::paid::Paid;
 
-/// How much of what costs money may be used within a month (UTC).
+/// How much of each paid service may be used within a month (UTC).
 #[derive(Debug, Clone)]
 pub struct BudgetConfig {
-    /// `CATTO_REKOGNITION_MONTHLY_CALLS`: calls of Amazon Rekognition, of which a picture takes up to two.
+    /// `CATTO_REKOGNITION_MONTHLY_CALLS`: calls of Amazon Rekognition. A picture takes up to two.
     pub rekognition_monthly_calls: u32,
-    /// `CATTO_CLOUDFRONT_MONTHLY_PATHS`: paths that are invalidated at CloudFront; the first 1,000 of an account are free.
+    /// `CATTO_CLOUDFRONT_MONTHLY_PATHS`: paths that are invalidated at CloudFront. The first 1,000
+    /// of an account are free.
     pub cloudfront_monthly_paths: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Which CDNs are told when a picture is deleted.
+//! The CDNs that are told when a picture is deleted.
 
 use std::net::IpAddr;
 
@@ -7,12 +7,12 @@ use url::{Host, Url};
 
 use crate::config::env::Env;
 
-/// Cloudflare's own API.
+/// The address of Cloudflare's own API.
 const CLOUDFLARE_API: &str = "https://api.cloudflare.com";
-/// Cloudflare's tokens have 40 characters or more.
+/// The fewest characters of a token. Cloudflare's own have 40 or more.
 const SHORTEST_TOKEN: usize = 16;
 
-/// The CDNs in front of the site; those that are absent are not told anything.
+/// The CDNs in front of the site. One that is not configured is told nothing.
 #[derive(Debug, Clone, Default)]
 pub struct CdnConfig {
     pub cloudflare: Option<CloudflareConfig>,
@@ -26,11 +26,12 @@ pub struct CloudflareConfig {
     pub zone: String,
     /// `CATTO_CLOUDFLARE_TOKEN`: an API token that may purge this zone's cache and nothing else.
     pub token: SecretString,
-    /// `CATTO_CLOUDFLARE_ENDPOINT`: another API than Cloudflare's own, on this machine only: whoever is asked gets the token.
+    /// `CATTO_CLOUDFLARE_ENDPOINT`: an API to use instead of Cloudflare's own. It must be on this
+    /// machine, because it is sent the token.
     pub endpoint: Url,
 }
 
-/// A distribution of CloudFront. Region, endpoint and credentials are the SDK's to read.
+/// A distribution at CloudFront. The SDK itself reads region, endpoint and credentials.
 #[derive(Debug, Clone)]
 pub struct CloudFrontConfig {
     /// `CATTO_CLOUDFRONT_DISTRIBUTION`: the distribution's id, such as `E2QWRUHAPOMQZL`.

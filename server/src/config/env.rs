@@ -1,24 +1,25 @@
-//! Reading environment variables: the only place that touches `std::env`.
-//! Every problem names its variable; problems are collected, so that an operator mends everything in one go.
+//! Reads environment variables. Only `telemetry` does so as well, for `RUST_LOG`. Every problem
+//! names its variable, and problems are collected, so that an operator can mend all of them in one
+//! go.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 use secrecy::SecretString;
 
-/// True where the variable has a value, whatever it is.
+/// True where the variable is set, even to an empty value.
 pub(crate) fn is_set(name: &str) -> bool {
     std::env::var_os(name).is_some()
 }
 
-/// Reads variables and collects what is wrong with them.
+/// Reads variables and collects the problems with them.
 #[derive(Default)]
 pub(crate) struct Env {
     problems: Vec<String>,
 }
 
 impl Env {
-    /// The variable's value; an empty one counts as not set.
+    /// The variable's value without surrounding whitespace. An empty one counts as not set.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         match std::env::var(name) {
             Ok(value) if value.trim().is_empty() => None,
@@ -31,7 +32,7 @@ impl Env {
         }
     }
 
-    /// The variable read by `parse`, or `default` where it is not set.
+    /// The variable parsed by `parse`, or `default` where it is not set.
     pub(crate) fn parsed_with<T, E: Display>(
         &mut self,
         name: &str,
@@ -56,12 +57,12 @@ impl Env {
         }
     }
 
-    /// The variable read with `FromStr`, or `default` where it is not set.
+    /// The variable parsed with `FromStr`, or `default` where it is not set.
     pub(crate) fn parsed<T: FromStr<Err: Display>>(&mut self, name: &str, default: T) -> T {
         self.parsed_with(name, default, str::parse)
     }
 
-    /// A secret, kept out of every log and `Debug`.
+    /// A secret, which is kept out of every log and of `Debug` output.
     pub(crate) fn secret(&mut self, name: &str) -> Option<SecretString> {
         self.text(name).map(SecretString::from)
     }

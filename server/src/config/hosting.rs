@@ -2,10 +2,10 @@
 
 use crate::config::env::Env;
 
-/// What the platform says of itself.
+/// What the platform says about itself.
 #[derive(Debug, Clone, Default)]
 pub struct HostingConfig {
-    /// `FLY_APP_NAME`, which Fly.io sets: its machine is on the bill then.
+    /// `FLY_APP_NAME`: Fly.io sets this variable. Where it is set, the machine is on the bill.
     pub at_fly: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the text of a setting may be. Errors complete the sentence "CATTO_… is `text`: …".
+//! Parses the values of settings. Errors complete the sentence "CATTO_… is `text`: …".
 
 use url::Url;
 
@@ -64,7 +64,7 @@ pub(super) fn parse_share(text: &str) -> Result<f32, String> {
     }
 }
 
-/// One of these words, each with its meaning.
+/// Parses one of several words, each of which stands for a value.
 pub(super) fn parse_choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     let chosen = choices.iter().find(|(word, _)| *word == text);
     chosen.map(|(_, meaning)| *meaning).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! How pictures are judged, by whom, and what happens when that cannot be paid.
+//! How pictures are judged, by whom, and what happens when that cannot be paid for.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -13,45 +13,48 @@ use crate::domain::verdict::Thresholds;
 /// How pictures are judged.
 #[derive(Debug, Clone)]
 pub struct ScreeningConfig {
-    /// `CATTO_SCREENING` and the figures that decide.
+    /// `CATTO_SCREENING` and the thresholds that decide.
     pub policy: Policy,
-    /// `CATTO_BUDGET_SPENT`: what becomes of pictures that cannot be paid for.
+    /// `CATTO_BUDGET_SPENT`: what happens to pictures that cannot be paid for.
     pub budget_spent: BudgetSpent,
     /// `CATTO_REKOGNITION_CALLS_PER_SECOND`: the most calls within a second.
     pub calls_per_second: NonZeroU32,
-    /// How often and when a call is made again.
+    /// How often and when a failed call is made again.
     pub retries: RetryConfig,
 }
 
-/// `CATTO_BUDGET_SPENT`: what becomes of pictures that need a call when the month has none left.
+/// `CATTO_BUDGET_SPENT`: what happens to pictures that need a call when the month has none left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BudgetSpent {
-    /// Uploads are refused until the month turns.
+    /// Uploads are refused until the next month begins.
     Refuse,
-    /// The local models decide alone, with the thresholds that they decide alone with.
+    /// The local models decide, with the thresholds that hold where they decide alone.
     Local,
-    /// They wait until the month turns, or until their time is over.
+    /// The pictures wait until the next month begins, or until their retention is over.
     Wait,
 }
 
-/// When a call that failed is made again (fixed; tests are less patient).
+/// When a failed call is made again (fixed; tests set shorter times).
 #[derive(Debug, Clone)]
 pub struct RetryConfig {
-    /// How often one call is made for a picture before it waits.
+    /// How often one call is made for a picture before the picture goes back to wait.
     pub attempts: u32,
-    /// The pause before the second attempt; each further one is twice as long.
+    /// The pause before the second attempt; each further pause is twice as long.
     pub first_pause: Duration,
-    /// No attempt begins later than this after the first, so that a worker is not held for long.
+    /// No attempt begins later than this after the first, so that a worker is not held up for long.
     pub time_limit: Duration,
     /// How long a call may take.
     pub call_timeout: Duration,
-    /// How long nobody is asked after a failure; each further one is twice as long.
+    /// How long no calls are made after a failure; each further rest is twice as long.
     pub first_rest: Duration,
-    /// The longest rest. A call that failed may be billed, and 96 a day are not many.
+    /// The longest rest. A failed call may be billed, and at this rate there are only 96 of them a
+    /// day.
     pub longest_rest: Duration,
-    /// How long nobody is asked after a refusal of our configuration, which costs nothing.
+    /// How long no calls are made after our configuration was refused. A refused call costs
+    /// nothing.
     pub refused_rest: Duration,
-    /// When a picture that waits for the month to turn looks again: the operator may have raised the limit.
+    /// How long a picture that waits for the next month rests before it checks the budget again,
+    /// because the operator may have raised the limit.
     pub spent_rest: Duration,
 }
 
@@ -164,7 +167,8 @@ impl ScreeningConfig {
         }
     }
 
-    /// True where the local models are needed: to judge, or to stand in for calls that cannot be paid.
+    /// True where the local models are needed, to judge or to stand in for calls that cannot be
+    /// paid for.
     #[must_use]
     pub fn needs_local_models(&self) -> bool {
         self.policy.looks_locally() || self.budget_spent == BudgetSpent::Local

@@ -1,18 +1,20 @@
-//! What a month costs, from what was used of it and a table of prices. Pure: it is told what was used.
+//! What a month costs, computed from what was used and a table of prices. It is pure: what was used
+//! is an argument.
 //!
-//! The prices stand in `prices.json`, each with its source; whoever changes one changes the date.
+//! The prices are in `prices.json`, each with its source. Whoever changes a price changes the date
+//! as well.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-/// The table of prices, as it is compiled in.
+/// The table of prices, which is compiled in.
 const PRICES: &str = include_str!("prices.json");
-/// Bytes in the gigabyte that is billed.
+/// The bytes of a billed gigabyte.
 pub const GIGABYTE: f64 = 1e9;
 
-/// What a bill may name.
+/// A service that a bill may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Item {
@@ -40,47 +42,47 @@ impl Item {
     ];
 }
 
-/// What one item costs.
+/// The price of one item.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// In words, for a table.
+    /// Its name, for a table.
     pub label: String,
-    /// What is counted.
+    /// The unit in which it is counted.
     pub unit: String,
-    /// For so many units as `per` says.
+    /// The price of `per` units.
     pub price: f64,
     pub per: f64,
-    /// Units of each month that cost nothing.
+    /// Units that cost nothing in each month.
     pub free: f64,
-    /// What the price holds for.
+    /// The conditions under which the price holds.
     pub note: String,
     pub source: String,
 }
 
 impl Price {
-    /// What so many units of one month cost.
+    /// What this many units cost in one month.
     #[must_use]
     pub fn of(&self, units: f64) -> f64 {
         (units - self.free).max(0.0) / self.per * self.price
     }
 }
 
-/// All prices.
+/// The prices of all items.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prices {
-    /// The day of the newest reading: `2026-10-07`.
+    /// The day on which the newest price was read, such as `2026-10-07`.
     pub as_of: String,
     pub currency: String,
     items: BTreeMap<Item, Price>,
 }
 
 impl Prices {
-    /// Reads the table that is compiled in.
+    /// Parses the table that is compiled in.
     ///
     /// # Errors
-    /// When it is no such table, or misses an item; a test keeps that from happening.
+    /// When the table cannot be parsed or lacks an item. A test keeps that from happening.
     pub fn load() -> anyhow::Result<Self> {
         let prices: Self = serde_json::from_str(PRICES).context("prices.json")?;
         for item in Item::ALL {
@@ -93,7 +95,8 @@ impl Prices {
     }
 }
 
-/// How much of an item was used this month, and will have been at its end.
+/// How many units of an item were used this month so far, and how many will have been used at its
+/// end.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Use {
     pub item: Item,
@@ -106,13 +109,13 @@ pub struct Use {
 pub struct Line {
     pub item: Item,
     pub price: Price,
-    /// Units.
+    /// The units that were used so far. The two fields below are amounts of money.
     pub used: f64,
     pub so_far: f64,
     pub projected: f64,
 }
 
-/// A month's bill up to now, and as it will be if the month goes on as it began.
+/// A month's bill so far, and as it will be at the month's end if use goes on at the same rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bill {
     pub lines: Vec<Line>,
@@ -145,28 +148,30 @@ impl Bill {
     }
 }
 
-/// How far a month is, seconds.
+/// How far the month has progressed, in seconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Elapsed {
-    /// Since it began.
+    /// The time since the month began.
     pub passed: f64,
-    /// Until it ends.
+    /// The time until the month ends.
     pub left: f64,
-    /// In which something was counted: less than what has passed where the counting began later.
+    /// The time in which use was counted. It is shorter than what has passed where counting began
+    /// later.
     pub counted: f64,
 }
 
 impl Elapsed {
-    /// The shortest time from which a month is projected: an hour would say what a whole month of that hour costs.
+    /// The shortest time that a projection is based on, in seconds. From an hour alone, a busy one,
+    /// the whole month would be projected as busy.
     const SHORTEST: f64 = 24.0 * 3600.0;
 
-    /// What something counted will come to at the month's end, if it goes on as it did.
+    /// What a count will come to at the month's end if it goes on at the same rate.
     #[must_use]
     pub fn projected(self, counted: f64) -> f64 {
         counted + counted / self.counted.max(Self::SHORTEST) * self.left
     }
 
-    /// The part of the month that has passed, 0 to 1.
+    /// The part of the month that has passed, from 0 to 1.
     #[must_use]
     pub fn share(self) -> f64 {
         self.passed / (self.passed + self.left)
@@ -238,10 +243,10 @@ mod tests {
             left: 10.0 * DAY,
             counted: 5.0 * DAY,
         };
-        // A hundred in five days are two hundred in ten more.
+        // A hundred in five days become two hundred more in the ten days that are left.
         assert_near(elapsed.projected(100.0), 300.0);
         assert_near(elapsed.share(), 2.0 / 3.0);
-        // What a minute saw is not thousands of times as much.
+        // What was counted in a minute is not multiplied by thousands.
         let young = Elapsed {
             counted: 60.0,
             ..elapsed

@@ -145,7 +145,7 @@ mod tests {
             Bill::of(&billing.prices, &uses)
         };
         let near = |found: f64, expected: f64| (found - expected).abs() < 1e-6;
-        // The calls end at their limit, not at twice what was used.
+        // The calls end at their limit and not at twice what was used.
         let alone = bill(false, false);
         assert!(near(alone.so_far, 0.6) && near(alone.projected, 1.0));
         let stored = bill(true, false);

@@ -1,8 +1,11 @@
-//! The month's money: whatever costs some is reserved here, durably, before it is spent, and stops at its limit.
+//! The month's budget: everything that costs money is reserved here, durably, before it is spent,
+//! and reserving stops at the limit.
 //!
-//! The index counts. For when the index is lost, one object per month tells an upper bound: the count passes what the object
-//! says only after the object was written anew, a block higher. An index that is rebuilt from it never counts too little, and
-//! too much by at most a block and what was given back lately. Where neither is known, the month counts as spent until the operator sets it.
+//! The index keeps the count. In case the index is lost, one object per month states an upper
+//! bound, the mark. The count passes the mark only after the object was written anew with a mark
+//! that is a block higher. An index that is rebuilt from the object therefore never counts too
+//! little, and too much by at most one block and what was given back lately. Where neither is
+//! known, the month counts as spent until the operator sets it.
 
 use std::sync::Arc;
 
@@ -18,14 +21,17 @@ pub use crate::domain::paid::{Paid, Usage};
 use crate::runtime::clock::Clock;
 use crate::storage::{Folder, ObjectStorage, StorageError, StorageKey};
 
-/// The least by which a mark is raised: it saves writing an object for every call, and is what a lost index may cost.
+/// The least by which a mark is raised. It saves writing the object for every call, and is what the
+/// loss of an index may cost.
 const SMALLEST_BLOCK: u32 = 20;
-/// A block is this part of the limit where that is more, so that no month writes the object much more than fifty times.
+/// A block is this fraction of the limit where that is more, so that the object is written hardly
+/// more than fifty times a month.
 const BLOCKS_IN_LIMIT: u32 = 50;
-/// How often the month's object is written for one mark, while other processes mark too.
+/// How often the month's object is written for one mark while other processes keep raising marks
+/// too.
 const MARK_ATTEMPTS: u32 = 10;
 
-/// Why nothing can be spent.
+/// Why something cannot be spent.
 #[derive(Debug, thiserror::Error)]
 pub enum BudgetError {
     #[error("this month's budget is spent")]
@@ -49,7 +55,7 @@ pub struct Reserved {
     pub month: Month,
 }
 
-/// What the month's object tells: an upper bound of each kind.
+/// The content of the month's object: an upper bound for each kind.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Marks {
     rekognition_calls: u32,
@@ -65,7 +71,7 @@ impl Marks {
     }
 }
 
-/// What this site may spend, and has.
+/// What this site may spend, and what it has spent.
 pub struct Budget {
     db: Db,
     storage: Arc<dyn ObjectStorage>,
@@ -76,7 +82,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// The budget of the site with this index and these objects.
+    /// The budget of the site that has this index and this storage.
     #[must_use]
     pub fn new(
         db: Db,
@@ -93,10 +99,12 @@ impl Budget {
         }
     }
 
-    /// Reserves `count` durably: it is committed before this returns. At least `keep` are left for others.
+    /// Reserves `count` durably: it is committed before this returns. At least `keep` are left for
+    /// others.
     ///
     /// # Errors
-    /// `Spent` where the month has not that many left; nothing is reserved then, nor where the index or the storage fails.
+    /// `Spent` where the month has not that many left; `Unavailable` where the index or the storage
+    /// fails. Nothing is reserved then.
     pub async fn reserve(
         &self,
         what: Paid,
@@ -129,10 +137,11 @@ impl Budget {
         }
     }
 
-    /// Gives unused ones back, of the month in which they were reserved. Each only once.
+    /// Gives back `count` that were not used, to the month in which they were reserved. The same
+    /// ones must not be given back twice.
     ///
     /// # Errors
-    /// When the index fails; they stay used then.
+    /// When the index fails; they stay counted then.
     pub async fn give_back(&self, reserved: &Reserved, count: u32) -> Result<(), BudgetError> {
         debug_assert!(
             count <= reserved.count,
@@ -147,7 +156,7 @@ impl Budget {
         Ok(())
     }
 
-    /// What is used of this kind this month. All of it where nobody knows.
+    /// How many of this kind are used this month. Where nobody knows, it is the whole limit.
     ///
     /// # Errors
     /// When the index fails.
@@ -160,7 +169,8 @@ impl Budget {
         })
     }
 
-    /// True where it is not known what was used of this kind this month: it counts as spent until the operator sets it.
+    /// True where nobody knows how many of this kind were used this month. It counts as spent until
+    /// the operator sets it.
     ///
     /// # Errors
     /// When the index fails.
@@ -168,19 +178,22 @@ impl Budget {
         Ok(self.db.ledger_row(self.month(), what).await?.used.is_none())
     }
 
-    /// Sets what was used of this kind this month: the operator knows better. May be called while a server runs.
+    /// Sets how many of this kind were used this month, because the operator knows better. It may
+    /// be called while a server runs.
     ///
     /// # Errors
-    /// When the index fails, or the month's object cannot be written: it may tell less than this then.
+    /// When the index fails, or when the month's object cannot be written. In the second case the
+    /// object may state less than was set.
     pub async fn set_used(&self, what: Paid, used: u32) -> Result<(), BudgetError> {
         let month = self.month();
         self.db.set_used(month, what, used).await?;
         let _marking = self.marking.lock().await;
-        // Also where nothing was used: an object that tells more, or none at all, would undo this when the index is lost.
+        // The object is written even where nothing was used. An object that states more, or none at
+        // all, would undo this when the index is lost.
         self.write_marks(month, what, used).await
     }
 
-    /// The month that is counted now.
+    /// The current month (UTC).
     #[must_use]
     pub fn month(&self) -> Month {
         Month::of(self.clock.now())
@@ -193,18 +206,19 @@ impl Budget {
         Month::of(now).seconds_left(now).max(1)
     }
 
-    /// Has the month's object let this kind reach `needed`, unless it does.
+    /// Raises the mark of this kind to at least `needed`, unless it is that high already.
     async fn raise_mark(&self, month: Month, what: Paid, needed: u32) -> Result<(), BudgetError> {
         let _marking = self.marking.lock().await;
         if self.db.ledger_row(month, what).await?.marked >= needed {
-            // Another one did it meanwhile.
+            // Another task raised it meanwhile.
             return Ok(());
         }
         self.write_marks(month, what, needed).await
     }
 
-    /// Writes the month's object with a mark that lets this kind reach `needed`, then notes it in the index. Where another
-    /// process marked meanwhile, what was written may be older than what it replaced, and tell too little: it is written anew.
+    /// Writes the month's object with a mark of at least `needed` for this kind, then notes the
+    /// mark in the index. Where another process raised a mark meanwhile, the object that was
+    /// written may be older than the one it replaced and state too little, so it is written anew.
     async fn write_marks(&self, month: Month, what: Paid, needed: u32) -> Result<(), BudgetError> {
         for _ in 0..MARK_ATTEMPTS {
             if self.try_write_marks(month, what, needed).await? {
@@ -214,7 +228,7 @@ impl Budget {
         Err(anyhow!("other processes keep writing the month's ledger").into())
     }
 
-    /// False where another process marked meanwhile.
+    /// Returns false where another process raised a mark meanwhile.
     async fn try_write_marks(
         &self,
         month: Month,
@@ -250,11 +264,12 @@ impl Budget {
         Ok(self.db.set_marks(month, &before, &after).await?)
     }
 
-    /// The mark of this kind in the object that is about to be written: never below what is used or marked, never above the
-    /// limit but where more was used already.
+    /// The mark of this kind in the object that is about to be written. It is never below what is
+    /// used or marked, and above the limit only where more was used already.
     fn next_mark(&self, what: Paid, row: LedgerRow, needed: Option<u32>) -> u32 {
         let limit = self.limits.limit(what);
-        // What nobody knows is not to be known from the object either: whoever reads it counts the limit.
+        // Where nobody knows the count, the object must not suggest one: an index restored from it
+        // counts the limit.
         let Some(used) = row.used else {
             return limit.max(row.marked);
         };
@@ -272,8 +287,9 @@ impl Budget {
         }
     }
 
-    /// Makes an index that lacks this month's count, or is older than the objects, count enough. Before anything else of a
-    /// lost index is restored, so that being cut off leaves it known as lost; only while nothing serves from this index.
+    /// Raises the counts of an index that lacks this month or is older than the storage. It must
+    /// run before anything else of a lost index is restored, so that an index whose rebuild was cut
+    /// off is still recognised as lost, and only while no server uses this index.
     ///
     /// # Errors
     /// When the index or the storage cannot be used, or the month's object cannot be read.
@@ -305,10 +321,11 @@ impl Budget {
         Ok(())
     }
 
-    /// As [`Self::restore`], where the index is new: for commands that may come before the first start.
+    /// Calls [`Self::restore`] where the index is new. This is for commands that may run before the
+    /// server's first start.
     ///
     /// # Errors
-    /// As there.
+    /// The same as those of [`Self::restore`].
     pub async fn restore_if_lost(&self) -> anyhow::Result<()> {
         if self.is_index_new().await? {
             self.restore().await?;
@@ -320,7 +337,7 @@ impl Budget {
         Ok(self.db.is_new().await? && self.db.is_ledger_new().await?)
     }
 
-    /// True where the storage holds anything of ours.
+    /// True where the storage already holds objects of this site.
     async fn is_old_site(&self) -> anyhow::Result<bool> {
         for folder in [
             Folder::Ledgers,

@@ -1,4 +1,4 @@
-//! A storage whose requests are counted, because a bucket bills them.
+//! A storage whose requests are counted, because the provider of a bucket bills them.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use bytes::Bytes;
 use crate::costs::traffic::Traffic;
 use crate::storage::{Folder, ObjectStorage, StorageError, StorageKey};
 
-/// Keys that one request of S3 lists.
+/// The keys that one request to S3 lists.
 const LISTED_AT_ONCE: usize = 1000;
 
-/// Passes everything on, and counts it. Repeats by the SDK after a failure are not seen.
+/// Passes every call on to `inner` and counts it. Requests that the SDK repeats after a failure are
+/// not counted.
 pub struct CountedStorage {
     pub inner: Arc<dyn ObjectStorage>,
     pub traffic: Arc<Traffic>,
@@ -40,7 +41,7 @@ impl ObjectStorage for CountedStorage {
     }
 
     async fn delete(&self, keys: &[StorageKey]) -> Result<(), StorageError> {
-        // It costs nothing.
+        // Deleting is not billed.
         self.inner.delete(keys).await
     }
 

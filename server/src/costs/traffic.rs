@@ -1,5 +1,5 @@
-//! Counts what this server does: in memory, and every minute added to the index, so that a crash forgets a minute of it.
-//! Nothing depends on it but the status page.
+//! Counts what this server does. The counts are kept in memory and added to the index every minute,
+//! so a crash loses one minute of them. Only the status page depends on them.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,20 +10,20 @@ use crate::domain::month::Month;
 use crate::domain::traffic::Counts;
 use crate::runtime::clock::Clock;
 
-/// How often what was counted is added to the index.
+/// How often the counts are added to the index.
 pub const SAVE_EVERY: Duration = Duration::from_secs(60);
 
 /// What was counted and is not in the index yet.
 pub struct Traffic {
     clock: Clock,
-    /// When this server began to count, seconds since 1970.
+    /// When this server began to count, in seconds since 1970.
     began: i64,
-    /// By the month in which it was counted.
+    /// The counts by the month to which they belong.
     unsaved: Mutex<BTreeMap<Month, Counts>>,
 }
 
 impl Traffic {
-    /// Counts from now on.
+    /// Starts counting now.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self {
@@ -33,27 +33,27 @@ impl Traffic {
         }
     }
 
-    /// A request reached the server.
+    /// Counts a request that reached the server.
     pub fn count_request(&self) {
         self.count(|counts| counts.requests += 1);
     }
 
-    /// So many bytes of a body were sent.
+    /// Counts bytes of a body that were sent.
     pub fn count_sent(&self, bytes: u64) {
         self.count(|counts| counts.bytes_sent += bytes);
     }
 
-    /// So many requests to the storage that add or list.
+    /// Counts requests to the storage that add or list objects.
     pub fn count_storage_writes(&self, requests: u64) {
         self.count(|counts| counts.storage_writes += requests);
     }
 
-    /// A request to the storage that reads.
+    /// Counts a request to the storage that reads an object.
     pub fn count_storage_read(&self) {
         self.count(|counts| counts.storage_reads += 1);
     }
 
-    /// What was counted this month, in the index and since.
+    /// What was counted this month, in the index and since it was last saved.
     ///
     /// # Errors
     /// When the index fails.
@@ -68,10 +68,10 @@ impl Traffic {
             .fold(began, Counts::and))
     }
 
-    /// Adds what was counted to the index.
+    /// Adds the counts to the index.
     ///
     /// # Errors
-    /// When the index fails; what was counted stays here then.
+    /// When the index fails; the counts stay here then.
     pub async fn save(&self, db: &Db) -> Result<(), DbError> {
         let counted = std::mem::take(&mut *self.unsaved());
         if counted.is_empty() {

@@ -1,5 +1,6 @@
-//! The `bans` table: how banned pictures look. A ban hides what it covers in the step that records it, and the step that
-//! publishes looks at this table; so whichever comes first, nothing that a ban covers is published after it.
+//! The `bans` table: the perceptual hashes of banned pictures. Recording a ban also hides every
+//! picture that it covers, in one transaction, and the transaction that publishes a picture looks
+//! at this table. Whichever comes first, nothing that a ban covers is published after it.
 
 use sqlx::{Row, Sqlite, Transaction};
 
@@ -10,11 +11,12 @@ use crate::domain::ban::Ban;
 use crate::domain::picture::PictureId;
 
 impl Db {
-    /// Records a ban, hides every published picture that it covers, and puts their purges into the queue, all in one step.
-    /// A second time it hides what a program of an earlier version had left. Answers what it hid.
+    /// Records a ban, hides every published picture that it covers, and puts their purges into the
+    /// queue, all in one transaction. Repeating a ban hides pictures that a server of an earlier
+    /// version had left published. Returns the pictures that it hid.
     ///
     /// # Errors
-    /// When the index fails; then nothing has happened.
+    /// When the index fails; then nothing has changed.
     pub async fn ban(
         &self,
         ban: Ban,
@@ -23,7 +25,8 @@ impl Db {
     ) -> Result<Vec<PictureId>, DbError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         insert(&mut transaction, ban, now).await?;
-        // From that index alone, which holds nothing else: others wait for this.
+        // This reads one covering index and no table rows, because other writers wait for the
+        // transaction.
         let looks = sqlx::query(
             "SELECT id, perceptual_hash FROM pictures INDEXED BY pictures_looks
              WHERE state = 'published' AND perceptual_hash IS NOT NULL",
@@ -44,7 +47,8 @@ impl Db {
         Ok(hidden)
     }
 
-    /// Records a ban and touches no picture: for an index that is made anew. A second time changes nothing.
+    /// Records a ban without touching any picture, for an index that is being rebuilt. Recording it
+    /// twice changes nothing.
     ///
     /// # Errors
     /// When the index fails.
@@ -54,7 +58,7 @@ impl Db {
         Ok(transaction.commit().await?)
     }
 
-    /// Every ban.
+    /// Lists every ban.
     ///
     /// # Errors
     /// When the index fails.
@@ -66,7 +70,8 @@ impl Db {
     }
 }
 
-/// True where a ban covers a picture that looks like this, as this transaction sees it.
+/// True where a ban covers pictures with this perceptual hash. It reads within the transaction, so
+/// that no ban can come in between.
 pub(super) async fn is_banned(
     transaction: &mut Transaction<'_, Sqlite>,
     perceptual_hash: u64,

@@ -1,4 +1,5 @@
-//! How pictures end in the `pictures` table: removed or over, then buried, which leaves a tombstone.
+//! How pictures end in the `pictures` table. A picture is removed or expires; once its objects are
+//! deleted it is buried, which leaves a tombstone; and after a while the tombstone is forgotten.
 
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
@@ -12,13 +13,14 @@ use crate::domain::picture::{PictureId, Received};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dead {
     pub id: PictureId,
-    /// The instant under which objects lie; absent where none was ever stored.
+    /// The expiry that is part of the objects' paths; `None` where no object was ever stored.
     pub expires_at: Option<ExpiresAt>,
 }
 
 impl Db {
-    /// Hides a picture for good, at once, and in the same step puts its purge into the queue: neither is ever there without
-    /// the other. False when it was already over.
+    /// Hides a picture at once and for good, and puts its purge into the queue. Both happen in one
+    /// transaction, so neither is ever there without the other. Returns false when the picture was
+    /// already over.
     pub async fn remove(
         &self,
         id: &PictureId,
@@ -31,15 +33,18 @@ impl Db {
         Ok(hidden)
     }
 
-    /// At most `limit` pictures that are over at `now`, or got no verdict though received by `received_by`, and are not
-    /// buried yet. Those that a worker holds are left to it; no worker takes one up any more.
+    /// Lists at most `limit` pictures that are not buried yet and whose objects should be deleted.
+    /// These are pictures that expired by `now`, pictures that were removed, and uploads received
+    /// by `received_by` that still have no verdict. What a worker holds is left out until its lease
+    /// ends, and no worker can claim a picture that is over.
     pub async fn list_dead(
         &self,
         now: i64,
         received_by: i64,
         limit: u32,
     ) -> Result<Vec<Dead>, DbError> {
-        // In the index first: a worker with an older clock may be about to ask for one, whose bytes will be gone.
+        // The index says so before any object is deleted. Otherwise a worker that read the clock a
+        // moment earlier could still claim a picture whose bytes are about to go.
         sqlx::query(
             "UPDATE pictures SET state = 'expired'
              WHERE state = 'screening' AND received_at <= ? AND leased_until <= ?",
@@ -71,7 +76,8 @@ impl Db {
             .collect()
     }
 
-    /// This picture, where it is removed or without a verdict in time, not buried yet, and no worker holds it.
+    /// This picture, where it was removed or got no verdict in time, is not buried yet, and is held
+    /// by no worker.
     pub async fn find_unburied(&self, id: &PictureId, now: i64) -> Result<Option<Dead>, DbError> {
         let row = sqlx::query(
             "SELECT id, expires_at FROM pictures
@@ -90,7 +96,7 @@ impl Db {
         .transpose()
     }
 
-    /// Notes that these pictures' objects are deleted: what is left is a tombstone each.
+    /// Notes that the objects of these pictures are deleted, and empties each row to a tombstone.
     pub async fn bury(&self, ids: &[PictureId]) -> Result<(), DbError> {
         if ids.is_empty() {
             return Ok(());
@@ -112,7 +118,8 @@ impl Db {
         Ok(())
     }
 
-    /// Forgets what was refused until then, so that the same bytes would be looked at anew.
+    /// Forgets the verdicts of pictures refused by this second, so that the same bytes would be
+    /// screened anew.
     pub async fn forget_refusals(&self, rejected_by: i64) -> Result<(), DbError> {
         sqlx::query(
             "UPDATE pictures SET content_hash = x'', rules = NULL
@@ -124,9 +131,10 @@ impl Db {
         Ok(())
     }
 
-    /// Forgets at most `limit` pictures that were over by this second, and of which nothing is left to delete. From then on they
-    /// are unknown. The picture received last and the one published last stay: by them the index knows that it is not new, and
-    /// which number comes next. Answers how many it forgot.
+    /// Deletes at most `limit` tombstones of pictures that were over by this second; from then on
+    /// their ids are unknown. Two rows always stay: the picture received last, which shows that the
+    /// index is not new, and the one published last, which holds the highest sequence number.
+    /// Returns how many rows were deleted.
     pub async fn forget_ended(&self, over_by: i64, limit: u32) -> Result<u64, DbError> {
         let done = sqlx::query(
             "DELETE FROM pictures WHERE rowid IN
@@ -144,7 +152,8 @@ impl Db {
         Ok(done.rows_affected())
     }
 
-    /// When the next of the published pictures ends that live at `now`. Those that are over wait for the sweeper only.
+    /// When the next of the pictures that are live at `now` expires. Pictures that are over already
+    /// are not counted: they only wait for the sweeper.
     pub async fn next_expiry(&self, now: i64) -> Result<Option<ExpiresAt>, DbError> {
         let second: Option<i64> = sqlx::query_scalar(
             "SELECT min(expires_at) FROM pictures WHERE state = 'published' AND expires_at > ?",
@@ -155,7 +164,8 @@ impl Db {
         Ok(second.map(ExpiresAt::from_second))
     }
 
-    /// Gives up a picture that was removed, or became overdue, while this worker held it: the rest is the sweeper's.
+    /// Ends the lease on a picture that was removed or became overdue while this worker held it.
+    /// The sweeper does the rest.
     pub async fn release(&self, received: &Received) -> Result<(), DbError> {
         sqlx::query("UPDATE pictures SET leased_until = 0 WHERE id = ? AND leased_until = ?")
             .bind(received.id.as_str())
@@ -166,7 +176,8 @@ impl Db {
     }
 }
 
-/// Hides a picture and puts its purge into the queue, within a transaction. False when it was already over.
+/// Hides a picture and puts its purge into the queue, within the caller's transaction. Returns
+/// false when the picture was already over.
 pub(super) async fn hide(
     transaction: &mut Transaction<'_, Sqlite>,
     id: &PictureId,
@@ -183,8 +194,8 @@ pub(super) async fn hide(
     let Some(row) = row else {
         return Ok(false);
     };
-    // Without an instant nothing was ever stored. With one, whoever reads the storage may have seen what was about to be
-    // published.
+    // Without an expiry nothing was ever stored. With one, a CDN that reads the storage itself may
+    // have fetched what was about to be published.
     if let Some(expires_at) = read_expiry(&row)? {
         enqueue_picture(transaction, id, expires_at, purge, now).await?;
     }
@@ -229,7 +240,7 @@ mod tests {
         // This worker read its clock a second before the sweeper did.
         let claimed = db.claim(&received.id, 1059, 1659, 999).await.expect("asks");
         assert!(claimed.is_none());
-        // Until it is buried it is found again, after a crash too.
+        // Until it is buried it is found again, even after a crash.
         let unburied = db.find_unburied(&received.id, 1060).await.expect("asks");
         assert_eq!(unburied, Some(ended));
         db.bury(&[received.id]).await.expect("buries");

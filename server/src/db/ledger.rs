@@ -1,4 +1,8 @@
-//! The `ledger` table: what was spent this month, and what was promised to whoever finds no index.
+//! The `ledger` table: what was spent in each month, by kind.
+//!
+//! Each row also has a mark: the upper bound that the month's object in the storage states. The
+//! count never passes the mark, so that an index which is rebuilt from the object never counts too
+//! little.
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -7,28 +11,31 @@ use super::{Db, DbError};
 use crate::domain::month::Month;
 use crate::domain::paid::{Paid, Usage};
 
-/// What came of wanting to spend.
+/// The outcome of an attempt to spend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spending {
-    /// It is counted, and committed. The share in percent of which the operator is to be warned now, if any.
+    /// The amount is counted and committed. `warning` is the share of the limit in percent of which
+    /// the operator is to be warned now, if any.
     Reserved { warning: Option<u8> },
-    /// It would pass the limit; nothing is counted.
+    /// The amount would pass the limit; nothing is counted.
     Spent,
-    /// It would pass the mark, which must be raised to at least this first; nothing is counted.
+    /// The count would pass the mark, which must first be raised to at least this number; nothing
+    /// is counted.
     BeyondMark(u32),
 }
 
-/// What the index knows of one kind in one month.
+/// What the index knows of one kind of spending in one month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LedgerRow {
-    /// `None` where nobody knows: counts as spent.
+    /// How many were used. `None` means that nobody knows, and counts as if everything were spent.
     pub used: Option<u32>,
-    /// The upper bound that the month's object tells.
+    /// The upper bound that the month's object states.
     pub marked: u32,
 }
 
 impl Db {
-    /// Counts `count` more of this, unless fewer than `keep` would be left of `limit`, or the count would pass the mark.
+    /// Counts `count` more of this kind, unless fewer than `keep` would then be left of `limit`, or
+    /// the count would pass the mark.
     pub async fn spend(
         &self,
         month: Month,
@@ -60,7 +67,8 @@ impl Db {
             return Ok(Spending::BeyondMark(after));
         }
         let share = Usage { used: after, limit }.warned_percent();
-        // The row is there: without one the mark is 0, and a count of nothing changes nothing.
+        // The row exists by now: without one the mark is 0, so only a count of 0 gets this far, and
+        // that changes nothing.
         sqlx::query(
             "UPDATE ledger SET used = ?1, warned_percent = max(warned_percent, ?2) WHERE month = ?3 AND what = ?4",
         )
@@ -76,7 +84,7 @@ impl Db {
         })
     }
 
-    /// Counts `count` fewer, of a month that may be over.
+    /// Takes back `count` that were reserved and not used. The month may be over.
     pub async fn unspend(&self, month: Month, what: Paid, count: u32) -> Result<(), DbError> {
         sqlx::query("UPDATE ledger SET used = max(used - ?, 0) WHERE month = ? AND what = ?")
             .bind(count)
@@ -87,7 +95,7 @@ impl Db {
         Ok(())
     }
 
-    /// What is known of this kind. A month without a row has seen nothing.
+    /// What is known of this kind in this month. Where there is no row, nothing was spent.
     pub async fn ledger_row(&self, month: Month, what: Paid) -> Result<LedgerRow, DbError> {
         let row = sqlx::query("SELECT used, marked FROM ledger WHERE month = ? AND what = ?")
             .bind(month.to_string())
@@ -97,8 +105,8 @@ impl Db {
         read_row(row.as_ref())
     }
 
-    /// Notes what the month's object tells now of every kind, where the marks are still those of `before`: else false, and
-    /// nothing changes.
+    /// Raises the marks of all kinds to what the month's object states now. Returns false and
+    /// changes nothing where the marks are no longer those of `before`.
     pub async fn set_marks(
         &self,
         month: Month,
@@ -131,7 +139,7 @@ impl Db {
         Ok(true)
     }
 
-    /// Sets what was used. The mark goes to 0, so that the month's object is written anew.
+    /// Sets how many were used. The mark goes to 0, so that the month's object is written anew.
     pub async fn set_used(&self, month: Month, what: Paid, used: u32) -> Result<(), DbError> {
         sqlx::query(
             "INSERT INTO ledger (month, what, used) VALUES (?1, ?2, ?3)
@@ -145,8 +153,8 @@ impl Db {
         Ok(())
     }
 
-    /// Notes that the month's object tells this much, which counts where the index knew of a smaller mark: it is the older of
-    /// the two then.
+    /// Takes over an upper bound that the month's object states. It only counts where the index has
+    /// a smaller mark, because then the index is the older of the two.
     pub async fn restore_ledger(
         &self,
         month: Month,
@@ -165,7 +173,7 @@ impl Db {
         Ok(())
     }
 
-    /// Notes that nobody knows what was used of any kind, unless the index does.
+    /// Notes for every kind that has no row that nobody knows what was used.
     pub async fn forget_ledger(&self, month: Month) -> Result<(), DbError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         for what in Paid::ALL {
@@ -190,7 +198,7 @@ impl Db {
     }
 }
 
-/// A month without a row has seen nothing.
+/// Where there is no row, nothing was spent.
 fn read_row(row: Option<&SqliteRow>) -> Result<LedgerRow, DbError> {
     let Some(row) = row else {
         return Ok(LedgerRow {

@@ -1,4 +1,4 @@
-//! Reading the `pictures` table.
+//! Reads the `pictures` table.
 
 use anyhow::Context;
 use sqlx::{QueryBuilder, Row, Sqlite};
@@ -13,7 +13,7 @@ use crate::domain::verdict::{Reason, Rules, Verdict};
 #[derive(Debug, Clone, Default)]
 pub struct ListFilter {
     pub search: SearchQuery,
-    /// One whole tag, as text.
+    /// A whole tag that each picture must have, as text.
     pub tag: Option<String>,
     /// Only pictures published before the one with this sequence number.
     pub before: Option<i64>,
@@ -21,7 +21,7 @@ pub struct ListFilter {
 }
 
 impl Db {
-    /// Where this picture is in its life; `None` for an id that never was.
+    /// The state of this picture; `None` for an id that is unknown or forgotten.
     pub async fn find(&self, id: &PictureId) -> Result<Option<Life>, DbError> {
         let row = sqlx::query("SELECT * FROM pictures WHERE id = ?")
             .bind(id.as_str())
@@ -30,7 +30,8 @@ impl Db {
         row.map(|row| read_life(&row)).transpose()
     }
 
-    /// The hash of the token that deletes this picture.
+    /// The hash of the token that deletes this picture. It is `None` for an unknown id, and for a
+    /// picture whose token is no longer kept.
     pub async fn delete_token_hash(&self, id: &PictureId) -> Result<Option<Sha256Hash>, DbError> {
         let hash: Option<Vec<u8>> =
             sqlx::query_scalar("SELECT delete_token_hash FROM pictures WHERE id = ?")
@@ -40,7 +41,7 @@ impl Db {
         Ok(hash.and_then(|hash| Sha256Hash::from_slice(&hash)))
     }
 
-    /// Published pictures that are alive at `now`, newest first.
+    /// Lists published pictures that are live at `now`, newest first.
     pub async fn list(&self, filter: &ListFilter, now: i64) -> Result<Vec<Published>, DbError> {
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT * FROM pictures WHERE state = 'published' AND expires_at > ",
@@ -70,7 +71,7 @@ impl Db {
         query
             .push(" ORDER BY sequence DESC LIMIT ")
             .push_bind(filter.limit);
-        // Without a condition it stops at its limit.
+        // Without a condition the query stops at its limit and so does not count as a scan.
         let searches = filter.tag.is_some() || !filter.search.is_empty();
         let _turn = if searches {
             Some(self.scan().await?)
@@ -81,7 +82,8 @@ impl Db {
         rows.iter().map(read_published).collect()
     }
 
-    /// One of the pictures published at or before `published_by` that live beyond `alive_at`, by this number.
+    /// Picks one of the pictures that were published by `published_by` and expire after `alive_at`:
+    /// the one at position `number` modulo their count.
     pub async fn pick(
         &self,
         published_by: i64,
@@ -104,7 +106,8 @@ impl Db {
         row.as_ref().map(read_published).transpose()
     }
 
-    /// Every tag of the pictures alive at `now` with its count, most used first.
+    /// Lists every tag of the pictures that are live at `now` with the number of pictures that have
+    /// it, most used first.
     pub async fn list_tags(&self, now: i64) -> Result<Vec<(String, u32)>, DbError> {
         let _turn = self.scan().await?;
         let rows = sqlx::query(
@@ -121,7 +124,7 @@ impl Db {
             .collect()
     }
 
-    /// The bytes of all stored objects together.
+    /// The size of all stored objects together, in bytes.
     pub async fn stored_bytes(&self) -> Result<u64, DbError> {
         let sum: i64 = sqlx::query_scalar(
             "SELECT coalesce(sum(stored_bytes), 0) FROM pictures WHERE stored_bytes > 0",
@@ -131,7 +134,7 @@ impl Db {
         Ok(sum.cast_unsigned())
     }
 
-    /// How many published pictures are alive at `now`.
+    /// How many published pictures are live at `now`.
     pub async fn count_published(&self, now: i64) -> Result<u32, DbError> {
         let _turn = self.scan().await?;
         Ok(sqlx::query_scalar(
@@ -142,8 +145,8 @@ impl Db {
         .await?)
     }
 
-    /// What was decided on these same bytes under these same rules: of a picture that lives, or of one refused since
-    /// `rejected_since`.
+    /// The verdict that was reached on the same bytes under the same rules. An approval holds while
+    /// a picture of these bytes is live, and a refusal where it was made after `rejected_since`.
     pub async fn find_verdict(
         &self,
         content_hash: &Sha256Hash,

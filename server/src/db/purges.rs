@@ -1,5 +1,6 @@
-//! The queue of purges: the tables `purges` and `purge_receipts`. A worker takes rows by lease, like pictures; whoever dies
-//! with some leaves them to another, and every step can be repeated.
+//! The queue of purges, in the tables `purges` and `purge_receipts`. A worker takes rows by lease,
+//! as it does with pictures. When it dies, the lease runs out and another worker takes the rows;
+//! every step can be repeated.
 
 use anyhow::Context;
 use sqlx::sqlite::{Sqlite, SqliteRow};
@@ -12,61 +13,64 @@ use crate::domain::purge::{
     Cdn, EndingSpan, PurgeItem, PurgeKind, PurgeReceipt, PurgeStep, PurgeTarget, steps_for_picture,
 };
 
-/// How long CDNs are not told of a picture whose bytes are not deleted yet, seconds: what reads the storage itself would
-/// fetch them again. After that they are told twice.
+/// How long a purge waits for the picture's bytes to be deleted, in seconds. A CDN that reads the
+/// storage itself could fetch them again if it were told earlier. After this time it is told
+/// anyway, and then told once more later.
 const PATIENCE_FOR_BURIAL: i64 = 60;
 
 /// The most rows that a worker takes at once.
 const MOST_CLAIMED: i64 = 300;
 
-/// At a CDN that is paid for by the path, at most so many steps of deletions that are purged each by itself may wait; a
-/// deletion has two of them. While as many wait, further deletions are purged together.
+/// How many steps of deletions that are purged one by one may wait at a CDN that is paid for by the
+/// path. A deletion has two such steps. While this many wait, further deletions are purged
+/// together.
 const MOST_SINGLE_STEPS: u32 = 30;
 
-/// What is purged together, and under which terms.
+/// A purge to be put into the queue: what is purged together, and on which terms.
 #[derive(Debug, Clone)]
 pub struct PurgeOrder {
-    /// Random: by it the CDN knows a repeat.
+    /// A random identifier, by which CloudFront recognises a repeated request.
     pub batch: String,
     pub picture: Option<PictureId>,
     pub steps: Vec<PurgeStep>,
     /// How often the CDNs have been told, this time included.
     pub round: u32,
-    /// CloudFront paths of the month that are left for others.
+    /// How many of the month's CloudFront paths this purge must leave for others.
     pub keep: u32,
-    /// From this second on nothing needs to be purged.
+    /// From this second on nothing needs to be purged any more.
     pub ends_at: i64,
-    /// Not before this second.
+    /// The purge begins at this second at the earliest.
     pub due_at: i64,
-    /// True where a CDN that is paid for by the path is not told of it by itself: there it waits until
-    /// [`Db::gather_purges`] has it purged together with others.
+    /// True where a CDN that is paid for by the path is not told of this purge alone. There it
+    /// waits until [`Db::gather_purges`] purges it together with others.
     pub shared: bool,
 }
 
-/// Who deletes a picture, as far as purging it is concerned.
+/// The terms on which a deleted picture is purged. They depend on who deletes it.
 #[derive(Debug, Clone, Copy)]
 pub struct PurgeTerms<'a> {
-    /// The CDNs to tell; nothing is queued without any.
+    /// The CDNs to tell. Where there are none, nothing is queued.
     pub cdns: &'a [Cdn],
-    /// CloudFront paths of the month that are left for others.
+    /// How many of the month's CloudFront paths this purge must leave for others.
     pub keep: u32,
-    /// True where the deletion must be purged together with others at a CDN that is paid for by the path. False where it
-    /// may be purged by itself, unless [`MOST_SINGLE_STEPS`] wait there already.
+    /// True where a CDN that is paid for by the path must purge this deletion together with others.
+    /// False where it may be purged alone, unless [`MOST_SINGLE_STEPS`] wait there already.
     pub shared: bool,
 }
 
-/// Deletions that wait to be purged together.
+/// The deletions that wait to be purged together.
 #[derive(Debug, Clone)]
 pub struct SharedPurges {
-    /// When their pictures end.
+    /// When their pictures expire.
     pub ends: Vec<ExpiresAt>,
-    /// CloudFront paths of the month that are left for others: the fewest that any of these deletions leaves.
+    /// How many of the month's CloudFront paths must be left for others: the smallest number that
+    /// any of these deletions asks for.
     pub keep: u32,
     /// True while earlier deletions are being purged together.
     pub under_way: bool,
 }
 
-/// A row that a worker holds.
+/// A row of the queue that a worker holds.
 #[derive(Debug, Clone)]
 pub struct ClaimedPurge {
     pub id: i64,
@@ -76,19 +80,21 @@ pub struct ClaimedPurge {
     pub round: u32,
     pub keep: u32,
     pub ends_at: i64,
-    /// The worker's proof that it still holds the row.
+    /// The end of the lease, which is also the worker's proof that it still holds the row.
     pub leased_until: i64,
-    /// How often it was begun, this time included.
+    /// How often this step has been begun, this time included.
     pub attempts: u32,
     /// The month in whose ledger its path is reserved.
     pub reserved: Option<String>,
-    /// Under which the CDN tells how far it is.
+    /// The CDN's name for the request that is under way, by which it can be asked whether it is
+    /// done.
     pub ticket: Option<String>,
-    /// Of the look: a CDN was told before the bytes were deleted.
+    /// Only for the look at the site: true where a CDN was told before the picture's bytes were
+    /// deleted.
     pub too_early: bool,
-    /// As in [`PurgeOrder`].
+    /// The same as [`PurgeOrder::shared`].
     pub shared: bool,
-    /// The picture's bytes were deleted when the row was taken.
+    /// True where the picture's bytes were already deleted when the row was taken.
     is_buried: bool,
 }
 
@@ -96,16 +102,16 @@ pub struct ClaimedPurge {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Postponed<'a> {
     pub due_at: i64,
-    /// Counts from nothing again: what happened was no failure.
+    /// Resets the count of attempts, because what happened was not a failure.
     pub forget_attempts: bool,
-    /// Only by itself from now on.
+    /// From now on the CDN is asked for this row alone and not for others in the same request.
     pub alone: bool,
-    /// The CDN began.
+    /// The CDN's name for the request, where it has begun.
     pub ticket: Option<&'a str>,
 }
 
 impl Db {
-    /// Puts purges into the queue.
+    /// Puts a purge into the queue.
     pub async fn enqueue_purge(&self, order: &PurgeOrder, now: i64) -> Result<(), DbError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         insert(&mut transaction, order, now).await?;
@@ -113,8 +119,11 @@ impl Db {
         Ok(())
     }
 
-    /// Takes what is due at this target: rows of one kind, at most as many as `most` says for it and [`MOST_CLAIMED`]. At most
-    /// `most_under_way` folders are being purged at once there; 0 is no bound. Steps at none of these `targets` keep no other.
+    /// Takes steps that are due at `target`, all of one kind: at most as many as `most` allows for
+    /// that kind, and at most [`MOST_CLAIMED`]. No more than `most_under_way` folders are being
+    /// purged at that target at the same time, where 0 means no limit. A step waits for the earlier
+    /// steps of its batch, but only for those at one of `targets`: a CDN that is not configured
+    /// holds up nothing.
     pub async fn claim_purges(
         &self,
         target: PurgeTarget,
@@ -124,7 +133,7 @@ impl Db {
         now: i64,
         leased_until: i64,
     ) -> Result<Vec<ClaimedPurge>, DbError> {
-        // Mostly there is nothing, and nobody must wait for a lock to learn that.
+        // Mostly nothing is due, and finding that out needs no write lock.
         let is_any: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM purges WHERE target = ? AND due_at <= ? AND NOT (? AND shared AND ticket IS NULL))",
         )
@@ -192,7 +201,7 @@ impl Db {
         Ok(claimed)
     }
 
-    /// True where deletions wait to be purged together.
+    /// True where deletions wait at this target to be purged together.
     pub async fn is_any_to_gather(&self, target: PurgeTarget, now: i64) -> Result<bool, DbError> {
         Ok(sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM purges
@@ -204,10 +213,10 @@ impl Db {
         .await?)
     }
 
-    /// Shows `choose` the deletions that wait to be purged together at this target, and puts one purge into the queue for
-    /// each of the spans of time that it answers. The deletions whose pictures end within these spans are done when their
-    /// purge is; the others go on waiting, and so do all where `choose` answers no span because it is not time yet.
-    /// Answers how many deletions are being purged so.
+    /// Passes the deletions that wait at this target to `choose`, and queues one purge for each
+    /// span of time that it returns. A deletion whose picture expires within such a span is done
+    /// when that purge is. The others go on waiting; so do all of them where `choose` returns no
+    /// span because it is too early. Returns how many deletions are covered.
     pub async fn gather_purges(
         &self,
         target: PurgeTarget,
@@ -297,10 +306,11 @@ impl Db {
         Ok(gathered)
     }
 
-    /// Lets a deletion wait to be purged together with others, because the month has no path left for it alone.
+    /// Lets a deletion wait to be purged together with others, because the month has no path left
+    /// for it alone.
     pub async fn share_purge(&self, purge: &ClaimedPurge) -> Result<(), DbError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        // What is paid for already goes on by itself.
+        // A step whose path is reserved already goes on by itself.
         sqlx::query("UPDATE purges SET shared = 1 WHERE batch = ? AND reserved IS NULL")
             .bind(&purge.batch)
             .execute(&mut *transaction)
@@ -314,7 +324,7 @@ impl Db {
         Ok(())
     }
 
-    /// Notes in which month's ledger a row's path is reserved.
+    /// Notes the month in whose ledger the row's path is reserved.
     pub async fn note_reserved(&self, purge: &ClaimedPurge, month: &str) -> Result<(), DbError> {
         sqlx::query("UPDATE purges SET reserved = ? WHERE id = ? AND leased_until = ?")
             .bind(month)
@@ -325,7 +335,7 @@ impl Db {
         Ok(())
     }
 
-    /// Gives rows back to the queue.
+    /// Returns rows to the queue.
     pub async fn postpone_purges(
         &self,
         purges: &[ClaimedPurge],
@@ -351,7 +361,8 @@ impl Db {
         Ok(())
     }
 
-    /// Notes that these steps are done. The look at their site, where one follows, is due at `look_at` at the earliest.
+    /// Deletes these steps, because they are done. Where a look at the site follows, it is due at
+    /// `look_at` at the earliest.
     pub async fn finish_purges(
         &self,
         purges: &[ClaimedPurge],
@@ -377,7 +388,8 @@ impl Db {
         Ok(())
     }
 
-    /// Ends a look: with a receipt where it is the last word, and with another round of purges where there is one.
+    /// Ends a look at the site: with a receipt where that was the last word, and with another round
+    /// of purges where one is needed.
     pub async fn finish_look(
         &self,
         look: &ClaimedPurge,
@@ -428,7 +440,7 @@ impl Db {
         .transpose()
     }
 
-    /// How many steps of this picture's purge are not done at these targets.
+    /// How many steps of this picture's purge are still to be done at these targets.
     pub async fn count_purges(
         &self,
         id: &PictureId,
@@ -442,8 +454,9 @@ impl Db {
         Ok(count.fetch_one(&self.pool).await?)
     }
 
-    /// Frees what workers held that no longer live, and makes everything due. Steps of CDNs that the site has not at this start
-    /// stay: their variable may be back at the next one. Called once at start. Answers how many wait so.
+    /// Frees the rows that workers of an earlier process held, and makes everything due. Called
+    /// once at start. Steps at CDNs that are not configured at present stay, because their variable
+    /// may be set again later. Returns how many such steps there are.
     pub async fn recover_purges(
         &self,
         cdns: &[Cdn],
@@ -466,7 +479,8 @@ impl Db {
         Ok(waiting)
     }
 
-    /// Drops what needs no purge any more, and receipts until `receipts_by`. Answers how many steps were dropped.
+    /// Deletes steps whose objects have expired and need no purge any more, and receipts of looks
+    /// made by `receipts_by`. Returns how many steps were deleted.
     pub async fn drop_ended_purges(&self, now: i64, receipts_by: i64) -> Result<u64, DbError> {
         sqlx::query("DELETE FROM purge_receipts WHERE looked_at <= ?")
             .bind(receipts_by)
@@ -480,7 +494,8 @@ impl Db {
     }
 }
 
-/// Puts a deleted picture's purge into the queue, unless its time is over or no cache stands before the site.
+/// Puts a deleted picture's purge into the queue, unless the picture has expired or no CDN is
+/// configured.
 pub(super) async fn enqueue_picture(
     transaction: &mut Transaction<'_, Sqlite>,
     id: &PictureId,
@@ -537,7 +552,7 @@ async fn insert(
     Ok(())
 }
 
-/// Once this batch has no step left, deletes the steps of other deletions that were purged by it.
+/// Deletes the steps of other deletions that this batch covered, once the batch has no step left.
 async fn finish_covered(
     transaction: &mut Transaction<'_, Sqlite>,
     batch: &str,
@@ -565,8 +580,9 @@ async fn finish_covered(
     Ok(())
 }
 
-/// Begins the purge of pictures anew whose last step was done while a CDN was away that is back now: the outer cache may have
-/// fetched from it what it had forgotten.
+/// Restarts the purge of a picture where the look is over, but steps remain at a CDN that was not
+/// configured then and is again now. The outer cache may have fetched the picture again from that
+/// CDN after it had forgotten it.
 async fn renew_overtaken(
     transaction: &mut Transaction<'_, Sqlite>,
     cdns: &[Cdn],
@@ -605,13 +621,13 @@ async fn renew_overtaken(
     Ok(())
 }
 
-/// A list for `json_each`.
+/// The names of these targets as a JSON list for `json_each`.
 fn json(targets: &[PurgeTarget]) -> String {
     let names: Vec<&str> = targets.iter().map(|target| target.as_str()).collect();
     serde_json::Value::from(names).to_string()
 }
 
-/// False where another worker has the row by now.
+/// Deletes a row. Returns false where its lease is another worker's by now.
 async fn delete(
     transaction: &mut Transaction<'_, Sqlite>,
     purge: &ClaimedPurge,

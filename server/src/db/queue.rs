@@ -1,5 +1,6 @@
-//! The way of an upload through the `pictures` table: received, claimed by a worker, published or rejected.
-//! A worker proves that it still holds a picture with the lease that it was given; without it nothing changes.
+//! The way of an upload through the `pictures` table: received, claimed by a worker, then published
+//! or rejected. A worker proves with the end of its lease that it still holds a picture; without
+//! that nothing changes.
 
 use std::time::Duration;
 
@@ -12,55 +13,60 @@ use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{PictureId, Published, Received, Sha256Hash};
 use crate::domain::verdict::{Reason, Rules};
 
-/// How full the day, the queue and the store are: by this it is decided whether a new upload is taken.
+/// How full the day, the queue and the store are. It decides whether a new upload is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gauge {
-    /// Uploads of the day that were looked at, or may be: those that wait.
+    /// Uploads of the day that count towards its limit: those that were looked at, and those that
+    /// wait and so may be.
     pub counted: u32,
-    /// Of these, what was refused.
+    /// Of the uploads that were looked at, how many were refused.
     pub refused: u32,
-    /// Uploads of the day that were decided without a look: copies of what is known, and what cannot be read.
+    /// Uploads of the day that were decided without a look, because they were copies of what is
+    /// known or could not be read.
     pub unseen: u32,
     /// Uploads that wait for their verdict.
     pub waiting: u32,
-    /// The bytes of their files as they were sent.
+    /// The size of the waiting uploads as they were sent, in bytes.
     pub waiting_bytes: u64,
-    /// The bytes of the store that are promised to them.
+    /// Storage that is reserved for the waiting uploads, in bytes.
     pub reserved_bytes: u64,
-    /// Of these, what may become free when they turn out smaller: not of those that are ready and found no room.
+    /// The part of the reserved bytes that may become free again, because a picture can turn out
+    /// smaller than estimated. Pictures that are ready and found no room do not count, since their
+    /// size is known.
     pub promised_bytes: u64,
-    /// The bytes of all stored objects.
+    /// The size of all stored objects, in bytes.
     pub stored_bytes: u64,
 }
 
-/// What is known of a received picture before anybody decodes it.
+/// What is known of a received picture before it is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Foreseen {
-    /// How long work on it may take.
+    /// The longest that work on it should take.
     pub work: Duration,
-    /// The most bytes that its files can take.
+    /// The most bytes that its stored files can take.
     pub stored_bytes: u64,
 }
 
-/// A picture that waits for its verdict, as whoever chooses the next one sees it.
+/// A picture that waits for its verdict, as the choice of the next one sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     pub id: PictureId,
-    /// Grows from one upload to the next.
+    /// A number that grows from one upload to the next.
     pub arrival: i64,
     pub received_at: i64,
     pub content_hash: Sha256Hash,
-    /// How often work on it has begun, without those times that something else failed.
+    /// How many attempts count against it. An outage does not count, and a failure of the picture's
+    /// own counts twice.
     pub attempts: u32,
-    /// A worker has it.
+    /// A worker holds it.
     pub is_held: bool,
-    /// A worker may take it: nobody has it, and it neither rests nor is overdue.
+    /// A worker may take it: no worker holds it, it is not resting, and it is not overdue.
     pub is_free: bool,
-    /// How long work on it may take.
+    /// The longest that work on it should take.
     pub work: Duration,
-    /// The bytes of the store that are promised to it; where it lacks room, those that it needs.
+    /// The bytes of storage that are reserved for it; where it lacks room, the bytes that it needs.
     pub reserved_bytes: u64,
-    /// There was no room for it when it was ready.
+    /// It was ready, but there was no room to store it.
     pub lacks_room: bool,
 }
 
@@ -68,54 +74,58 @@ pub struct Waiting {
 #[derive(Debug)]
 pub struct Claimed {
     pub received: Received,
-    /// How many attempts at it ended with the process.
+    /// How many attempts at it were cut off because the process ended.
     pub cut_off: u32,
 }
 
-/// What came of announcing a publication.
+/// The outcome of [`Db::begin_publishing`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begun {
-    /// The picture is no longer this worker's, deleted meanwhile, or overdue: nothing may be stored or deleted.
+    /// The worker no longer holds the picture, or it was deleted or became overdue. Nothing may be
+    /// stored or deleted.
     Lost,
-    /// Its objects would not fit.
+    /// Its objects would exceed the limit of the store.
     Full,
     Ready {
-        /// The number under which it will be listed.
+        /// The number by which lists will order it.
         sequence: i64,
     },
 }
 
-/// What came of making a picture public.
+/// The outcome of [`Db::publish`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Publishing {
     Done,
-    /// A ban that covers it came first: nothing changed.
+    /// A ban covers the picture; nothing changed.
     Banned,
-    /// It is no longer this worker's, or deleted meanwhile: nothing changed.
+    /// The worker no longer holds the picture, or it was deleted; nothing changed.
     Lost,
 }
 
-/// The longest rest of a picture whose workers died, seconds.
+/// The longest rest of a picture whose attempts were cut off, in seconds.
 const LONGEST_REST: i64 = 300;
-/// The longest of all rests, seconds. Where one ends later, the clock was put back since it began, and it is over.
+/// The longest rest of any kind, in seconds. A stored rest that ends later than this from now was
+/// begun before the clock was put back, and is taken to be over.
 pub const LONGEST_REST_OF_ALL: i64 = 6 * 3600;
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// Something else: the attempt does not count.
+    /// Something else failed, so the attempt does not count.
     Outage,
-    /// The picture, for all that is known: the attempt counts twice.
+    /// As far as anybody can tell it was the picture, so the attempt counts twice.
     Picture,
 }
 
 impl Db {
-    /// How full everything is at the second `now`. Uploads received after `since` are those of the day.
+    /// How full everything is at the second `now`. Uploads received after `since` belong to the
+    /// day.
     pub async fn gauge(&self, since: i64, now: i64) -> Result<Gauge, DbError> {
         read_gauge(&self.pool, since, now).await
     }
 
-    /// Records an upload whose bytes are safely on disk, unless `check` refuses it by what the index holds at that moment.
+    /// Records an upload whose bytes are safely on disk, unless `check` refuses it because of how
+    /// full everything is at that moment. Both happen in one transaction.
     pub async fn accept<E>(
         &self,
         received: &Received,
@@ -145,7 +155,8 @@ impl Db {
         Ok(Ok(()))
     }
 
-    /// When the upload was received that is the `number`th oldest, from 0 on, of those that count for the day.
+    /// When an upload was received: the one at position `number` (from 0, oldest first) among those
+    /// that count for the day.
     pub async fn counted_upload(
         &self,
         since: i64,
@@ -164,7 +175,8 @@ impl Db {
         .await?)
     }
 
-    /// The second by which enough pictures have ended to free so many bytes; `None` where that is later than `until`.
+    /// The second by which enough pictures will have expired to free this many bytes; `None` where
+    /// that is later than `until`.
     pub async fn room_by(&self, bytes: u64, until: i64) -> Result<Option<i64>, DbError> {
         Ok(sqlx::query_scalar(
             "SELECT expires_at FROM (SELECT expires_at, sum(stored_bytes) OVER (ORDER BY expires_at) AS freed
@@ -177,7 +189,8 @@ impl Db {
         .await?)
     }
 
-    /// All pictures that wait for their verdict, the oldest first. Those received until `overdue` are free for nobody.
+    /// Lists all pictures that wait for their verdict, oldest first. Those received by `overdue`
+    /// are marked as not free.
     pub async fn list_waiting(&self, now: i64, overdue: i64) -> Result<Vec<Waiting>, DbError> {
         let rows = sqlx::query(
             "SELECT rowid AS arrival, id, received_at, content_hash, attempts, work_ms, reserved_bytes, lacks_room,
@@ -208,7 +221,8 @@ impl Db {
             .collect()
     }
 
-    /// The bytes of all stored objects, and those that are promised to what waits and did not lack room yet.
+    /// The size of all stored objects, plus what is reserved for waiting pictures that have not
+    /// lacked room so far, in bytes.
     pub async fn promised_bytes(&self) -> Result<u64, DbError> {
         let sum: i64 = sqlx::query_scalar(
             "SELECT coalesce((SELECT sum(stored_bytes) FROM pictures WHERE stored_bytes > 0), 0)
@@ -219,8 +233,9 @@ impl Db {
         Ok(sum.cast_unsigned())
     }
 
-    /// Takes this picture for work until `leased_until`, unless it is taken, decided, or overdue (received then or before)
-    /// meanwhile.
+    /// Takes a lease on this picture until `leased_until` and counts an attempt. Returns `None`
+    /// where the picture is no longer waiting, another worker holds it, or it was received by
+    /// `overdue`.
     pub async fn claim(
         &self,
         id: &PictureId,
@@ -248,9 +263,9 @@ impl Db {
         .transpose()
     }
 
-    /// Frees the leases of workers that no longer live: called once at start, before any worker.
-    /// A picture whose workers died again and again rests, each time twice as long: it may be what kills them, and others
-    /// should get their turn meanwhile.
+    /// Ends the leases of an earlier process's workers. Called once at start, before any worker
+    /// runs. A picture whose attempts were cut off again and again may be what ends the process, so
+    /// it rests, each time twice as long, and others get their turn meanwhile.
     pub async fn release_leases(&self, now: i64) -> Result<(), DbError> {
         sqlx::query(
             "UPDATE pictures
@@ -265,7 +280,7 @@ impl Db {
         Ok(())
     }
 
-    /// Gives a picture back to the queue, to be taken again from `at` on.
+    /// Returns a picture to the queue, to be taken again from the second `at` on.
     pub async fn postpone(
         &self,
         received: &Received,
@@ -298,8 +313,10 @@ impl Db {
         Ok(state.as_deref() == Some("screening"))
     }
 
-    /// Notes under which instant a picture's objects are about to be stored and how many bytes they are, which takes the place
-    /// of what was promised to it. Where all objects together would exceed `max_stored_bytes`, notes what it needs instead.
+    /// Notes, before a picture's objects are stored, under which expiry they will lie and how many
+    /// bytes they take. This replaces the estimate that was reserved for it. Where all objects
+    /// together would exceed `max_stored_bytes`, it notes what the picture needs and returns
+    /// [`Begun::Full`].
     pub async fn begin_publishing(
         &self,
         received: &Received,
@@ -351,7 +368,8 @@ impl Db {
         Ok(Begun::Ready { sequence })
     }
 
-    /// Notes that this worker's picture was looked at: from then on it counts for its day, whatever becomes of it.
+    /// Notes that this worker's picture was looked at. From then on it counts towards the day's
+    /// limit, whatever becomes of it.
     pub async fn note_looked(&self, received: &Received) -> Result<(), DbError> {
         sqlx::query("UPDATE pictures SET looked = 1 WHERE id = ? AND leased_until = ?")
             .bind(received.id.as_str())
@@ -361,8 +379,9 @@ impl Db {
         Ok(())
     }
 
-    /// The instant that was noted last for this worker's picture, where a publication of it was begun: its objects lie there.
-    /// None also where the picture is no longer this worker's.
+    /// The expiry that was noted when a publication of this worker's picture was last begun;
+    /// objects of that attempt lie under it. `None` where none was begun, or the worker no longer
+    /// holds the picture.
     pub async fn planned_expiry(&self, received: &Received) -> Result<Option<ExpiresAt>, DbError> {
         let second: Option<Option<i64>> = sqlx::query_scalar(
             "SELECT expires_at FROM pictures WHERE id = ? AND state = 'screening' AND leased_until = ?",
@@ -374,7 +393,7 @@ impl Db {
         Ok(second.flatten().map(ExpiresAt::from_second))
     }
 
-    /// Makes a screened picture public, unless a ban covers it: that is looked at in the same step.
+    /// Makes a screened picture public, unless a ban covers it. Both happen in one transaction.
     pub async fn publish(
         &self,
         published: &Published,
@@ -396,8 +415,9 @@ impl Db {
         })
     }
 
-    /// Records a refusal; with the rules where it is a verdict on the pixels, which then holds for the same bytes again.
-    /// False when the picture is no longer this worker's: then nothing changed.
+    /// Records a refusal. `rules` is given where the refusal is a verdict on the pixels, which then
+    /// also holds when the same bytes come again. Returns false and changes nothing where the
+    /// worker no longer holds the picture.
     pub async fn reject(
         &self,
         received: &Received,
@@ -429,7 +449,8 @@ async fn read_gauge(
     since: i64,
     now: i64,
 ) -> Result<Gauge, DbError> {
-    // What is received in the future was received before the clock was put back.
+    // Uploads with a time in the future were received before the clock was put back, and do not
+    // count.
     let row = sqlx::query(
         "SELECT * FROM
          (SELECT count(*) FILTER (WHERE looked = 1 OR state = 'screening') AS counted,
@@ -537,7 +558,7 @@ mod tests {
         assert_eq!((gauge.waiting, gauge.reserved_bytes), (2, 30));
         let second = db.counted_upload(NOW - 100, NOW, 1).await.expect("asks");
         assert_eq!(second, Some(NOW - 40));
-        // Of an hour that is to come, nothing counts yet.
+        // Uploads of an hour that is still to come do not count.
         let put_back = db.gauge(NOW - 3700, NOW - 3600).await.expect("asks");
         assert_eq!(put_back.counted, 0);
     }

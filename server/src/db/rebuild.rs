@@ -1,12 +1,13 @@
-//! Rebuilding the index from what the objects tell.
+//! Restores rows of the index from what the storage holds.
 
 use super::rows::{PUBLISH, bind_published, read_id, to_i64};
 use super::{Db, DbError};
 use crate::domain::picture::{PictureId, Published, Received};
 
 impl Db {
-    /// Records a published picture as its manifest tells it. False where the index knows the picture already: the index is
-    /// right then, as it may know that the picture was removed.
+    /// Records a published picture as its manifest describes it. Returns false where the index
+    /// knows the picture already. Then the index is right, because it may know that the picture was
+    /// removed.
     pub async fn insert_published(
         &self,
         received: &Received,
@@ -27,7 +28,8 @@ impl Db {
         if inserted.rows_affected() == 0 {
             return Ok(false);
         }
-        // An index that went on without this picture may have given its number away.
+        // An index that went on without this picture may have given its sequence number to another
+        // one.
         let taken: bool =
             sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pictures WHERE sequence = ?)")
                 .bind(published.sequence)
@@ -57,9 +59,9 @@ impl Db {
         )
     }
 
-    /// Notes that a rebuild begins or is done, so that one which is cut off is made again.
+    /// Notes that a rebuild begins or is finished, so that one which is cut off is made again.
     pub async fn note_rebuilding(&self, under_way: bool) -> Result<(), DbError> {
-        // SQLite's own number for its user, which nothing else here uses.
+        // SQLite reserves this number for the application, and nothing else here uses it.
         let note = if under_way {
             "PRAGMA user_version = 1"
         } else {
@@ -69,7 +71,7 @@ impl Db {
         Ok(())
     }
 
-    /// True where a rebuild began and was not done.
+    /// True where a rebuild was begun and not finished.
     pub async fn is_half_rebuilt(&self) -> Result<bool, DbError> {
         let version: i64 = sqlx::query_scalar("PRAGMA user_version")
             .fetch_one(&self.pool)
@@ -77,7 +79,7 @@ impl Db {
         Ok(version != 0)
     }
 
-    /// Every picture that the index holds for published.
+    /// Lists every picture that the index takes for published.
     pub async fn list_published_ids(&self) -> Result<Vec<PictureId>, DbError> {
         let rows = sqlx::query("SELECT id FROM pictures WHERE state = 'published'")
             .fetch_all(&self.pool)

@@ -1,4 +1,5 @@
-//! How far second opinions on waiting pictures have come: the columns `review` and `review_rules`.
+//! How far second opinions on waiting pictures have come: the columns `review`, `review_rules` and
+//! `failed_reviews`. They keep anything from being paid for twice.
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,8 @@ impl ReviewRecord {
 }
 
 impl Db {
-    /// Notes how far the review of this worker's picture has come. Nothing changes where it is no longer this worker's.
+    /// Notes how far the review of this worker's picture has come. Nothing changes where the worker
+    /// no longer holds it.
     pub async fn note_review(
         &self,
         received: &Received,
@@ -68,8 +70,9 @@ impl Db {
         Ok(())
     }
 
-    /// Notes that this worker's picture needs a review under these rules, where nothing of one is noted yet: the next attempt
-    /// need not look at it to know that.
+    /// Notes that this worker's picture needs a review under these rules, unless a review of the
+    /// same bytes is noted already. The next attempt then knows this without looking at the picture
+    /// again.
     pub async fn note_review_wanted(
         &self,
         received: &Received,
@@ -85,8 +88,9 @@ impl Db {
         Ok(())
     }
 
-    /// Counts a failure that may have cost something, and answers how many there were of these bytes, among the pictures that
-    /// wait: this worker's is now the one of which most are known.
+    /// Counts a failed review that may have been billed, and returns how many there were of these
+    /// bytes among the pictures that wait. This worker's picture takes the highest count known and
+    /// adds one to it. Returns 0 where the worker no longer holds the picture.
     pub async fn count_failed_review(&self, received: &Received) -> Result<u32, DbError> {
         let count: Option<u32> = sqlx::query_scalar(
             "UPDATE pictures SET failed_reviews = 1 + max(
@@ -103,7 +107,8 @@ impl Db {
         Ok(count.unwrap_or(0))
     }
 
-    /// How often a review of these bytes failed in a way that may have cost something, among the pictures that wait.
+    /// How often a review of these bytes failed in a way that may have been billed, among the
+    /// pictures that wait.
     pub async fn failed_reviews(&self, received: &Received) -> Result<u32, DbError> {
         let count: Option<u32> = sqlx::query_scalar(
             "SELECT max(failed_reviews) FROM pictures
@@ -115,8 +120,9 @@ impl Db {
         Ok(count.unwrap_or(0))
     }
 
-    /// Until when others with the same bytes rest, of which more failures are known than of this one. Only those: of two
-    /// pictures at most one waits for the other.
+    /// Until when pictures with the same bytes rest that have failed more often than this one.
+    /// Those with fewer or equal failures are left out, so that two pictures never wait for each
+    /// other.
     pub async fn failed_others_rest_until(
         &self,
         received: &Received,
@@ -132,7 +138,8 @@ impl Db {
         .await?)
     }
 
-    /// The furthest that a review of these bytes under these rules has come, among the pictures that wait.
+    /// The review of these bytes under these rules that has come furthest, among the pictures that
+    /// wait.
     pub async fn find_review(
         &self,
         content_hash: &Sha256Hash,

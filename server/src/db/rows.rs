@@ -1,4 +1,5 @@
-//! Between rows and domain types: how a picture is written into columns, and read from them.
+//! Converts between rows and domain types: how a picture is written into columns and read from
+//! them.
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -47,8 +48,8 @@ struct VariantRecord {
     hash: String,
 }
 
-/// Fills every column of a publication. [`bind_published`] binds all parameters but the last two: the id, and the lease
-/// of who publishes.
+/// Fills every column of a publication. [`bind_published`] binds all parameters but the last two,
+/// which are the id and the lease of the worker that publishes.
 pub(super) const PUBLISH: &str =
     "UPDATE pictures SET state = 'published', leased_until = 0, sequence = ?, published_at = ?, expires_at = ?,
          width = ?, height = ?, animated = ?, alt = ?, tags = ?, tags_text = ?, thumbhash = ?, placeholder = ?,
@@ -56,7 +57,7 @@ pub(super) const PUBLISH: &str =
          work_ms = 0, reserved_bytes = 0, lacks_room = 0, cut_off = 0
      WHERE id = ? AND state = 'screening' AND leased_until = ?";
 
-/// Binds the parameters of [`PUBLISH`] but the last two.
+/// Binds the parameters of [`PUBLISH`] except the last two.
 pub(super) fn bind_published<'q>(
     query: Query<'q, Sqlite, SqliteArguments>,
     published: &'q Published,
@@ -97,7 +98,7 @@ fn write_tags(tags: &[Tag]) -> Result<String, DbError> {
     to_json(&tags.iter().map(TagRecord::from).collect::<Vec<_>>())
 }
 
-/// Reads the `tags` column.
+/// Parses the `tags` column.
 pub(super) fn read_tags(text: &str) -> Result<Vec<Tag>, DbError> {
     let records: Vec<TagRecord> = from_json(text)?;
     Ok(records.into_iter().map(Tag::from).collect())
@@ -192,7 +193,7 @@ pub(super) fn from_json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, D
     Ok(serde_json::from_str(text).map_err(anyhow::Error::from)?)
 }
 
-/// Sizes fit: nothing here comes near 2^63 bytes.
+/// Converts a size. No size here comes near 2^63 bytes.
 pub(super) fn to_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

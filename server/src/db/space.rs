@@ -1,28 +1,32 @@
-//! What the index no longer needs of its file goes back to the disk.
+//! Gives space that the index no longer needs back to the disk.
 //!
-//! SQLite keeps the pages that deleted rows leave for later rows, and its file never shrinks by itself. With incremental
-//! vacuuming it gives them back when it is asked, so many at a time. A file that was made without it must be written anew once.
+//! SQLite keeps the pages of deleted rows for later rows, and its file never shrinks by itself.
+//! With incremental vacuuming it returns free pages when it is asked to, as many as it is told. A
+//! file that was created without incremental vacuuming must be written anew once.
 
 use super::{Db, DbError};
 
-/// Pages left free, of 4 KiB each: the next rows need them.
+/// Free pages, of 4 KiB each, that are kept for the next rows.
 const PAGES_KEPT: i64 = 64;
-/// Space is given back only where more than one page in this many is free: less comes and goes with each day's pictures.
+/// Space is returned only where more than one page in this many is free. Less than that comes and
+/// goes with each day's pictures.
 const WORTHWHILE_PART: i64 = 4;
-/// Pages given back at once, 2 MiB: a few milliseconds in which nobody else writes.
+/// Pages returned in one step: 2 MiB, which takes a few milliseconds in which nobody else can
+/// write.
 const PAGES_AT_ONCE: i64 = 512;
-/// SQLite's number for incremental vacuuming.
+/// SQLite's number for the mode of incremental vacuuming.
 const INCREMENTAL: i64 = 2;
 
 impl Db {
-    /// Writes the file anew where it cannot give back space yet; that needs up to twice its size on the disk for a moment, and
-    /// where there is none, the file stays as it was. Only while nobody else uses the index. True where it was written.
+    /// Rewrites the file where it cannot give back space yet. This needs up to twice the file's
+    /// size on disk for a moment; where there is not enough, the file stays as it was. It may only
+    /// run while nobody else uses the index. Returns true where the file was rewritten.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file cannot be rewritten.
     pub async fn make_shrinkable(&self) -> Result<bool, DbError> {
         let mut connection = self.pool.acquire().await?;
-        // A connection learns what the file is with what it reads of it.
+        // A connection learns the mode of the file only once it has read from it.
         sqlx::query("SELECT 1 FROM sqlite_schema LIMIT 1")
             .fetch_optional(&mut *connection)
             .await?;
@@ -36,13 +40,15 @@ impl Db {
             .execute(&mut *connection)
             .await?;
         let written = sqlx::query("VACUUM").execute(&mut *connection).await;
-        // The connection remembers the pragma even where the file could not be written, so nobody uses it again.
+        // The connection remembers the pragma even where the file could not be rewritten, so it
+        // must not be used again.
         connection.close().await?;
         written?;
         Ok(true)
     }
 
-    /// Gives space back to the disk, `steps` times a few pages at most, where much of the file is free.
+    /// Gives free pages back to the disk where much of the file is free: [`PAGES_AT_ONCE`] in each
+    /// step, and at most `steps` steps.
     ///
     /// # Errors
     /// When the index fails.
@@ -59,7 +65,7 @@ impl Db {
                 break;
             }
             let pages = spare.min(PAGES_AT_ONCE);
-            // A number cannot be bound here.
+            // A pragma takes no bound parameters.
             let query = format!("PRAGMA incremental_vacuum({pages})");
             sqlx::query(sqlx::AssertSqlSafe(query))
                 .fetch_all(&self.pool)
@@ -134,7 +140,7 @@ mod tests {
                 .expect("reads");
         assert_eq!((rows, sum), (20_000, 200_010_000));
 
-        // All but the last one, which is always kept.
+        // Everything is deleted but the last row, which always stays.
         while db
             .forget_ended(i64::from(u32::MAX), 500)
             .await

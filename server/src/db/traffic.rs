@@ -1,4 +1,4 @@
-//! The `traffic` table: what the server did, by month.
+//! The `traffic` table: what the server did in each month.
 
 use sqlx::Row;
 
@@ -7,7 +7,7 @@ use crate::domain::month::Month;
 use crate::domain::traffic::Counts;
 
 impl Db {
-    /// Adds to what was counted in these months; all of it or nothing.
+    /// Adds these counts to their months, all of them or none.
     pub async fn add_traffic(&self, counted: &[(Month, Counts)]) -> Result<(), DbError> {
         let mut transaction = self.pool.begin().await?;
         for (month, counts) in counted {
@@ -34,7 +34,7 @@ impl Db {
         Ok(())
     }
 
-    /// What was counted in this month; `None` before anything was.
+    /// What was counted in this month; `None` where nothing was.
     pub async fn traffic(&self, month: Month) -> Result<Option<Counts>, DbError> {
         let row = sqlx::query("SELECT * FROM traffic WHERE month = ?")
             .bind(month.to_string())

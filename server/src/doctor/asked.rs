@@ -1,15 +1,15 @@
-//! What a server answers when it is asked for a setting. Servers other than Amazon's know only some of them, and
-//! "I do not know this" must not be taken for "this is not set".
+//! The answer of a server that is asked for a setting. Servers other than Amazon's know only some
+//! settings, and "I do not know this" must not be mistaken for "this is not set".
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::report::Check;
 
-/// An answer about a setting.
+/// The answer about a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Asked<T> {
-    /// It is set, to this.
+    /// The setting has this value.
     Set(T),
     /// The server knows the setting, and it is not set.
     Absent,
@@ -17,12 +17,13 @@ pub(super) enum Asked<T> {
     Unsupported,
     /// These credentials may not ask.
     Denied,
-    /// There was no answer.
+    /// There was no usable answer.
     Failed(String),
 }
 
 impl<T> Asked<T> {
-    /// Sorts an answer; `absent` is the code that says that nothing is set, where there is one.
+    /// Classifies an answer. `absent` is the error code that says that the setting is not set,
+    /// where there is one.
     pub(super) fn of<E: ProvideErrorMetadata>(
         answer: Result<T, SdkError<E, HttpResponse>>,
         absent: Option<&str>,
@@ -42,7 +43,8 @@ impl<T> Asked<T> {
         }
     }
 
-    /// The line for every answer but `Set` and `Absent`, which are handed back.
+    /// Returns the value of `Set`, and `None` for `Absent`. Any other answer becomes the line of
+    /// the report.
     pub(super) fn or_check(self, name: &'static str, permission: &str) -> Result<Option<T>, Check> {
         match self {
             Self::Set(set) => Ok(Some(set)),
@@ -79,14 +81,15 @@ fn class_of(code: Option<&str>, status: Option<u16>, absent: Option<&str>) -> Cl
     }
     match (code.unwrap_or_default(), status) {
         ("NotImplemented" | "MethodNotAllowed", _)
-        // A server that does not look at this part of the query answers something else altogether, such as a list.
+        // A server that ignores this part of the query answers something else with success, such as
+        // a list.
         | (_, Some(200..=299 | 405 | 501)) => Class::Unsupported,
         (_, Some(401 | 403)) => Class::Denied,
         _ => Class::Failed,
     }
 }
 
-/// What an error of the SDK says, in one line and without what was sent.
+/// The SDK's error in one line, without anything that was sent.
 pub(super) fn told<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> String {
     match (error, error.raw_response()) {
         (SdkError::TimeoutError(_), _) => "it did not answer in time".into(),

@@ -1,4 +1,4 @@
-//! The bucket: whether it is there, where it lies, and what it does to objects.
+//! Checks the bucket: whether it exists, in which region it lies, and how it treats objects.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -14,7 +14,7 @@ use crate::domain::expiry::Retention;
 use crate::runtime::clock::Clock;
 use crate::storage::S3Storage;
 
-/// Every line about the bucket.
+/// Makes every check of the bucket.
 pub(super) async fn look_at(
     sdk: &SdkConfig,
     config: &S3Config,
@@ -38,7 +38,7 @@ pub(super) async fn look_at(
         Ok(answer) => answer.bucket_region,
         Err(error) => {
             let response = error.raw_response();
-            // It is told even to those who are refused.
+            // This header comes even with a refusal.
             let its_region =
                 response.and_then(|answer| answer.headers().get("x-amz-bucket-region"));
             let remedy = if skew::is_refused(reader.ahead()) {
@@ -69,7 +69,8 @@ pub(super) async fn look_at(
     checks
 }
 
-/// What to look at when the bucket does not answer. The answer to a HEAD has no body, so the status must do.
+/// What to look at when the bucket does not answer. The answer to a HEAD request has no body, so
+/// often only the status tells.
 fn doubt(code: Option<&str>, status: Option<u16>) -> &'static str {
     match (code.unwrap_or_default(), status) {
         (_, None) => {
@@ -86,16 +87,17 @@ fn doubt(code: Option<&str>, status: Option<u16>) -> &'static str {
     }
 }
 
-/// Where the bucket lies, of servers that do not say so unasked. The answer for Amazon's oldest region is empty, and so is
-/// that of servers without regions, so an empty one says nothing.
+/// The bucket's region, from servers that do not state it unasked. Amazon's oldest region answers
+/// with an empty text, and so do servers without regions, so an empty text tells nothing.
 async fn location(client: &Client, bucket: &str) -> Option<String> {
     let answer = client.get_bucket_location().bucket(bucket).send().await;
     let constraint = answer.ok()?.location_constraint?;
     Some(constraint.as_str().to_owned()).filter(|region| !region.is_empty())
 }
 
-/// Pictures are sent to Rekognition from here, so nothing fails elsewhere; but data would cross regions that the operator did
-/// not mean, and the SDK signs for one region.
+/// Compares the bucket's region with ours. Pictures are sent to Rekognition from this server, so a
+/// difference breaks nothing there. But data would cross regions without the operator's knowledge,
+/// and the SDK signs requests for one region only.
 fn judge_region(its: Option<&str>, own: &str) -> Check {
     let name = "region";
     match its {

@@ -1,4 +1,5 @@
-//! The two CDNs, as far as they are told to forget pictures: whether the token is good and the distribution is ours to ask.
+//! Checks the CDNs that are told to purge pictures: whether Cloudflare's token is good, and whether
+//! CloudFront's distribution is for this site.
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudfront::types::Distribution;
@@ -13,7 +14,8 @@ use crate::runtime::clock::Clock;
 const CLOUDFLARE: &str = "Cloudflare";
 const CLOUDFRONT: &str = "CloudFront";
 
-/// Whether Cloudflare knows the token. Whether it may purge this zone can only be seen by purging, which is not done here.
+/// Checks whether Cloudflare knows the token. Whether the token may purge this zone shows only when
+/// something is purged, which is not done here.
 pub(super) async fn cloudflare(
     config: &CloudflareConfig,
     public_url: &Url,
@@ -57,7 +59,7 @@ fn judge_token(status: Result<String, PurgeError>) -> Check {
     }
 }
 
-/// Whether the distribution is there, enabled, and for this site.
+/// Checks whether the distribution exists, is enabled, and is for this site.
 pub(super) async fn cloudfront(
     sdk: &SdkConfig,
     config: &CloudFrontConfig,
@@ -119,7 +121,7 @@ fn judge_distribution(distribution: Option<&Distribution>, id: &str, public_url:
     )
 }
 
-/// True where an alternate domain name, which may begin with `*.`, is for this host.
+/// True where an alternate domain name, which may begin with `*.`, covers this host.
 fn covers(name: &str, host: &str) -> bool {
     match name.strip_prefix("*.") {
         None => name.eq_ignore_ascii_case(host),

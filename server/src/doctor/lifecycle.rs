@@ -1,4 +1,5 @@
-//! The bucket's own rules of deletion: a backstop for pictures should the sweeper fail, and a danger to everything else.
+//! Checks the bucket's lifecycle rules. A rule that expires pictures is a backstop should the
+//! sweeper fail; a rule that expires anything else is a danger.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{ExpirationStatus, LifecycleRule};
@@ -14,11 +15,11 @@ const NAME: &str = "lifecycle";
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rule {
     name: String,
-    /// What the keys begin with that it deletes.
+    /// The prefix of the keys that it deletes.
     prefix: String,
-    /// True where it takes only some of them, by tag or size.
+    /// True where the rule is further limited by tag or size.
     only_some: bool,
-    /// After how many days; a rule may name a date instead.
+    /// The days after which it deletes; `None` where the rule names a date instead.
     days: Option<u32>,
 }
 
@@ -47,7 +48,7 @@ fn rules_of(rules: &[LifecycleRule]) -> Vec<Rule> {
         .filter(|rule| *rule.status() == ExpirationStatus::Enabled)
         .filter_map(|rule| {
             let expiration = rule.expiration()?;
-            // The other kind only tidies up after versions.
+            // Without days or a date, the rule only removes delete markers of old versions.
             if expiration.days().is_none() && expiration.date().is_none() {
                 return None;
             }
@@ -80,8 +81,8 @@ fn rules_of(rules: &[LifecycleRule]) -> Vec<Rule> {
         .collect()
 }
 
-/// What these rules do to the site. Amazon rounds up to the next midnight (UTC), so that a rule of the retention's days never
-/// takes a picture that still lives.
+/// Judges what these rules do to the site. Amazon rounds the end up to the next midnight (UTC), so
+/// a rule of as many days as the retention never deletes a picture that is still live.
 fn judge(rules: &[Rule], retention: Retention) -> Check {
     let images = Folder::Images.prefix();
     let days_needed = retention.seconds().div_ceil(24 * 3600);

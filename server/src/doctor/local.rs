@@ -1,4 +1,5 @@
-//! What can be seen without a network: the data folder, the models, the address that visitors are told.
+//! Checks that need no network: the data folder, the models, and the address that visitors are
+//! given.
 
 use std::path::Path;
 
@@ -9,11 +10,13 @@ use crate::config::{Config, HttpConfig, OriginConfig};
 use crate::runtime::compute;
 use crate::screening::{LocalScreener, Screener};
 
-/// Whether files can be made in the data folder, or the folder itself where it does not exist yet.
+/// Checks whether files can be created in the data folder, or the folder itself where it does not
+/// exist yet.
 pub(super) fn data_dir(data_dir: &Path) -> Check {
     let name = "data folder";
     let there = data_dir.is_dir();
-    // A folder that is yet to come is made where its nearest ancestor is, so that one is tried.
+    // A folder that does not exist yet will be created within its nearest existing ancestor, so
+    // that one is tried.
     let tried = data_dir
         .ancestors()
         .map(|folder| {
@@ -46,7 +49,7 @@ pub(super) fn data_dir(data_dir: &Path) -> Check {
     }
 }
 
-/// Whether both models are there and undamaged, which loading them shows.
+/// Checks whether both models exist and are undamaged, by loading them.
 pub(super) async fn models(config: &Config) -> Check {
     let name = "models";
     let models_dir = &config.files.models_dir;
@@ -72,7 +75,7 @@ pub(super) async fn models(config: &Config) -> Check {
     )
 }
 
-/// Whether links lead where visitors can follow them.
+/// Checks whether links lead somewhere that visitors can reach.
 pub(super) fn public_url(http: &HttpConfig, origin: &OriginConfig) -> Check {
     let name = "public URL";
     let url = http.public_url.as_str().trim_end_matches('/');

@@ -1,4 +1,5 @@
-//! Two small objects on their way through the bucket: put, got back, refused to a stranger, deleted.
+//! Takes two small objects through the bucket: they are put, read back, asked for without
+//! credentials, and deleted.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -13,18 +14,19 @@ use crate::storage::{Folder, S3Storage, probe_path};
 
 const TEXT: &[u8] = b"cattocdn doctor was here and should have deleted this\n";
 const TAG: &str = "doctor";
-/// Any instant will do: 2027-01-15T08:00:00Z.
+/// An arbitrary instant: 2027-01-15T08:00:00Z.
 const EXPIRES: i64 = 1_800_000_000;
 
-/// A bucket, and both ways to it.
+/// A bucket and two clients for it.
 struct Place {
     client: Client,
-    /// Has no credentials, as anybody.
+    /// A client without credentials, like anybody's.
     stranger: Client,
     bucket: String,
 }
 
-/// Tries everything with one object in each place that the site uses, and deletes both however that ended.
+/// Makes every check with one object in each folder that the site uses, and deletes both whatever
+/// the outcome.
 pub(super) async fn try_out(sdk: &SdkConfig, config: &S3Config) -> Vec<Check> {
     let mut nobody = sdk.to_builder();
     nobody.set_credentials_provider(None);
@@ -71,7 +73,7 @@ impl Place {
         checks
     }
 
-    /// Puts an object as images are put, and gets it back. Answers which of its headers are lost.
+    /// Puts an object as images are put, and reads it back. Returns the headers that were lost.
     async fn put_and_get(&self, key: &str) -> Result<Vec<&'static str>, (String, String)> {
         self.client
             .put_object()
@@ -145,7 +147,7 @@ impl Place {
             .collect())
     }
 
-    /// Whether the server refuses to replace an object when it is asked to.
+    /// Checks whether the server refuses to replace an object when it is asked not to.
     async fn put_again(&self, key: &str) -> Check {
         let name = "conditional put";
         let again = self
@@ -179,7 +181,7 @@ impl Place {
         }
     }
 
-    /// Asks for both objects without credentials.
+    /// Requests both objects without credentials.
     async fn be_a_stranger(&self, keys: &[String]) -> Check {
         let name = "strangers";
         for key in keys {
@@ -206,7 +208,7 @@ impl Place {
         Check::ok(name, "a request without credentials is refused")
     }
 
-    /// Deletes the objects; deleting what was never put succeeds.
+    /// Deletes the objects. Deleting one that was never put succeeds.
     async fn delete(&self, keys: &[String]) -> Check {
         let name = "delete";
         let mut left = Vec::new();

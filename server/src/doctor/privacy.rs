@@ -1,5 +1,5 @@
-//! Whether strangers can read the bucket past the site. Three settings say so, and not every server has them; what a stranger
-//! is really answered is seen in `objects`.
+//! Checks whether strangers can read the bucket directly, by three settings that not every server
+//! has. How a stranger's request is really answered is checked in `objects`.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{Grant, PublicAccessBlockConfiguration};
@@ -16,7 +16,8 @@ pub(super) async fn look_at(client: &Client, bucket: &str) -> Check {
     let block = Asked::of(block, Some("NoSuchPublicAccessBlockConfiguration"));
     let block = match block.or_check(NAME, "s3:GetBucketPublicAccessBlock") {
         Ok(set) => set.and_then(|answer| answer.public_access_block_configuration),
-        // Those who may not see it are no better off without the other two.
+        // Only where the server lacks this setting are the other two asked for. Where these
+        // credentials may not see it, the others would not settle the question.
         Err(check) if check.outcome == Outcome::Skipped => None,
         Err(check) => return check,
     };
@@ -31,11 +32,11 @@ pub(super) async fn look_at(client: &Client, bucket: &str) -> Check {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Setting {
     Private,
-    /// Open, by this.
+    /// The bucket is open; the text says by what.
     Open(&'static str),
-    /// The server does not know such a thing.
+    /// The server does not know the setting.
     Unsupported,
-    /// It could not be seen; this line says why.
+    /// The setting could not be read; the check says why.
     Unseen(Check),
 }
 
@@ -68,7 +69,7 @@ async fn policy(client: &Client, bucket: &str) -> Setting {
 
 async fn acl(client: &Client, bucket: &str) -> Setting {
     let acl = client.get_bucket_acl().bucket(bucket).send().await;
-    // A bucket has one always.
+    // Every bucket has an access control list, so there is no code for its absence.
     match Asked::of(acl, None).or_check(NAME, "s3:GetBucketAcl") {
         Ok(Some(answer)) if answer.grants().iter().any(is_to_everybody) => {
             Setting::Open("its access control list lets everybody read it")
@@ -78,7 +79,7 @@ async fn acl(client: &Client, bucket: &str) -> Setting {
     }
 }
 
-/// True for grants to everybody and to everybody who has an account.
+/// True for grants to everybody, and to everybody who has an AWS account.
 fn is_to_everybody(grant: &Grant) -> bool {
     grant
         .grantee()

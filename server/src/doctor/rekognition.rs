@@ -1,5 +1,5 @@
-//! Whether Rekognition answers both calls that screening makes. They are paid, so they are made only when asked for, and
-//! reserved like all others.
+//! Checks whether Rekognition answers both calls that screening makes. They cost money, so they are
+//! made only on request, and reserved in the budget like all others.
 
 use aws_config::SdkConfig;
 
@@ -12,12 +12,12 @@ use crate::site;
 use imaging::{self, Raster, ScreeningImage};
 
 const NAME: &str = "Rekognition";
-/// One of each kind.
+/// One call of each kind.
 const CALLS: u32 = 2;
-/// The side of the picture that is sent, pixels.
+/// The side of the picture that is sent, in pixels.
 const SIDE: u32 = 128;
 
-/// Makes both calls, each once.
+/// Makes each of the two calls once.
 pub(super) async fn call(sdk: &SdkConfig, config: &Config, clock: &Clock) -> Vec<Check> {
     match prepare(sdk, config, clock).await {
         Ok(prepared) => prepared.call().await,
@@ -25,7 +25,7 @@ pub(super) async fn call(sdk: &SdkConfig, config: &Config, clock: &Clock) -> Vec
     }
 }
 
-/// All that the calls need; they are paid for.
+/// Everything that the calls need. They are reserved by now.
 struct Prepared {
     client: RekognitionClient,
     image: ScreeningImage,
@@ -119,7 +119,7 @@ fn judge(name: &'static str, permission: &str, answer: Result<(), RekognitionErr
     Check::failed(name, format!("{:#}", anyhow::Error::from(error)), remedy)
 }
 
-/// A picture of nothing: grey that brightens to one side.
+/// A picture without content: grey that brightens from left to right.
 fn gradient() -> Raster {
     let row = (0..SIDE).flat_map(|x| [(x * 255 / SIDE) as u8; 3]);
     Raster {

@@ -1,20 +1,20 @@
-//! What was found, as a table for people and as JSON for programs.
+//! The results of all checks, as a table for people and as JSON for programs.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// How one thing is.
+/// The outcome of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// As it should be.
+    /// It is as it should be.
     Ok,
-    /// The site works, but somebody should know.
+    /// The site works, but the operator should know of this.
     Warning,
-    /// The site will not work, or not keep what it promises.
+    /// The site will not work, or will not keep its promises.
     Failed,
-    /// Not looked at, or not to be seen here.
+    /// It was not checked, or cannot be checked here.
     Skipped,
 }
 
@@ -29,15 +29,15 @@ impl Outcome {
     }
 }
 
-/// One line of the table.
+/// One check, which is one line of the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at.
+    /// What was checked.
     pub name: &'static str,
     pub outcome: Outcome,
-    /// What was seen.
+    /// What was found.
     pub detail: String,
-    /// What to do about it; always there where it failed.
+    /// What to do about it. Every failed check has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
@@ -77,10 +77,10 @@ impl Check {
     }
 }
 
-/// Everything that was looked at, in that order.
+/// All checks, in the order in which they were made.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// True when nothing failed.
+    /// True when no check failed.
     pub well: bool,
     pub checks: Vec<Check>,
 }
@@ -93,16 +93,16 @@ impl Report {
         }
     }
 
-    /// 0 when nothing failed, else 1.
+    /// 0 when no check failed, else 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         u8::from(!self.well)
     }
 
-    /// For programs.
+    /// The report as JSON.
     ///
     /// # Errors
-    /// Never in practice; `serde_json` may fail in general.
+    /// None in practice, though `serde_json` may fail in general.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self)
     }
@@ -127,7 +127,7 @@ impl fmt::Display for Report {
         )?;
         for check in rows() {
             let outcome = check.outcome.as_str();
-            // Whatever a server answered stays on its line.
+            // A server's answer must not break the line.
             let detail = check.detail.replace(['\n', '\r'], " ");
             writeln!(
                 out,

@@ -1,5 +1,6 @@
-//! How far this machine's clock is from the server's, by the `Date` of its answers. Pictures end by the clock, and requests
-//! that are signed at another time than the server's are refused.
+//! Measures how far this machine's clock differs from the server's, by the `Date` of its answers.
+//! Pictures expire by the clock, and Amazon refuses requests that are signed at too different a
+//! time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -14,12 +15,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::report::Check;
 use crate::runtime::clock::Clock;
 
-/// From here on pictures end at a wrong time by more than anybody overlooks.
+/// From this difference on, pictures expire noticeably too early or too late.
 const WARNING: SignedDuration = SignedDuration::from_secs(60);
-/// From here on Amazon refuses every request (`RequestTimeTooSkewed`).
+/// From this difference on, Amazon refuses every request (`RequestTimeTooSkewed`).
 const REFUSED: SignedDuration = SignedDuration::from_mins(15);
 
-/// Reads the `Date` of each answer and compares it with the clock. Clones share what was read last.
+/// Compares the `Date` of each answer with the clock. Clones share the latest result.
 #[derive(Debug, Clone)]
 pub(super) struct SkewReader {
     clock: Clock,
@@ -41,7 +42,7 @@ impl SkewReader {
         }
     }
 
-    /// How far this machine's clock is ahead, where an answer said what time it is.
+    /// How far this machine's clock is ahead; `None` where no answer had a date.
     pub(super) fn ahead(&self) -> Option<SignedDuration> {
         self.state().ahead
     }
@@ -81,14 +82,15 @@ impl Intercept for SkewReader {
     }
 }
 
-/// How far the clock that read `sent_at` and `answered_at` is ahead of the one that wrote `date` in between.
+/// How far the clock that read `sent_at` and `answered_at` is ahead of the clock that wrote `date`
+/// in between.
 fn ahead(sent_at: Timestamp, answered_at: Timestamp, date: &str) -> Option<SignedDuration> {
     let date = httpdate::parse_http_date(date).ok()?;
     let date = Timestamp::try_from(date.max(SystemTime::UNIX_EPOCH)).ok()?;
     let written_at = sent_at
         .checked_add(answered_at.duration_since(sent_at) / 2)
         .ok()?;
-    // A `Date` has whole seconds, cut and not rounded.
+    // A `Date` has whole seconds, truncated and not rounded.
     let date = date.checked_add(Duration::from_millis(500)).ok()?;
     Some(written_at.duration_since(date))
 }

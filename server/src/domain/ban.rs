@@ -1,8 +1,10 @@
 //! Pictures that an admin does not want back, recognised by how they look.
 
-/// How many of the 64 bits may differ between two pictures that count as the same.
-/// Re-encodings and other sizes of one picture stay within it; two different pictures differ in about 32, and by chance in
-/// six or fewer once in 10^11 pairs (64 fair coins).
+/// How many of the 64 bits of a perceptual hash may differ between two pictures that count as the
+/// same.
+///
+/// Re-encodings and other sizes of one picture stay within it. Two different pictures differ in
+/// about 32 bits, and by chance in six or fewer once in 10^11 pairs (as 64 fair coins would).
 const SAME_WITHIN_BITS: u32 = 6;
 
 /// The perceptual hash of a banned picture.
@@ -10,31 +12,31 @@ const SAME_WITHIN_BITS: u32 = 6;
 pub struct Ban(u64);
 
 impl Ban {
-    /// The ban of pictures that look like the one with this perceptual hash.
+    /// A ban on pictures that look like the one with this perceptual hash.
     #[must_use]
     pub const fn of(perceptual_hash: u64) -> Self {
         Self(perceptual_hash)
     }
 
-    /// The perceptual hash.
+    /// The perceptual hash of the banned picture.
     #[must_use]
     pub const fn perceptual_hash(self) -> u64 {
         self.0
     }
 
-    /// True for the picture itself and its re-encodings.
+    /// True for the banned picture and for its re-encodings.
     #[must_use]
     pub const fn covers(self, perceptual_hash: u64) -> bool {
         (self.0 ^ perceptual_hash).count_ones() <= SAME_WITHIN_BITS
     }
 
-    /// Sixteen lower-case hexadecimal digits.
+    /// The hash as sixteen lower-case hexadecimal digits.
     #[must_use]
     pub fn hex(self) -> String {
         format!("{:016x}", self.0)
     }
 
-    /// Reads what [`Self::hex`] wrote.
+    /// Reads what [`Self::hex`] wrote; `None` for anything else.
     #[must_use]
     pub fn parse_hex(text: &str) -> Option<Self> {
         let hex = text.len() == 16

@@ -1,4 +1,5 @@
-//! One build of the site: what the browser loads, under names that change with the content.
+//! One build of the site: the files that a browser loads, each under a name that holds a hash of
+//! its content.
 
 use std::fmt;
 
@@ -7,15 +8,15 @@ use jiff::Timestamp;
 use super::expiry::{ExpiresAt, Retention};
 use super::picture::Sha256Hash;
 
-/// How much longer than a picture the files of a build that another one replaced are served, seconds: pages that caches
-/// kept name them.
+/// For how many seconds the files of a replaced build are served beyond the retention of a picture.
+/// Pages that caches still hold name these files.
 const BEYOND_RETENTION: i64 = 24 * 3600;
-/// The most characters of a name.
+/// The most characters in the name of a file.
 const LONGEST_NAME: usize = 128;
-/// The fewest characters of the hash in a name.
+/// The fewest characters in the hash part of a name.
 const SHORTEST_HASH: usize = 4;
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AssetKind {
     Css,
@@ -24,7 +25,7 @@ pub enum AssetKind {
 }
 
 impl AssetKind {
-    /// By the ending of a name, without its dot.
+    /// The kind of files that end with this, given without its dot.
     #[must_use]
     pub fn of_ending(ending: &str) -> Option<Self> {
         [Self::Css, Self::JavaScript, Self::Wasm]
@@ -40,7 +41,7 @@ impl AssetKind {
         }
     }
 
-    /// Its media type.
+    /// The media type of such a file, for `Content-Type`.
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -59,7 +60,7 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// In the order in which they are preferred.
+    /// Every coding, the preferred one first.
     pub const ALL: [Self; 2] = [Self::Brotli, Self::Gzip];
 
     /// Its name in `Accept-Encoding`.
@@ -71,7 +72,7 @@ impl Coding {
         }
     }
 
-    /// What the name of a compressed file ends with, after a dot.
+    /// The file extension of a compressed file, without its dot.
     #[must_use]
     pub const fn ending(self) -> &'static str {
         match self {
@@ -81,8 +82,8 @@ impl Coding {
     }
 }
 
-/// The name of a file of a build: `cattocdn.{hash}.css`. It is never a path, because it holds no separator and no two dots
-/// in a row.
+/// The name of a file of a build, such as `cattocdn.{hash}.css`. It can never act as a path,
+/// because it holds no separator and no two dots in a row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AssetName {
     text: String,
@@ -90,7 +91,8 @@ pub struct AssetName {
 }
 
 impl AssetName {
-    /// `None` unless a name, a hash of letters and digits, and an ending that is known, with dots between them.
+    /// Parses a name, a hash of letters and digits, and a known extension, with dots between them;
+    /// `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.');
@@ -112,7 +114,7 @@ impl AssetName {
         })
     }
 
-    /// Reads the name of a file that may be compressed: `cattocdn.{hash}.css.br`.
+    /// Parses the name of a file that may be compressed: `cattocdn.{hash}.css.br`.
     #[must_use]
     pub fn parse_stored(text: &str) -> Option<(Self, Option<Coding>)> {
         let coding = Coding::ALL.into_iter().find_map(|coding| {
@@ -125,7 +127,7 @@ impl AssetName {
         }
     }
 
-    /// What [`Self::parse_stored`] reads.
+    /// Writes the name that [`Self::parse_stored`] reads.
     #[must_use]
     pub fn stored(&self, coding: Option<Coding>) -> String {
         match coding {
@@ -134,7 +136,7 @@ impl AssetName {
         }
     }
 
-    /// What the file is.
+    /// The kind of the file.
     #[must_use]
     pub const fn kind(&self) -> AssetKind {
         self.kind
@@ -147,14 +149,14 @@ impl fmt::Display for AssetName {
     }
 }
 
-/// Tells builds apart: two with the same files are one.
+/// Identifies a build by its files: two builds with the same files are the same build.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BuildId(String);
 
 impl BuildId {
     const LENGTH: usize = 16;
 
-    /// Of a build with these files, in any order.
+    /// The id of the build with these files, in whatever order they come.
     #[must_use]
     pub fn of<'a>(files: impl IntoIterator<Item = (&'a AssetName, Sha256Hash)>) -> Self {
         let mut lines: Vec<String> = files
@@ -167,7 +169,7 @@ impl BuildId {
         Self(text)
     }
 
-    /// `None` unless sixteen lower-case hexadecimal digits.
+    /// Parses sixteen lower-case hexadecimal digits; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -181,14 +183,14 @@ impl fmt::Display for BuildId {
     }
 }
 
-/// From when on nobody is served the files of a build that was replaced at this second: the pictures that its pages show are
-/// over by then.
+/// The second from which nobody is served the files of a build that was replaced at `replaced_at`
+/// (seconds since 1970). Every picture that a page of that build shows has ended by then.
 #[must_use]
 pub fn files_end(replaced_at: i64, retention: Retention) -> ExpiresAt {
     ExpiresAt::from_second(replaced_at + i64::from(retention.seconds()) + BEYOND_RETENTION)
 }
 
-/// True while the files of a build are served: it runs, or was replaced not long ago.
+/// True while the files of a build are served: it runs now, or it was replaced not long ago.
 #[must_use]
 pub fn is_served(replaced_at: Option<i64>, retention: Retention, now: Timestamp) -> bool {
     replaced_at.is_none_or(|second| !files_end(second, retention).is_past(now))

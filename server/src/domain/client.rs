@@ -1,18 +1,18 @@
-//! Who a client is, as far as fairness needs it: its network, never stored.
+//! Who a client is, as far as fairness needs to know: its network. It is never stored.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An IPv4 address, or the first 56 bits of an IPv6 address: a provider gives a household a /56, or only a /64, of which a
-/// /56 holds 256.
+/// The network of a client: an IPv4 address, or the first 56 bits of an IPv6 address. A provider
+/// gives a household either a /56 or only a /64, and a /56 holds 256 of those.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(IpAddr);
 
 impl ClientNetwork {
-    /// Of requests that came over no network: all of them count as one client.
+    /// Stands for requests that came over no network. All of them count as one client.
     pub const UNKNOWN: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
-    /// The network of this address.
+    /// The network that this address belongs to.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
@@ -25,7 +25,7 @@ impl ClientNetwork {
     }
 }
 
-/// Addresses are personal data and stay out of logs.
+/// Hides the address: it is personal data and stays out of the log.
 impl fmt::Debug for ClientNetwork {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("ClientNetwork(…)")

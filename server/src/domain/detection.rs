@@ -1,45 +1,49 @@
-//! What Rekognition's labels mean: is it a cat, of which breed, and what is around it. Pure.
+//! Reads Rekognition's labels: whether there is a cat, of which breed, and what is around it. It is
+//! pure.
 //!
-//! Its list of labels is long and changes, so no breed is spelled out: a breed is whatever has a cat among its parents.
+//! Rekognition's list of labels is long and changes, so no breed is listed here: a breed is any
+//! label that has "cat" among its parents.
 
 use crate::domain::labels::with_article;
 use crate::domain::picture::Tag;
 use crate::domain::verdict::{Reason, Verdict};
 
-/// Which reading of the labels decides; part of what a verdict is remembered under, so raise it with the rules below.
+/// The version of the rules below. Verdicts are remembered under it, so raise it whenever they
+/// change.
 pub const POLICY_VERSION: u32 = 1;
 
-/// The label that makes a cat.
+/// The label that means a cat.
 const CAT: &str = "cat";
 
-/// Labels of this category tell a person's sex and age. They are no tags: nobody uploads a cat to have that said.
+/// The category of labels that tell a person's sex and age. They do not become tags: nobody uploads
+/// a cat to have that said.
 const PEOPLE: &str = "person description";
 
-/// What an animal has among its parents.
+/// A label that every animal has among its parents.
 const ANIMAL: &str = "animal";
 
 /// One label of an answer.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DetectedLabel {
     pub name: String,
-    /// 0 to 1.
+    /// From 0 to 1.
     pub confidence: f32,
-    /// Every wider label, nearest first or not.
+    /// Every wider label, in no particular order.
     pub parents: Vec<String>,
     /// Other names for the same thing.
     pub aliases: Vec<String>,
-    /// What field of life it belongs to.
+    /// The fields of life that it belongs to.
     pub categories: Vec<String>,
-    /// How many of it were located in the picture; 0 for a scene or an idea.
+    /// How many of them were located in the picture; 0 for a scene or an idea.
     pub instances: usize,
 }
 
-/// From which confidence on a label counts, each 0 to 1.
+/// The confidence from which a label counts, each from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DetectionMinimums {
-    /// For the cat.
+    /// The least confidence of a cat.
     pub cat: f32,
-    /// For a tag.
+    /// The least confidence of a tag.
     pub tag: f32,
 }
 
@@ -50,14 +54,15 @@ impl Default for DetectionMinimums {
 }
 
 impl DetectionMinimums {
-    /// The lowest confidence that decides anything: labels below it need not be asked for.
+    /// The lowest confidence that can decide anything. Labels below it need not be asked for.
     #[must_use]
     pub fn lowest(&self) -> f32 {
         self.cat.min(self.tag)
     }
 }
 
-/// Judges a decent picture by its labels: tags and a description where there is a cat, else a refusal.
+/// Judges a decent picture by its labels. Where there is a cat it gets tags and a description;
+/// otherwise it is refused.
 #[must_use]
 pub fn judge(labels: &[DetectedLabel], minimums: &DetectionMinimums) -> Verdict {
     let cat = labels
@@ -65,7 +70,7 @@ pub fn judge(labels: &[DetectedLabel], minimums: &DetectionMinimums) -> Verdict 
         .filter(|label| label.is(CAT))
         .map(|label| label.confidence)
         .fold(0.0, f32::max);
-    // Written so that a minimum that is no number refuses.
+    // Written so that a minimum that is NaN refuses the picture.
     if !(cat >= minimums.cat && cat > 0.0) {
         return Verdict::Rejected(Reason::NotACat);
     }
@@ -80,7 +85,7 @@ pub fn judge(labels: &[DetectedLabel], minimums: &DetectionMinimums) -> Verdict 
 }
 
 impl DetectedLabel {
-    /// True when it is this thing, or a kind of it.
+    /// True when the label is this thing or a kind of it.
     fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name) || contains(&self.parents, name)
     }
@@ -95,7 +100,8 @@ fn contains(names: &[String], name: &str) -> bool {
     names.iter().any(|other| other.eq_ignore_ascii_case(name))
 }
 
-/// The labels, then their aliases, parents and categories, best first and none twice. "cat" is always among them.
+/// The labels, then their aliases, parents and categories, sorted by confidence and without
+/// repeats. "cat" is always among them.
 fn tags(seen: &[&DetectedLabel], cat: f32) -> Vec<Tag> {
     let names = seen
         .iter()
@@ -111,21 +117,22 @@ fn tags(seen: &[&DetectedLabel], cat: f32) -> Vec<Tag> {
         name: CAT.to_owned(),
         confidence: cat,
     }];
-    // A label's own confidence comes before the one that a narrower label lends it.
+    // A label's own confidence takes precedence over the one that a narrower label lends it.
     for (name, confidence) in names.into_iter().chain(wider) {
         let name = name.trim().to_lowercase();
         if !name.is_empty() && tags.iter().all(|tag| tag.name != name) {
             tags.push(Tag { name, confidence });
         }
     }
-    // The sort is stable: a label stays before what it lent its confidence to.
+    // The sort is stable, so a label stays before the names that share its confidence.
     tags.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     tags
 }
 
-/// "abyssinian cat with a couch"; without a breed or a thing, "cat".
+/// A description such as "abyssinian cat with a couch"; without a breed or a thing it is "cat".
 ///
-/// Only what was located in the picture is a thing: scenes and ideas, such as "indoors", cannot be counted.
+/// Only what was located in the picture can be the thing. Scenes and ideas, such as "indoors", are
+/// not things.
 fn alt_text(seen: &[&DetectedLabel]) -> String {
     let best = |wanted: &dyn Fn(&DetectedLabel) -> bool| {
         seen.iter()

@@ -1,59 +1,68 @@
-//! Which frames of an animation are asked what is to be seen in them.
+//! Chooses which frames of an animation are shown to the labels model.
 //!
-//! Not by their number: whoever knows that every eighth is asked puts a cat there and anything else between. An animation's
-//! time is cut into equal parts, in each of which one instant is drawn by chance, and what is shown at that instant is asked.
-//! So a frame counts by its time on screen, and nobody knows beforehand which instants will count.
+//! The choice does not go by a frame's number: whoever knows that every eighth frame is looked at
+//! puts a cat there and anything else between. Instead, the playing time is cut into equal parts,
+//! one instant is drawn at random in each part, and the frame on screen at that instant is looked
+//! at. So a frame counts by its time on screen, and nobody knows beforehand which instants will
+//! count.
 //!
-//! Time on screen alone can be played with as well: an hour of a cat after a minute of other things is nearly all cat, and
-//! nobody waits for it. So there are two countings with the same chances, one by the time as it is and one in which no frame is
-//! longer than [`PATIENCE_MS`], and a cat must be found often enough in each. What that means:
+//! Time on screen alone can be gamed as well. An hour of a cat after a minute of other things is
+//! nearly all cat, and nobody waits for it. So there are two counts that use the same random
+//! numbers: one by the real times, and one in which no frame lasts longer than [`PATIENCE_MS`]. A
+//! cat must be found often enough in each. Three examples:
 //!
-//! - A cat for ten minutes and then 59 other frames of 20 ms: all of the time, and 2 s of 3.2 s. It passes.
-//! - 59 other frames of a second each and then a cat for an hour: nearly all of the time, but 2 s of 61 s. It does not.
-//! - A cat for 2 s and then something else for an hour: half of the second counting, but none of the time. It does not.
+//! - A cat for ten minutes, then 59 other frames of 20 ms: the cat has nearly all of the real time,
+//!   and 2 s of 3.2 s in the second count. It passes.
+//! - 59 other frames of a second each, then a cat for an hour: the cat has nearly all of the real
+//!   time, but 2 s of 61 s in the second count. It fails.
+//! - A cat for 2 s, then something else for an hour: the cat has half of the second count, but
+//!   almost none of the real time. It fails.
 //!
-//! Where no frame is longer than that, both countings are one.
+//! Where no frame lasts longer than [`PATIENCE_MS`], both counts are the same.
 
-/// How many instants are drawn. With 12, of which a quarter must show a cat, one in 2 of 60 equal frames never passes,
-/// since two frames lie in no three parts of the time; one in every other frame passes 98 times of 100. With 8 it would be 2 %
+/// How many instants are drawn.
+///
+/// A quarter of the instants must show a cat. With 12 of them, an animation with a cat in 2 of 60
+/// equal frames never passes, because two such frames lie in at most two parts of the time, and one
+/// with a cat in every other frame passes 98 times out of 100. With 8 instants these would be 2 %
 /// and 96 %.
 pub const INSTANTS: usize = 12;
 
-/// The longest that a frame counts in the second counting, in milliseconds: about how long somebody looks at a picture that
-/// does not move before going on.
+/// The longest that a frame counts in the second count, in milliseconds. It is about how long
+/// somebody looks at a picture that does not move before going on.
 const PATIENCE_MS: u32 = 2000;
 
-/// How many of the instants show a frame, in either counting.
+/// How many of the drawn instants show a frame, in each of the two counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Weight {
-    /// By the time as it is.
+    /// By the real times.
     pub by_time: u32,
-    /// With long frames cut short.
+    /// With long frames cut to [`PATIENCE_MS`].
     pub by_patience: u32,
 }
 
 impl Weight {
-    /// Of a still, which is all there is.
+    /// The weight of a still picture, whose only frame is all there is.
     pub const WHOLE: Self = Self {
         by_time: 1,
         by_patience: 1,
     };
 
-    /// True where the frame was drawn at all.
+    /// True when the frame was drawn at least once.
     #[must_use]
     pub const fn is_drawn(self) -> bool {
         self.by_time > 0 || self.by_patience > 0
     }
 }
 
-/// The most frames that can be drawn of an animation of this many.
+/// The most frames that can be drawn from an animation with this many frames.
 #[must_use]
 pub fn most_drawn(frames: usize) -> usize {
     frames.min(2 * INSTANTS)
 }
 
-/// The weight of each of the frames with these times on screen. `chances` are random numbers from 0 to 1, one for each part
-/// of the time.
+/// The weight of each frame, given the times that the frames are on screen. `chances` are random
+/// numbers from 0 to 1, one for each part of the time.
 #[must_use]
 pub fn weights(durations_ms: &[u32], chances: &[f64; INSTANTS]) -> Vec<Weight> {
     let mut weights = vec![Weight::default(); durations_ms.len()];
@@ -67,7 +76,7 @@ pub fn weights(durations_ms: &[u32], chances: &[f64; INSTANTS]) -> Vec<Weight> {
     weights
 }
 
-/// The number of the frame that is shown at each of the instants; none where there is no frame.
+/// The index of the frame on screen at each instant. Empty where there is no frame.
 fn drawn(durations_ms: impl Iterator<Item = u32>, chances: &[f64; INSTANTS]) -> Vec<usize> {
     let ends: Vec<u64> = durations_ms
         .scan(0_u64, |end, ms| {
@@ -97,7 +106,8 @@ mod tests {
 
     use super::*;
 
-    /// In how many of a thousand draws a cat in these frames is found in a quarter of the instants, in both countings.
+    /// In how many of a thousand draws an animation passes, when `is_cat` says which frames show a
+    /// cat.
     fn passes(durations_ms: &[u32], is_cat: impl Fn(usize) -> bool) -> usize {
         let mut random = StdRng::seed_from_u64(7);
         (0..1000)
@@ -132,11 +142,11 @@ mod tests {
 
     #[test]
     fn the_frame_that_is_shown_at_the_instant_is_drawn() {
-        // Parts of 10 ms: three in the first frame, eight in the second, one in the third.
+        // Parts of 10 ms: three lie in the first frame, eight in the second and one in the third.
         let drawn = weights(&[30, 80, 10], &[0.999; INSTANTS]);
         let found: Vec<_> = drawn.iter().map(|weight| weight.by_time).collect();
         assert_eq!(found, [3, 8, 1]);
-        // Chances that are none leave the frames nevertheless.
+        // Random numbers out of range still give every frame a weight.
         for chance in [0.0, 1.0, 2.0, f64::NAN] {
             assert_eq!(weights(&[30, 80, 10], &[chance; INSTANTS]).len(), 3);
         }

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// What every cache is told about a picture's bytes, beside the instant of [`ExpiresAt::last_fresh_second`]; the same in our
-/// own answers and frozen into objects that a CDN reads directly. Without a relative lifetime: in a chain of caches those add
-/// up, because caches do not subtract the age that an object gained before them.
+/// The `Cache-Control` of a picture's bytes, which goes with an `Expires` at
+/// [`ExpiresAt::last_fresh_second`]. Our own answers carry it, and it is stored with the objects
+/// that a CDN reads directly.
+///
+/// It has no relative lifetime such as `max-age`. Those add up along a chain of caches, because a
+/// cache does not subtract the age that an object had gained before it arrived.
 pub const IMAGE_CACHING: &str =
     "public, immutable, must-revalidate, stale-while-revalidate=0, stale-if-error=0";
 
-/// How long a picture lives from the moment its publishing begins. Whole seconds, at least one.
+/// How long a picture lives from the moment its publishing begins: whole seconds, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     seconds: u32,
@@ -25,7 +28,7 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// `None` unless whole seconds, from 1 second to 366 days.
+    /// Takes whole seconds from 1 second to 366 days; `None` for anything else.
     #[must_use]
     pub fn new(duration: Duration) -> Option<Self> {
         let seconds = u32::try_from(duration.as_secs()).ok()?;
@@ -33,13 +36,13 @@ impl Retention {
             .then_some(Self { seconds })
     }
 
-    /// The length in seconds.
+    /// The retention in seconds.
     #[must_use]
     pub fn seconds(self) -> u32 {
         self.seconds
     }
 
-    /// The length in words: `7 days`.
+    /// The retention in words, in the largest unit that divides it: `7 days`.
     #[must_use]
     pub fn in_words(self) -> String {
         let (number, unit) = match self.seconds {
@@ -52,55 +55,56 @@ impl Retention {
     }
 }
 
-/// The second from which on a picture is gone.
+/// The second from which a picture is gone, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExpiresAt(i64);
 
 impl ExpiresAt {
-    /// The end of a picture whose publishing begins now: cut to whole seconds, plus the retention.
+    /// The end of a picture whose publishing begins now: the current second plus the retention.
     #[must_use]
     pub fn after(now: Timestamp, retention: Retention) -> Self {
         Self(now.as_second() + i64::from(retention.seconds))
     }
 
-    /// From seconds since 1970.
+    /// Takes seconds since 1970.
     #[must_use]
     pub fn from_second(second: i64) -> Self {
         Self(second)
     }
 
-    /// Seconds since 1970.
+    /// The end in seconds since 1970.
     #[must_use]
     pub fn second(self) -> i64 {
         self.0
     }
 
-    /// True from the very second on.
+    /// True from the very second of the end on.
     #[must_use]
     pub fn is_past(self, now: Timestamp) -> bool {
         now.as_second() >= self.0
     }
 
-    /// The second that caches are given as the end: one earlier, so that none still holds the picture at its end.
+    /// The end that caches are told. It is one second early, so that no cache still holds the
+    /// picture at its end.
     #[must_use]
     pub fn last_fresh_second(self) -> i64 {
         self.0 - 1
     }
 
-    /// Whole seconds left, rounded down; 0 once past.
+    /// Whole seconds left, rounded down; 0 once the end has come.
     #[must_use]
     pub fn seconds_left(self, now: Timestamp) -> u64 {
         let left = self.timestamp().duration_since(now);
         u64::try_from(left.as_secs()).unwrap_or(0)
     }
 
-    /// As a point in time.
+    /// The end as a timestamp.
     #[must_use]
     pub fn timestamp(self) -> Timestamp {
         second_to_timestamp(self.0)
     }
 
-    /// [`Self::last_fresh_second`] as HTTP writes dates.
+    /// [`Self::last_fresh_second`] in the date format of HTTP headers.
     #[must_use]
     pub fn last_second_http_date(self) -> String {
         second_to_timestamp(self.last_fresh_second())
@@ -108,7 +112,7 @@ impl ExpiresAt {
             .to_string()
     }
 
-    /// As in image URLs and object keys: `20261129T101502Z`.
+    /// The form in image URLs and object keys: `20261129T101502Z`.
     #[must_use]
     pub fn compact(self) -> String {
         self.timestamp().strftime("%Y%m%dT%H%M%SZ").to_string()
@@ -139,12 +143,13 @@ impl ExpiresAt {
         .ok()?;
         let timestamp = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
         let parsed = Self(timestamp.as_second());
-        // A leap second would be read as the second after it; one instant has one name.
+        // A leap second would parse as the second after it, but each instant must have one name
+        // only.
         (parsed.compact() == text).then_some(parsed)
     }
 }
 
-/// Seconds since 1970 as a timestamp, clamped to the years the calendar knows.
+/// Seconds since 1970 as a timestamp, clamped to the years that the calendar library knows.
 #[must_use]
 pub fn second_to_timestamp(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap_or(if second < 0 {
@@ -154,7 +159,7 @@ pub fn second_to_timestamp(second: i64) -> Timestamp {
     })
 }
 
-/// `2026-11-29T10:15:02Z`, the form of every time in JSON and HTML.
+/// Writes `2026-11-29T10:15:02Z`, the form of every time in JSON and HTML.
 #[must_use]
 pub fn rfc3339(second: i64) -> String {
     second_to_timestamp(second)
@@ -162,7 +167,7 @@ pub fn rfc3339(second: i64) -> String {
         .to_string()
 }
 
-/// Reads what [`rfc3339`] wrote, as seconds since 1970; `None` for anything else.
+/// Reads what [`rfc3339`] wrote, in seconds since 1970; `None` for anything else.
 #[must_use]
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
     let second = text.parse::<Timestamp>().ok()?.as_second();

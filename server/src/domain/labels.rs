@@ -1,60 +1,59 @@
-//! What the labels model's classes mean in plain words: is it a cat, which kind, and what
-//! is around it.
+//! Puts the labels model's classes into plain words: whether there is a cat, of which kind, and
+//! what is around it.
 //!
-//! The model knows the 1000 classes of ImageNet-1k. Only the five domestic cats and the
-//! things that a cat is found with at home or in a garden become tags: what the model
-//! thinks of other animals, people's clothes or vehicles is noise on a picture of a cat.
+//! The model knows the 1000 classes of ImageNet-1k. Only the five domestic cats and things found
+//! around a cat at home or in a garden become tags. What the model says about other animals,
+//! people's clothes or vehicles is noise in a picture of a cat.
 
 use std::ops::RangeInclusive;
 
 /// The five domestic cats: tabby, tiger cat, Persian, Siamese, Egyptian Mau.
 ///
-/// The classes after them, 286 to 293, are wild cats, which are not what this site shows.
+/// The classes after them, 286 to 293, are wild cats, which this site does not show.
 const CATS: RangeInclusive<usize> = 281..=285;
 
-/// The least share of [`cat_mass`] at which a coat is named.
-///
-/// From one half on it is likelier than all other cats together.
+/// The least share of [`cat_mass`] at which a coat is named. At one half it is likelier than all
+/// other cats together.
 const COAT_SHARE_FLOOR: f32 = 0.5;
 
 /// The least share of [`cat_mass`] at which a pedigree is named.
 ///
-/// Higher than that of a coat: whoever looks can check a coat, but a pedigree is a claim
+/// It is higher than that of a coat. Anybody can check a coat by looking, but a pedigree is a claim
 /// about the animal, and the model calls many a plain short-haired cat an Egyptian Mau.
 const PEDIGREE_SHARE_FLOOR: f32 = 0.7;
 
-/// The lowest probability at which a thing around the cat is worth a tag.
+/// The lowest probability at which a thing around the cat becomes a tag.
 ///
-/// The classes exclude one another, so a cat in plain view leaves little to the things
-/// around it, while a floor of 0.05 still is fifty times what a blind guess would give.
+/// The probabilities of all classes add up to 1, so a cat in plain view leaves little to the things
+/// around it. Even so, 0.05 is fifty times what a blind guess would give.
 pub const THING_FLOOR: f32 = 0.05;
 
 const CAT_PARENTS: &[&str] = &["animal", "pet"];
 const KIND_PARENTS: &[&str] = &["cat", "animal", "pet"];
 
-/// One word or two about a picture.
+/// A word or two about a picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tag {
-    /// Plain, lower case, singular.
+    /// Plain, in lower case and in the singular.
     pub name: String,
-    /// Probability, 0 to 1.
+    /// The probability, from 0 to 1.
     pub confidence: f32,
-    /// Wider words for the same thing; each is a tag of its own as well, without parents.
+    /// Wider words for the same thing. Each of them is also a tag of its own, without parents.
     pub parents: &'static [&'static str],
 }
 
 /// The probability that the picture shows a domestic cat of any kind.
 ///
-/// `probs` are the probabilities of the 1000 classes; a shorter slice has no cats.
+/// `probs` are the probabilities of the 1000 classes. A slice that ends before the cats gives 0.
 pub fn cat_mass(probs: &[f32]) -> f32 {
     probs.get(CATS).map_or(0.0, |cats| cats.iter().sum())
 }
 
-/// The tags of a picture that has been accepted as a cat's, best first.
+/// The tags of a picture that has been accepted as one of a cat, sorted by confidence.
 ///
-/// "cat" is always among them, with [`cat_mass`] as its confidence; things need at least
-/// `floor`, for which [`THING_FLOOR`] is the usual value. A parent has the confidence of
-/// its likeliest child, and no name comes twice.
+/// "cat" is always among them, with [`cat_mass`] as its confidence. A thing needs at least `floor`,
+/// which usually is [`THING_FLOOR`]. A parent has the confidence of its likeliest child, and no
+/// name occurs twice.
 pub fn tags(probs: &[f32], floor: f32) -> Vec<Tag> {
     let mass = cat_mass(probs);
     let mut tags = vec![Tag {
@@ -72,26 +71,26 @@ pub fn tags(probs: &[f32], floor: f32) -> Vec<Tag> {
             parents: &[],
         })
     });
-    // "cat" comes before the kinds of cat, whose parent it is too, and so keeps its own
-    // confidence; among the things the best comes first.
+    // "cat" comes before the kinds of cat, whose parent it also is, and so keeps its own
+    // confidence. Among the things the most confident comes first.
     for parent in parents.collect::<Vec<_>>() {
         if tags.iter().all(|tag| tag.name != parent.name) {
             tags.push(parent);
         }
     }
-    // The sort is stable: a child stays before its parents.
+    // The sort is stable, so a child stays before its parents.
     tags.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     tags
 }
 
-/// A sentence fragment that describes the picture to someone who cannot see it, such as
-/// "tabby cat with a remote control"; without a sure kind or thing, "cat".
+/// A phrase that describes the picture to someone who cannot see it, such as "tabby cat with a
+/// remote control"; without a sure kind or thing it is "cat".
 pub fn alt_text(tags: &[Tag]) -> String {
     let kind = tags
         .iter()
         .find(|tag| tag.parents.contains(&"cat"))
         .map_or("cat", |tag| tag.name.as_str());
-    // Only things have parents that are not animals.
+    // Only things have parents among which there is no "animal".
     let thing = tags
         .iter()
         .find(|tag| !tag.parents.is_empty() && !tag.parents.contains(&"animal"));
@@ -101,8 +100,8 @@ pub fn alt_text(tags: &[Tag]) -> String {
     }
 }
 
-/// The model's best guess at anything at all, for a log or a refusal: the class in plain
-/// words and its probability. `None` if there are no probabilities.
+/// The model's best guess at anything at all: the class in plain words and its probability. `None`
+/// if there are no probabilities.
 pub fn best_guess(probs: &[f32]) -> Option<(&'static str, f32)> {
     let (class, probability) = probs
         .iter()
@@ -118,7 +117,7 @@ fn kind_of_cat(probs: &[f32], mass: f32) -> Option<Tag> {
         return None;
     };
     [
-        // The "tiger cat" of ImageNet is a striped coat, which everyone calls tabby.
+        // The "tiger cat" of ImageNet is a striped coat, which everyone calls a tabby.
         ("tabby cat", tabby + tiger, COAT_SHARE_FLOOR),
         ("persian cat", persian, PEDIGREE_SHARE_FLOOR),
         ("siamese cat", siamese, PEDIGREE_SHARE_FLOOR),
@@ -133,10 +132,10 @@ fn kind_of_cat(probs: &[f32], mass: f32) -> Option<Tag> {
     })
 }
 
-/// The things around the cat with at least `floor`, best first.
+/// The things around the cat with at least `floor`, sorted by confidence.
 ///
-/// Classes that mean the same word count together, so that a laptop that the model splits
-/// between "laptop" and "notebook" is not lost.
+/// Classes that mean the same word are added up, so that a laptop that the model splits between
+/// "laptop" and "notebook" is not lost.
 fn things(probs: &[f32], floor: f32) -> Vec<Tag> {
     let mut found = THINGS
         .iter()
@@ -151,7 +150,7 @@ fn things(probs: &[f32], floor: f32) -> Vec<Tag> {
     found
 }
 
-/// "a sofa", "an umbrella", "sunglasses".
+/// Adds the indefinite article: "a sofa", "an umbrella", but "sunglasses".
 pub(super) fn with_article(name: &str) -> String {
     if WITHOUT_ARTICLE.contains(&name) {
         name.to_owned()
@@ -162,7 +161,7 @@ pub(super) fn with_article(name: &str) -> String {
     }
 }
 
-/// Names among the things that are plural or not countable.
+/// The names of things that are plural or cannot be counted.
 const WITHOUT_ARTICLE: &[&str] = &["hay", "jeans", "pajamas", "sunglasses", "wool"];
 
 const APPLIANCE: &[&str] = &["appliance"];
@@ -194,7 +193,7 @@ const WINDOW: &[&str] = &["window"];
 /// A name, its parents, and the classes that mean it.
 type Thing = (&'static str, &'static [&'static str], &'static [usize]);
 
-/// The things that become tags, by hand.
+/// The things that become tags, chosen by hand.
 const THINGS: &[Thing] = &[
     ("accordion", INSTRUMENT, &[401]),
     ("apple", FOOD, &[948]),
@@ -349,14 +348,14 @@ const THINGS: &[Thing] = &[
     ("wool", FABRIC, &[911]),
 ];
 
-/// The 1000 classes in the model's order, one on a line, in plain words.
+/// The names of the 1000 classes in the model's order, one per line, in plain words.
 const CLASS_NAMES: &str = include_str!("labels/imagenet.txt");
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Probabilities that are zero but for the given classes.
+    /// Probabilities that are zero except for these classes.
     fn probs(of: &[(usize, f32)]) -> Vec<f32> {
         let mut probs = vec![0.0; 1000];
         for &(class, probability) in of {
@@ -388,7 +387,7 @@ mod tests {
             (&[(285, 0.8), (281, 0.2)], "egyptian mau"),
             (&[(285, 0.6), (281, 0.4)], "cat"),
             (&[(283, 0.3), (284, 0.3), (281, 0.3)], "cat"),
-            // Of little mass the share decides as well.
+            // The share decides even where there is little [`cat_mass`].
             (&[(284, 0.06)], "siamese cat"),
         ];
         for (classes, expected) in cases {
@@ -476,7 +475,7 @@ mod tests {
             assert!(!parents.is_empty() && !parents.contains(name), "{name}");
             assert!(!parents.contains(&"animal"), "{name}");
             for class in *classes {
-                // Things start after the animals; food and plants are at the end.
+                // The classes of things begin after the animals; food and plants are at the end.
                 assert!((398..1000).contains(class), "{name}");
                 assert!(!seen.contains(class), "{class} is mapped twice");
                 seen.push(*class);

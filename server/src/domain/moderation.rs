@@ -1,9 +1,12 @@
-//! What is decent, in the words of Rekognition's moderation taxonomy, version 7: pure, one table.
+//! What counts as decent, in the words of Rekognition's moderation taxonomy, version 7. It is pure:
+//! one table and the rules to read it.
 //!
-//! The first and the second level decide; a third-level label is decided by the second-level one above it. A name that the
-//! table does not know refuses, wherever it stands: a new version of the taxonomy must not open the site.
+//! The first and second level decide. A label of the third level is decided by the second-level
+//! label above it. A name that the table does not know refuses the picture, on whatever level it
+//! stands: a new version of the taxonomy must not let anything in.
 
-/// Which taxonomy and which reading of it decide; part of what a verdict is remembered under, so raise it with the table.
+/// Names the taxonomy and our reading of it. Verdicts are remembered under it, so raise it whenever
+/// the table changes.
 pub const TAXONOMY_VERSION: &str = "v7.1";
 
 /// One label of a moderation answer.
@@ -12,16 +15,18 @@ pub struct ModerationLabel {
     pub name: String,
     /// The label one level up; empty at the first level.
     pub parent: String,
-    /// 0 to 1.
+    /// From 0 to 1.
     pub confidence: f32,
 }
 
-/// From which confidence on a label counts, each 0 to 1.
+/// The confidence from which a label counts, each from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ModerationMinimums {
-    /// For what must never be shown. Low: a picture wrongly refused costs less than one wrongly shown.
+    /// For what must never be shown. It is low, because a picture wrongly refused costs less than
+    /// one wrongly shown.
     pub grave: f32,
-    /// For what is out of place. Higher: these labels are often wrong on a pet's picture.
+    /// For what is out of place. It is higher, because these labels are often wrong on pictures of
+    /// pets.
     pub mild: f32,
 }
 
@@ -35,27 +40,28 @@ impl Default for ModerationMinimums {
 }
 
 impl ModerationMinimums {
-    /// The lowest confidence that decides anything: labels below it need not be asked for.
+    /// The lowest confidence that can decide anything. Labels below it need not be asked for.
     #[must_use]
     pub fn lowest(&self) -> f32 {
         self.grave.min(self.mild)
     }
 }
 
-/// What a category means here.
+/// What a category means on this site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rule {
-    /// Refused from [`ModerationMinimums::grave`] on.
+    /// Refuses from [`ModerationMinimums::grave`] on.
     Grave,
-    /// Refused from [`ModerationMinimums::mild`] on.
+    /// Refuses from [`ModerationMinimums::mild`] on.
     Mild,
-    /// Harmless beside a cat.
+    /// Harmless in a picture of a cat.
     Allowed,
-    /// First level only: its second-level labels decide. Without one of them it refuses.
+    /// Stands on the first level only, and leaves the decision to the second-level labels below it.
+    /// Without any of them it counts as grave.
     BySecondLevel,
 }
 
-/// A first-level category with its second-level ones.
+/// A first-level category with its second-level labels.
 struct Category {
     name: &'static str,
     rule: Rule,
@@ -107,13 +113,13 @@ const TAXONOMY: &[Category] = &[
         name: "Drugs & Tobacco",
         rule: Rule::BySecondLevel,
         second_level: &[
-            // Pills: a cat at the vet's.
+            // Pills are often in pictures of a cat at the vet's.
             ("Products", Rule::Allowed),
             ("Drugs & Tobacco Paraphernalia & Use", Rule::Mild),
         ],
     },
     Category {
-        // A glass on the table makes no cat indecent.
+        // A glass on the table does not make a cat indecent.
         name: "Alcohol",
         rule: Rule::Allowed,
         second_level: &[
@@ -143,7 +149,7 @@ const TAXONOMY: &[Category] = &[
     },
 ];
 
-/// The first label that condemns the picture, if any does.
+/// The first label for which the picture must be refused, if there is one.
 #[must_use]
 pub fn objection<'a>(
     labels: &'a [ModerationLabel],
@@ -155,12 +161,12 @@ pub fn objection<'a>(
             Rule::Mild => minimums.mild,
             Rule::Grave | Rule::BySecondLevel => minimums.grave,
         };
-        // A broken confidence or minimum condemns: screening fails closed.
+        // A confidence or minimum that is NaN refuses the picture: screening fails closed.
         label.confidence.is_nan() || minimum.is_nan() || label.confidence >= minimum
     })
 }
 
-/// What this label means in this answer; whatever the table does not know is grave.
+/// How to treat this label in this answer. A name that the table does not know is grave.
 fn rule_of(label: &ModerationLabel, answer: &[ModerationLabel]) -> Rule {
     if label.parent.is_empty() {
         return match category(&label.name) {
@@ -179,7 +185,7 @@ fn rule_of(label: &ModerationLabel, answer: &[ModerationLabel]) -> Rule {
     if let Some(category) = category(&label.parent) {
         return second_level(category, &label.name).unwrap_or(Rule::Grave);
     }
-    // A third-level label: its parent is a second-level one, and decides.
+    // This label is on the third level: its parent is on the second and decides.
     TAXONOMY
         .iter()
         .find_map(|category| second_level(category, &label.parent))
@@ -210,7 +216,8 @@ mod tests {
         }
     }
 
-    /// Whether a label of this name is refused at 0.99 and at 0.6, in an answer as the service gives it: with its parents.
+    /// Whether a label with this path is refused at a confidence of 0.99 and of 0.6. The answer
+    /// holds its parents too, as the service sends them.
     fn refused(path: &[&str]) -> (bool, bool) {
         let at = |confidence| {
             let mut parent = "";
@@ -294,7 +301,7 @@ mod tests {
         for (path, expected) in cases {
             assert_eq!(refused(path), *expected, "{path:?}");
         }
-        // The same without its parents in the answer.
+        // The result is the same where the answer lacks the parents.
         let alone = [label("Exposed Female Nipple", "Explicit Nudity", 0.6)];
         assert!(objection(&alone, &ModerationMinimums::default()).is_some());
     }
@@ -307,7 +314,7 @@ mod tests {
             &["Gambling", "Something New"],
             &["Something New", "Alcohol Use"],
             &["Something New", "Something Newer", "Pills"],
-            // The words of version 6, and another spelling.
+            // Words of version 6, and another spelling.
             &["Suggestive"],
             &["Explicit Nudity"],
             &["alcohol"],

@@ -1,4 +1,4 @@
-//! A month by UTC: what bills are counted by.
+//! A calendar month in UTC, by which costs are counted.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-/// One month of one year, by UTC.
+/// One month of one year, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Month {
     first_day: Date,
 }
 
 impl Month {
-    /// The month that this moment is in.
+    /// The month that holds this moment.
     #[must_use]
     pub fn of(now: Timestamp) -> Self {
         let today = now.to_zoned(TimeZone::UTC).date();
@@ -36,14 +36,14 @@ impl Month {
         Some(Self { first_day })
     }
 
-    /// When it begins, seconds since 1970.
+    /// When the month begins, in seconds since 1970.
     #[must_use]
     pub fn begins(self) -> i64 {
         let begins = self.first_day.to_zoned(TimeZone::UTC);
         begins.map_or(0, |begins| begins.timestamp().as_second())
     }
 
-    /// Whole seconds until the next month begins, rounded up; 0 once it has.
+    /// Whole seconds until the next month begins, rounded up; 0 once it has begun.
     #[must_use]
     pub fn seconds_left(self, now: Timestamp) -> u64 {
         let next = self
@@ -58,7 +58,7 @@ impl Month {
     }
 }
 
-/// As in object keys and the index: `2026-11`.
+/// Writes `2026-11`, the form in object keys and in the index.
 impl fmt::Display for Month {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

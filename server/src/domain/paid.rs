@@ -1,11 +1,11 @@
-//! What costs money, and how much of a month's share of it is gone.
+//! What costs money, and how much of its monthly limit is used.
 
-/// What costs money and is counted by month (UTC).
+/// A thing that costs money and is counted by calendar month (UTC).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Paid {
     /// Calls of Amazon Rekognition, each for one picture.
     RekognitionCalls,
-    /// Paths of invalidations at CloudFront.
+    /// Paths in CloudFront invalidations.
     CloudFrontPaths,
 }
 
@@ -23,7 +23,7 @@ impl Paid {
     }
 }
 
-/// So much was used of so much, this month.
+/// How much of a monthly limit is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     pub used: u32,
@@ -31,7 +31,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The shares of which the operator is warned, in percent.
+    /// The percentages of the limit at which the operator is warned.
     const WARNINGS: [u8; 2] = [95, 80];
 
     /// How many are left.
@@ -40,7 +40,8 @@ impl Usage {
         self.limit.saturating_sub(self.used)
     }
 
-    /// The used share of the limit: 0 to 1, and more where the limit was lowered. A limit of 0 is used up.
+    /// The used share of the limit, from 0 to 1, or more where the limit was lowered. A limit of 0
+    /// counts as used up.
     #[must_use]
     pub fn share(self) -> f64 {
         if self.limit == 0 {
@@ -49,7 +50,7 @@ impl Usage {
         f64::from(self.used) / f64::from(self.limit)
     }
 
-    /// The highest share that is reached of those that the operator is warned of, in percent: 95, 80 or 0.
+    /// The highest warning percentage that is reached: 95, 80, or 0 for none.
     #[must_use]
     pub fn warned_percent(self) -> u8 {
         let reached = |percent: &u8| {

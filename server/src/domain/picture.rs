@@ -1,4 +1,4 @@
-//! A picture's names and secrets: parsed, never half-valid.
+//! A picture's names and secrets. They are parsed, so that none can be half valid.
 
 use std::fmt;
 
@@ -8,23 +8,24 @@ use subtle::ConstantTimeEq;
 
 use crate::domain::verdict::{Reason, Rules};
 
-/// Bitcoin's base58: no `0`, `O`, `I` or `l`.
+/// Bitcoin's base58 alphabet, which lacks `0`, `O`, `I` and `l`.
 const BASE58: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 
-/// A picture's public name: 16 base58 characters, 93 random bits, never reused.
+/// A picture's public name: 16 base58 characters, which are 93 random bits. It is never reused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PictureId(String);
 
 impl PictureId {
     const LENGTH: usize = 16;
 
-    /// A new, random one.
+    /// A new random id.
     #[must_use]
     pub fn random() -> Self {
         Self(random_base58(Self::LENGTH))
     }
 
-    /// `None` unless exactly 16 base58 characters: nothing else can become part of a path.
+    /// Parses exactly 16 base58 characters; `None` for anything else, so that nothing else can
+    /// become part of a path.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         is_base58(text, Self::LENGTH).then(|| Self(text.to_owned()))
@@ -38,7 +39,7 @@ impl PictureId {
 }
 
 impl PictureId {
-    /// By which everything in a cache that names this picture can be purged.
+    /// The cache tag by which everything that shows or names this picture can be purged.
     #[must_use]
     pub fn cache_tag(&self) -> String {
         format!("p-{}", self.0)
@@ -51,32 +52,33 @@ impl fmt::Display for PictureId {
     }
 }
 
-/// The secret that deletes a picture: 22 base58 characters, 128 random bits. Shown once, kept only as a hash.
+/// The secret that deletes a picture: 22 base58 characters, which are 128 random bits. The uploader
+/// sees it once; the index keeps its hash only.
 #[derive(Clone)]
 pub struct DeleteToken(String);
 
 impl DeleteToken {
     const LENGTH: usize = 22;
 
-    /// A new, random one.
+    /// A new random token.
     #[must_use]
     pub fn random() -> Self {
         Self(random_base58(Self::LENGTH))
     }
 
-    /// `None` unless exactly 22 base58 characters.
+    /// Parses exactly 22 base58 characters; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         is_base58(text, Self::LENGTH).then(|| Self(text.to_owned()))
     }
 
-    /// The secret itself, for the one answer that tells it.
+    /// The secret itself, for the one answer that reveals it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What the index keeps.
+    /// The hash that the index keeps.
     #[must_use]
     pub fn hash(&self) -> Sha256Hash {
         Sha256Hash::of(self.0.as_bytes())
@@ -89,7 +91,7 @@ impl fmt::Debug for DeleteToken {
     }
 }
 
-/// A SHA-256. Equality takes the same time whatever differs.
+/// A SHA-256. Comparing two takes the same time wherever they differ.
 #[derive(Clone, Copy, Debug)]
 pub struct Sha256Hash(pub [u8; 32]);
 
@@ -100,7 +102,7 @@ impl Sha256Hash {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// From 32 bytes; `None` for any other length.
+    /// Takes 32 bytes; `None` for any other length.
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
@@ -120,7 +122,7 @@ impl Sha256Hash {
         Some(Self(bytes))
     }
 
-    /// Lower-case hexadecimal, 64 characters.
+    /// 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn hex(&self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -135,7 +137,8 @@ impl PartialEq for Sha256Hash {
 
 impl Eq for Sha256Hash {}
 
-/// The five files every published picture has. A name's number is its width in pixels, or the upload's if that is less.
+/// The five files of every published picture. The number in a name is the file's width in pixels,
+/// or the upload's width where that is smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum VariantName {
     Webp320,
@@ -146,7 +149,7 @@ pub enum VariantName {
 }
 
 impl VariantName {
-    /// All of them, smallest first.
+    /// All names, the smallest file first.
     pub const ALL: [Self; 5] = [
         Self::Webp320,
         Self::Webp640,
@@ -155,7 +158,7 @@ impl VariantName {
         Self::Jpeg1280,
     ];
 
-    /// As in URLs and object keys.
+    /// The name in URLs and object keys.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -176,7 +179,7 @@ impl VariantName {
         }
     }
 
-    /// Reads one of the five names.
+    /// Parses one of the five names.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|name| name.as_str() == text)
@@ -194,7 +197,7 @@ pub struct Variant {
     pub hash: String,
 }
 
-/// One tag with the model's confidence, 0 to 1.
+/// One tag with the model's confidence, from 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tag {
     pub name: String,
@@ -206,51 +209,52 @@ pub struct Tag {
 pub struct Received {
     pub id: PictureId,
     pub delete_token_hash: Sha256Hash,
-    /// Of the uploaded bytes.
+    /// SHA-256 of the uploaded bytes.
     pub content_hash: Sha256Hash,
     pub size_bytes: u64,
     /// Seconds since 1970.
     pub received_at: i64,
-    /// Until when a worker may hold it; also the worker's proof that it still does. 0 before any worker took it.
+    /// The end of a worker's lease, in seconds since 1970. It is also the worker's proof that it
+    /// still holds the lease. 0 while no worker has taken the upload.
     pub leased_until: i64,
-    /// How often work on it has begun.
+    /// How many times work on it has begun.
     pub attempts: u32,
 }
 
-/// What is known of a picture once it is published.
+/// What is known about a published picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Published {
     pub id: PictureId,
-    /// Grows with every publication; lists and cursors go by it.
+    /// Grows with every publication. Lists and their cursors go by it.
     pub sequence: i64,
     /// Seconds since 1970.
     pub published_at: i64,
     pub expires_at: super::expiry::ExpiresAt,
-    /// Upright size of the upload, pixels.
+    /// The upright size of the upload, in pixels.
     pub width: u32,
     pub height: u32,
     pub animated: bool,
     pub alt: String,
     pub tags: Vec<Tag>,
     pub thumbhash: Vec<u8>,
-    /// `data:` URL of a tiny image.
+    /// A `data:` URL of a tiny image.
     pub placeholder: String,
     pub perceptual_hash: u64,
     pub stripped: Vec<String>,
     pub variants: Vec<Variant>,
-    /// Under which it was found decent.
+    /// The rules under which the picture was approved.
     pub rules: Rules,
 }
 
 impl Published {
-    /// The bytes of all its files together.
+    /// The size of all its files together, in bytes.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
         self.variants.iter().map(|variant| variant.size_bytes).sum()
     }
 }
 
-/// Where a picture is in its life, with what each state knows.
+/// Where a picture is in its life, with what is known in each state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Life {
     Screening {
@@ -262,11 +266,11 @@ pub enum Life {
         reason: Reason,
         rejected_at: i64,
     },
-    /// Over, with the instant that stands in its image URLs if it was ever published.
+    /// It is over. The instant in its image URLs is known if it was ever published.
     Expired {
         expires_at: Option<super::expiry::ExpiresAt>,
     },
-    /// Deleted before its time.
+    /// It was deleted before its end.
     Removed {
         expires_at: Option<super::expiry::ExpiresAt>,
     },

@@ -1,4 +1,4 @@
-//! Who looks at pictures, and which figures of each of them decide. Pure.
+//! Decides who looks at a picture and which of their figures count. It is pure.
 
 use crate::domain::detection::{self, DetectionMinimums};
 use crate::domain::labels;
@@ -11,9 +11,10 @@ use crate::domain::verdict::{self, FrameLook, Reason, Rules, Seen, Thresholds, V
 pub enum Mode {
     /// The two models on this machine, and nobody else.
     Local,
-    /// Amazon Rekognition alone; each picture is paid.
+    /// Amazon Rekognition alone. Every picture is paid for.
     Rekognition,
-    /// The local models first; what they do not refuse with certainty goes on to Rekognition, which then decides.
+    /// The local models first. What they do not refuse with certainty goes on to Rekognition, which
+    /// decides.
     LocalThenRekognition,
 }
 
@@ -21,7 +22,7 @@ impl Mode {
     /// Every mode.
     pub const ALL: [Self; 3] = [Self::Local, Self::Rekognition, Self::LocalThenRekognition];
 
-    /// As the operator writes it.
+    /// The name by which the operator chooses it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -32,15 +33,19 @@ impl Mode {
     }
 }
 
-/// From which figures on the local models are so sure of a refusal that nobody else is asked; each 0 to 1.
+/// The figures from which the local models are so sure of a refusal that nobody else is asked, each
+/// from 0 to 1.
 ///
-/// A refusal here is final and a picture that passes costs up to two calls, so both are far from [`Thresholds`]: what is
-/// certain must hardly ever be a decent cat. `docs/OPERATING.md` has the figures behind the defaults.
+/// A refusal here is final, while a picture that passes costs up to two calls. So both figures are
+/// far from [`Thresholds`]: what is certain must hardly ever be a decent cat. `docs/OPERATING.md`
+/// has the measurements behind the defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Certainty {
-    /// Below this probability mass of the domestic cats in every labelled frame there is no cat.
+    /// There is no cat where the summed probability of the domestic cat classes is below this in
+    /// every labelled frame.
     pub no_cat: f32,
-    /// From this probability of the worst indecent class in any frame on the picture is indecent.
+    /// The picture is indecent where the worst indecent class has at least this probability in any
+    /// frame.
     pub indecent: f32,
 }
 
@@ -53,7 +58,7 @@ impl Default for Certainty {
     }
 }
 
-/// Everything that decides what becomes of a picture, but the models themselves.
+/// Everything that decides about a picture, except the models themselves.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
     pub mode: Mode,
@@ -75,7 +80,7 @@ impl Default for Policy {
     }
 }
 
-/// What the local look at a picture leads to.
+/// What follows from the local models' look at a picture.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Triage {
     /// It is refused, and nobody else is asked.
@@ -87,7 +92,7 @@ pub enum Triage {
 }
 
 impl Policy {
-    /// The same with the local models alone: what decides where the others cannot be paid.
+    /// The same policy with the local models alone. It decides where Rekognition cannot be paid.
     #[must_use]
     pub const fn local_alone(self) -> Self {
         Self {
@@ -108,26 +113,27 @@ impl Policy {
         !matches!(self.mode, Mode::Rekognition)
     }
 
-    /// True when this frame alone decides against the picture, so that nothing more needs to be looked at.
+    /// True when this frame alone decides against the picture, so that no other frame needs to be
+    /// looked at.
     #[must_use]
     pub fn condemns(&self, look: &FrameLook) -> bool {
         match self.mode {
             Mode::Local => verdict::is_indecent(look, &self.thresholds),
             Mode::Rekognition => false,
             Mode::LocalThenRekognition => {
-                // A broken score refuses: screening fails closed.
+                // A score that is NaN refuses the picture: screening fails closed.
                 look.indecency.is_nan() || look.indecency >= self.certainty.indecent
             }
         }
     }
 
-    /// What these local looks at all frames lead to.
+    /// What follows from the local models' look at all frames.
     ///
-    /// | mode | certainly indecent | certainly no cat | all else |
+    /// | mode | certainly indecent | certainly no cat | everything else |
     /// | --- | --- | --- | --- |
     /// | local | refused | refused | [`verdict::judge`] decides |
     /// | rekognition | asked | asked | asked |
-    /// | local+rekognition | refused | refused | asked, also what would be refused or approved by `judge` |
+    /// | local+rekognition | refused | refused | asked, whatever `judge` would say |
     #[must_use]
     pub fn triage(&self, seen: &[Seen]) -> Triage {
         match self.mode {
@@ -140,7 +146,8 @@ impl Policy {
                 if seen.iter().any(|seen| self.condemns(&seen.look)) {
                     return Triage::Refuse(Reason::Indecent);
                 }
-                // Written so that a mass or a threshold that is no number refuses, and no look at all does.
+                // Written so that a probability or threshold that is NaN refuses the picture, and
+                // so does a picture without any look.
                 let maybe_a_cat = seen
                     .iter()
                     .filter_map(|seen| seen.look.labels.as_deref())
@@ -154,11 +161,11 @@ impl Policy {
         }
     }
 
-    /// The rules that a verdict is remembered under, with what the local screener calls itself. They hold everything that
-    /// decides in this mode, and nothing else.
+    /// The rules under which a verdict is remembered, given the name of the local screener. They
+    /// hold everything that decides in this mode, and nothing else.
     #[must_use]
     pub fn rules(&self, screener: &str) -> Rules {
-        // Another version may decode or judge differently.
+        // Another version of the program may decode or judge differently.
         let version = env!("CARGO_PKG_VERSION");
         let Thresholds { cat, indecent } = self.thresholds;
         let rekognition = format!(
@@ -221,19 +228,20 @@ mod tests {
         const UNSAFE: &str = "refuse unsafe";
         let cases: &[(&[Seen], [&str; 3])] = &[
             (&[look(0.0, 0.9)], ["approve", "ask", "ask"]),
-            // Unsure of the cat.
+            // It may or may not be a cat.
             (&[look(0.0, 0.04)], [NO_CAT, "ask", "ask"]),
             (&[look(0.0, 0.005)], [NO_CAT, "ask", "ask"]),
             (&[look(0.0, 0.0049)], [NO_CAT, "ask", NO_CAT]),
-            // Unsure of its decency.
+            // It may or may not be decent.
             (&[look(0.84, 0.9)], ["approve", "ask", "ask"]),
             (&[look(0.85, 0.9)], [UNSAFE, "ask", "ask"]),
             (&[look(0.96, 0.9)], [UNSAFE, "ask", "ask"]),
             (&[look(0.97, 0.9)], [UNSAFE, "ask", UNSAFE]),
-            // Indecency comes first, and any frame is enough.
+            // Indecency comes first, and one frame is enough.
             (&[look(0.97, 0.0)], [UNSAFE, "ask", UNSAFE]),
             (&[look(0.0, 0.9), unlabelled(0.99)], [UNSAFE, "ask", UNSAFE]),
-            // A cat in one frame of five is too little here, and not for us to say there.
+            // One frame of five with a cat is too little for the local models, and Rekognition may
+            // see it differently.
             (
                 &[
                     look(0.0, 0.9),
@@ -244,7 +252,7 @@ mod tests {
                 ],
                 [NO_CAT, "ask", "ask"],
             ),
-            // Nothing and nonsense.
+            // No frames, and scores that make no sense.
             (&[], [NO_CAT, "ask", NO_CAT]),
             (&[unlabelled(0.0)], [NO_CAT, "ask", NO_CAT]),
             (&[look(f32::NAN, 0.9)], [UNSAFE, "ask", UNSAFE]),

@@ -1,4 +1,4 @@
-//! What caches in front of the site are told to forget, and in which order.
+//! What the CDNs in front of the site are told to purge, and in which order.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,36 +6,40 @@ use std::fmt;
 use super::expiry::ExpiresAt;
 use super::picture::PictureId;
 
-/// CloudFront paths of a month that owners' deletions leave for admins…
+/// CloudFront paths per month that deletions by owners leave to admins.
 pub const KEPT_FOR_ADMINS: u32 = 200;
-/// …but no more than this part of the month's limit: of a small one, nothing would be left for owners.
+/// The paths left to admins are at most the month's limit divided by this. Of a small limit nothing
+/// would remain for owners otherwise.
 const KEPT_PART: u32 = 5;
-/// Owners' deletions that are purged each by itself leave so many parts more, for those that are purged together with others.
-/// With 1,000 paths a month, 200 owners' deletions are purged by themselves; after that those that wait are purged together
-/// every four hours or so, to the end of the month.
+/// Deletions by owners that are purged one by one leave this many more such parts of the limit
+/// (`limit / KEPT_PART` each) to those that are purged together.
+///
+/// With 1,000 paths a month, 200 of them are purged one by one. After that those that wait are
+/// purged together, every four hours or so, to the end of the month.
 const SHARED_PARTS: u32 = 2;
-/// The least rest between two purges of many deletions, seconds. CloudFront takes about as long to do one.
+/// The shortest rest between two purges of many deletions, in seconds. CloudFront takes about as
+/// long to carry one out.
 const LEAST_REST: i64 = 60;
-/// The most spans of time that are purged at once for deletions that are purged together. Where their ends need more, wider
-/// spans are taken.
+/// The most spans of time that are purged at once for deletions that are purged together. If their
+/// ends need more spans than this, wider spans are taken.
 const MOST_SPANS: usize = 3;
-/// What one span costs at CloudFront: a path for the files, and a tag for the pages and their JSON.
+/// What one span costs at CloudFront: a path for the files and a tag for the pages and their JSON.
 pub const PATHS_OF_SPAN: u32 = 2;
 
 /// A content delivery network that may stand in front of the site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cdn {
-    /// The outer one.
+    /// The outer CDN, which visitors reach.
     Cloudflare,
-    /// The inner one, which Cloudflare asks.
+    /// The inner CDN, from which Cloudflare fetches where both are in use.
     CloudFront,
 }
 
 impl Cdn {
-    /// Both.
+    /// Both CDNs.
     pub const ALL: [Self; 2] = [Self::Cloudflare, Self::CloudFront];
 
-    /// True where every item costs a path of the month's budget.
+    /// True where every purged item costs a path of the month's budget.
     #[must_use]
     pub const fn is_paid(self) -> bool {
         matches!(self, Self::CloudFront)
@@ -51,24 +55,24 @@ impl fmt::Display for Cdn {
     }
 }
 
-/// Where one step of a purge happens.
+/// Where one step of a purge takes place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PurgeTarget {
-    /// This CDN is told to forget something.
+    /// This CDN is told to purge something.
     Cdn(Cdn),
-    /// The site is looked at from outside, to see whether it is forgotten.
+    /// The site is requested from outside, to see whether the picture is gone.
     Site,
 }
 
 impl PurgeTarget {
-    /// All of them.
+    /// Every target.
     pub const ALL: [Self; 3] = [
         Self::Cdn(Cdn::Cloudflare),
         Self::Cdn(Cdn::CloudFront),
         Self::Site,
     ];
 
-    /// As in the index.
+    /// Its name in the index.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -78,7 +82,7 @@ impl PurgeTarget {
         }
     }
 
-    /// True where every item costs a path of the month's budget.
+    /// True where every purged item costs a path of the month's budget.
     #[must_use]
     pub const fn is_paid(self) -> bool {
         matches!(self, Self::Cdn(cdn) if cdn.is_paid())
@@ -91,7 +95,7 @@ impl PurgeTarget {
     }
 }
 
-/// What kind of thing is to be forgotten; one request names one kind.
+/// The kind of an item. One request to a CDN names items of one kind only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PurgeKind {
     Images,
@@ -99,16 +103,17 @@ pub enum PurgeKind {
     Tag,
 }
 
-/// One thing to forget.
+/// One thing that a CDN is to purge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PurgeItem {
-    /// Every file of a picture, by its address.
+    /// Every file of a picture, each by its URL.
     Images {
         id: PictureId,
         expires_at: ExpiresAt,
     },
-    /// Everything under the addresses of a picture's files, however it was asked for: Cloudflare keeps a file once more for
-    /// each site that has it fetched by a script, and an address alone does not name those.
+    /// Everything under the URL of a picture's files, whatever headers it was requested with.
+    /// Cloudflare keeps a further copy of a file for each site whose scripts fetch it, and a purge
+    /// by URL alone does not reach those copies.
     Folder {
         id: PictureId,
         expires_at: ExpiresAt,
@@ -120,13 +125,13 @@ pub enum PurgeItem {
 }
 
 impl PurgeItem {
-    /// Everything that names this picture.
+    /// Everything that carries the cache tag of this picture.
     #[must_use]
     pub fn tag_of(id: &PictureId) -> Self {
         Self::Tag(CacheTag(id.cache_tag()))
     }
 
-    /// Its kind.
+    /// The kind of the item.
     #[must_use]
     pub const fn kind(&self) -> PurgeKind {
         match self {
@@ -136,7 +141,7 @@ impl PurgeItem {
         }
     }
 
-    /// Reads what `Display` wrote, and nothing else.
+    /// Reads what `Display` wrote; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(tag) = text.strip_prefix('#') {
@@ -160,7 +165,7 @@ impl PurgeItem {
     }
 }
 
-/// `/i/{expires}/{id}/`, `/i/{expires}/{id}/*`, `/i/{the beginning of expires}*` or `#tag`.
+/// Writes `/i/{expires}/{id}/`, `/i/{expires}/{id}/*`, `/i/{the beginning of expires}*` or `#tag`.
 impl fmt::Display for PurgeItem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -176,8 +181,11 @@ impl fmt::Display for PurgeItem {
     }
 }
 
-/// Pictures that end within the same hour, on the same day, or at any time. The addresses of their files begin alike, and
-/// their pages and their JSON carry the tag of each of their three spans; so one path and one tag name all of them.
+/// A span of time in which pictures end: an hour, a day, or all time.
+///
+/// The URLs of the files of all these pictures begin alike, and the pages and JSON of a picture
+/// carry a tag for each of the three spans it belongs to. So one path and one tag purge all of
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EndingSpan(String);
 
@@ -194,25 +202,26 @@ impl EndingSpan {
         Self(expires_at.compact().chars().take(8).collect())
     }
 
-    /// All time: every picture.
+    /// All time: the span of every picture.
     #[must_use]
     pub const fn any() -> Self {
         Self(String::new())
     }
 
-    /// The hour, the day and all time.
+    /// The three spans that a picture with this end belongs to: its hour, its day and all time.
     #[must_use]
     pub fn all_of(expires_at: ExpiresAt) -> [Self; 3] {
         [Self::hour(expires_at), Self::day(expires_at), Self::any()]
     }
 
-    /// True for a picture that ends within it.
+    /// True for a picture that ends within the span.
     #[must_use]
     pub fn holds(&self, expires_at: ExpiresAt) -> bool {
         expires_at.compact().starts_with(&self.0)
     }
 
-    /// What the pages and the JSON of its pictures carry: `e-20261129t10`, `e-20261129` or `e`.
+    /// The cache tag on pages and JSON of the span's pictures: `e-20261129t10`, `e-20261129` or
+    /// `e`.
     #[must_use]
     pub fn tag(&self) -> CacheTag {
         CacheTag(match self.0.as_str() {
@@ -221,13 +230,13 @@ impl EndingSpan {
         })
     }
 
-    /// What is to be forgotten of all its pictures.
+    /// What a CDN must purge to forget all pictures of the span.
     #[must_use]
     pub fn items(&self) -> [PurgeItem; PATHS_OF_SPAN as usize] {
         [PurgeItem::Ending(self.clone()), PurgeItem::Tag(self.tag())]
     }
 
-    /// Reads the beginning of an instant that stands for an hour, a day or all time.
+    /// Parses the beginning of a compact instant that stands for an hour, a day or all time.
     fn parse(text: &str) -> Option<Self> {
         let whole = match text.len() {
             0 => return Some(Self::any()),
@@ -239,7 +248,8 @@ impl EndingSpan {
     }
 }
 
-/// The narrowest spans that hold all these ends, few enough to be paid with so many paths. None where not even one can be.
+/// The narrowest spans that cover all these ends and cost no more than `paths`. Empty if the paths
+/// do not pay for even one span.
 #[must_use]
 pub fn spans_of(ends: &[ExpiresAt], paths: u32) -> Vec<EndingSpan> {
     let most = usize::try_from(paths / PATHS_OF_SPAN).unwrap_or(usize::MAX);
@@ -252,24 +262,25 @@ pub fn spans_of(ends: &[ExpiresAt], paths: u32) -> Vec<EndingSpan> {
     cover.into_iter().flatten().collect()
 }
 
-/// How long to rest after a purge of many that costs so many paths, seconds: as long as lets the paths that are left last to
-/// the end of the month.
+/// How long to rest after a purge of many deletions that costs `cost` paths, in seconds: as long as
+/// makes the paths that are left last to the end of the month, and at least [`LEAST_REST`].
 #[must_use]
 pub fn rest_after_shared(cost: u32, paths_left: u32, seconds_left: u64) -> i64 {
     let rest = seconds_left.saturating_mul(cost.into()) / u64::from(paths_left.max(1));
     i64::try_from(rest).unwrap_or(i64::MAX).max(LEAST_REST)
 }
 
-/// A value of the header `Cache-Tag`: letters, digits and hyphens. Caches do not tell upper from lower case; two pictures
-/// whose ids differ in nothing else are purged together, which costs a fetch.
+/// A value of the header `Cache-Tag`: letters, digits and hyphens. Caches ignore the case of tags.
+/// So two pictures whose ids differ only in case are purged together, which costs no more than
+/// another fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheTag(String);
 
 impl CacheTag {
-    /// CloudFront takes 256 characters, Cloudflare more.
+    /// CloudFront allows 256 characters, and Cloudflare allows more.
     const LONGEST: usize = 256;
 
-    /// `None` unless it is one tag and nothing more.
+    /// Parses exactly one tag; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let plain = text
@@ -291,7 +302,7 @@ impl fmt::Display for CacheTag {
     }
 }
 
-/// One step of a purge: begun only once every step of a smaller number is done.
+/// One step of a purge. It begins only once every step with a smaller number is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurgeStep {
     pub number: u8,
@@ -299,10 +310,11 @@ pub struct PurgeStep {
     pub item: PurgeItem,
 }
 
-/// How the CDNs of this site forget a picture.
+/// The steps by which the CDNs of this site forget a picture.
 ///
-/// Each is told at once. But until the inner one has forgotten, the outer one may fetch the picture from it again, for days;
-/// so the outer one is told a second time when the inner one is done. Last the site is looked at.
+/// Each CDN is told at once. But until the inner one has forgotten the picture, the outer one may
+/// fetch it from there again and keep it for days. So the outer one is told a second time once the
+/// inner one is done. The last step is a request for the picture from outside.
 #[must_use]
 pub fn steps_for_picture(cdns: &[Cdn], id: &PictureId, expires_at: ExpiresAt) -> Vec<PurgeStep> {
     let id = id.clone();
@@ -323,9 +335,12 @@ pub fn steps_for_picture(cdns: &[Cdn], id: &PictureId, expires_at: ExpiresAt) ->
     steps
 }
 
-/// How many of the month's `limit` paths a purge must leave unused, where its order says to leave `keep` of them: these, but
-/// never more than a fifth of the limit, and none where `keep` is 0, which is the operator's word. A deletion that is purged by
-/// itself (`is_single`) leaves [`SHARED_PARTS`] fifths more, for those that are purged together.
+/// How many of the month's `limit` paths a purge must leave unused.
+///
+/// It leaves `keep` paths, as its order says, but never more than a fifth of the limit. Where
+/// `keep` is 0 it leaves nothing, because then the operator asked for it. A deletion that is purged
+/// on its own (`is_single`) leaves [`SHARED_PARTS`] fifths of the limit more, for those that are
+/// purged together.
 #[must_use]
 pub fn kept_of(limit: u32, keep: u32, is_single: bool) -> u32 {
     let part = limit / KEPT_PART;
@@ -336,7 +351,8 @@ pub fn kept_of(limit: u32, keep: u32, is_single: bool) -> u32 {
     }
 }
 
-/// How the CDNs of this site forget everything that carries a tag, in the same order; nobody looks afterwards.
+/// The steps by which the CDNs of this site forget everything that carries a tag, in the same order
+/// as for a picture. No request from outside follows.
 #[must_use]
 pub fn steps_for_tag(cdns: &[Cdn], tag: CacheTag) -> Vec<PurgeStep> {
     steps_of(cdns, &[PurgeItem::Tag(tag)])
@@ -348,7 +364,7 @@ fn steps_of(cdns: &[Cdn], items: &[PurgeItem]) -> Vec<PurgeStep> {
     let again = is_chain.then_some((2, Cdn::Cloudflare));
     told.chain(again)
         .flat_map(|(number, cdn)| {
-            // CloudFront's folder covers every file, for the price of one path.
+            // At CloudFront the folder covers every file, for the price of one path.
             let needed = items
                 .iter()
                 .filter(move |item| cdn != Cdn::CloudFront || item.kind() != PurgeKind::Images);
@@ -361,35 +377,35 @@ fn steps_of(cdns: &[Cdn], items: &[PurgeItem]) -> Vec<PurgeStep> {
         .collect()
 }
 
-/// What a look at the site from outside saw, after every CDN had said that a picture is purged. It speaks of one edge
-/// location of each CDN and of no other.
+/// What a request from outside saw after every CDN had reported a picture as purged. It tells about
+/// one edge location of each CDN and about no other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurgeReceipt {
-    /// Seconds since 1970.
+    /// When the request was made, in seconds since 1970.
     pub looked_at: i64,
-    /// The HTTP status of the picture's address; absent where there was no answer.
+    /// The HTTP status that the picture's URL answered with; `None` where there was no answer.
     pub status: Option<u16>,
     /// Which of Cloudflare's locations answered, such as `FRA`.
     pub cloudflare: Option<String>,
     /// Which of CloudFront's locations answered, such as `FRA56-P1`.
     pub cloudfront: Option<String>,
-    /// How often the CDNs were told, from the first time to the last.
+    /// How many rounds of purging there were, the first included.
     pub rounds: u32,
 }
 
-/// What the address of a deleted picture showed.
+/// What the URL of a deleted picture showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sight {
-    /// 404 or 410.
+    /// The answer was 404 or 410.
     Gone,
-    /// The picture.
+    /// The answer was the picture.
     Shown,
-    /// Neither: no answer, an error, or somebody in front who lets nobody in.
+    /// It was neither: there was no answer, an error, or something in front that lets nobody in.
     Unclear,
 }
 
 impl Sight {
-    /// What this status says.
+    /// What this HTTP status says.
     #[must_use]
     pub const fn of(status: Option<u16>) -> Self {
         match status {

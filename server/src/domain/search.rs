@@ -1,14 +1,18 @@
 //! What a tag search means.
-//! Words are folded for case and accents; a word matches a tag that contains it as a whole word; words are AND;
-//! `-word` excludes; `"two words"` and `-"two words"` match phrases; exclusions alone are allowed.
+//!
+//! Words are compared without case and accents. A word matches a tag that contains it as a whole
+//! word, and `"two words"` matches them as a phrase within one tag. All words and phrases must
+//! match. A `-` before a word or phrase excludes pictures with it, and a query may consist of
+//! exclusions alone.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// The longest query that is looked at, bytes. Longer ones are malformed.
+/// The longest query that is looked at, in bytes. Longer ones are refused as malformed.
 pub const MAX_QUERY_BYTES: usize = 200;
 
-/// The most words and phrases of a query, exclusions among them. Each is looked for in every picture's tags.
+/// The most words and phrases in a query, exclusions included. Each of them is looked for in the
+/// tags of every picture.
 pub const MAX_TERMS: usize = 16;
 
 /// A parsed search: folded phrases of one or more words.
@@ -19,7 +23,8 @@ pub struct SearchQuery {
 }
 
 impl SearchQuery {
-    /// Reads a query; every text has a meaning, a lone quote reaches to the end.
+    /// Parses a query. It cannot fail, because every text means something; a quote that is never
+    /// closed reaches to the end.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut query = Self::default();
@@ -44,7 +49,7 @@ impl SearchQuery {
             } else {
                 &mut query.required
             };
-            // Said twice it asks for no more.
+            // A term that is repeated asks for nothing more.
             if !phrase.is_empty() && !phrases.contains(&phrase) {
                 phrases.push(phrase);
             }
@@ -53,20 +58,20 @@ impl SearchQuery {
         query
     }
 
-    /// How many words and phrases there are.
+    /// How many words and phrases the query has.
     #[must_use]
     pub fn terms(&self) -> usize {
         self.required.len() + self.excluded.len()
     }
 
-    /// True when nothing is asked for, so that everything matches.
+    /// True when the query asks for nothing, so that every picture matches.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.terms() == 0
     }
 }
 
-/// The one spelling of a query in a URL: lower case, single spaces.
+/// The one spelling of a query that URLs use: lower case, with single spaces.
 #[must_use]
 pub fn canonical(text: &str) -> String {
     text.to_lowercase()
@@ -75,7 +80,8 @@ pub fn canonical(text: &str) -> String {
         .join(" ")
 }
 
-/// Folded words, joined by single spaces: `Égyptian-Mau` is `egyptian mau`.
+/// The words of a text without case, accents and punctuation, joined by single spaces:
+/// `Égyptian-Mau` becomes `egyptian mau`.
 #[must_use]
 pub fn fold(text: &str) -> String {
     let plain: String = text
@@ -91,7 +97,9 @@ pub fn fold(text: &str) -> String {
 }
 
 /// All tags of a picture as one searchable text: `| tabby cat | remote control |`.
-/// A phrase is found as ` phrase `, a whole tag as `| tag |`; the bars keep a phrase within one tag.
+///
+/// A phrase is found as ` phrase ` and a whole tag as `| tag |`. The bars keep a phrase from
+/// matching across two tags.
 #[must_use]
 pub fn index_text<'a>(tags: impl IntoIterator<Item = &'a str>) -> String {
     let mut text = String::from("|");

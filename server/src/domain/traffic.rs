@@ -1,22 +1,22 @@
-//! What a server did, as numbers.
+//! Counters of what a server did.
 
-/// What was counted from a moment on.
+/// What one server has counted since a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// Requests that reached the server, health checks aside.
+    /// Requests that reached the server, without health checks.
     pub requests: u64,
-    /// Of bodies.
+    /// Bytes of response bodies.
     pub bytes_sent: u64,
-    /// Requests to the storage that add or list.
+    /// Requests to the object storage that write or list.
     pub storage_writes: u64,
-    /// Requests to the storage that read.
+    /// Requests to the object storage that read.
     pub storage_reads: u64,
-    /// When the counting began, seconds since 1970.
+    /// When counting began, in seconds since 1970.
     pub since: i64,
 }
 
 impl Counts {
-    /// Of nothing yet.
+    /// Counters that start at zero at this second.
     #[must_use]
     pub const fn none(since: i64) -> Self {
         Self {
@@ -28,7 +28,7 @@ impl Counts {
         }
     }
 
-    /// Both together, since the earlier of both.
+    /// The sum of two counters. It counts from the earlier of the two beginnings.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {

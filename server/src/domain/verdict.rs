@@ -1,17 +1,18 @@
-//! From what the models saw to a verdict: pure, so that the policy can be read and tested in one place.
+//! Turns what the models saw into a verdict. It is pure, so that the rule can be read and tested in
+//! one place.
 
 use crate::domain::draw::Weight;
 use crate::domain::labels;
 use crate::domain::picture::{Sha256Hash, Tag};
 
-/// What decides, each 0 to 1.
+/// The figures that decide, each from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
-    /// The least probability mass of the domestic cats that makes a cat.
+    /// The least summed probability of the domestic cat classes that makes a picture one of a cat.
     /// 0.05 keeps 94 % of cat photographs and lets in 0.4 % of dogs (measured on 250 of each).
     pub cat: f32,
-    /// The probability of the worst indecent class from which a picture is refused.
-    /// 0.85 refuses 0.4 % of cat photographs, 0.7 would refuse up to 1.6 % (measured on 250 each).
+    /// The probability of the worst indecent class from which a picture is refused. 0.85 refuses
+    /// 0.4 % of cat photographs; 0.7 would refuse up to 1.6 % (measured on 250 each).
     pub indecent: f32,
 }
 
@@ -24,16 +25,17 @@ impl Default for Thresholds {
     }
 }
 
-/// What was seen in one frame.
+/// What the models saw in one frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrameLook {
-    /// The worst indecent probability of any square that was judged.
+    /// The highest probability of an indecent class in any square that was looked at.
     pub indecency: f32,
-    /// ImageNet probabilities of the square most like a cat; `None` for frames that only the decency model saw.
+    /// The ImageNet probabilities of the square that is most like a cat; `None` for a frame that
+    /// only the decency model saw.
     pub labels: Option<Vec<f32>>,
 }
 
-/// A frame, and how much of the picture it is.
+/// What was seen in a frame, and how much of the picture that frame is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
     pub look: FrameLook,
@@ -41,7 +43,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// A still, or a frame that is all there is.
+    /// A frame that is the whole picture, such as a still.
     #[must_use]
     pub const fn whole(look: FrameLook) -> Self {
         Self {
@@ -50,8 +52,8 @@ impl Seen {
         }
     }
 
-    /// The same of a frame that will not be published: whatever is in it, it is no cat that anybody gets to see. Its instants
-    /// still count, as ones without a cat.
+    /// Marks the frame as one that will not be published. Nobody will see what is in it, so its
+    /// instants still count, but as instants without a cat.
     pub fn drop_frame(&mut self) {
         self.look.labels = self.look.labels.take().map(|_| Vec::new());
     }
@@ -64,15 +66,16 @@ pub enum Reason {
     Indecent,
     /// It looks like a picture that an admin banned.
     Banned,
-    /// The pixels could not be read to their end.
+    /// The pixels could not be decoded to the end.
     Corrupt,
-    /// More pixels, frames or memory than the limits allow.
+    /// It has more pixels or frames, or needs more memory, than the limits allow.
     TooManyPixels,
     TooSmall,
     Unsupported,
-    /// It could not be paid for; nothing is said of the picture itself.
+    /// There was no money left to have it looked at. This says nothing about the picture itself.
     BudgetSpent,
-    /// Its files are more than the store may hold; nothing is said of the picture itself.
+    /// Its files need more room than the store has left. This says nothing about the picture
+    /// itself.
     StorageFull,
 }
 
@@ -89,7 +92,7 @@ impl Reason {
         Self::StorageFull,
     ];
 
-    /// As the index keeps it.
+    /// Its name in the index.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -111,15 +114,17 @@ impl Reason {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 
-    /// True where models judged the pixels, so that the same bytes under the same rules get the same again.
-    /// Limits and bans can change while the rules stay.
+    /// True where the models judged the pixels, so that the same bytes get the same verdict again
+    /// under the same rules. It is false for limits and bans, which can change while the rules
+    /// stay.
     #[must_use]
     pub const fn is_of_the_pixels(self) -> bool {
         matches!(self, Self::NotACat | Self::Indecent)
     }
 }
 
-/// Under what a verdict was reached; under other rules it must be reached anew.
+/// A hash of everything that a verdict depends on. Under other rules the verdict must be reached
+/// anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules(pub Sha256Hash);
 
@@ -130,18 +135,18 @@ pub enum Verdict {
     Rejected(Reason),
 }
 
-/// How far a second opinion on a picture has come, in an order of steps that are each paid for.
+/// How far a second opinion on a picture has come. Each step is paid for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Review {
-    /// It is needed.
+    /// A second opinion is needed, and nothing has been answered yet.
     Asked,
-    /// The picture is decent; whether it is a cat is not known.
+    /// The picture is decent. Whether it shows a cat is not known yet.
     Decent,
     Judged(Verdict),
 }
 
 impl Review {
-    /// How many calls it still takes at most.
+    /// The most calls that are still needed.
     #[must_use]
     pub const fn calls_left(&self) -> u32 {
         match self {
@@ -152,25 +157,27 @@ impl Review {
     }
 }
 
-/// True when this frame alone condemns the picture, so that nothing more needs to be looked at.
+/// True when this frame alone condemns the picture, so that no other frame needs to be looked at.
 #[must_use]
 pub fn is_indecent(look: &FrameLook, thresholds: &Thresholds) -> bool {
-    // A broken score refuses: screening fails closed.
+    // A score that is NaN refuses the picture: screening fails closed.
     look.indecency.is_nan() || look.indecency >= thresholds.indecent
 }
 
-/// Which way of judging this is; part of what a verdict is remembered under, so raise it with the rule below.
+/// The version of the rule in [`judge`]. Verdicts are remembered under it, so raise it whenever the
+/// rule changes.
 pub const POLICY_VERSION: u32 = 2;
 
-/// Judges a picture by all its frames.
+/// Judges a picture by all of its frames.
 ///
-/// One indecent frame condemns it. A cat must be seen at one of every four instants that were drawn, by the time as it is and
-/// with long frames cut short (`draw` says why), so that a short glimpse of a cat does not carry an animation of something
-/// else.
+/// One indecent frame condemns it. A cat must be seen at a quarter of the drawn instants, both by
+/// the real times and with long frames cut short, so that a short glimpse of a cat does not carry
+/// an animation of something else. `draw` explains both counts.
 ///
-/// A cat is seen where the labels model finds one likely somewhere in the frame; how large it is, and what else there is, is
-/// not asked. A picture of other things with a cat in a corner is a picture of a cat by this rule. To tell them apart takes a
-/// model that finds places, which this is not.
+/// A cat counts as seen where the labels model finds one likely somewhere in the frame. How large
+/// it is and what else is there does not matter: a picture of other things with a cat in a corner
+/// is a picture of a cat. To tell these apart takes a model that locates things, and this one does
+/// not.
 #[must_use]
 pub fn judge(seen: &[Seen], thresholds: &Thresholds) -> Verdict {
     if seen.iter().any(|seen| is_indecent(&seen.look, thresholds)) {
@@ -298,7 +305,7 @@ mod tests {
         assert_eq!(judged(&seen), Ok(()));
         seen[0].drop_frame();
         assert_eq!(judged(&seen), Err(Reason::NotACat));
-        // Nor is what was not looked at.
+        // A frame without labels stays without them.
         let mut unlabelled = look(0.0, 0.9);
         unlabelled.look.labels = None;
         unlabelled.drop_frame();

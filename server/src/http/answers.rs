@@ -1,5 +1,6 @@
-//! What answers may hold in memory, all together: how many are made at once, and how many bytes wait for their readers.
-//! What finds no room waits a little, and is then refused with 503.
+//! Bounds what all answers together may hold in memory: how many are made at the same time, and how
+//! many bytes wait for their readers. An answer that finds no room waits a little and is then
+//! refused with 503.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,19 +21,22 @@ use crate::http::pages::accepts_html;
 use crate::http::readers::Readers;
 use crate::state::AppState;
 
-/// So many pages and lists are made at once. More than the searches that may run and wait, so that these never take all.
+/// How many pages and lists are made at the same time. It is more than the searches that may run
+/// and wait, so that searches never take all of them.
 const MADE_AT_ONCE: usize = 16;
-/// Bytes of answers that wait for their readers, all together.
+/// The most bytes of all answers that wait for their readers.
 const HELD_BYTES: usize = 24 * 1024 * 1024;
-/// A permit stands for so many of them.
+/// How many bytes one permit stands for.
 const UNIT: usize = 1024;
-/// How long an answer waits for room before the slowest reader is called off, and then before the next is.
+/// How long an answer waits for room before the slowest reader is called off, and after that before
+/// the next one is.
 const PATIENCE_WITH_SLOW: Duration = Duration::from_millis(500);
 /// How long an answer waits for its turn, or for room.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// When to ask again: by then the slowest readers of now are through, or given up.
+/// When a refused client should try again. By then the slowest readers of this moment are finished
+/// or were called off.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// Paths whose answers need no turn: files that are read in pieces, and words that cost nothing.
+/// Prefixes of paths whose answers need no turn: files that are read in pieces, and short texts.
 const CHEAP_PATHS: [&str; 7] = [
     "/i/",
     "/pkg/",
@@ -43,7 +47,7 @@ const CHEAP_PATHS: [&str; 7] = [
     "/readyz",
 ];
 
-/// What all answers share.
+/// The limits that all answers share.
 pub struct Answers {
     turns: Arc<Semaphore>,
     room: Arc<Semaphore>,
@@ -60,22 +64,22 @@ impl Default for Answers {
     }
 }
 
-/// The right to make an answer. It goes with the answer until its bytes have room.
+/// The permit to make an answer. The answer keeps it until its bytes have room.
 #[derive(Clone)]
 pub(crate) struct Turn {
     _turn: Arc<OwnedSemaphorePermit>,
 }
 
-/// Room for the bytes of one answer, or of a piece of it.
+/// Room for the bytes of one answer or of a piece of it.
 pub(crate) struct Room {
     _room: OwnedSemaphorePermit,
 }
 
 impl Answers {
-    /// Waits for a turn: at most as many requests wait as there are connections.
+    /// Waits for a turn. At most as many requests wait as there are connections.
     ///
     /// # Errors
-    /// `storage-unavailable` where none came in time.
+    /// `storage-unavailable` where no turn came in time.
     pub(crate) async fn turn(&self) -> Result<Turn, Error> {
         match timeout(PATIENCE, self.turns.clone().acquire_owned()).await {
             Ok(Ok(turn)) => Ok(Turn {
@@ -85,15 +89,15 @@ impl Answers {
         }
     }
 
-    /// Those for whom answers wait.
+    /// The readers for whom answers wait.
     pub(crate) fn readers(&self) -> Arc<Readers> {
         self.readers.clone()
     }
 
-    /// Waits for room for so many bytes. The slowest readers make it.
+    /// Waits for room for this many bytes. The slowest readers are called off to make it.
     ///
     /// # Errors
-    /// `storage-unavailable` where many readers that are fast enough hold all of it.
+    /// `storage-unavailable` where readers that are fast enough hold all of the room for too long.
     pub(crate) async fn room(&self, bytes: usize) -> Result<Room, Error> {
         let units = bytes.div_ceil(UNIT).min(HELD_BYTES / UNIT);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
@@ -118,7 +122,7 @@ impl Answers {
 }
 
 impl Room {
-    /// The bytes, which take this room as long as anybody has them.
+    /// Ties this room to the bytes. It is free again once nobody holds them any more.
     pub(crate) fn keep(self, bytes: Bytes) -> Bytes {
         held::bytes_with(bytes, self)
     }
@@ -132,8 +136,8 @@ fn crowded() -> Error {
     .retry_after(AGAIN_AFTER)
 }
 
-/// Has an answer wait for its turn to be made. Uploads have turns of their own, and take one of these for what is said of
-/// them in the end, where that is a page.
+/// Makes a request wait for its turn. Uploads have turns of their own; only where the answer to one
+/// is a page does it take one of these as well.
 pub(crate) async fn take_turn(
     State(state): State<AppState>,
     request: Request,
@@ -156,7 +160,7 @@ pub(crate) async fn take_turn(
     }
 }
 
-/// An error in words where there is no time to make a page of it.
+/// A plain page for an error, where there is no turn to render a proper one.
 pub(crate) fn plain_page(error: &ApiError) -> Response {
     let title = error.code.title();
     let text = format!(

@@ -1,6 +1,7 @@
-//! What may come in: [`Takes`] says of each route what it takes, and everything else takes no body at all. Every body is
-//! bounded in length, in silence, in speed, in time, and in how much of it is held at once; and it is read to its end even when
-//! the answer is given early, so that a client in the middle of sending gets to read it.
+//! Bounds what comes in. [`Takes`] says what body each route takes, and all other routes take none.
+//! Every body is bounded in length, silence, speed, total time, and in how much of it is held at
+//! the same time. It is read to its end even where the answer is given early, so that a client
+//! which is still sending gets to read it.
 
 use std::io;
 use std::pin::Pin;
@@ -24,45 +25,48 @@ use crate::config::LimitsConfig;
 use crate::http::error::Error;
 use crate::state::AppState;
 
-/// How much beyond the largest file is still read: what a form adds, and a file a little too large, whose sender should get
-/// to read the answer.
+/// How many bytes beyond the largest file are still read: what a form adds, and a file that is a
+/// little too large, so that its sender gets to read the answer.
 const ALLOWANCE: u64 = 64 * 1024 * 1024;
-/// The longest body that asks for the status of an upload, bytes: a form with one field, an id of 16 characters.
+/// The longest body that asks for the status of an upload, in bytes: a form with one field, an id
+/// of 16 characters.
 const STATUS_FORM: u64 = 1024;
-/// How much is read and thrown away of a body that is larger than its route takes, bytes; uploads have [`ALLOWANCE`].
+/// How many bytes are read and discarded of a body that is larger than its route takes. Uploads
+/// have [`ALLOWANCE`].
 const SMALL_ALLOWANCE: u64 = 256 * 1024;
-/// How long a body may take that is no upload.
+/// How long a body that is no upload may take.
 const SMALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How much may come before the parts of a form that hold no file end. The parser keeps all of it in memory, and searches
-/// all of it again whenever more comes.
+/// How many bytes may come before the parts of a form that hold no file end. The parser keeps all
+/// of them in memory, and searches them again whenever more come.
 const FORM_HEAD: i64 = 64 * 1024;
-/// The largest piece that a reader gets at once; a quarter of a form's head, so that the end of a head and the begin of a
-/// file may share a piece.
+/// The largest piece that a reader gets, in bytes. It is a quarter of [`FORM_HEAD`], so that the
+/// end of a form's head and the beginning of a file may share a piece.
 const PIECE: usize = 16 * 1024;
-/// The average that a body must keep to, bytes in a second: a tenth of what a phone manages in a bad place.
+/// The average speed that a body must keep, in bytes per second. It is a tenth of what a phone
+/// reaches in a bad place.
 const LEAST_SPEED: u64 = 4096;
-/// How long a body may be slower than that when it begins.
+/// How long a body may be slower than that at its beginning.
 const SPEED_GRACE: Duration = Duration::from_secs(30);
-/// How long the rest of a body is read for the sake of its sender, once it was answered.
+/// How long the rest of a body is read for its sender's sake, once it was answered.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
-/// So many rests are read at once; the connections of more are closed.
+/// How many rests are read at the same time. Where there are more, their connections are closed.
 const MAX_DRAINS: usize = 32;
 
 static DRAINS: Semaphore = Semaphore::const_new(MAX_DRAINS);
 
-/// What a route takes.
+/// What body a route takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Takes {
-    /// A file, which is handed on as it comes.
+    /// A file, which is passed on as it comes.
     Upload,
-    /// At most so many bytes, which are read before anything else happens.
+    /// At most this many bytes, which are read before anything else happens.
     AtMost(u64),
-    /// Nothing, and what comes all the same is not even looked at: an address answers what it would without.
+    /// None. A body that comes all the same changes nothing about the answer.
     Nothing,
 }
 
 impl Takes {
-    /// What this address takes by this method. What is not named here takes nothing.
+    /// What body this path takes for this method. Whatever is not named here takes none.
     pub(crate) fn of(method: &Method, path: &str) -> Self {
         let is_named = |prefix: &str| {
             let name = path.strip_prefix(prefix);
@@ -78,8 +82,9 @@ impl Takes {
     }
 }
 
-/// Puts bounds on the body of a request, and a [`BodyWatch`] into its extensions. One that is too large for its route is refused
-/// before anybody reads it, and one that its route does not take is not read.
+/// Bounds the body of a request, and puts a [`BodyWatch`] into the request's extensions where it is
+/// an upload. A body that is too large for its route is refused before a handler reads it, and one
+/// that its route does not take is discarded.
 pub(crate) async fn bound_body(
     State(state): State<AppState>,
     mut request: Request,
@@ -89,7 +94,7 @@ pub(crate) async fn bound_body(
         return next.run(request).await;
     }
     let limits = state.pictures.limits();
-    // A client that asks before it sends must not be told to go on after a refusal.
+    // Where a client sent `Expect`, reading the rest would tell it to continue after a refusal.
     let drains = !request.headers().contains_key(header::EXPECT);
     let watch = BodyWatch::default();
     match Takes::of(request.method(), request.uri().path()) {
@@ -113,7 +118,7 @@ pub(crate) async fn bound_body(
         }
         Takes::Nothing => {
             let (parts, body) = request.into_parts();
-            // Dropped at once, which reads on for a while, so that its sender gets to read the answer.
+            // Dropping it reads on for a while, so that the sender gets to read the answer.
             drop(Bounded::new(
                 body,
                 &Bounds::of_small(0, limits),
@@ -125,7 +130,7 @@ pub(crate) async fn bound_body(
     }
 }
 
-/// Why a body that is no upload is not taken.
+/// The error for a body that is no upload and was not taken.
 fn refusal(end: BodyEnd, most: u64) -> Error {
     match end {
         BodyEnd::TooLong | BodyEnd::EndlessHead => Error::new(
@@ -147,11 +152,11 @@ fn refusal(end: BodyEnd, most: u64) -> Error {
     }
 }
 
-/// How much a body may be, and how long it may take.
+/// How long a body may be, and how long it may take.
 struct Bounds {
-    /// Bytes that a reader is given.
+    /// The most bytes that a reader is given.
     most: u64,
-    /// Bytes beyond that are read and thrown away.
+    /// How many further bytes are read and discarded.
     allowance: u64,
     /// How long nothing may come.
     idle: Duration,
@@ -185,22 +190,24 @@ pub(crate) enum BodyEnd {
     Late,
     /// More came than is read at all.
     TooLong,
-    /// A form's headers did not end.
+    /// The head of a form did not end.
     EndlessHead,
-    /// The connection broke, or what came was no HTTP.
+    /// The connection broke, or what came was no valid HTTP.
     Broken,
 }
 
-/// Shared by a body and its reader: the reader says what it expects, the body says why it ended.
+/// Shared by a body and its reader. The reader says what it expects, and the body says why it
+/// ended.
 #[derive(Debug, Clone)]
 pub(crate) struct BodyWatch(Arc<Watched>);
 
 #[derive(Debug)]
 struct Watched {
-    /// How many bytes may come before the reader says that it takes them off the parser's hands.
+    /// How many more bytes may come before the reader says that the parser does not have to keep
+    /// them.
     held: AtomicI64,
     end: Mutex<BodyEnd>,
-    /// The rest is not drained.
+    /// Whether the rest is left unread.
     given_up: AtomicBool,
 }
 
@@ -215,17 +222,17 @@ impl Default for BodyWatch {
 }
 
 impl BodyWatch {
-    /// From here on a form's parser keeps what comes.
+    /// Says that from now on a form's parser keeps what comes.
     pub(crate) fn expect_form_head(&self) {
         self.0.held.store(FORM_HEAD, Ordering::Relaxed);
     }
 
-    /// From here on the reader takes what comes.
+    /// Says that from now on the reader takes what comes.
     pub(crate) fn expect_content(&self) {
         self.0.held.store(i64::MAX, Ordering::Relaxed);
     }
 
-    /// Nobody waits for this sender any more: what it still sends is not read to its end.
+    /// Says that nobody waits for this sender any more, so that the rest of its body is not read.
     pub(crate) fn give_up(&self) {
         self.0.given_up.store(true, Ordering::Relaxed);
     }
@@ -240,27 +247,27 @@ impl BodyWatch {
         io::ErrorKind::Other.into()
     }
 
-    /// False where this many more bytes are more than a parser may keep.
+    /// False where the parser would have to keep too much with this many more bytes.
     fn admits(&self, bytes: usize) -> bool {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.0.held.fetch_sub(bytes, Ordering::Relaxed) >= bytes
     }
 }
 
-/// A bounded body. It gives its reader a pause after every piece: the form parser takes all that is ready, which could be a
-/// whole upload.
+/// A body within bounds. It pauses after every piece, because the form parser takes all that is
+/// ready, which could be a whole upload.
 struct Bounded {
-    /// Absent once it ended.
+    /// The body; `None` once it has ended.
     body: Option<BodyDataStream>,
     left: u64,
-    /// What may be thrown away beyond that.
+    /// How many bytes may be discarded beyond `left`.
     allowance: u64,
     received: u64,
     idle: Duration,
     begun: Instant,
     deadline: Instant,
     silence: Pin<Box<Sleep>>,
-    /// What came and was not given on yet.
+    /// Bytes that came and were not passed on yet.
     pending: BytesMut,
     paused: bool,
     drains: bool,
@@ -286,7 +293,8 @@ impl Bounded {
         }
     }
 
-    /// Reads the whole body, of which at least `announced` bytes were announced. Where that fails, the watch tells why.
+    /// Reads the whole body, for which the client announced at least `announced` bytes. Where that
+    /// fails, the watch says why.
     async fn read_whole(mut self, announced: u64, most: u64) -> Result<Bytes, ()> {
         if announced > most {
             self.watch.end_with(BodyEnd::TooLong);
@@ -306,7 +314,7 @@ impl Bounded {
         Poll::Ready(Some(Err(self.watch.end_with(end))))
     }
 
-    /// Gives on a piece of what is pending.
+    /// Passes on a piece of what is pending.
     fn piece(&mut self) -> Poll<Option<Result<Bytes, io::Error>>> {
         let length = self.pending.len().min(PIECE);
         let piece = self.pending.split_to(length).freeze();
@@ -326,8 +334,8 @@ impl Stream for Bounded {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        // What is there is taken together: a client may send its bytes in chunks of one, and each piece costs its reader
-        // a search or a write.
+        // Everything that is ready is joined. A client may send its bytes in chunks of one, and
+        // each piece costs its reader a search or a write.
         while self.pending.len() < PIECE {
             let Some(body) = &mut self.body else { break };
             let bytes = match Pin::new(body).poll_next(context) {
@@ -365,13 +373,14 @@ impl Stream for Bounded {
     }
 }
 
-/// How long after its beginning a body that has sent so many bytes is waited for.
+/// How long after its beginning a body of which this many bytes came is waited for.
 fn time_for(bytes: u64) -> Duration {
     SPEED_GRACE + Duration::from_millis(bytes * 1000 / LEAST_SPEED)
 }
 
 impl Drop for Bounded {
-    /// Reads on where the reader stopped: a connection that is closed while its client still sends loses the answer.
+    /// Reads on where the reader stopped, because the answer is lost where a connection is closed
+    /// while its client still sends.
     fn drop(&mut self) {
         let drains = self.drains && !self.watch.0.given_up.load(Ordering::Relaxed);
         let (Some(mut body), true) = (self.body.take(), drains) else {
@@ -402,7 +411,7 @@ mod tests {
 
     use super::*;
 
-    /// A body of so many chunks of so many bytes each, all there at once.
+    /// A body of this many chunks of this many bytes each, all of them ready.
     fn chunks(count: usize, bytes: usize, watch: &BodyWatch) -> Bounded {
         let chunk = Bytes::from(vec![b'x'; bytes]);
         let chunks = stream::iter((0..count).map(move |_| Ok::<_, io::Error>(chunk.clone())));
@@ -452,9 +461,9 @@ mod tests {
     #[test]
     fn a_body_must_keep_up_with_the_least_speed_but_for_its_begin() {
         assert_eq!(time_for(1), SPEED_GRACE);
-        // Five megabytes over 50 kB/s, which take 100 s.
+        // Five megabytes at 50 kB/s take 100 s.
         assert!(time_for(5_000_000) > Duration::from_secs(1000));
-        // A byte every fifteen seconds.
+        // One byte every fifteen seconds.
         assert!(time_for(3) < Duration::from_secs(3 * 15));
     }
 

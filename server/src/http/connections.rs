@@ -1,5 +1,5 @@
-//! Connections: how many there may be, of everybody and of one client, how long each may take to ask and to read, and how
-//! they end when the server stops.
+//! Accepts connections and bounds them: how many there may be in all and of one client, how long
+//! each may take to ask and to read, and how they end when the server stops.
 
 use std::convert::Infallible;
 use std::io;
@@ -30,31 +30,38 @@ mod crowd;
 mod paced;
 mod sockets;
 
-/// So many connections at once, where the system gives enough file descriptors. While all are busy, more wait in the system's
-/// queue; one that has been idle for a while is closed for the next.
+/// The most connections at the same time, where the system gives enough file descriptors. While all
+/// are busy, further ones wait in the system's queue. A connection that has been idle for a while
+/// is closed for the next.
 pub(super) const MAX_CONNECTIONS: usize = 512;
-/// At most so many of them belong to one client (an IPv4 address or an IPv6 /56). A browser opens six.
+/// The most connections of one client, that is of an IPv4 address or an IPv6 /56. A browser opens
+/// six.
 const CLIENT_CONNECTIONS: usize = 64;
-/// How long a request's header may take, and a connection may idle between requests. CDNs reuse theirs within seconds.
+/// How long the header of a request may take, and how long a connection may idle between requests.
+/// CDNs reuse theirs within seconds.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// The most that is read ahead of a handler, bytes; also the longest header of a request.
+/// The most bytes that are read before a handler takes them, which is also the longest header of a
+/// request.
 const READ_AHEAD: usize = 16 * 1024;
 /// The most lines that a request's header may have.
 const MAX_HEADERS: usize = 100;
-/// The pause after the system refused a connection, mostly for want of file descriptors.
+/// The pause after the system refused a connection, mostly for lack of file descriptors.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(1);
 /// How long the next connection waits for a place before an idle one is closed for it.
 const ROOM_EVERY: Duration = Duration::from_millis(20);
-/// How long the next connection waits, where none is idle, before one of the network with the most is closed for it, and the
-/// slowest reader's; and then before the next are.
+/// How long the next connection waits, where none is idle, before the network with the most
+/// connections must give one up and the slowest reader's connection is closed. After the same time
+/// the next ones follow.
 const PATIENCE_WITH_SLOW: Duration = Duration::from_millis(250);
-/// A connection is closed for another one only when it has been idle for this long, since one that has only come may be
-/// about to ask. It then has the same time to end, and a client that is refused has it to read why.
+/// How long a connection must have been idle before it is closed for another, because one that was
+/// just opened may be about to send a request. It then gets as long to end, and a client that is
+/// refused as long to read why.
 const TIME_TO_LEAVE: Duration = Duration::from_secs(2);
-/// So many clients that have their share already are told so at the same time; the connections of more are only closed.
+/// How many clients that already have their share are told so at the same time. The connections of
+/// further ones are closed without a word.
 const MAX_REFUSALS: usize = 32;
 
-/// What a client beyond its share is told, whatever it came to ask.
+/// The answer to a client beyond its share, whatever it came to ask.
 const REFUSAL: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\n\
 Content-Type: application/json\r\n\
 Content-Length: 145\r\n\
@@ -66,17 +73,17 @@ Connection: close\r\n\
 
 static REFUSALS: Semaphore = Semaphore::const_new(MAX_REFUSALS);
 
-/// Whom a connection counts for.
+/// Whose share a connection counts towards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peers {
-    /// Each peer is a client, which has its share.
+    /// Each peer is a client and has a share of its own.
     Clients,
-    /// The peers are a CDN's or a proxy's, and each brings many clients.
+    /// The peers belong to a CDN or a proxy, and each brings many clients.
     Proxies,
 }
 
-/// Serves until `stop` resolves, then accepts no more, and gives what is under way `grace` to end.
-/// Answers false when something did not.
+/// Serves until `stop` resolves. Then it accepts no more connections and gives requests under way
+/// `grace` to end. Returns false when some did not.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -105,12 +112,13 @@ pub(crate) async fn serve(
             loop {
                 tokio::select! {
                     biased;
-                    // Never closed, so it is always a permit.
+                    // The semaphore is never closed, so this is always a permit.
                     slot = &mut slot => break (slot, stream),
                     () = tokio::time::sleep(ROOM_EVERY) => {
                         let is_room = crowd.close_idle(|_| true, TIME_TO_LEAVE);
                         if !is_room && begun.elapsed() >= asked_for_room {
-                            // Once in a while: who is asked to leave may answer first.
+                            // Room is asked for only at intervals, because a connection that must
+                            // leave may finish its answer first.
                             asked_for_room += PATIENCE_WITH_SLOW;
                             crowd.make_room_for(network_of(peers, &stream));
                             readers.call_off_slowest();
@@ -125,7 +133,7 @@ pub(crate) async fn serve(
         };
         let peer = match stream.peer_addr() {
             Ok(peer) => peer,
-            // Gone already.
+            // The peer has already hung up.
             Err(_) => continue,
         };
         let network = (peers == Peers::Clients).then(|| ClientNetwork::of(peer.ip()));
@@ -166,7 +174,7 @@ pub(crate) async fn serve(
                 }
             };
             if let Err(error) = ended {
-                // Clients that hang up are no event.
+                // A client that hangs up is nothing to warn of.
                 tracing::debug!(%error, "a connection broke");
             }
             drop((guest, slot));
@@ -178,13 +186,13 @@ pub(crate) async fn serve(
     tokio::time::timeout(grace, tasks.wait()).await.is_ok()
 }
 
-/// Whom a connection counts for, where its peer is a client and known.
+/// Whose share a connection counts towards, where its peer is a client and its address is known.
 fn network_of(peers: Peers, stream: &TcpStream) -> Option<ClientNetwork> {
     let peer = stream.peer_addr().ok()?;
     (peers == Peers::Clients).then(|| ClientNetwork::of(peer.ip()))
 }
 
-/// Tells a client that it has its share already, and closes its connection.
+/// Tells a client that it already has its share, and closes its connection.
 fn refuse(mut stream: TcpStream) {
     let Ok(turn) = REFUSALS.try_acquire() else {
         return;
@@ -192,19 +200,20 @@ fn refuse(mut stream: TcpStream) {
     tokio::spawn(tokio::time::timeout(TIME_TO_LEAVE, async move {
         let _turn = turn;
         if stream.write_all(REFUSAL).await.is_ok() && stream.shutdown().await.is_ok() {
-            // A connection that is closed before its request was read loses the answer.
+            // The answer is lost where a connection is closed before its request was read.
             let mut rest = [0; 1024];
             while matches!(stream.read(&mut rest).await, Ok(1..)) {}
         }
     }));
 }
 
-/// The next connection.
+/// Accepts the next connection.
 async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // Answers are whole; waiting to fill a packet only delays them.
+                // Answers are written as a whole, so waiting to fill a packet would only delay
+                // them.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection keeps its delay");
                 }

@@ -1,15 +1,18 @@
-//! File descriptors: the system gives a process so many, and every connection and every open file takes one.
+//! File descriptors: the system gives a process a limited number, and every connection and every
+//! open file takes one.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::connections::MAX_CONNECTIONS;
 
-/// For everything but connections: uploads being received (32), files being read, the index, calls to AWS and CDNs.
+/// File descriptors for everything but connections: up to 32 uploads being received, files being
+/// read, the index, and calls to AWS and CDNs.
 const OTHER_FILES: usize = 256;
-/// Connections are never limited to fewer than these, however few descriptors the system gives.
+/// There are always at least this many connections, however few descriptors the system gives.
 const LEAST_CONNECTIONS: usize = 16;
 
-/// Asks the system for as many descriptors as may be needed, and answers how many connections fit into what it gives.
+/// Asks the system for as many descriptors as may be needed, and returns how many connections fit
+/// into what it gives.
 pub(super) fn connections() -> usize {
     let needed = (MAX_CONNECTIONS + OTHER_FILES) as u64;
     let given = raise(needed);
@@ -23,10 +26,11 @@ pub(super) fn connections() -> usize {
     that_fit(given)
 }
 
-/// Raises the soft limit to what is needed, as far as the hard one lets it, and answers what it is then.
+/// Raises the soft limit to what is needed, as far as the hard limit allows, and returns the new
+/// soft limit.
 fn raise(needed: u64) -> u64 {
     let limit = getrlimit(Resource::Nofile);
-    // An absent limit is none.
+    // A limit that is absent means unlimited.
     let (soft, hard) = (
         limit.current.unwrap_or(u64::MAX),
         limit.maximum.unwrap_or(u64::MAX),
@@ -48,7 +52,7 @@ fn raise(needed: u64) -> u64 {
     }
 }
 
-/// How many connections fit into so many descriptors.
+/// How many connections fit into this many descriptors.
 fn that_fit(descriptors: u64) -> usize {
     usize::try_from(descriptors)
         .unwrap_or(usize::MAX)

@@ -1,7 +1,9 @@
-//! Changes that a browser sends because another site told it to. Our pages make theirs from our own address.
+//! Refuses changes that a browser sends because another site's page told it to. Our own pages send
+//! theirs from our own address.
 //!
-//! There is no cookie that another site could make use of. But its page could make its visitors upload from their own
-//! addresses, and so use up their share. `/api/v1` stays open: it is for programs and for other sites' pages, and says so.
+//! There is no cookie that another site could exploit. But its page could have its visitors upload
+//! from their own addresses, and so use up their share. `/api/v1` stays open, because it is meant
+//! for programs and for other sites' pages.
 
 use app::error::ErrorCode;
 use axum::extract::Request;
@@ -11,12 +13,12 @@ use axum::response::{IntoResponse, Response};
 
 use crate::http::error::Error;
 
-/// Addresses that only forms and islands of our own pages send changes to.
+/// Prefixes of addresses to which only forms and islands of our own pages send changes.
 const OWN_DOORS: [&str; 3] = ["/upload", "/delete/", "/api/ui/"];
-/// Which site's page made a browser send a request (Fetch Metadata, W3C).
+/// The header that says which site's page made the browser send a request (Fetch Metadata, W3C).
 const SITE: &str = "sec-fetch-site";
 
-/// Refuses changes at these addresses that a page of another site made a browser send.
+/// Refuses changes at these addresses that another site's page made a browser send.
 pub(crate) async fn refuse_foreign_changes(request: Request, next: Next) -> Response {
     let reads = matches!(
         *request.method(),
@@ -34,8 +36,9 @@ pub(crate) async fn refuse_foreign_changes(request: Request, next: Next) -> Resp
     next.run(request).await
 }
 
-/// True for what a page of another site sent, also of one under the same domain as ours. `none` means that the person at the
-/// browser asked for it; old browsers and programs say nothing, and over plain HTTP no browser does.
+/// True for a request that another site's page sent, even where that site is under the same domain
+/// as ours. `none` means that the user started the request, for instance by typing the address. Old
+/// browsers and programs do not send the header, and over plain HTTP no browser does.
 fn is_foreign(headers: &HeaderMap) -> bool {
     headers
         .get(SITE)

@@ -1,4 +1,4 @@
-//! Wrong tokens: a client that keeps guessing is not told any more whether it guessed right.
+//! Limits wrong tokens. A client that keeps guessing is no longer told whether it guessed right.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,16 +14,17 @@ use crate::pictures::DeleteError;
 use crate::runtime::client_limits::Recent;
 use crate::runtime::clock::Clock;
 
-/// So many wrong tokens may a client send within [`WINDOW`], all at once if it likes.
+/// How many wrong tokens a client may send within [`WINDOW`], all at once if it likes.
 const WRONG_TOKENS: usize = 10;
-/// The time in which they are counted; it begins with the first.
+/// The time in which wrong tokens are counted. It begins with the first of them.
 const WINDOW: Duration = Duration::from_secs(3600);
-/// How long a token waits for its turn: a client has as many at once as may still be wrong.
+/// How long a token waits for its turn. As many tokens of a client are checked at the same time as
+/// may still be wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A token whose turn did not come may be sent again after this time.
+/// When a token whose turn did not come may be sent again.
 const NEXT_TURN: Duration = Duration::from_secs(1);
 
-/// What every client guessed lately.
+/// The wrong tokens that each client sent lately.
 pub struct Guesses {
     recent: Recent<Arc<Guessed>>,
     /// [`PATIENCE`], or less in a test.
@@ -31,13 +32,15 @@ pub struct Guesses {
     clock: Clock,
 }
 
-/// What one client guessed within one window.
+/// The wrong tokens of one client within one window.
 struct Guessed {
-    /// A permit for each token that may still be wrong: held while one is looked at, gone when it was wrong. Thus of many
-    /// tokens at once none slips through, and one whose sender goes away counts nothing. Closed when none is left.
+    /// A permit for each token that may still be wrong. A permit is held while a token is checked,
+    /// and gone for good if the token was wrong. So none slips through where many tokens come at
+    /// once, and a token whose sender goes away does not count. The semaphore is closed when no
+    /// permit is left.
     turns: Semaphore,
     wrong: AtomicUsize,
-    /// When the first was wrong, by [`Clock::elapsed`].
+    /// When the first token was wrong, by [`Clock::elapsed`].
     since: OnceLock<Duration>,
 }
 
@@ -50,11 +53,12 @@ impl Guesses {
         }
     }
 
-    /// Does what the owner of a picture asks for, however many wrong tokens came from the same network: nobody guesses 128 bits.
-    /// Where it is not the owner's token it is a guess, and does what `guess` does, as [`Self::guard`] says.
+    /// Does what a picture's owner asks for with `own`, however many wrong tokens came from the
+    /// same network: nobody guesses 128 bits. Where the token is not the owner's it counts as a
+    /// guess, and `guess` is tried under [`Self::guard`].
     ///
     /// # Errors
-    /// `too-many-requests`, or what the deed answers.
+    /// `too-many-requests`, or the error of the action.
     pub(crate) async fn owner_or<T>(
         &self,
         client: ClientNetwork,
@@ -67,10 +71,11 @@ impl Guesses {
         }
     }
 
-    /// The same where nobody but the owner may do it.
+    /// Does what only a picture's owner may do. Any other token counts as a guess, as in
+    /// [`Self::owner_or`].
     ///
     /// # Errors
-    /// `too-many-requests`, or what the deed answers.
+    /// `too-many-requests`, or the error of the action.
     pub(crate) async fn owner<T>(
         &self,
         client: ClientNetwork,
@@ -80,11 +85,12 @@ impl Guesses {
             .await
     }
 
-    /// Does what a token of this client is for, unless it sent too many wrong ones. Only [`DeleteError::Forbidden`] says that
-    /// a token was wrong, and a deed must not wait once it knows: whoever goes away meanwhile would not be counted.
+    /// Does what this client's token is for, unless the client sent too many wrong ones. Only
+    /// [`DeleteError::Forbidden`] means that a token was wrong. The action must not wait once it
+    /// knows that, because a client that goes away meanwhile would not be counted.
     ///
     /// # Errors
-    /// `too-many-requests`, or what the deed answers.
+    /// `too-many-requests`, or the error of the action.
     pub(crate) async fn guard<T>(
         &self,
         client: ClientNetwork,
@@ -115,7 +121,7 @@ impl Guesses {
         Ok(done?)
     }
 
-    /// What this client guessed within the window that is under way.
+    /// The wrong tokens of this client within the current window.
     fn of(&self, client: ClientNetwork) -> Arc<Guessed> {
         let mut recent = self.recent.lock();
         let guessed = recent.get_or_insert_mut(client, Arc::default);
@@ -140,12 +146,12 @@ impl Guessed {
     fn note_wrong(&self, now: Duration) {
         self.since.get_or_init(|| now);
         if self.wrong.fetch_add(1, Ordering::Relaxed) + 1 == WRONG_TOKENS {
-            // Whoever waits for a turn is told.
+            // Closing it wakes everybody who waits for a turn.
             self.turns.close();
         }
     }
 
-    /// How long this window lasts from now on; `None` where it has not begun.
+    /// How much longer this window lasts; `None` where it has not begun.
     fn over_in(&self, now: Duration) -> Option<Duration> {
         let since = self.since.get()?;
         Some(WINDOW.saturating_sub(now.saturating_sub(*since)))
@@ -177,7 +183,7 @@ mod tests {
         (Guesses::new(clock.clone()), clock)
     }
 
-    /// The status that this token is answered with.
+    /// The status with which this token is answered.
     async fn guess(guesses: &Guesses, number: u32, outcome: Result<(), DeleteError>) -> u16 {
         status(&guesses.guard(client(number), async { outcome }).await)
     }

@@ -1,4 +1,4 @@
-//! An answer that holds something until its reader has it: a turn, a share, a count, room.
+//! Ties something to an answer until its reader has taken it: a turn, a share, a count or room.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use axum::body::{Body, Bytes};
 use axum::response::Response;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-/// A body that holds something, and whose bytes do: a body is handed over whole long before a slow reader has taken it.
+/// A body that holds something, as do its bytes: the body is handed over as a whole long before a
+/// slow reader has taken the bytes.
 struct Held<T> {
     body: Body,
     held: Arc<T>,
@@ -26,13 +27,14 @@ impl<T> AsRef<[u8]> for HeldBytes<T> {
     }
 }
 
-/// The answer, which holds this until its last byte was handed to the system or nobody wants it any more.
+/// Has the answer hold something until its last byte was handed to the system or nobody wants it
+/// any more.
 pub(crate) fn until_sent<T: Send + Sync + 'static>(answer: Response, held: T) -> Response {
     let held = Arc::new(held);
     answer.map(|body| Body::new(Held { body, held }))
 }
 
-/// The bytes, which hold this as long as anybody has them.
+/// Has the bytes hold something for as long as anybody has them.
 pub(crate) fn bytes_with<T: Send + 'static>(bytes: Bytes, held: T) -> Bytes {
     Bytes::from_owner(HeldBytes { bytes, _held: held })
 }

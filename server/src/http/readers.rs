@@ -1,5 +1,6 @@
-//! Readers that let an answer wait. A slow one is waited for while nobody needs what its answer takes; where somebody does,
-//! the slowest is called off, and its connection ends.
+//! Keeps track of readers that let an answer wait. A slow reader is waited for while nobody needs
+//! what its answer holds. Where somebody does, the slowest one is called off: its connection is
+//! closed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,14 +8,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A reader that takes so many bytes in a second is never called off. A page of the gallery takes it three seconds.
+/// A reader of this speed, in bytes per second, is never called off. At this speed a page of the
+/// gallery takes three seconds.
 const FAST_ENOUGH: u64 = 64 * 1024;
-/// How far behind that speed a reader must have fallen before it is called off.
+/// How far a reader must have fallen behind that speed before it is called off.
 const LEAST_BEHIND: Duration = Duration::from_secs(5);
-/// The furthest behind that a reader can be, so that one which has become fast is soon forgiven.
+/// The furthest that a reader can fall behind. It is bounded so that a reader which becomes fast is
+/// soon forgiven.
 const MOST_BEHIND: Duration = Duration::from_secs(60);
 
-/// Every connection whose reader may be slow: all that are open.
+/// The readers of all open connections.
 #[derive(Default)]
 pub struct Readers(Mutex<Vec<Arc<Reader>>>);
 
@@ -28,11 +31,11 @@ struct Reader {
 struct Pace {
     /// How much longer it has taken than a reader that is fast enough.
     behind: Duration,
-    /// Since when an answer waits for it.
+    /// Since when an answer has been waiting for it.
     waiting: Option<Instant>,
 }
 
-/// A connection's place among the readers; it ends when this is dropped.
+/// A connection's entry among the readers, which is removed when this is dropped.
 pub(super) struct Enrolled {
     reader: Arc<Reader>,
     readers: Arc<Readers>,
@@ -52,7 +55,8 @@ impl Readers {
         }
     }
 
-    /// Calls off the slowest of those for whom an answer waits. False where all are fast enough.
+    /// Calls off the slowest reader for whom an answer waits. Returns false where all are fast
+    /// enough.
     pub(super) fn call_off_slowest(&self) -> bool {
         self.call_off_slowest_at(Instant::now())
     }
@@ -82,7 +86,8 @@ impl Reader {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How far behind it is; nothing where no answer waits for it, or it is called off already.
+    /// How far behind the reader is; `None` where no answer waits for it or it was called off
+    /// already.
     fn behind(&self, now: Instant) -> Option<Duration> {
         if self.called_off.is_cancelled() {
             return None;
@@ -105,17 +110,17 @@ impl Reader {
 }
 
 impl Enrolled {
-    /// An answer waits for this reader from now on, unless one did before.
+    /// Notes that an answer waits for this reader, unless one did before.
     pub(super) fn keeps_waiting(&self) {
         self.reader.pace().waiting.get_or_insert_with(Instant::now);
     }
 
-    /// The reader has taken so many bytes.
+    /// Notes that the reader took this many bytes.
     pub(super) fn takes(&self, bytes: usize) {
         self.reader.takes_at(bytes, Instant::now());
     }
 
-    /// Cancelled when the reader must go.
+    /// A token that is cancelled when the reader is called off.
     pub(super) fn called_off(&self) -> CancellationToken {
         self.reader.called_off.clone()
     }
@@ -133,7 +138,7 @@ impl Drop for Enrolled {
 mod tests {
     use super::*;
 
-    /// A reader that has taken so many bytes in each of so many seconds, and now lets an answer wait.
+    /// A reader that took this many bytes in each of so many seconds and now lets an answer wait.
     fn reader(readers: &Arc<Readers>, bytes: usize, seconds: u64, now: Instant) -> Enrolled {
         let enrolled = readers.enroll();
         for second in 0..seconds {

@@ -1,4 +1,5 @@
-//! How much of the server one client may have at once, where the peers are a CDN's and only a header tells clients apart.
+//! Limits how many requests of one client are under way, where the peers are a CDN's and only a
+//! header tells clients apart.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,22 +15,25 @@ use crate::domain::client::ClientNetwork;
 use crate::http::error::Error;
 use crate::http::held;
 
-/// So many requests of one client are under way at once. Whoever shares an address, as behind a carrier, shares them; but
-/// caches answer most of what they ask for.
+/// The most requests of one client at the same time. Clients behind one address, such as a
+/// carrier's, share them, but caches answer most of what they ask for.
 const CLIENT_REQUESTS: usize = 64;
 
-/// So many of them look at every picture, such as searches: of the ten that may run and wait, others keep most.
+/// The most of them that may look at every picture, such as searches. Ten of these may run and
+/// wait, so most are left to other clients.
 const CLIENT_SCANS: usize = 3;
-/// When a client that has its share of searches should ask again.
+/// When a client that has its share of searches should try again.
 const SCAN_ENDS_WITHIN: Duration = Duration::from_secs(3);
 
-/// Requests under way of each client that has some: no more clients than connections.
+/// The number of requests under way of each client that has any. There are no more clients than
+/// connections.
 pub struct Shares {
     clients: Mutex<HashMap<ClientNetwork, usize>>,
     share: usize,
 }
 
-/// The shares of what looks at every picture; a type of its own, since the state is told apart by types.
+/// The shares of requests that may look at every picture. They are a type of their own, because
+/// axum tells the parts of the state apart by type.
 pub struct ScanShares(Arc<Shares>);
 
 impl Default for ScanShares {
@@ -41,7 +45,7 @@ impl Default for ScanShares {
     }
 }
 
-/// Lists that look at every picture, whatever is asked of them.
+/// Lists that look at every picture whatever their query is.
 const SCANS: [&str; 5] = [
     "/search",
     "/api/v1/tags",
@@ -50,7 +54,7 @@ const SCANS: [&str; 5] = [
     "/status.json",
 ];
 
-/// Leaves most of the turns of searches to others, whoever searches.
+/// Refuses a request that may look at every picture where its client already has its share of them.
 pub(crate) async fn share_scans(
     State(shares): State<Arc<ScanShares>>,
     request: Request,
@@ -78,13 +82,14 @@ pub(crate) async fn share_scans(
     next.run(request).await
 }
 
-/// A request under way; it ends when this is dropped.
+/// A request under way. It ends when this is dropped.
 pub(crate) struct UnderWay {
     client: ClientNetwork,
     shares: Arc<Shares>,
 }
 
-/// Counts a request until its answer was handed over. Outermost: on its way here an answer gets other bodies.
+/// Counts a request until its answer was handed to the system. This must be the outermost layer,
+/// because inner layers give an answer another body.
 pub(crate) async fn hold_until_sent(request: Request, next: Next) -> Response {
     let mut answer = next.run(request).await;
     match answer.extensions_mut().remove::<Arc<UnderWay>>() {
@@ -94,7 +99,7 @@ pub(crate) async fn hold_until_sent(request: Request, next: Next) -> Response {
 }
 
 impl Shares {
-    /// Of all requests.
+    /// The shares of all requests.
     pub(crate) fn of_requests() -> Self {
         Self {
             clients: Mutex::default(),
@@ -102,7 +107,7 @@ impl Shares {
         }
     }
 
-    /// Counts a request of this client; `None` where it has its share.
+    /// Counts a request of this client; `None` where the client already has its share.
     pub(crate) fn begin(self: &Arc<Self>, client: ClientNetwork) -> Option<UnderWay> {
         let mut shares = self.lock();
         let requests = shares.entry(client).or_default();

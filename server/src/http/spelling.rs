@@ -1,5 +1,5 @@
-//! One address for each page and list, so that caches hold each once. Another spelling is sent to the canonical one, or is not
-//! found; and nobody is sent to an address that is an error.
+//! Gives each page and list one canonical address, so that caches hold it once. Another spelling is
+//! redirected there or is not found, and never redirected to an address that is an error.
 
 use app::error::ErrorCode;
 use app::query::path_segment;
@@ -17,10 +17,10 @@ use crate::http::error::Error;
 use crate::http::list::{self, PAGE_SIZE};
 
 const TAG_PAGES: &str = "/tags/";
-/// Lists that know no parameter.
+/// Lists that take no parameters.
 const PLAIN_LISTS: [&str; 4] = ["/api/v1/tags", "/random", "/status", "/status.json"];
 
-/// Sends whoever reads an address in another spelling to the canonical one.
+/// Redirects a reader of another spelling to the canonical address.
 pub(crate) async fn insist_on_spelling(request: Request, next: Next) -> Response {
     let uri = request.uri();
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -45,11 +45,11 @@ pub(crate) async fn insist_on_spelling(request: Request, next: Next) -> Response
     }
 }
 
-/// The canonical spelling of an address that is spelt otherwise; `None` for one that is canonical, or for which every query
-/// means the same.
+/// The canonical spelling of an address that is spelt otherwise. It is `None` for an address that
+/// is canonical already, or that answers the same whatever its query is.
 ///
 /// # Errors
-/// What the canonical address would answer: `malformed` or `not-found`.
+/// The error with which the canonical address would answer: `malformed` or `not-found`.
 fn canonical_address(path: &str, query: Option<&str>) -> Result<Option<String>, Error> {
     let tag = path
         .strip_prefix(TAG_PAGES)
@@ -84,7 +84,7 @@ fn canonical_address(path: &str, query: Option<&str>) -> Result<Option<String>, 
         }
         ("/search", _) => {
             let ListQuery { q, after, .. } = asked?;
-            // Without words it explains how to search.
+            // Without words, the page only explains how to search.
             let after = if q.is_empty() { String::new() } else { after };
             (
                 path.to_owned(),
@@ -97,7 +97,7 @@ fn canonical_address(path: &str, query: Option<&str>) -> Result<Option<String>, 
         }
         ("/api/v1/pictures", _) => (path.to_owned(), asked?),
         _ if PLAIN_LISTS.contains(&path) => (path.to_owned(), ListQuery::default()),
-        // Nothing else has a name that must be escaped.
+        // No other address has a name that needs percent-encoding.
         _ if path.contains('%') => return Err(Error::not_found()),
         _ => return Ok(None),
     };
@@ -129,7 +129,8 @@ fn read_tag(segment: &str) -> Result<String, Error> {
 mod tests {
     use super::*;
 
-    /// What becomes of an address: where it leads, or the status of the error, or nothing for one that is answered.
+    /// What happens to an address: where it redirects to, the status of the error, or nothing where
+    /// it is answered.
     fn outcome(address: &str) -> String {
         let (path, query) = match address.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -163,7 +164,7 @@ mod tests {
             ("/api/v1/pictures?limit=007", "/api/v1/pictures?limit=7"),
             ("/api/v1/tags?x", "/api/v1/tags"),
             ("/random?", "/random"),
-            // These say the same whatever is asked of them.
+            // These answer the same whatever their query is.
             ("/about?x", ""),
             ("/c/AAAAAAAAAAAAAAAA?fbclid=x", ""),
         ] {

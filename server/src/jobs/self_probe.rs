@@ -1,5 +1,6 @@
-//! Now and then this server looks at itself from outside: through its public address, and so through the caches before it.
-//! It is a sample from one place, and is called that wherever it is shown.
+//! Probes this site from outside at regular intervals: through its public address, and so through
+//! the caches in front of it. This is a sample from one place, and is called that wherever it is
+//! shown.
 
 use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
@@ -16,16 +17,17 @@ use crate::runtime::clock::Clock;
 use crate::state::AppState;
 use probe::{Probe, Summary};
 
-/// How often it looks: 8 requests each time are 23,000 a month, of which caches should leave the server a few thousand.
+/// How often the site is probed. The 8 requests of each time are 23,000 a month, of which caches
+/// should leave a few thousand to the server.
 pub const EVERY: Duration = Duration::from_secs(15 * 60);
-/// How soon after the start.
+/// How soon after the start the site is first probed.
 pub const FIRST_AFTER: Duration = Duration::from_secs(60);
-/// How often each address is asked for again.
+/// How often each address is requested again.
 const REPEATS: u32 = 3;
-/// How long one look may take in all: each request has 10 s, and none may hang for ever.
+/// How long one probe may take in all. Each request may take 10 s, and none may hang for ever.
 const AT_MOST: Duration = Duration::from_secs(120);
 
-/// One look.
+/// The result of one probe.
 #[derive(Debug, Clone)]
 pub struct Look {
     pub at: Timestamp,
@@ -33,7 +35,7 @@ pub struct Look {
 }
 
 impl Look {
-    /// The share of repeats that caches answered; `None` where nothing could be repeated.
+    /// The share of repeated requests that caches answered; `None` where nothing could be repeated.
     #[must_use]
     pub fn hit_ratio(&self) -> Option<f64> {
         let sound = self
@@ -48,14 +50,15 @@ impl Look {
     }
 }
 
-/// What this server last saw of itself.
+/// What this server last saw of itself from outside.
 pub struct SelfProbe {
     is_on: bool,
     latest: RwLock<Option<Look>>,
 }
 
 impl SelfProbe {
-    /// Looks only where a CDN is known to stand before this server, and its address leads there.
+    /// Probes only where a CDN is known to stand in front of this server and the public address is
+    /// not this machine's own.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self {
@@ -64,13 +67,13 @@ impl SelfProbe {
         }
     }
 
-    /// Whether it looks at all.
+    /// Whether the site is probed at all.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.is_on
     }
 
-    /// The last look since this server started.
+    /// The latest result since this server started.
     #[must_use]
     pub fn latest(&self) -> Option<Look> {
         self.latest
@@ -79,7 +82,7 @@ impl SelfProbe {
             .clone()
     }
 
-    /// Looks at these addresses.
+    /// Probes these addresses.
     pub async fn look(&self, urls: Vec<Url>, clock: &Clock) {
         let probe = Probe::of(urls, REPEATS);
         let now = || clock.seconds();
@@ -97,7 +100,7 @@ impl SelfProbe {
     }
 }
 
-/// Looks at the gallery, and at an image of the newest picture.
+/// Probes the gallery, and an image of the newest picture.
 pub async fn look_at_site(state: &AppState) {
     let mut addresses = vec![format!("{}/", state.site.public_url)];
     let newest = ListFilter {
@@ -121,7 +124,7 @@ pub async fn look_at_site(state: &AppState) {
     state.self_probe.look(urls, &state.clock).await;
 }
 
-/// What [`look_at_site`] asked for at this address, without naming a picture.
+/// Describes what [`look_at_site`] requested at this address, without naming a picture.
 #[must_use]
 pub fn what_is_at(url: &str) -> &'static str {
     let is_gallery = Url::parse(url).is_ok_and(|url| url.path() == "/");

@@ -1,4 +1,5 @@
-//! How much one client may upload: so many an hour, and less for who sends what is refused.
+//! Limits how many uploads one client may send in an hour. For clients that send what is refused
+//! the limit is lower.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -9,11 +10,11 @@ use crate::domain::client::ClientNetwork;
 use crate::runtime::client_limits::ClientLimit;
 use crate::runtime::clock::Clock;
 
-/// What every client may still upload.
+/// The uploads that each client has left.
 pub(super) struct Allowance(ClientLimit);
 
 impl Allowance {
-    /// So many uploads an hour for each client, all at once if it likes.
+    /// Allows each client this many uploads an hour, all at once if it likes.
     pub(super) fn new(per_hour: NonZeroU32, clock: Clock) -> Self {
         Self(ClientLimit::new(Quota::per_hour(per_hour), clock))
     }
@@ -26,14 +27,15 @@ impl Allowance {
         self.0.take(client)
     }
 
-    /// Takes the count of an upload back that was refused for no fault of this client's.
+    /// Takes back the count of an upload that was refused through no fault of this client.
     pub(super) fn give_back(&self, client: ClientNetwork) {
         self.0.give_back(client);
     }
 
-    /// Takes one upload off a client's allowance, if it has any left: a refusal costs double, so that abuse runs dry first.
+    /// Takes one more upload off a client's allowance, if it has any left. A refusal thus costs
+    /// double, so that abuse runs dry first.
     pub(super) fn charge(&self, client: ClientNetwork) {
-        // With nothing left there is nothing to take.
+        // Where nothing is left, there is nothing to take.
         let _ = self.0.take(client);
     }
 }

@@ -1,5 +1,6 @@
-//! What each client has sent and used lately, and whose the uploads are that wait. In memory only, since it names networks:
-//! after a restart everybody is a stranger, and nobody is worse off than another.
+//! What each client has sent and used lately, and which client sent each waiting upload. It is kept
+//! only in memory, because it names networks. After a restart every client is unknown, and none is
+//! worse off than another.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,35 +13,36 @@ use crate::domain::picture::PictureId;
 use crate::runtime::client_limits::Recent;
 use crate::runtime::clock::Clock;
 
-/// The most uploads whose senders are remembered: more than may wait for their verdict.
+/// The most uploads whose senders are remembered. This is more than may wait for their verdict.
 const MAX_SENDERS: usize = 1000;
-/// After this time only half of what a client sent in vain still counts.
+/// The half-life of a client's junk, that is of uploads sent in vain.
 const JUNK_HALF_LIFE: Duration = Duration::from_secs(3600);
-/// From which count on a client is known for what it sends in vain: two uploads in a row.
+/// The junk from which on a client is known for it: two such uploads in a row.
 const KNOWN_FOR_JUNK: f64 = 1.5;
-/// After this time only half of a client's decided uploads still counts: a steady stream of them counts as that of a day.
+/// The half-life of a client's decided uploads. A steady stream of them adds up to about as many as
+/// come in a day.
 const DAY_HALF_LIFE: Duration = Duration::from_secs(60_000);
-/// After this time only half of the work that was done for a client still counts.
+/// The half-life of the work that was done for a client.
 const WORK_HALF_LIFE: Duration = Duration::from_secs(600);
-/// The weight of the last picture in the running average of how long one takes, from 0 to 1.
+/// The weight of the latest picture in the running average of how long one takes, from 0 to 1.
 const WEIGHT_OF_LAST: f64 = 0.2;
-/// How long a picture is taken to take before any was worked on, seconds.
+/// How long a picture is assumed to take before any was worked on, in seconds.
 const USUAL_SECONDS: f64 = 0.5;
 
-/// What came of an upload, for whoever sent it.
+/// What came of an upload, as far as its sender is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     /// It was looked at and published.
     Published,
-    /// It was published without a look: its bytes are there already.
+    /// It was published without a look, because its bytes are there already.
     Copy,
     /// It was refused for what it is.
     Refused,
-    /// Something else than the picture decided.
+    /// Something other than the picture decided.
     NobodysFault,
 }
 
-/// A number that fades: after each half-life half of it is left.
+/// A number that decays exponentially: after each half-life, half of it is left.
 #[derive(Clone, Copy, Default)]
 struct Fading {
     value: f64,
@@ -58,10 +60,10 @@ impl Fading {
         self.at = now;
     }
 
-    /// How long it takes until less than this is left.
+    /// How long it takes until less than `limit` is left.
     fn wait_until_below(self, limit: f64, now: Duration, half_life: Duration) -> Duration {
         let halvings = (self.read(now, half_life) / limit).log2().max(0.0);
-        // A hair longer, so that rounding never leaves it at the limit.
+        // One millisecond more, so that rounding never leaves it at the limit.
         Duration::from_secs_f64(half_life.as_secs_f64() * halvings) + Duration::from_millis(1)
     }
 }
@@ -69,7 +71,7 @@ impl Fading {
 /// What is known of one client.
 #[derive(Clone, Copy, Default)]
 struct Lately {
-    /// Uploads that were refused, or were copies, less those that were looked at and published.
+    /// Uploads that were refused or were copies, minus those that were looked at and published.
     junk: Fading,
     /// Seconds of work on its pictures.
     work: Fading,
@@ -79,7 +81,7 @@ struct Lately {
     stored: Fading,
 }
 
-/// An upload that waits for its verdict, and who sent it.
+/// An upload that waits for its verdict, and the client that sent it.
 #[derive(Clone, Copy)]
 struct Sent {
     client: ClientNetwork,
@@ -87,12 +89,12 @@ struct Sent {
     reserved_bytes: u64,
 }
 
-/// What a client has of what all share.
+/// What one client uses of what all clients share.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Part {
     /// Its uploads that wait for their verdict.
     pub(super) waiting: u32,
-    /// The bytes of their files.
+    /// The size of these uploads as they were sent, in bytes.
     pub(super) waiting_bytes: u64,
     /// The most bytes that may be stored of them.
     pub(super) reserved_bytes: u64,
@@ -107,7 +109,7 @@ pub(super) struct Clients {
     clock: Clock,
     lately: Recent<Lately>,
     senders: Mutex<LruCache<PictureId, Sent>>,
-    /// How long a picture is worked on, as the last ones tell, seconds.
+    /// How long a picture takes, as a running average in seconds.
     seconds_per_picture: Mutex<f64>,
 }
 
@@ -142,7 +144,8 @@ impl Clients {
         locked(&self.senders).put(id.clone(), sent);
     }
 
-    /// What this client has of what all share, as far as it is remembered. `retention` is how long a picture is stored.
+    /// What this client uses of what all clients share, as far as it is remembered. `retention` is
+    /// how long a picture is stored.
     pub(super) fn part_of(&self, client: ClientNetwork, retention: Duration) -> Part {
         let mut part = Part::default();
         for (_, sent) in locked(&self.senders).iter() {
@@ -160,7 +163,7 @@ impl Clients {
         part
     }
 
-    /// How long it takes until this client has less than so much of the day.
+    /// How long it takes until this client has fewer than `limit` decided uploads of the day.
     pub(super) fn wait_for_day(&self, client: ClientNetwork, limit: f64) -> Duration {
         let now = self.clock.elapsed();
         let lately = self.lately.lock().peek(&client).copied();
@@ -169,7 +172,7 @@ impl Clients {
         })
     }
 
-    /// The same of the store, bytes.
+    /// How long it takes until this client has fewer than `limit` stored bytes.
     pub(super) fn wait_for_store(
         &self,
         client: ClientNetwork,
@@ -183,23 +186,23 @@ impl Clients {
         })
     }
 
-    /// Notes that so many bytes were stored of a waiting upload.
+    /// Notes that this many bytes of a waiting upload were stored.
     pub(super) fn note_stored(&self, id: &PictureId, bytes: u64, retention: Duration) {
         if let Some(client) = self.sender(id) {
             let now = self.clock.elapsed();
-            // Far below 2^53, so exact as a float.
+            // The number is far below 2^53, so it is exact as a float.
             self.change(client, |lately| {
                 lately.stored.add(bytes as f64, now, retention / 2)
             });
         }
     }
 
-    /// Who sent a waiting upload, where that is known: nobody is after a restart.
+    /// Who sent a waiting upload; `None` where that is not known, as after a restart.
     pub(super) fn sender(&self, id: &PictureId) -> Option<ClientNetwork> {
         locked(&self.senders).peek(id).map(|sent| sent.client)
     }
 
-    /// Forgets who sent an upload, and answers it.
+    /// Forgets who sent an upload, and returns that client.
     pub(super) fn forget(&self, id: &PictureId) -> Option<ClientNetwork> {
         locked(&self.senders).pop(id).map(|sent| sent.client)
     }
@@ -218,7 +221,7 @@ impl Clients {
         });
     }
 
-    /// How long this client is known for what it sends in vain; `None` where it is not.
+    /// How much longer this client is known for junk; `None` where it is not.
     pub(super) fn known_for_junk(&self, client: ClientNetwork) -> Option<Duration> {
         let now = self.clock.elapsed();
         let junk = self.lately.lock().peek(&client)?.junk;
@@ -226,7 +229,7 @@ impl Clients {
             .then(|| junk.wait_until_below(KNOWN_FOR_JUNK, now, JUNK_HALF_LIFE))
     }
 
-    /// Adds work to what is done for a client, or takes back what was thought too much.
+    /// Adds work that is done for a client, or takes back what was estimated too high.
     pub(super) fn note_work(&self, client: Option<ClientNetwork>, seconds: f64) {
         if let Some(client) = client {
             let now = self.clock.elapsed();
@@ -242,12 +245,13 @@ impl Clients {
         *pace += WEIGHT_OF_LAST * (seconds - *pace);
     }
 
-    /// How long a picture takes, as the last ones tell, seconds.
+    /// How long a picture takes at present, in seconds.
     pub(super) fn pace(&self) -> f64 {
         *locked(&self.seconds_per_picture)
     }
 
-    /// The work that was done lately for whoever sent this upload, seconds; 0 where that is not known.
+    /// The work that was lately done for the sender of this upload, in seconds; 0 where the sender
+    /// is not known.
     pub(super) fn work_for_sender(&self, id: &PictureId) -> f64 {
         let Some(client) = self.sender(id) else {
             return 0.0;

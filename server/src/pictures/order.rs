@@ -1,4 +1,5 @@
-//! Which of the waiting pictures is worked on next, so that nobody waits for long behind what somebody else sent.
+//! Chooses which of the waiting pictures is worked on next, so that nobody waits for long behind
+//! what somebody else sent.
 
 use std::time::Duration;
 
@@ -6,29 +7,31 @@ use crate::db::Waiting;
 use crate::screening::squares_of;
 use imaging::{self, Inspected};
 
-/// Workers at least: one decodes while the other waits for the disk, and one is free for other pictures while a costly one
-/// is worked on.
+/// The fewest workers. One decodes while another waits for the disk, and one is free for other
+/// pictures while a costly one is worked on.
 pub(crate) const MIN_WORKERS: u8 = 2;
-/// From which estimate on a picture is costly: one such is worked on at a time, so that another worker is free
-/// for the other pictures.
+/// The estimate from which on a picture is costly. One costly picture is worked on at a time, so
+/// that another worker is free for the rest.
 const COSTLY: Duration = Duration::from_secs(3);
-/// How many seconds of work a second of waiting outweighs: a picture of somebody for whom a minute was worked lately comes
-/// before those of newcomers once it has waited for ten minutes more.
+/// The seconds of work that one second of waiting outweighs. A picture of somebody for whom a
+/// minute was worked lately comes before those of newcomers once it has waited ten minutes longer.
 const WORTH_OF_WAITING: f64 = 0.1;
 
-/// Processor time for a pixel of the upload, nanoseconds: decoding, and shrinking to what is published. As a photograph of 12
-/// megapixels takes; `imaging` tells where these figures come from.
+/// Processor time for each pixel of the upload, in nanoseconds, as measured on a photograph of 12
+/// megapixels: decoding it and shrinking it to what is published. `imaging` says where these
+/// figures come from.
 const NANOS_PER_PIXEL: u64 = 15;
-/// The same for a pixel of the widest file, of which five are encoded: 0.35 s for 2048 x 1536.
+/// Processor time for each pixel of the widest file, in nanoseconds. Five files are encoded: 0.35 s
+/// for 2048 x 1536.
 const NANOS_PER_PUBLISHED_PIXEL: u64 = 110;
-/// The same for one look of the models.
+/// Processor time for one look of the models, in nanoseconds.
 const NANOS_PER_LOOK: u64 = 30_000_000;
 
-/// How long work on a picture may take, as its header tells.
+/// How long work on a picture may take, estimated from its header.
 pub(super) fn estimated_work(inspected: &Inspected) -> Duration {
     let (width, height) = (u64::from(inspected.width), u64::from(inspected.height));
     let pixels = width * height;
-    // As wide and as high as fits, at the same ratio.
+    // The largest width and height that fit, at the same ratio.
     let published = [
         pixels,
         u64::from(imaging::MAX_WIDTH).pow(2) * height / width.max(1),
@@ -45,14 +48,17 @@ pub(super) fn estimated_work(inspected: &Inspected) -> Duration {
     )
 }
 
-/// The picture to be worked on next at this second, of all that wait, where one may be. `work_for` answers the seconds of work
-/// that were lately done for whoever sent it; `room` is what is free in the store beside what is promised, bytes.
+/// Chooses among all waiting pictures the one to work on next, at the second `now`; `None` where
+/// none may be begun. `work_for` returns the seconds of work that were lately done for a picture's
+/// sender. `room` is what is free in the store beside what is reserved, in bytes.
 ///
-/// - Of several uploads of the same bytes one is worked on at a time, so that the others find its verdict.
-/// - A picture that was begun before, and so may be what kills the workers, goes first and alone: it must not take others
-///   with it.
+/// - Of several uploads of the same bytes one is worked on at a time, so that the others find its
+///   verdict.
+/// - A picture that was begun before may be what ends the process. It goes first and alone, so that
+///   it takes no other with it.
 /// - One costly picture is worked on at a time.
-/// - One for which there was no room when it was ready comes last, and only once its room is free.
+/// - A picture for which there was no room when it was ready comes last, and only once its room is
+///   free.
 pub(super) fn next(
     waiting: &[Waiting],
     work_for: impl Fn(&Waiting) -> f64,
@@ -77,14 +83,14 @@ pub(super) fn next(
                 .all(|held| held.content_hash != one.content_hash)
     };
     let weight = |one: &Waiting| {
-        // Whole seconds of at most a year: exact as a float.
+        // These are whole seconds of at most a year, so they are exact as floats.
         let waited = now.saturating_sub(one.received_at).max(0) as f64;
         work_for(one) + one.work.as_secs_f64() - waited * WORTH_OF_WAITING
     };
     let candidates = waiting.iter().filter(free).filter(may_begin);
     candidates.min_by(|a, b| {
         let by_room = a.lacks_room.cmp(&b.lacks_room);
-        // Of equals the first that came.
+        // Of equals the one that came first is chosen.
         by_room
             .then(weight(a).total_cmp(&weight(b)))
             .then(a.arrival.cmp(&b.arrival))
@@ -100,7 +106,8 @@ mod tests {
 
     const NOW: i64 = 1_800_000_000;
 
-    /// A picture that nobody holds, of this name, that waits for so long and takes so long, both in seconds.
+    /// A picture that nobody holds, with this name, that has waited and takes this long, both in
+    /// seconds.
     fn picture(name: &str, waited: i64, work: u64) -> Waiting {
         Waiting {
             id: id(name),
@@ -117,7 +124,7 @@ mod tests {
     }
 
     fn id(name: &str) -> PictureId {
-        // Base58 has no small L.
+        // Base58 has no lower-case L.
         PictureId::parse(&format!("{:A<16}", name.replace('l', "L"))).expect("an id")
     }
 
@@ -141,7 +148,7 @@ mod tests {
         assert_next_where(waiting, &[], name);
     }
 
-    /// Where so many seconds were worked for the senders of these.
+    /// Asserts the choice where this many seconds were worked for the senders of these pictures.
     #[track_caller]
     fn assert_next_where(waiting: &[Waiting], work: &[(&str, f64)], name: Option<&str>) {
         let work: HashMap<PictureId, f64> =

@@ -1,5 +1,5 @@
-//! How many of its deletions a client has purged each by itself at a CDN that is paid for by the path. The rest of them are
-//! purged together with others, so that no client can spend what the site may spend for all.
+//! Limits how many of a client's deletions are purged one by one at a CDN that is paid for by the
+//! path. The rest are purged together with others, so that no client can use up the site's budget.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use crate::domain::client::ClientNetwork;
 use crate::runtime::client_limits::ClientLimit;
 use crate::runtime::clock::Clock;
 
-/// So many deletions of one client are purged each by itself…
+/// How many deletions of one client are purged one by one…
 const SINGLE_PURGES: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
 /// …within this time.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What every client has left.
+/// The deletions that each client has left.
 pub(super) struct PurgeShare(ClientLimit);
 
 impl PurgeShare {
@@ -27,7 +27,7 @@ impl PurgeShare {
         Self(ClientLimit::new(quota, clock))
     }
 
-    /// Counts a deletion. True where it may be purged by itself.
+    /// Counts a deletion. Returns true where it may be purged alone.
     pub(super) fn take(&self, client: ClientNetwork) -> bool {
         self.0.take(client).is_ok()
     }

@@ -1,33 +1,34 @@
-//! One answer for all who ask the same at the same time, where finding it takes a look at every picture.
+//! One answer for everybody who asks the same question at the same time, where finding it takes a
+//! look at every picture.
 
 use tokio::sync::Mutex;
 
 use crate::db::DbError;
 
-/// What an answer is true of.
+/// The moment for which an answer holds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
-    /// What was asked about, where that is a time: its first second.
+    /// The first second of the time that was asked about, where the question is about a time.
     pub(super) about: i64,
-    /// The second of the question.
+    /// The second at which the question was asked.
     pub(super) second: i64,
-    /// How many changes of pictures there were until then.
+    /// How many changes of pictures there had been by then.
     pub(super) changes: u64,
 }
 
-/// The last answer. Whoever asks while it is being found waits for it.
+/// The latest answer. Whoever asks while it is being found waits for it.
 #[derive(Default)]
 pub(super) struct Shared<T>(Mutex<Option<(Moment, T)>>);
 
 impl<T: Clone> Shared<T> {
-    /// The answer of this moment, found once.
+    /// The answer for this moment, which is found only once.
     pub(super) async fn get(
         &self,
         moment: Moment,
         find: impl AsyncFnOnce() -> Result<T, DbError>,
     ) -> Result<T, DbError> {
         let mut last = self.0.lock().await;
-        // One that knows of more changes will do as well.
+        // An answer that knows of more changes will do as well.
         if let Some((known, answer)) = &*last
             && (known.about, known.second) == (moment.about, moment.second)
             && known.changes >= moment.changes
@@ -62,7 +63,7 @@ mod tests {
         assert_eq!(together, [0; 9]);
         assert_eq!(ask((5, 7, 2)).await, 1);
         assert_eq!(ask((5, 8, 2)).await, 2);
-        // A question about another time is another question, also within the same second.
+        // A question about another time is another question, even within the same second.
         assert_eq!(ask((6, 8, 2)).await, 3);
     }
 }

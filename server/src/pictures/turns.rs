@@ -1,7 +1,10 @@
-//! Whose uploads are received at once: a few of each client, and of all clients together.
-//! A sender may be slow while nobody waits. Where somebody does who has fewer turns, the client with the most gives up its
-//! slowest one; a client's only upload is called off where it hardly moves. Whoever merely has a slow line keeps its turn, and
-//! who comes too late is told to come again.
+//! Turns to upload: how many uploads are received at the same time, of each client and of all
+//! clients together.
+//!
+//! A sender may be slow while nobody waits. Where somebody waits who has fewer turns, the client
+//! with the most gives up its slowest one; a client's only upload is called off where it hardly
+//! moves. A client that merely has a slow line keeps its turn, and one that comes too late is told
+//! to come again.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -15,22 +18,25 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::client::ClientNetwork;
 
-/// The most uploads of one client that are received at once; they are among those of all clients together.
+/// The most uploads of one client that are received at the same time. They count towards those of
+/// all clients.
 const AT_ONCE: usize = 8;
-/// How long somebody waits for a turn before the slowest sender is called off, and how long it is, however many wait, before
-/// the next one is.
+/// How long a client waits for a turn before the slowest sender is called off. It is also the least
+/// time until the next one is, however many wait.
 const PATIENCE_WITH_SLOW: Duration = Duration::from_secs(2);
-/// How long every sender may take before it can be called slow: connections begin slowly.
+/// How long a sender is never called slow, because connections begin slowly.
 const SPEED_GRACE: Duration = Duration::from_secs(5);
-/// A sender of at least so many bytes in a second is never called off: the largest file takes it five minutes.
+/// A sender of this speed, in bytes per second, is never called off while its client has few turns.
+/// At this speed the largest file takes five minutes.
 const FAST_ENOUGH: u64 = 64 * 1024;
-/// The same of a client with more than half of what one may have beyond whoever waits: several large files at once are for
-/// fast lines.
+/// The speed that is fast enough, in bytes per second, for a client that has many more turns than
+/// the client that waits. To send several large files at once takes a fast line.
 const FAST_WITH_MANY: u64 = 512 * 1024;
-/// A client's only upload is not called off at this speed, bytes in a second: that of the slowest lines that people have.
+/// The speed at which a client's only upload is never called off, in bytes per second. The slowest
+/// lines in use have it.
 const LEAST_ENOUGH: u64 = 8 * 1024;
 
-/// The turns of all that send.
+/// The turns of all clients.
 pub(super) struct Turns {
     all: Arc<Semaphore>,
     clients: Mutex<HashMap<ClientNetwork, Arc<Semaphore>>>,
@@ -41,7 +47,7 @@ pub(super) struct Turns {
 #[derive(Default)]
 struct Senders {
     list: Mutex<Vec<Arc<Sender>>>,
-    /// When one was called off last.
+    /// When a sender was last called off.
     called_off_at: Mutex<Option<Instant>>,
 }
 
@@ -49,12 +55,12 @@ struct Sender {
     client: ClientNetwork,
     since: Instant,
     received: AtomicU64,
-    /// The upload is whole: from here on it does not depend on its sender.
+    /// The upload is complete, and so no longer depends on its sender.
     is_whole: AtomicBool,
     called_off: CancellationToken,
 }
 
-/// The right to be received; it ends when this is dropped.
+/// The right to be received, which ends when this is dropped.
 pub(super) struct Turn {
     sender: Arc<Sender>,
     senders: Arc<Senders>,
@@ -62,7 +68,7 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    /// For so many uploads at once.
+    /// Turns for `at_once` uploads at the same time.
     pub(super) fn new(at_once: usize) -> Self {
         Self {
             all: Arc::new(Semaphore::new(at_once)),
@@ -74,9 +80,10 @@ impl Turns {
     /// Waits for a turn of this client, however long it takes.
     ///
     /// # Errors
-    /// When there are no more turns, which never happens.
+    /// When the semaphore is closed, which never happens.
     pub(super) async fn take(&self, client: ClientNetwork) -> Result<Turn, AcquireError> {
-        // One client's first, so that it waits for itself and not in everyone's way.
+        // The client's own turn comes first, so that a client waits for itself and not in
+        // everybody's way.
         let own = self
             .wait(self.of(client), |sender, _| {
                 (sender.client == client).then_some(LEAST_ENOUGH)
@@ -103,8 +110,9 @@ impl Turns {
         })
     }
 
-    /// Waits for one of these turns. `enough` says how fast each sender must be to keep its own, given how many turns each
-    /// client has; nothing where it has none of these.
+    /// Waits for one of these turns. `enough` says how fast a sender must be to keep its turn,
+    /// given how many turns each client has; it is `None` for a sender that has none of these
+    /// turns.
     async fn wait(
         &self,
         turns: Arc<Semaphore>,
@@ -125,7 +133,8 @@ impl Turns {
 
     fn of(&self, client: ClientNetwork) -> Arc<Semaphore> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        // Kept only as long as somebody waits for one or has one.
+        // A client's semaphore is kept only while somebody waits for it or holds one of its
+        // permits.
         clients.retain(|_, turns| Arc::strong_count(turns) > 1);
         clients
             .entry(client)
@@ -134,8 +143,9 @@ impl Turns {
     }
 }
 
-/// How fast a sender must be to keep its turn, bytes in a second, where its client has so many and somebody waits who has so
-/// many: nobody gives up one for somebody who would then have more.
+/// How fast a sender must be to keep its turn, in bytes per second, where its client has `its`
+/// turns and the client that waits has `waiting`. Nobody must give up a turn for a client that
+/// would then have more.
 fn enough_for_others(its: usize, waiting: usize) -> u64 {
     if its > waiting + AT_ONCE / 2 {
         FAST_WITH_MANY
@@ -151,8 +161,8 @@ impl Senders {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls off the slowest sender of the client that has the most turns, among those that are not fast enough; unless one was
-    /// called off a moment ago, however many wait.
+    /// Calls off one of the senders that are not fast enough: of the client with the most turns,
+    /// the slowest. It does nothing where one was called off a moment ago, however many wait.
     fn call_off_slowest(
         &self,
         enough: impl Fn(&Sender, &HashMap<ClientNetwork, usize>) -> Option<u64>,
@@ -186,14 +196,15 @@ impl Senders {
 }
 
 impl Sender {
-    /// Bytes in a second, on average.
+    /// The average speed, in bytes per second.
     fn speed(&self, now: Instant) -> u64 {
         let millis = now.saturating_duration_since(self.since).as_millis();
         let millis = u64::try_from(millis).unwrap_or(u64::MAX).max(1);
         self.received.load(Ordering::Relaxed).saturating_mul(1000) / millis
     }
 
-    /// True for one that can be called off, as it sends fewer than `enough` bytes in a second.
+    /// True for a sender that can be called off, because it sends fewer than `enough` bytes per
+    /// second.
     fn is_slow(&self, enough: u64, now: Instant) -> bool {
         now.saturating_duration_since(self.since) >= SPEED_GRACE
             && self.speed(now) < enough
@@ -203,19 +214,19 @@ impl Sender {
 }
 
 impl Turn {
-    /// Counts what came.
+    /// Counts bytes that came.
     pub(super) fn received(&self, bytes: usize) {
         self.sender
             .received
             .fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// From here on the sender is not waited for.
+    /// Notes that the upload is complete, so that its sender is no longer waited for.
     pub(super) fn is_whole(&self) {
         self.sender.is_whole.store(true, Ordering::Relaxed);
     }
 
-    /// Cancelled when the sender must make room.
+    /// A token that is cancelled when the sender must make room.
     pub(super) fn called_off(&self) -> CancellationToken {
         self.sender.called_off.clone()
     }
@@ -237,7 +248,7 @@ mod tests {
         ClientNetwork::of([192, 0, 2, number].into())
     }
 
-    /// A turn of this client whose sender has sent so many bytes.
+    /// A turn of this client, whose sender has sent this many bytes.
     async fn turn(turns: &Turns, number: u8, bytes: usize) -> Turn {
         let turn = turns.take(client(number)).await.expect("there is one");
         turn.received(bytes);
@@ -251,7 +262,7 @@ mod tests {
             .collect()
     }
 
-    /// Calls off for a client without a turn that waits for one, so many seconds from now.
+    /// Calls off for a client that has no turn and waits for one, this many seconds from now.
     fn call_off(turns: &Turns, seconds: u64) {
         let enough = |sender: &Sender, turns: &HashMap<ClientNetwork, usize>| {
             Some(enough_for_others(turns[&sender.client], 0))

@@ -1,4 +1,5 @@
-//! Giving memory back. A picture takes tens of megabytes for a moment; the machine has 256.
+//! Gives memory back to the system. A picture takes tens of megabytes for a moment, and the machine
+//! has 256.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -9,18 +10,21 @@ use tokio::task::spawn_blocking;
 
 use crate::config::env;
 
-/// Where the GNU C library reads its allocator's settings, once, before the program begins.
+/// The variable from which the GNU C library reads its allocator's settings, once, before the
+/// program begins.
 pub const VARIABLE: &str = "GLIBC_TUNABLES";
 
-/// Every block of 128 KiB and more is a mapping of its own, which ends when the block is freed. Left to itself the allocator
-/// raises that threshold as it goes and keeps what it was given: 445 MB after uploads that never hold more than 140 MB
-/// at once (`make bench`). mimalloc keeps more still, 541 MB.
+/// Every block of 128 KiB and more becomes a mapping of its own, which ends when the block is
+/// freed. Left alone, the allocator raises that threshold as it goes and keeps what it was given:
+/// 445 MB after uploads that never hold more than 140 MB at once (`make bench`). With mimalloc it
+/// is even more, 541 MB.
 pub const SETTINGS: &str = "glibc.malloc.mmap_threshold=131072:glibc.malloc.arena_max=2";
 
-/// How often what lies free between what is used is given back. A burst of 1,000 pages leaves 100 MB of it.
+/// How often free memory between used blocks is given back. A burst of 1,000 pages leaves 100 MB of
+/// it.
 const GIVE_BACK_EVERY: Duration = Duration::from_secs(20);
 
-/// Gives back what is free, now and then, for as long as this is polled.
+/// Gives free memory back at regular intervals, for as long as this is polled.
 pub(crate) async fn keep_giving_back() {
     loop {
         tokio::time::sleep(GIVE_BACK_EVERY).await;
@@ -30,18 +34,19 @@ pub(crate) async fn keep_giving_back() {
     }
 }
 
-/// Starts this program anew, in this very process, with an allocator that gives back what is freed. Returns where that is
-/// done already or the operator has settings of their own. Elsewhere than on Linux with glibc it changes nothing.
+/// Restarts this program within the same process, with an allocator that gives back what is freed.
+/// It returns where that is done already or the operator has made settings of their own. On systems
+/// other than Linux with glibc it changes nothing.
 ///
 /// # Errors
-/// When the program cannot be started again; it can go on without.
+/// When the program cannot be restarted. It can go on without.
 pub fn give_back_what_is_freed() -> io::Result<()> {
     if env::is_set(VARIABLE) {
         return Ok(());
     }
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_default();
-    // On success this never returns.
+    // This returns only where it fails.
     Err(Command::new(std::env::current_exe()?)
         .arg0(name)
         .args(arguments)

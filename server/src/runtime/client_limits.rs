@@ -1,5 +1,7 @@
-//! What is remembered of each client: of so many clients, in memory only, and by a clock that nobody can set.
-//! Beyond that many, whoever was heard of least lately is forgotten and begins anew; the rule holds for everybody all the same.
+//! Rate limits and other memory of individual clients. It is kept for a bounded number of clients,
+//! in memory only, and goes by a monotonic clock. Beyond that number the client heard of least
+//! recently is forgotten and starts anew; a limit then still holds, but that client's tokens are
+//! full again.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,14 +20,14 @@ use crate::runtime::clock::{Clock, LimiterClock};
 /// The most clients that are remembered for each purpose. One takes 100 to 200 bytes.
 const MAX_CLIENTS: usize = 20_000;
 
-/// Something for each of the clients that were heard of last. Clones share it.
+/// A value for each of the clients heard of last. Clones share the values.
 #[derive(Clone)]
 pub(crate) struct Recent<T>(Arc<Mutex<LruCache<ClientNetwork, T>>>);
 
 impl<T> Recent<T> {
     pub(crate) fn new() -> Self {
         let most = NonZeroUsize::new(MAX_CLIENTS).expect("is not 0");
-        // It takes its memory as it fills.
+        // A sparse cache allocates memory as it fills.
         Self(Arc::new(Mutex::new(LruCache::sparse(most))))
     }
 
@@ -50,18 +52,18 @@ impl StateStore for Recent<Nanos> {
 
 type Limiter = RateLimiter<ClientNetwork, Recent<Nanos>, LimiterClock, NoOpMiddleware<Nanos>>;
 
-/// How much of something every client may still have.
+/// A rate limit for each client: a token bucket.
 pub(crate) struct ClientLimit {
     limiter: Limiter,
-    /// The limiter's own memory.
+    /// The state of the limiter, which this shares.
     recent: Recent<Nanos>,
-    /// After so long a client may have one more.
+    /// The time after which a client gets one token back.
     interval: Nanos,
     clock: LimiterClock,
 }
 
 impl ClientLimit {
-    /// So much for each client.
+    /// Gives every client this quota.
     pub(crate) fn new(quota: Quota, clock: Clock) -> Self {
         let (recent, clock) = (Recent::new(), LimiterClock(clock));
         Self {
@@ -72,17 +74,17 @@ impl ClientLimit {
         }
     }
 
-    /// Takes one.
+    /// Takes a token.
     ///
     /// # Errors
-    /// How long this client must wait for its next.
+    /// How long this client must wait for its next token.
     pub(crate) fn take(&self, client: ClientNetwork) -> Result<(), Duration> {
         self.limiter
             .check_key(&client)
             .map_err(|until| until.wait_time_from(self.clock.now()))
     }
 
-    /// Gives one back that was taken.
+    /// Returns a token that was taken and not used.
     pub(crate) fn give_back(&self, client: ClientNetwork) {
         if let Some(state) = self.recent.lock().peek_mut(&client) {
             *state = state.saturating_sub(self.interval);

@@ -1,4 +1,4 @@
-//! The time, as everything here reads it; a test can move it.
+//! The clock from which everything here reads the time. Tests can move it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 use governor::nanos::Nanos;
 use jiff::{SignedDuration, Timestamp};
 
-/// Stands for a clock that runs.
+/// The value of `stopped_at_ms` that stands for a running clock.
 const RUNNING: i64 = i64::MIN;
 
-/// The system's clock plus an offset, or a clock that stands still; only tests change it. Clones share all of it.
+/// The system's clock plus an offset, or a clock that stands still. Only tests change it. Clones
+/// share all of its state.
 #[derive(Debug, Clone)]
 pub struct Clock {
     started: Instant,
-    /// The time that tests have let pass, milliseconds.
+    /// The time that tests have let pass, in milliseconds.
     offset_ms: Arc<AtomicI64>,
-    /// How far the time of day was put back since, milliseconds.
+    /// How far tests have put back the time of day, in milliseconds.
     put_back_ms: Arc<AtomicI64>,
     stopped_at_ms: Arc<AtomicI64>,
 }
@@ -33,7 +34,7 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// The current time of day. An operator, or the network's time, may set it forward and back.
+    /// The current time of day. An operator or NTP may set it forward and back.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let stopped_at = self.stopped_at_ms.load(Ordering::Relaxed);
@@ -48,19 +49,20 @@ impl Clock {
             .unwrap_or(Timestamp::MAX)
     }
 
-    /// Whole seconds since 1970, as the probe wants them.
+    /// Whole seconds since 1970, which is what the probe expects.
     #[must_use]
     pub fn seconds(&self) -> u64 {
         u64::try_from(self.now().as_second()).unwrap_or_default()
     }
 
-    /// How long this clock has run: it only grows, whatever becomes of the time of day. Limits of what a client may do go by
-    /// it, since they must neither end nor last for years when the time of day is mended.
+    /// How long this clock has run. It only grows, whatever happens to the time of day. Limits on
+    /// clients go by it, because they must neither end at once nor last for years when the time of
+    /// day is corrected.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         let stopped_at = self.stopped_at_ms.load(Ordering::Relaxed);
         if stopped_at != RUNNING {
-            // Grows from stop to stop as tests set it.
+            // Tests stop the clock at ever later times, so this grows as well.
             return Duration::from_millis(u64::try_from(stopped_at).unwrap_or(0));
         }
         let offset = u64::try_from(self.offset_ms.load(Ordering::Relaxed)).unwrap_or(0);
@@ -73,7 +75,7 @@ impl Clock {
         self.offset_ms.fetch_add(by, Ordering::Relaxed);
     }
 
-    /// Puts the time of day back, as an operator may, and lets no time pass.
+    /// Puts the time of day back, as an operator may, without letting time pass.
     pub fn put_back(&self, by: Duration) {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.put_back_ms.fetch_add(by, Ordering::Relaxed);
@@ -85,7 +87,7 @@ impl Clock {
     }
 }
 
-/// The site's clock, as a limiter of rates reads it.
+/// The site's clock, as rate limiters read it.
 #[derive(Debug, Clone)]
 pub(crate) struct LimiterClock(pub(crate) Clock);
 

@@ -1,28 +1,29 @@
-//! Long computing beside the answering of requests: on threads of its own, which step back when a request needs the
-//! processor, and which a caller can give up.
+//! Runs long computations beside the answering of requests. They get threads of their own, which
+//! yield the processor to requests and which a caller can give up.
 
 use std::io;
 
 use tokio::sync::oneshot;
 
-/// The niceness of computing threads. At 10 the scheduler gives them a tenth of what a thread that answers gets, when both
-/// want the processor; at 19 uploads would starve on a busy machine.
+/// The niceness of computing threads. At 10 the scheduler gives them a tenth of what a thread that
+/// answers requests gets when both want the processor. At 19 uploads would starve on a busy
+/// machine.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Why work came to no end.
+/// Why a computation did not finish.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ComputeError {
-    /// The system's fault.
+    /// The system is at fault.
     #[error("no thread can be started")]
     NoThread(#[from] io::Error),
-    /// The work's own.
+    /// The computation itself is at fault.
     #[error("the work panicked")]
     Panicked,
 }
 
-/// Runs `work` on a new thread with little claim to the processor. Whoever drops the future gives the thread up: it ends
-/// when its work does, and takes along what it was given.
+/// Runs `work` on a new thread of low priority. Whoever drops the future gives the thread up: it
+/// ends when its work is done, and drops what it was given only then.
 ///
 /// # Errors
 /// When no thread can be started, or `work` panicked.
@@ -34,14 +35,14 @@ pub(crate) async fn run<T: Send + 'static>(
         .name("background".into())
         .spawn(move || {
             lower_priority();
-            // Nobody may be listening any more.
+            // The receiver may have been dropped.
             let _ = done.send(work());
         })?;
     result.await.map_err(|_| ComputeError::Panicked)
 }
 
-/// Makes the calling thread, and those it starts, step back behind all others. Elsewhere than on Linux it does nothing:
-/// there the call would mean the whole process.
+/// Lowers the priority of the calling thread and of threads that it starts. On systems other than
+/// Linux it does nothing, because there the call would affect the whole process.
 pub(crate) fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) =

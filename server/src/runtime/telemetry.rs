@@ -2,13 +2,13 @@
 
 use tracing_subscriber::EnvFilter;
 
-/// What is logged when `RUST_LOG` is not set.
+/// The filter that holds where `RUST_LOG` is not set.
 const DEFAULT_FILTER: &str = "warn,cattocdn=info";
 
-/// Starts logging. Once, at start.
+/// Starts logging. It must be called once, at start.
 ///
 /// # Errors
-/// When `RUST_LOG` cannot be read.
+/// When `RUST_LOG` cannot be parsed.
 pub fn start() -> anyhow::Result<()> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(filter) if !filter.is_empty() => {

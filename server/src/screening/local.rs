@@ -1,4 +1,5 @@
-//! The two local models' view of a frame. Which squares are looked at is decided here; what the numbers mean is not.
+//! What the two local models see in a frame. This file decides which squares they look at; it does
+//! not decide what their figures mean.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -11,20 +12,20 @@ use crate::domain::verdict::FrameLook;
 use crate::screening::vision::{Area, Pixels, Vision, VisionOptions};
 use imaging::Raster;
 
-/// A picture whose long side is more than this many times the short one is judged in squares: shrunk to the models' 224
-/// pixels as a whole, nothing could be recognised in it.
+/// A picture whose long side is more than this many times its short side is judged in squares.
+/// Shrunk as a whole to the models' 224 pixels, nothing in it could be recognised.
 const LONGEST_WHOLE: f64 = 2.5;
 
-/// Screens with the models in a folder, which are loaded when first needed.
+/// Screens with the models in a folder, which are loaded at first use.
 pub struct LocalScreener {
     models_dir: PathBuf,
     vision: OnceLock<Vision>,
-    /// Held while the models are loaded, so that they are loaded once.
+    /// Held while the models are loaded, so that this happens only once.
     loading: Mutex<()>,
 }
 
 impl LocalScreener {
-    /// Names the folder; loads nothing yet.
+    /// Notes the folder. Nothing is loaded yet.
     #[must_use]
     pub fn new(models_dir: &Path) -> Self {
         Self {
@@ -100,14 +101,16 @@ impl Screener for LocalScreener {
     }
 }
 
-/// How many squares of a picture of these sides are looked at; 1 where it is looked at whole.
+/// How many squares of a picture with these sides are looked at; 1 where it is looked at as a
+/// whole.
 #[must_use]
 pub fn squares_of(width: u32, height: u32) -> usize {
     squares(width, height).len().max(1)
 }
 
-/// The overlapping squares of a long picture: as wide as its short side, each half a square further, the last flush with
-/// the end. Empty for a picture that is judged whole.
+/// The overlapping squares that cover a long picture. They are as wide as its short side, each
+/// begins half a square after the one before, and the last ends with the picture. Empty for a
+/// picture that is judged as a whole.
 fn squares(width: u32, height: u32) -> Vec<Area> {
     let (long, short) = (width.max(height), width.min(height));
     if f64::from(long) <= f64::from(short) * LONGEST_WHOLE {

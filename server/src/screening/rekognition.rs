@@ -1,8 +1,11 @@
-//! Amazon Rekognition: two calls, each paid, each made exactly once when asked for.
+//! Amazon Rekognition: two calls, each paid for, each made exactly once per request for it.
 //!
-//! Nothing here tries again. A call that timed out may be billed all the same, so whoever pays must reserve before each
-//! attempt and therefore must be the one to loop; [`RekognitionError`] says when that helps.
-//! The pictures are our own small JPEGs, one for both calls: moderation first, labels only if it found nothing.
+//! Nothing here retries. A call that timed out may be billed all the same, so the caller must
+//! reserve its cost before each attempt, and therefore the caller must be the one to retry;
+//! [`RekognitionError`] says when a retry helps.
+//!
+//! The pictures are small JPEGs that we made ourselves. Both calls get the same one: moderation
+//! comes first, and labels only where moderation found nothing.
 
 use std::error::Error;
 use std::time::Duration;
@@ -24,24 +27,24 @@ use crate::domain::detection::{DetectedLabel, DetectionMinimums};
 use crate::domain::moderation::{ModerationLabel, ModerationMinimums};
 use imaging::ScreeningImage;
 
-/// The most labels that are asked for; pictures of cats seldom have half as many.
+/// The most labels that are asked for. Pictures of cats seldom have half as many.
 const MAX_LABELS: i32 = 100;
 
-/// What can be set.
+/// Settings of the client.
 #[derive(Debug, Clone)]
 pub struct RekognitionOptions {
-    /// Moderation labels below this confidence are not asked for, 0 to 1.
+    /// Moderation labels below this confidence are not asked for; from 0 to 1.
     pub moderation_minimum: f32,
-    /// Other labels below this confidence are not asked for, 0 to 1.
+    /// Other labels below this confidence are not asked for; from 0 to 1.
     pub detection_minimum: f32,
-    /// How long a connection may take to come about.
+    /// How long it may take to connect.
     pub connect_timeout: Duration,
-    /// How long a call may take, connection and sending included.
+    /// How long a call may take, including connecting and sending.
     pub call_timeout: Duration,
 }
 
 impl RekognitionOptions {
-    /// What this configuration wants: labels that decide nothing are not asked for.
+    /// The settings for this configuration. Labels that cannot decide anything are not asked for.
     #[must_use]
     pub fn of(config: &ScreeningConfig) -> Self {
         Self {
@@ -59,13 +62,14 @@ impl Default for RekognitionOptions {
             moderation_minimum: ModerationMinimums::default().lowest(),
             detection_minimum: DetectionMinimums::default().lowest(),
             connect_timeout: Duration::from_secs(3),
-            // A call takes about a second; ten allow for a slow uplink and still leave time for another attempt.
+            // A call takes about a second. Ten seconds allow for a slow uplink and leave time for
+            // another attempt.
             call_timeout: Duration::from_secs(10),
         }
     }
 }
 
-/// Asks Rekognition.
+/// A client of Rekognition.
 #[derive(Debug, Clone)]
 pub struct RekognitionClient {
     client: Client,
@@ -76,28 +80,30 @@ pub struct RekognitionClient {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found<Label> {
     pub labels: Vec<Label>,
-    /// The model that was asked; another one may judge the same picture differently.
+    /// The model that answered. Another model may judge the same picture differently.
     pub model_version: String,
 }
 
-/// Why a call has no answer, as far as the caller acts differently.
+/// Why a call has no answer. There is one variant for each way in which the caller must react.
 #[derive(Debug, thiserror::Error)]
 pub enum RekognitionError {
-    /// More calls than the account may make just now. Trying again later helps, and nothing was billed.
+    /// The account made more calls than it may make at the moment. A retry helps later, and nothing
+    /// was billed.
     #[error("Rekognition is asked too often")]
     Throttled(#[source] anyhow::Error),
-    /// No connection came about, or there is nothing to sign a request with just now. Trying again helps, and nothing was
-    /// billed.
+    /// No connection could be made, or there are no credentials to sign with at the moment. A retry
+    /// helps, and nothing was billed.
     #[error("Rekognition is out of reach")]
     Unreachable(#[source] anyhow::Error),
-    /// The service failed, answered nonsense, or did not answer in time. Trying again helps; this attempt may be billed.
+    /// The service failed, answered nonsense, or did not answer in time. A retry helps, and this
+    /// attempt may be billed.
     #[error("Rekognition is unavailable")]
     Unavailable(#[source] anyhow::Error),
-    /// It will not serve us as we are set up: credentials, permissions, region, clock. Somebody must look; trying again
-    /// does not help.
+    /// The service refuses us as we are set up: credentials, permissions, region or clock are
+    /// wrong. A retry does not help; the operator must act.
     #[error("Rekognition refuses this server's configuration")]
     Refused(#[source] anyhow::Error),
-    /// It cannot read the picture. Trying again does not help.
+    /// The service cannot read the picture. A retry does not help.
     #[error("Rekognition cannot read the picture")]
     InvalidImage(#[source] anyhow::Error),
 }
@@ -120,7 +126,7 @@ impl RekognitionError {
 }
 
 impl RekognitionClient {
-    /// Prepares a client; nothing is sent yet.
+    /// Prepares a client. Nothing is sent yet.
     #[must_use]
     pub fn new(sdk: &SdkConfig, options: RekognitionOptions) -> Self {
         let timeouts = TimeoutConfig::builder()
@@ -137,10 +143,10 @@ impl RekognitionClient {
         Self { client, options }
     }
 
-    /// What is indecent in this picture; one paid call.
+    /// Asks what is indecent in this picture. This is one paid call.
     ///
     /// # Errors
-    /// When there is no answer, or one that does not say whether the picture is decent.
+    /// Fails when there is no answer, or one that does not say whether the picture is decent.
     pub async fn detect_moderation(
         &self,
         image: &ScreeningImage,
@@ -153,7 +159,7 @@ impl RekognitionClient {
             .send()
             .await
             .map_err(|error| classified("DetectModerationLabels", error))?;
-        // An empty list says that all is well; no list says nothing.
+        // An empty list says that nothing was found. A missing list says nothing.
         let labels = answer
             .moderation_labels
             .ok_or_else(|| malformed("DetectModerationLabels"))?;
@@ -163,10 +169,10 @@ impl RekognitionClient {
         })
     }
 
-    /// What is in this picture; one paid call.
+    /// Asks what is in this picture. This is one paid call.
     ///
     /// # Errors
-    /// When there is no answer, or one without labels.
+    /// Fails when there is no answer, or one without labels.
     pub async fn detect_labels(
         &self,
         image: &ScreeningImage,
@@ -177,7 +183,7 @@ impl RekognitionClient {
             .image(bytes_of(image))
             .max_labels(MAX_LABELS)
             .min_confidence(percent(self.options.detection_minimum))
-            // The other feature, colours, costs extra.
+            // The other feature, image properties, costs extra.
             .features(DetectLabelsFeatureName::GeneralLabels)
             .send()
             .await
@@ -200,7 +206,7 @@ fn percent(share: f32) -> f32 {
     (share * 100.0).clamp(0.0, 100.0)
 }
 
-/// A label without a confidence counts as sure: screening fails closed.
+/// A label without a confidence counts as certain: screening fails closed.
 fn moderation_label(label: types::ModerationLabel) -> ModerationLabel {
     ModerationLabel {
         name: label.name.unwrap_or_default(),
@@ -253,7 +259,8 @@ where
     class(anyhow::Error::from(error).context(message))
 }
 
-/// What an answer of this code and status means. The code decides where it is known: throttling may come as 400 or 500.
+/// What an answer with this code and status means. A code that is known takes precedence over the
+/// status, because throttling may come as 400 or 500.
 fn class_of(code: Option<&str>, status: u16) -> fn(anyhow::Error) -> RekognitionError {
     match (code.unwrap_or_default(), status) {
         (
@@ -270,14 +277,16 @@ fn class_of(code: Option<&str>, status: u16) -> fn(anyhow::Error) -> Rekognition
             _,
         ) => RekognitionError::InvalidImage,
         ("InternalServerError" | "ServiceUnavailableException" | "RequestTimeout", _)
-        // Under 400 the service means well, but its answer cannot be read.
+        // A status below 400 means success, but the answer cannot be read.
         | (_, ..400 | 408 | 500..) => RekognitionError::Unavailable,
-        // Denied, expired, unknown, wrongly signed, or a request that it does not understand: none mends itself.
+        // Access denied, expired, unknown, wrongly signed, or a request that the service does not
+        // understand: none of these goes away by itself.
         _ => RekognitionError::Refused,
     }
 }
 
-/// True when the request cannot have reached the service: there was no connection to send it on, or no signature yet.
+/// True when the request cannot have reached the service, because there was no connection to send
+/// it on or no signature for it yet.
 fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {

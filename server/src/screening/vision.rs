@@ -1,7 +1,7 @@
-//! The two local models: loaded once, run on pixels, a bounded number of runs at once.
+//! The two local models. They are loaded once, and a bounded number of runs go on at the same time.
 //!
-//! Knows pixels and probabilities only. What the numbers mean for a picture is decided by
-//! the domain; nothing here is async, so callers run it on a blocking thread.
+//! This file knows only pixels and probabilities; the domain decides what they mean. Nothing here
+//! is async, so callers run it on a blocking thread.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -24,17 +24,17 @@ const DECENCY_FILE: &str = "decency.onnx";
 /// Width and height of what both models look at, in pixels.
 const INPUT_SIDE: u32 = 224;
 
-/// Number of classes that the labels model tells apart: those of ImageNet-1k.
+/// The number of classes that the labels model tells apart: those of ImageNet-1k.
 pub const CLASS_COUNT: usize = 1000;
 
 /// How much of the machine the models may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VisionOptions {
-    /// Threads that compute, shared by all runs; at least 1.
+    /// How many threads compute; all runs share them. At least 1.
     pub threads: usize,
-    /// Runs at once; more callers wait. At least 1.
+    /// How many runs go on at the same time; more callers wait. At least 1.
     ///
-    /// The weights of both models take 30 MB once, each run 12 MB more while it lasts.
+    /// The weights of both models take 30 MB once, and each run takes 12 MB more while it lasts.
     pub runs: usize,
 }
 
@@ -47,23 +47,23 @@ impl Default for VisionOptions {
     }
 }
 
-/// A problem with the models' files, with a picture's measures or with a run.
+/// A problem with the models' files, with a picture's dimensions, or with a run.
 #[derive(Debug, thiserror::Error)]
 pub enum VisionError {
-    /// A file of the models cannot be read, most often because it was never made.
+    /// A model file cannot be read, most often because it was never made.
     #[error("cannot read {}: {source}; `make models` makes it", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The manifest names no hash for a model.
+    /// The manifest has no hash for a model.
     #[error("{} names no SHA-256 for {model}; run `make models` to make both models again", path.display())]
     BadManifest {
         /// The manifest.
         path: PathBuf,
-        /// The model's file name.
+        /// The file name of the model.
         model: &'static str,
     },
     /// A model is not the file that the manifest describes.
@@ -72,21 +72,21 @@ pub enum VisionError {
         path.display()
     )]
     Damaged {
-        /// The model.
+        /// The model file.
         path: PathBuf,
     },
-    /// A model is whole but the runtime cannot use it.
+    /// A model is intact but the runtime cannot use it.
     #[error("cannot load {}: {source}; run `make models` to make it again", path.display())]
     Unusable {
-        /// The model.
+        /// The model file.
         path: PathBuf,
-        /// What the runtime said.
+        /// The error of the runtime.
         source: rten::LoadError,
     },
-    /// The pixels do not fit the measures, or the area is not inside the picture.
+    /// The pixels do not fit the dimensions, or the area is not inside the picture.
     #[error("cannot look at the picture: {0}")]
     BadPicture(String),
-    /// A run failed or gave no probabilities. Callers must take this as "not screened".
+    /// A run failed or gave no probabilities. Callers must treat the picture as not screened.
     #[error("the model failed: {0}")]
     Run(String),
 }
@@ -104,7 +104,7 @@ pub struct Area {
     pub height: u32,
 }
 
-/// Borrowed pixels whose number is known to fit their measures.
+/// Borrowed pixels whose number is known to fit their dimensions.
 #[derive(Clone, Copy)]
 pub struct Pixels<'a> {
     rgb: &'a [u8],
@@ -113,10 +113,10 @@ pub struct Pixels<'a> {
 }
 
 impl<'a> Pixels<'a> {
-    /// Takes 8-bit RGB in packed rows, sRGB, already turned upright.
+    /// Takes 8-bit RGB in packed rows, in sRGB and upright.
     ///
-    /// Fails with [`VisionError::BadPicture`] unless there are `width * height * 3` bytes
-    /// and at least one pixel.
+    /// Fails with [`VisionError::BadPicture`] unless there are `width * height * 3` bytes and at
+    /// least one pixel.
     pub fn new(rgb: &'a [u8], width: u32, height: u32) -> Result<Self, VisionError> {
         let expected = u64::from(width) * u64::from(height) * 3;
         if expected == 0 || rgb.len() as u64 != expected {
@@ -128,7 +128,7 @@ impl<'a> Pixels<'a> {
         Ok(Self { rgb, width, height })
     }
 
-    /// All of the picture.
+    /// The area of the whole picture.
     pub fn whole(&self) -> Area {
         Area {
             left: 0,
@@ -151,8 +151,8 @@ impl<'a> Pixels<'a> {
 
     /// The area stretched to the models' square, as 8-bit RGB in packed rows.
     ///
-    /// Bilinear over the whole footprint of each new pixel: without that antialiasing a
-    /// large picture turns into noise, and the models were trained on smooth ones.
+    /// The bilinear filter covers the whole footprint of each new pixel. Without that antialiasing
+    /// a large picture turns into noise, and the models were trained on smooth pictures.
     fn resized(&self, area: Area) -> Result<Vec<u8>, VisionError> {
         let right = u64::from(area.left) + u64::from(area.width);
         let bottom = u64::from(area.top) + u64::from(area.height);
@@ -181,8 +181,7 @@ impl<'a> Pixels<'a> {
     }
 }
 
-/// What the decency model thinks a picture is; the five numbers are probabilities and add
-/// up to 1.
+/// What the decency model thinks a picture is: five probabilities that add up to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decency {
     /// A harmless drawing.
@@ -191,13 +190,13 @@ pub struct Decency {
     pub hentai: f32,
     /// A harmless photograph.
     pub neutral: f32,
-    /// An indecent photograph of the explicit kind.
+    /// An explicit indecent photograph.
     pub porn: f32,
     /// A suggestive photograph.
     pub sexy: f32,
 }
 
-/// Both models, ready to run. Shared between threads in an `Arc`.
+/// Both models, ready to run. Threads share it in an `Arc`.
 pub struct Vision {
     labels: Model,
     decency: Model,
@@ -207,9 +206,8 @@ pub struct Vision {
 }
 
 impl Vision {
-    /// Reads the manifest in `dir`, verifies both models against it and loads them.
-    ///
-    /// Takes some 0.1 s. Every error names the file and the command that makes it.
+    /// Reads the manifest in `dir`, verifies both models against it and loads them, which takes
+    /// some 0.1 s. Every error names the file and the command that makes it.
     pub fn load(dir: &Path, options: VisionOptions) -> Result<Self, VisionError> {
         let manifest = Manifest::read(dir)?;
         let (labels, labels_hash) = manifest.load_model(LABELS_FILE)?;
@@ -227,7 +225,7 @@ impl Vision {
         })
     }
 
-    /// Hexadecimal SHA-256 over the SHA-256 of both models: changes when either does, so
+    /// Hexadecimal SHA-256 over the SHA-256 of both models. It changes when either model does, so
     /// that a verdict can be remembered under it.
     pub fn models_digest(&self) -> &str {
         &self.digest
@@ -235,14 +233,14 @@ impl Vision {
 
     /// The probabilities of the [`CLASS_COUNT`] classes for one area of a picture.
     ///
-    /// The model was trained on squares; [`Pixels::centre_square`] is the usual area.
+    /// The model was trained on squares, so the usual area is [`Pixels::centre_square`].
     pub fn classify(&self, pixels: Pixels<'_>, area: Area) -> Result<Vec<f32>, VisionError> {
         let rgb = pixels.resized(area)?;
         let input = planes(&rgb, |value| (value - 127.0) / 128.0);
         self.run(&self.labels, input, CLASS_COUNT)
     }
 
-    /// What one area of a picture is, as far as decency goes.
+    /// The decency of one area of a picture.
     ///
     /// The model was trained on whole pictures stretched to a square, so the usual area is
     /// [`Pixels::whole`].
@@ -277,7 +275,7 @@ impl Vision {
             .try_into()
             .map_err(|_| VisionError::Run("the output has another shape".to_owned()))?;
         let probabilities = output.into_data();
-        // A NaN compares false with every threshold, so that it would pass for harmless.
+        // A NaN compares false with every threshold, and so would pass as harmless.
         let are_sound = probabilities.iter().all(|p| (0.0..=1.001).contains(p));
         if probabilities.len() != classes || !are_sound {
             return Err(VisionError::Run(
@@ -288,7 +286,8 @@ impl Vision {
     }
 }
 
-/// Threads that compute, and step back behind those that answer requests: they inherit that from the one that starts them.
+/// Starts the threads that compute. They inherit the low priority of the thread that starts them,
+/// so that they give way to those that answer requests.
 fn threads(number: usize) -> ThreadPool {
     let start = move || {
         compute::lower_priority();
@@ -299,7 +298,7 @@ fn threads(number: usize) -> ThreadPool {
         .expect("starting threads does not panic")
 }
 
-/// The parsed list of models, with the folder they are in.
+/// The parsed list of models, with the folder that they are in.
 struct Manifest<'a> {
     dir: &'a Path,
     entries: serde_json::Value,
@@ -334,7 +333,7 @@ impl<'a> Manifest<'a> {
         if hex(&hash) != expected {
             return Err(VisionError::Damaged { path });
         }
-        // The operators of both models and no other, which keeps the binary small.
+        // These are the operators of both models and no others, which keeps the binary small.
         let operators = rten::op_registry!(
             Add,
             Clip,
@@ -352,7 +351,7 @@ impl<'a> Manifest<'a> {
     }
 }
 
-/// Splits packed RGB into three planes of floats, as the models want them.
+/// Splits packed RGB into three planes of floats, the layout that the models expect.
 fn planes(rgb: &[u8], scale: impl Fn(f32) -> f32) -> NdTensor<f32, 4> {
     let side = INPUT_SIDE as usize;
     let values = (0..3)
@@ -370,7 +369,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Lets a fixed number of callers in; the others wait.
+/// A semaphore: lets a fixed number of callers in while the others wait.
 struct Gate {
     free: Mutex<usize>,
     freed: Condvar,
@@ -396,7 +395,7 @@ impl Gate {
     }
 }
 
-/// One place behind a [`Gate`], given back when dropped, also by a panic.
+/// One place behind a [`Gate`]. It is given back when dropped, also by a panic.
 struct Permit<'a> {
     gate: &'a Gate,
 }
@@ -461,7 +460,7 @@ mod tests {
 
     #[test]
     fn resizing_averages_and_keeps_to_its_area() {
-        // Left half: stripes of black and white; right half: red.
+        // The left half is stripes of black and white; the right half is red.
         let (width, height) = (896, 448);
         let rgb = (0..width * height)
             .flat_map(|index| match (index % width, index % 2) {
@@ -479,7 +478,7 @@ mod tests {
         assert!(resized.iter().all(|value| (64..=192).contains(value)));
         let right = Area { left: 448, ..left };
         let resized = pixels.resized(right).unwrap();
-        // The filter of the outermost pixels reaches over the area's edge.
+        // The filter of the outermost pixels reaches beyond the edge of the area.
         for row in resized.chunks(3 * INPUT_SIDE as usize) {
             let inner = &row[3..row.len() - 3];
             assert!(inner.chunks(3).all(|pixel| pixel == [255, 0, 0]));

@@ -1,5 +1,6 @@
-//! One process works on a data folder at a time: two servers would take each other's work for what a crash left. It claims the
-//! folder, and notices when what it claimed is no longer what lies there.
+//! The lock on a data folder. Only one process may work on it at a time: two servers would take
+//! each other's work for what a crash left behind. The process locks the folder, and notices when
+//! what it locked is no longer what lies there.
 
 use std::fs::{File, Metadata, TryLockError};
 use std::io::ErrorKind;
@@ -12,16 +13,18 @@ use anyhow::Context;
 use crate::config::Config;
 use crate::db::Db;
 
-/// How often a server looks whether its folder and its index are still those that it opened. Uploads that it accepts after
-/// somebody has put others in their place, and before it looks again, may be lost.
+/// How often a server checks whether its folder and index are still those that it opened. Uploads
+/// that it accepts after somebody replaced these, and before it checks again, may be lost.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The right to work on a data folder, until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct Claim {
-    /// The folder itself is locked: a file within it could be removed, and the next process would lock another one.
+    /// The folder itself is locked. A file within it could be deleted, and the next process would
+    /// lock a new file.
     folder: Held,
-    /// The file `lock` is locked too: servers of earlier versions know nothing else, and some file systems lock no folders.
+    /// The file `lock` is locked as well, because servers of earlier versions know only that, and
+    /// some file systems cannot lock folders.
     lock: Held,
     locks_folder: bool,
 }
@@ -31,18 +34,18 @@ pub struct Claim {
 struct Held {
     path: PathBuf,
     identity: Identity,
-    /// Holds the lock.
+    /// The open file, which holds the lock.
     _file: Option<File>,
 }
 
-/// Device and inode: what a place holds, whatever it is called.
+/// The device and inode number. They identify a file or folder whatever it is called.
 type Identity = (u64, u64);
 
 impl Claim {
-    /// Claims the data folder.
+    /// Locks the data folder.
     ///
     /// # Errors
-    /// When another process has it, or it cannot be used.
+    /// When another process holds it, or it cannot be used.
     pub fn take(config: &Config) -> anyhow::Result<Self> {
         let data_dir = &config.files.data_dir;
         Self::try_take(data_dir)?.with_context(|| {
@@ -53,7 +56,7 @@ impl Claim {
         })
     }
 
-    /// True while a process has the data folder.
+    /// True while a process holds the data folder.
     ///
     /// # Errors
     /// When the folder cannot be used.
@@ -61,7 +64,7 @@ impl Claim {
         Ok(Self::try_take(&config.files.data_dir)?.is_none())
     }
 
-    /// `None` while another process has it.
+    /// Locks the data folder; `None` while another process holds it.
     fn try_take(data_dir: &Path) -> anyhow::Result<Option<Self>> {
         let unusable = || format!("cannot use CATTO_DATA_DIR ({})", data_dir.display());
         std::fs::create_dir_all(data_dir).with_context(unusable)?;
@@ -92,7 +95,7 @@ impl Claim {
             lock: Held::open(&path, lock).with_context(unusable)?,
             locks_folder,
         };
-        // Between opening and locking it another one may have taken its place.
+        // Between opening and locking, something else may have taken its place.
         anyhow::ensure!(
             claim.folder.is_there() && claim.lock.is_there(),
             "{} is being replaced",
@@ -101,11 +104,13 @@ impl Claim {
         Ok(Some(claim))
     }
 
-    /// Resolves when the folder, or the index at this URL, is no longer what it was when this was called; tells which.
+    /// Resolves once the folder, or the index at this URL, is no longer what it was when this was
+    /// called. Returns the path of the one that is gone.
     pub async fn lost(&self, database_url: &str) -> PathBuf {
-        // Looked at and never opened: closing a file frees the locks that SQLite holds on it.
+        // The index is examined without opening it. Closing a file frees all locks that this
+        // process holds on it, which would include SQLite's.
         let index = Db::path(database_url).ok().and_then(Held::seen_at);
-        // Without its folder's lock, the file is all that keeps others out.
+        // Where the folder could not be locked, only this file keeps others out.
         let lock = (!self.locks_folder).then_some(&self.lock);
         let watched: Vec<&Held> = [Some(&self.folder), lock, index.as_ref()]
             .into_iter()
@@ -139,7 +144,8 @@ impl Held {
         })
     }
 
-    /// False where there is nothing, or something else. What cannot be looked at just now is taken to be there.
+    /// False where nothing is there, or something else is. What cannot be examined at the moment is
+    /// taken to be there.
     fn is_there(&self) -> bool {
         match std::fs::metadata(&self.path) {
             Ok(found) => identity(&found) == self.identity,

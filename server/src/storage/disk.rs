@@ -13,19 +13,20 @@ use bytes::Bytes;
 
 use super::{Folder, ObjectStorage, StorageError, StorageKey};
 
-/// Stores objects in a folder; a file appears under its name only when it is whole and on disk.
+/// Stores objects in a folder. A file appears under its name only once it is complete and on disk.
 #[derive(Debug, Clone)]
 pub struct DiskStorage {
     root: PathBuf,
-    /// Held while folders are made and filled, or removed: an emptied folder must not vanish under a new file.
+    /// Held while folders are created and filled, and while they are deleted. Without it an empty
+    /// folder could be deleted just before a new file goes into it.
     folders: Arc<Mutex<()>>,
 }
 
 impl DiskStorage {
-    /// Opens the folder, making it where it is absent.
+    /// Opens the folder and creates it where it is absent.
     ///
     /// # Errors
-    /// When the folder cannot be made.
+    /// When the folder cannot be created.
     pub fn open(root: &Path) -> Result<Self, StorageError> {
         let storage = Self {
             root: root.to_owned(),
@@ -34,7 +35,7 @@ impl DiskStorage {
         let made = || -> io::Result<()> {
             fs::create_dir_all(storage.temporary())?;
             sync_folder(root)?;
-            // A new folder is an entry of its parent, which must reach the disk as well.
+            // A new folder is an entry of its parent, so the parent must reach the disk as well.
             root.parent()
                 .filter(|parent| !parent.as_os_str().is_empty())
                 .map_or(Ok(()), sync_folder)
@@ -43,7 +44,8 @@ impl DiskStorage {
         Ok(storage)
     }
 
-    /// Half-written files; on the same file system as the objects, so that a rename moves them.
+    /// The folder for half-written files. It lies on the same file system as the objects, so that a
+    /// rename moves files between them.
     fn temporary(&self) -> PathBuf {
         self.root.join("tmp")
     }
@@ -70,7 +72,8 @@ impl DiskStorage {
         Ok(())
     }
 
-    /// As [`Self::put_blocking`] for one file, which is named in one step that fails where the name is taken.
+    /// Stores one file like [`Self::put_blocking`], but fails where the name is taken. Checking and
+    /// naming are one step.
     fn create_blocking(&self, key: &StorageKey, bytes: &Bytes) -> anyhow::Result<bool> {
         let path = self.root.join(key.path());
         let file = self.write_temporary(key, bytes)?;
@@ -89,9 +92,9 @@ impl DiskStorage {
         Ok(true)
     }
 
-    /// Makes the folder of this path. Answers it and those above: each may be new, and then is an entry of the next, which
-    /// must reach the disk as well. Whether one is new cannot be asked: an attempt that was cut off may have made it
-    /// without syncing.
+    /// Creates the folder of this path. Returns that folder and those above it, all of which must
+    /// be synced, because each may be a new entry of the next. Whether a folder is new cannot be
+    /// told: an attempt that was cut off may have created it without syncing.
     fn make_folder_of(&self, path: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
         let folder = path.parent().context("an object's path has a folder")?;
         fs::create_dir_all(folder)?;
@@ -101,7 +104,8 @@ impl DiskStorage {
         Ok(above.map(Path::to_owned).collect())
     }
 
-    /// A whole file, on disk, under a name that nobody reads and that vanishes unless the file gets another.
+    /// Writes a complete file to disk under a temporary name, which nobody reads. The file is
+    /// deleted unless it gets another name.
     fn write_temporary(
         &self,
         key: &StorageKey,
@@ -146,8 +150,8 @@ impl DiskStorage {
         }
     }
 
-    /// Deletes files, then the folders that this emptied, then syncs what is left of them: a power cut must not bring a
-    /// deleted object back after the index forgot it.
+    /// Deletes files, then the folders that this emptied, then syncs the folders that remain. A
+    /// power cut must not bring a deleted object back after the index forgot it.
     fn delete_blocking(&self, keys: &[StorageKey]) -> anyhow::Result<()> {
         let mut folders = BTreeSet::new();
         for key in keys {
@@ -163,7 +167,8 @@ impl DiskStorage {
         }
         let _guard = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = BTreeSet::from([self.root.clone()]);
-        // The deepest first, so that a folder whose last child goes can go itself.
+        // The deepest folders come first, so that a folder whose last child was deleted can be
+        // deleted as well.
         for folder in folders.into_iter().rev() {
             match fs::remove_dir(&folder) {
                 Ok(()) => {
@@ -186,7 +191,7 @@ impl DiskStorage {
         Ok(())
     }
 
-    /// Walks as many levels down as this folder's keys have names.
+    /// Lists the folder, and descends as many levels as its keys have segments.
     fn list_blocking(&self, folder: Folder) -> anyhow::Result<Vec<StorageKey>> {
         let mut level = vec![folder.prefix().trim_end_matches('/').to_owned()];
         for _ in 0..folder.depth() {
@@ -194,7 +199,7 @@ impl DiskStorage {
             for path in level {
                 let entries = match fs::read_dir(self.root.join(&path)) {
                     Ok(entries) => entries,
-                    // Never made yet, just emptied, or a file where a folder would be.
+                    // It was never created, was just emptied, or is a file where a folder would be.
                     Err(error)
                         if matches!(
                             error.kind(),
@@ -220,12 +225,12 @@ impl DiskStorage {
     }
 }
 
-/// Makes what happened to a folder's entries survive a power cut.
+/// Makes changes to a folder's entries survive a power cut.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Runs file work on a thread that may wait for the disk.
+/// Runs file work on a thread that may block on the disk.
 async fn blocking<T: Send + 'static, E: From<anyhow::Error> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E> {

@@ -1,4 +1,4 @@
-//! Objects in an S3 bucket: Amazon's, or any other that speaks its protocol.
+//! Objects in an S3 bucket: Amazon's, or that of any other service with the same protocol.
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
@@ -23,13 +23,15 @@ use super::{Folder, ObjectStorage, StorageError, StorageKey};
 use crate::config::S3Config;
 use crate::domain::expiry::IMAGE_CACHING;
 
-/// How long a connection may take to come about.
+/// How long it may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long one attempt may take, the sending of its body included: the largest objects are a few megabytes.
+/// How long one attempt may take, including sending its body. The largest objects are a few
+/// megabytes.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long all attempts and the pauses between them may take.
+/// How long all attempts together may take, including the pauses between them.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(75);
-/// How long an object may take to arrive, once the answer has begun. The SDK also ends a stream that stalls.
+/// How long the body of an object may take to arrive once the answer has begun. The SDK also ends a
+/// stream that stalls.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How many objects of one picture are sent at the same time.
 const PUTS_AT_ONCE: usize = 4;
@@ -37,10 +39,11 @@ const PUTS_AT_ONCE: usize = 4;
 const DELETE_BATCH: usize = 1000;
 /// How often a conditional put is tried.
 const CREATE_ATTEMPTS: u32 = 3;
-/// The pause before the second conditional put; the next one is twice as long.
+/// The pause before the second conditional put; the next pause is twice as long.
 const CREATE_PAUSE: Duration = Duration::from_millis(200);
 
-/// Stores objects in one bucket. An object appears whole: each is one request, never an upload in parts.
+/// Stores objects in one bucket. Each object is stored by a single request and never by a multipart
+/// upload, so it appears only once it is complete.
 #[derive(Debug, Clone)]
 pub struct S3Storage {
     client: Client,
@@ -57,7 +60,7 @@ impl S3Storage {
         }
     }
 
-    /// How every client of a bucket is set up.
+    /// The settings of every client of a bucket.
     pub(crate) fn client_settings(
         sdk: &SdkConfig,
         config: &S3Config,
@@ -70,13 +73,14 @@ impl S3Storage {
         aws_sdk_s3::config::Builder::from(sdk)
             .force_path_style(config.force_path_style)
             .timeout_config(timeouts)
-            // Newer checksums are refused by many servers that are not Amazon's. What is sent stays protected: the
-            // signature covers the SHA-256 of every body.
+            // Newer checksums are refused by many services that are not Amazon's. What is sent
+            // stays protected, because the signature covers the SHA-256 of every body.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
     }
 
-    /// A put with everything that the object carries: headers are frozen here, because the CDN reads the bucket directly.
+    /// A put with all metadata of the object. The CDN reads the bucket directly, so the object must
+    /// carry its caching headers.
     fn put_request(&self, key: &StorageKey, bytes: Bytes) -> PutObjectFluentBuilder {
         let request = self
             .client
@@ -90,7 +94,7 @@ impl S3Storage {
                 .cache_control(IMAGE_CACHING)
                 .expires(DateTime::from_secs(expires_at.last_fresh_second()))
                 .metadata("cache-tag", id.cache_tag()),
-            // Nobody but us reads these.
+            // Only this server reads these.
             StorageKey::Manifest { .. }
             | StorageKey::Ban { .. }
             | StorageKey::Ledger { .. }
@@ -99,7 +103,7 @@ impl S3Storage {
         }
     }
 
-    /// One conditional put, without the SDK's own retries.
+    /// Sends one conditional put, without the retries of the SDK.
     async fn create_once(&self, key: &StorageKey, bytes: Bytes) -> Created {
         let request = self.put_request(key, bytes).if_none_match("*");
         let once = aws_sdk_s3::config::Config::builder().retry_config(RetryConfig::disabled());
@@ -112,7 +116,8 @@ impl S3Storage {
         }
         let again = match &error {
             SdkError::ConstructionFailure(_) => false,
-            // Two conditional puts at the same moment: one of them is told to try again.
+            // Of two conditional puts at the same moment, one is answered with 409 and must try
+            // again.
             _ => status_of(&error)
                 .is_none_or(|status| status >= 500 || matches!(status, 409 | 408 | 429)),
         };
@@ -141,7 +146,7 @@ impl S3Storage {
             .send()
             .await
             .map_err(|error| self.failed("delete", "a batch of objects", error))?;
-        // The answer is 200 even when not one of them could be deleted.
+        // The status is 200 even where none of the objects could be deleted.
         let failures: Vec<_> = answer
             .errors()
             .iter()
@@ -162,7 +167,8 @@ impl S3Storage {
         .into())
     }
 
-    /// Says what failed and, where it is the configuration, what to mend. The SDK's error holds no credentials.
+    /// Describes what failed and, where the configuration is the cause, how to mend it. The SDK's
+    /// error holds no credentials.
     fn failed<E>(&self, verb: &str, what: &str, error: SdkError<E>) -> StorageError
     where
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -189,11 +195,12 @@ impl S3Storage {
     }
 }
 
-/// How one conditional put ended.
+/// The outcome of one conditional put.
 enum Created {
     New,
     Existed,
-    /// `again`: another attempt may help, and the object may have been written although the answer was lost.
+    /// It failed. Where `again` is true, another attempt may help; the object may also have been
+    /// written although the answer was lost.
     Failed {
         error: StorageError,
         again: bool,
@@ -206,10 +213,10 @@ fn status_of<E>(error: &SdkError<E>) -> Option<u16> {
         .map(|response| response.status().as_u16())
 }
 
-/// What an operator can mend.
+/// What the operator can do about this error.
 fn remedy(code: Option<&str>, status: Option<u16>) -> Option<&'static str> {
     Some(match (code.unwrap_or_default(), status) {
-        // The answer to a HEAD has no body, and so no better code.
+        // The answer to a HEAD request has no body, so the SDK finds no better code than this one.
         ("NoSuchBucket" | "NotFound", _) => "there is no such bucket (CATTO_S3_BUCKET)",
         ("RequestTimeTooSkewed", _) => "the clock of this machine is wrong",
         ("ExpiredToken" | "InvalidToken", _) => "the AWS credentials have expired",
@@ -233,7 +240,8 @@ impl ObjectStorage for S3Storage {
                 Err(error) => Err(self.failed("put", &key.path(), error)),
             }
         });
-        // All of them end before the first failure is told, so that none is written after the caller has cleaned up.
+        // Every put ends before the first failure is returned, so that none can still write after
+        // the caller has cleaned up.
         let ended: Vec<_> = futures_util::stream::iter(puts)
             .buffer_unordered(PUTS_AT_ONCE)
             .collect()
@@ -248,7 +256,8 @@ impl ObjectStorage for S3Storage {
             match self.create_once(key, bytes.clone()).await {
                 Created::New => return Ok(true),
                 Created::Existed if attempt == 1 => return Ok(false),
-                // An earlier attempt may have written it and lost only the answer. The bytes tell.
+                // An earlier attempt may have written the object and lost only the answer. The
+                // bytes tell whether it was ours.
                 Created::Existed => return Ok(self.get(key, None).await? == bytes),
                 Created::Failed { error, again } if !again || attempt == CREATE_ATTEMPTS => {
                     return Err(error);
@@ -297,7 +306,7 @@ impl ObjectStorage for S3Storage {
     async fn delete(&self, keys: &[StorageKey]) -> Result<(), StorageError> {
         let mut deleted = Ok(());
         for batch in keys.chunks(DELETE_BATCH) {
-            // A batch that fails must not keep the others.
+            // A batch that fails must not stop the others.
             deleted = deleted.and(self.delete_batch(batch).await);
         }
         deleted
@@ -309,7 +318,8 @@ impl ObjectStorage for S3Storage {
             .list_objects_v2()
             .bucket(&self.bucket)
             .prefix(folder.prefix())
-            // Keeps the keys of folders within this one out of the answer, and out of the bill.
+            // The delimiter keeps the keys of deeper folders out of the answer, and so off the
+            // bill.
             .set_delimiter((folder.depth() == 1).then(|| "/".to_owned()))
             .into_paginator()
             .send();
@@ -325,13 +335,14 @@ impl ObjectStorage for S3Storage {
         Ok(keys)
     }
 
-    /// There is nothing to do: every object is one request, which stores it whole or not at all, and no upload in parts is
-    /// ever begun that could be left over.
+    /// Does nothing. Every object is stored by a single request, whole or not at all, and no
+    /// multipart upload is ever begun that could be left over.
     async fn delete_unfinished(&self) -> Result<(), StorageError> {
         Ok(())
     }
 
-    /// Asks for the bucket alone: a written probe object would cost twelve times as much, many times a day.
+    /// Asks for the bucket alone. To put a test object would cost twelve times as much, many times
+    /// a day.
     async fn check(&self) -> Result<(), StorageError> {
         self.client
             .head_bucket()

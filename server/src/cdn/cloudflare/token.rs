@@ -1,4 +1,5 @@
-//! Whether Cloudflare knows the token: `GET /client/v4/user/tokens/verify`, which any token may ask and which changes nothing.
+//! Asks Cloudflare about the token: `GET /client/v4/user/tokens/verify`. Any token may ask this,
+//! and it changes nothing.
 
 use anyhow::anyhow;
 use bytes::Bytes;
@@ -24,7 +25,8 @@ struct Token {
 }
 
 impl CloudflareClient {
-    /// What Cloudflare says of the token: `active`, `disabled` or `expired`. What it may do is not told.
+    /// The status of the token: `active`, `disabled` or `expired`. The answer does not tell what
+    /// the token may do.
     ///
     /// # Errors
     /// When there is no answer, or the token is unknown.

@@ -1,4 +1,4 @@
-//! What CloudFront says of the distribution.
+//! Reads the distribution's configuration from CloudFront.
 
 use aws_sdk_cloudfront::error::SdkError;
 use aws_sdk_cloudfront::operation::get_distribution::{
@@ -8,7 +8,7 @@ use aws_sdk_cloudfront::operation::get_distribution::{
 use super::CloudFrontClient;
 
 impl CloudFrontClient {
-    /// Reads the distribution; it costs nothing and changes nothing.
+    /// Reads the distribution. This costs nothing and changes nothing.
     pub(crate) async fn get_distribution(
         &self,
     ) -> Result<GetDistributionOutput, SdkError<GetDistributionError>> {

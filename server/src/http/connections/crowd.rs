@@ -1,4 +1,5 @@
-//! Who is connected: each client's share of the connections, and which idle one makes room for somebody else.
+//! Keeps track of who is connected: each client's share of the connections, and which of them makes
+//! room for somebody else.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::TIME_TO_LEAVE;
 use crate::domain::client::ClientNetwork;
 
-/// Every connection.
+/// All open connections.
 #[derive(Default)]
 pub(super) struct Crowd(Mutex<Vec<Arc<Place>>>);
 
 /// What is known of one connection.
 struct Place {
-    /// Absent where the peer brings many clients.
+    /// The client's network; `None` where the peer brings many clients.
     network: Option<ClientNetwork>,
     state: Mutex<State>,
     leave: CancellationToken,
@@ -24,28 +25,29 @@ struct Place {
 
 #[derive(Clone, Copy)]
 enum State {
-    /// Nobody waits for an answer. Since when.
+    /// No request is under way, since this instant.
     Idle(Instant),
-    /// So many requests are not answered to their end.
+    /// This many requests are under way.
     Busy(usize),
 }
 
-/// A connection that was admitted; it gives its place back when dropped.
+/// A connection that was admitted. It gives its place back when this is dropped.
 pub(super) struct Guest {
     place: Arc<Place>,
     crowd: Arc<Crowd>,
 }
 
-/// A request under way; dropped when its answer was handed over.
+/// A request under way. It ends when this is dropped, once its answer was handed to the system.
 pub(super) struct RequestTurn(Arc<Place>);
 
 impl Crowd {
-    /// How many are connected.
+    /// How many connections are open.
     pub(super) fn len(&self) -> usize {
         self.places().len()
     }
 
-    /// Lets a connection in, unless its network has `share` of them that are all busy.
+    /// Admits a connection, unless its network already has `share` of them and all are busy. Where
+    /// one of them is idle, that one is closed instead.
     pub(super) fn admit(
         self: &Arc<Self>,
         network: Option<ClientNetwork>,
@@ -72,8 +74,8 @@ impl Crowd {
         }))
     }
 
-    /// Closes the connection of these networks that has been idle the longest, and so long at least, and no longer counts it.
-    /// False where there is none.
+    /// Closes the connection that has been idle the longest, among those of the networks that `of`
+    /// accepts, and stops counting it. Returns false where none has been idle for `at_least`.
     pub(super) fn close_idle(
         &self,
         of: impl Fn(Option<ClientNetwork>) -> bool,
@@ -95,9 +97,10 @@ impl Crowd {
         true
     }
 
-    /// Has the network that has the most connections make room for one of `network`, unless that would then have more: the
-    /// connection goes that has been idle the longest, however short that is, or else the one that has been busy the longest,
-    /// after its answer. False where nobody has that many.
+    /// Closes a connection of the network that has the most, to make room for one of `network`,
+    /// unless that network would then have more. It closes the one that has been idle the longest,
+    /// however short that is. Where all are busy it closes the oldest, after its answer. Returns
+    /// false where no network has that many.
     pub(super) fn make_room_for(&self, network: Option<ClientNetwork>) -> bool {
         let mut places = self.places();
         let mut counts = HashMap::new();
@@ -115,7 +118,7 @@ impl Crowd {
             .iter()
             .enumerate()
             .filter(|(_, place)| place.network == largest);
-        // The list is in order of arrival, save where somebody left.
+        // The list is in order of arrival, except where a connection was removed.
         let Some((at, _)) = its.min_by_key(|(at, place)| match place.idle_since() {
             Some(since) => (0, Some(since), *at),
             None => (1, None, *at),
@@ -145,7 +148,7 @@ impl Place {
 }
 
 impl Guest {
-    /// Notes that the connection is busy until the answer is dropped.
+    /// Marks the connection as busy until the result is dropped.
     pub(super) fn begin_request(&self) -> RequestTurn {
         let mut state = self.place.state();
         *state = match *state {
@@ -155,12 +158,13 @@ impl Guest {
         RequestTurn(self.place.clone())
     }
 
-    /// Resolves when somebody else got the place of this connection.
+    /// Resolves when this connection lost its place to another.
     pub(super) async fn must_leave(&self) {
         self.place.leave.cancelled().await;
     }
 
-    /// Resolves once the connection has been idle for a moment: the end of its last answer may have been on its way.
+    /// Resolves once the connection has been idle for [`TIME_TO_LEAVE`]. Until then the end of its
+    /// last answer may still be on its way.
     pub(super) async fn overstays(&self) {
         loop {
             let until = match self.place.idle_since() {
@@ -233,7 +237,7 @@ mod tests {
         let _request = busy.begin_request();
         let old = crowd.admit(None, 2).expect("fits");
         let new = crowd.admit(None, 2).expect("fits");
-        // It was the first to come and is the last to have been of use.
+        // It came first, but was used last.
         drop(old.begin_request());
         assert!(!crowd.close_idle(|_| true, Duration::from_secs(60)));
         assert!(crowd.close_idle(|_| true, Duration::ZERO));
@@ -266,7 +270,7 @@ mod tests {
         assert!(crowd.make_room_for(network(3)));
         assert_eq!(many.iter().filter(|guest| is_leaving(guest)).count(), 2);
         assert!(!few.iter().any(|guest| is_leaving(guest)));
-        // Nobody makes room for somebody who would then have more.
+        // No network makes room for one that would then have more.
         assert!(!crowd.make_room_for(network(1)));
         assert!(!crowd.make_room_for(network(2)));
         drop(requests);

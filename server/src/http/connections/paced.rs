@@ -1,4 +1,5 @@
-//! A connection whose reader must keep up: one that takes a byte a minute would hold an answer for ever.
+//! A connection whose reader must keep up. A reader that takes a byte a minute would hold an answer
+//! for ever.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -14,20 +15,23 @@ use crate::http::readers::Enrolled;
 
 /// How long a client may take no byte of an answer that waits for it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-/// What a reader must take on average, bytes in a second, beyond that: a page of the gallery within a minute.
+/// The average speed that a reader must keep beyond that, in bytes per second. At this speed a page
+/// of the gallery takes less than a minute.
 const LEAST_SPEED: u64 = 4096;
 
-/// A connection that breaks when its reader is too slow, or too slow for what others need.
+/// A connection that is closed when its reader is too slow, or when its reader is called off
+/// because others need what it holds.
 pub(super) struct Paced {
     stream: TcpStream,
     reader: Enrolled,
     called_off: Pin<Box<WaitForCancellationFutureOwned>>,
     patience: Patience,
-    /// Since when the answer waits for its reader, and until when it does.
+    /// Since when an answer has been waiting for its reader, and the timer that ends the wait.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-/// How long a reader is still waited for. Waiting uses it up, and what is taken fills it again.
+/// How much longer a reader is waited for. Waiting uses it up, and every byte that the reader takes
+/// adds to it.
 #[derive(Debug, Clone, Copy)]
 struct Patience(Duration);
 
@@ -55,8 +59,8 @@ impl Paced {
         }
     }
 
-    /// Notes how long a write with this outcome had to wait for the reader. Breaks off where the reader's patience is used up,
-    /// or it was called off.
+    /// Notes the outcome of a write and how long it waited for the reader. It fails where the
+    /// patience is used up or the reader was called off.
     fn pace(
         &mut self,
         context: &mut Context<'_>,
@@ -77,7 +81,8 @@ impl Paced {
         if self.called_off.as_mut().poll(context).is_pending() {
             ready!(until.as_mut().poll(context));
         }
-        // What the system holds for this reader goes as well; left alone it would keep it for minutes.
+        // This discards what the system still holds for this reader, which it would otherwise keep
+        // for minutes.
         if let Err(error) = self.stream.set_zero_linger() {
             tracing::debug!(%error, "the system keeps what a slow reader did not take");
         }
@@ -131,7 +136,7 @@ impl AsyncWrite for Paced {
 mod tests {
     use super::*;
 
-    /// How long a reader is waited for who takes so many bytes after each pause.
+    /// How long a reader lasts that takes this many bytes after each pause.
     fn lasts(pause: Duration, bytes: usize) -> Duration {
         let (mut patience, mut lasted) = (Patience::default(), Duration::ZERO);
         while patience.0 > pause && lasted < Duration::from_secs(3600) {
@@ -153,7 +158,7 @@ mod tests {
     fn a_slow_reader_that_keeps_up_gets_all_of_it() {
         let hour = Duration::from_secs(3600);
         assert_eq!(lasts(Duration::from_secs(1), 5000), hour);
-        // The system reports room in its buffer only now and then.
+        // The system reports room in its buffer only at intervals.
         assert_eq!(lasts(Duration::from_secs(10), 48_000), hour);
     }
 }

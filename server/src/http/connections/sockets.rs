@@ -1,5 +1,6 @@
-//! What the system itself holds for a connection: bytes that came and nobody read yet, and bytes that a reader did not take
-//! yet. Left alone it may be megabytes for each, and they count as ours.
+//! Bounds the system's own buffers of a connection: bytes that came and were not read yet, and
+//! bytes that a reader did not take yet. By default they grow to megabytes for each connection, and
+//! they count towards this server's memory.
 
 #[cfg(target_os = "linux")]
 use std::time::Duration;
@@ -7,17 +8,19 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-/// So many connections get [`LARGE`] buffers, the others [`SMALL`] ones.
+/// How many connections get [`LARGE`] buffers; further ones get [`SMALL`] ones.
 const WITH_LARGE_BUFFERS: usize = 64;
-/// Bytes in each direction, which the system doubles: enough for a megabyte a second to a reader who is 50 ms away.
+/// The buffer for each direction in bytes, which the system doubles. It is enough for a megabyte
+/// per second to a reader who is 50 ms away.
 const LARGE: usize = 64 * 1024;
-/// Bytes in each direction while there is a crowd.
+/// The buffer for each direction in bytes while many connections are open.
 const SMALL: usize = 16 * 1024;
-/// How long bytes may lie that a client does not take, also after the connection was closed.
+/// How long bytes may wait for a client that does not take them, even after the connection was
+/// closed.
 #[cfg(target_os = "linux")]
 const UNTAKEN: Duration = Duration::from_secs(90);
 
-/// Bounds the buffers of a new connection, which is one of so many that are open.
+/// Bounds the buffers of a new connection while `open` connections are open.
 pub(super) fn bound_buffers(stream: &TcpStream, open: usize) {
     let bytes = if open <= WITH_LARGE_BUFFERS {
         LARGE
