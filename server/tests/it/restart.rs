@@ -84,7 +84,10 @@ fn a_second_server_stays_out_also_where_the_file_of_the_lock_was_removed() {
         let second = launch.run(command);
         let text = String::from_utf8_lossy(&second.stderr);
         assert!(!second.status.success(), "{command}: {text}");
-        assert!(text.contains("another cattocdn is running"), "{command}: {text}");
+        assert!(
+            text.contains("another cattocdn is running"),
+            "{command}: {text}"
+        );
     }
     let alive = server.client().get("/healthz").expect("is answered");
     assert_eq!(alive.status, 200);
