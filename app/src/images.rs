@@ -1,56 +1,106 @@
-//! Chooses which of a picture's image files (its variants) the browser should fetch, by their real
-//! widths.
+//! Chooses which of a picture's image files (its variants) the browser should fetch, by their
+//! format and width. Pages choose among the files that a picture names and rely on none of them,
+//! because a picture keeps the files that were made when it was published.
 
 /// A picture's variants in any order: the name of each (`640.webp`) and its absolute URL.
 pub(crate) type Images = Vec<(String, String)>;
 
-/// The `WebP` variants with their real widths in pixels, narrowest first. No variant is wider than
-/// the upload, so several may have the same real width; only the first of these is given.
-fn webp_variants(images: &[(String, String)], upload_width: u32) -> Vec<(u32, &str)> {
-    let mut variants: Vec<(u32, &str)> = images
-        .iter()
-        .filter_map(|(name, url)| {
-            let nominal: u32 = name.strip_suffix(".webp")?.parse().ok()?;
-            Some((nominal, url.as_str()))
-        })
-        .collect();
-    variants.sort_unstable();
-    for variant in &mut variants {
-        variant.0 = variant.0.min(upload_width);
+/// The formats among which pages choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// What browsers show.
+    Webp,
+    /// What every preview service and every image viewer can read.
+    Jpeg,
+}
+
+impl Format {
+    /// What the names of its files end with, without the dot.
+    pub(crate) const fn ending(self) -> &'static str {
+        match self {
+            Self::Webp => "webp",
+            Self::Jpeg => "jpg",
+        }
     }
-    variants.dedup_by_key(|variant| variant.0);
-    variants
+}
+
+/// One variant of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Image<'a> {
+    pub(crate) format: Format,
+    /// The width in pixels that its name says. The image is narrower if the upload was.
+    pub(crate) most_width: u32,
+    pub(crate) url: &'a str,
+}
+
+/// Reads the name of a variant. `None` if its format is none of those that pages use.
+fn image<'a>((name, url): &'a (String, String)) -> Option<Image<'a>> {
+    let (width, ending) = name.split_once('.')?;
+    let format = [Format::Webp, Format::Jpeg]
+        .into_iter()
+        .find(|format| format.ending() == ending)?;
+    Some(Image {
+        format,
+        most_width: width.parse().ok()?,
+        url,
+    })
+}
+
+/// The variant of this format that suits a place of this width in pixels: the narrowest that is
+/// wide enough, or else the widest. If the picture has no variant of this format, the rule chooses
+/// among those of the other format. `None` if it has no variant at all.
+pub(crate) fn choose(images: &[(String, String)], format: Format, width: u32) -> Option<Image<'_>> {
+    images.iter().filter_map(image).min_by_key(|image| {
+        let is_narrow = image.most_width < width;
+        (
+            image.format != format,
+            is_narrow,
+            image.most_width.abs_diff(width),
+        )
+    })
+}
+
+/// The URL of the variant that [`choose`] gives, or an empty text if there is none.
+pub(crate) fn url(images: &[(String, String)], format: Format, width: u32) -> String {
+    choose(images, format, width).map_or_else(String::new, |image| image.url.to_owned())
 }
 
 /// The `srcset` of a picture whose upload was 500 pixels wide: `…/320.webp 320w, …/640.webp 500w`.
+/// No variant is wider than the upload, so several may have the same real width; only the first of
+/// these is named.
 pub(crate) fn srcset(images: &[(String, String)], upload_width: u32) -> String {
+    let mut files: Vec<Image<'_>> = images
+        .iter()
+        .filter_map(image)
+        .filter(|image| image.format == Format::Webp)
+        .collect();
+    files.sort_unstable_by_key(|image| image.most_width);
+    files.dedup_by_key(|image| image.most_width.min(upload_width));
     let mut list = String::new();
-    for (width, url) in webp_variants(images, upload_width) {
+    for file in files {
         if !list.is_empty() {
             list.push_str(", ");
         }
-        list.push_str(url);
+        list.push_str(file.url);
         list.push(' ');
-        list.push_str(&width.to_string());
+        list.push_str(&file.most_width.min(upload_width).to_string());
         list.push('w');
     }
     list
-}
-
-/// The URL of the variant with this name, or an empty text if the picture has no such variant.
-pub(crate) fn variant<'a>(images: &'a [(String, String)], name: &str) -> &'a str {
-    let image = images.iter().find(|image| image.0 == name);
-    image.map_or("", |image| &image.1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(names: &[&str]) -> Images {
+        let image = |name: &&str| ((*name).to_owned(), format!("/i/{name}"));
+        names.iter().map(image).collect()
+    }
+
     fn images() -> Images {
-        ["320.webp", "640.webp", "1280.webp", "2048.webp", "1280.jpg"]
-            .map(|name| (name.to_owned(), format!("/i/{name}")))
-            .into()
+        // As a map gives them.
+        of(&["1280.jpg", "1280.webp", "2048.webp", "320.webp", "640.webp"])
     }
 
     #[test]
@@ -68,6 +118,46 @@ mod tests {
             let list = srcset(&images(), width);
             assert_eq!(list.split(", ").count(), count, "{list}");
             assert!(list.ends_with(&format!(" {width}w")), "{list}");
+        }
+    }
+
+    #[test]
+    fn srcset_lists_what_there_is_and_nothing_else() {
+        for (names, expected) in [
+            (
+                &["640.webp", "960.webp", "960.avif"][..],
+                "/i/640.webp 640w, /i/960.webp 960w",
+            ),
+            (&["1280.jpg"], ""),
+            (&["x.webp", "640"], ""),
+        ] {
+            assert_eq!(srcset(&of(names), 4000), expected, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_gets_the_narrowest_file_that_fills_it_or_else_the_widest() {
+        let narrow = ["320.webp", "480.webp", "480.jpg"];
+        for (names, format, width, expected) in [
+            (
+                &["320.webp", "640.webp", "1280.jpg"][..],
+                Format::Webp,
+                640,
+                "/i/640.webp",
+            ),
+            (
+                &["320.webp", "960.webp", "1280.webp"],
+                Format::Webp,
+                640,
+                "/i/960.webp",
+            ),
+            (&narrow, Format::Webp, 640, "/i/480.webp"),
+            (&narrow, Format::Jpeg, 1280, "/i/480.jpg"),
+            (&["320.webp", "640.webp"], Format::Jpeg, 1280, "/i/640.webp"),
+            (&["1280.avif"], Format::Webp, 640, ""),
+            (&[], Format::Webp, 640, ""),
+        ] {
+            assert_eq!(url(&of(names), format, width), expected, "{names:?}");
         }
     }
 }

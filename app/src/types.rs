@@ -42,7 +42,9 @@ pub struct PictureView {
     pub state: PictureState,
     /// The absolute URL of the picture's page: `https://host/c/{id}`.
     pub url: String,
-    /// The absolute URL of each image file (variant), by its name, such as `640.webp`.
+    /// The absolute URL of each image file (variant), by its name, such as `640.webp`: of every
+    /// file that this very picture has. A picture that another version of the program has published
+    /// may have other ones than a new picture.
     pub images: BTreeMap<String, String>,
     /// What the models recognised, likeliest first.
     pub tags: Vec<TagView>,

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use cattocdn_fuzz::OUTPUTS;
 use imaging::{self, AnimationEncoder, ImageError, Limits};
 
 fn main() {
     for name in std::env::args_os().skip(1) {
         let path = Path::new(&name);
         let begun = Instant::now();
-        let inspected = imaging::inspect(path, &Limits::default());
+        let inspected = imaging::inspect(path, &Limits::default(), &OUTPUTS);
         let looked = begun.elapsed();
         let peak_looked = peak();
         let outcome = inspected.and_then(|inspected| {
@@ -42,7 +43,7 @@ fn whole(path: &Path, inspected: &imaging::Inspected) -> Result<usize, ImageErro
     if !inspected.animated {
         let raster = imaging::decode_still(path, inspected, deadline)?;
         println!("  decoded in {:.2?} (peak {} MB)", begun.elapsed(), peak());
-        imaging::encode_variants(&raster, deadline)?;
+        imaging::encode_variants(&raster, &OUTPUTS, deadline)?;
         return Ok(1);
     }
     let mut encoder: Option<AnimationEncoder> = None;
@@ -55,7 +56,7 @@ fn whole(path: &Path, inspected: &imaging::Inspected) -> Result<usize, ImageErro
         encoder
             .get_or_insert_with(|| {
                 let frames = inspected.kept_frames();
-                AnimationEncoder::new(frames, frame.raster.width, frame.raster.height)
+                AnimationEncoder::new(frames, frame.raster.width, frame.raster.height, &OUTPUTS)
             })
             .push(&frame.raster, frame.duration_ms)?;
         encoding += start.elapsed();

@@ -1,14 +1,16 @@
 //! Playing an animation and encoding it where it is small.
 #![no_main]
 
-use cattocdn_fuzz::{assert_stored, deadline, let_panics_be_caught, small_limits, with_file};
+use cattocdn_fuzz::{
+    OUTPUTS, assert_stored, deadline, let_panics_be_caught, small_limits, with_file,
+};
 use imaging::{AnimationEncoder, MAX_KEPT_FRAMES, frames, inspect};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(init: let_panics_be_caught(), |bytes: &[u8]| {
     with_file(bytes, |path| {
         let limits = small_limits();
-        let Ok(inspected) = inspect(path, &limits) else {
+        let Ok(inspected) = inspect(path, &limits, &OUTPUTS) else {
             return;
         };
         if !inspected.animated {
@@ -31,7 +33,7 @@ fuzz_target!(init: let_panics_be_caught(), |bytes: &[u8]| {
                 encoder
                     .get_or_insert_with(|| {
                         let frames = inspected.kept_frames();
-                        AnimationEncoder::new(frames, raster.width, raster.height)
+                        AnimationEncoder::new(frames, raster.width, raster.height, &OUTPUTS)
                     })
                     .push(raster, frame.duration_ms)
                     .expect("frames of one size");

@@ -6,7 +6,25 @@ use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
-use imaging::{Inspected, Limits, Variant};
+use imaging::{Encoding, Inspected, Limits, Output, Variant};
+
+/// What is made of every picture here: files as the server publishes them, and a narrow one, so
+/// that small pictures have two widths as well.
+pub const OUTPUTS: [Output; 6] = [
+    output(Encoding::WebP, 40),
+    output(Encoding::WebP, 320),
+    output(Encoding::WebP, 640),
+    output(Encoding::WebP, 1280),
+    output(Encoding::WebP, 2048),
+    output(Encoding::Jpeg, 1280),
+];
+
+const fn output(encoding: Encoding, most_width: u32) -> Output {
+    Output {
+        encoding,
+        most_width,
+    }
+}
 
 /// As the server's, but so small that whatever breaks through shows as memory or time at once.
 pub fn small_limits() -> Limits {
@@ -37,7 +55,7 @@ pub fn with_file(bytes: &[u8], look: impl FnOnce(&Path)) {
 
 /// Decodes a still and describes it; encodes it where that is quick.
 pub fn decode(path: &Path) {
-    let Ok(inspected) = imaging::inspect(path, &small_limits()) else {
+    let Ok(inspected) = imaging::inspect(path, &small_limits(), &OUTPUTS) else {
         return;
     };
     assert!(inspected.working_bytes <= small_limits().memory_bytes);
@@ -52,8 +70,8 @@ pub fn decode(path: &Path) {
     imaging::perceptual_hash(&raster).expect("every picture has a hash");
     imaging::thumbhash(&raster).expect("every picture has a thumbhash");
     if raster.rgb.len() <= 64 * 64 * 3 {
-        let variants =
-            imaging::encode_variants(&raster, deadline()).expect("every picture can be encoded");
+        let variants = imaging::encode_variants(&raster, &OUTPUTS, deadline())
+            .expect("every picture can be encoded");
         assert_stored(&variants, &inspected);
     }
 }

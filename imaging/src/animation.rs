@@ -292,13 +292,13 @@ mod tests {
     use std::time::Duration;
 
     use super::super::inspect;
-    use super::super::samples::{apng_frames, gif_frames, write};
+    use super::super::samples::{OUTPUTS, apng_frames, gif_frames, write};
     use super::*;
 
     fn play(bytes: &[u8]) -> Result<Vec<Frame>, ImageError> {
         let file = write(bytes);
         let limits = Limits::default();
-        let inspected = inspect(file.path(), &limits)?;
+        let inspected = inspect(file.path(), &limits, &OUTPUTS)?;
         assert!(inspected.animated);
         let deadline = Instant::now() + Duration::from_secs(20);
         frames(file.path(), &inspected, &limits, deadline)?.collect()
@@ -376,7 +376,7 @@ mod tests {
     fn a_passed_deadline_ends_the_animation() {
         let file = write(&gif_frames(64, 48, &[(5, [1; 3]), (5, [2; 3])]));
         let limits = Limits::default();
-        let inspected = inspect(file.path(), &limits).expect("a good animation");
+        let inspected = inspect(file.path(), &limits, &OUTPUTS).expect("a good animation");
         let deadline = Instant::now() + Duration::from_millis(60);
         let mut frames = frames(file.path(), &inspected, &limits, deadline).expect("opens");
         std::thread::sleep(Duration::from_millis(80));

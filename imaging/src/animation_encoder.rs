@@ -11,17 +11,22 @@ use super::animated_webp::{AnimatedWebP, FRAME_HEADER_BYTES, HEADER_BYTES};
 use super::canvas::Rect;
 use super::caps::{self, Allowance};
 use super::error::guarded;
-use super::variants::{File, JPEG_VARIANT, Variant, distinct_widths, in_parallel, name_variants};
-use super::{ImageError, Raster, encode, memory, shrink};
+use super::output::steps;
+use super::variants::{File, Variant, in_order, in_parallel};
+use super::{Encoding, ImageError, Output, Raster, encode, memory, shrink};
 
 /// Makes the variants of an animation from its frames.
 pub struct AnimationEncoder {
     width: u32,
     height: u32,
-    /// One track for each distinct width, the widest first.
+    /// The files that are to be made.
+    outputs: Vec<Output>,
+    /// One track for each distinct width of the files that play, the widest first.
     tracks: Vec<Track>,
-    /// The JPEG variant, which shows the first frame.
-    still: Option<File>,
+    /// The widths in pixels of the files that show the first frame, the widest first.
+    still_widths: Vec<u32>,
+    /// The files that show the first frame; `None` until there was one.
+    stills: Option<Vec<File>>,
 }
 
 /// What became of a frame.
@@ -41,17 +46,25 @@ impl std::fmt::Debug for AnimationEncoder {
 }
 
 impl AnimationEncoder {
-    /// Takes at most `frames` frames of this size in pixels, each side at least 1.
-    pub fn new(frames: u32, width: u32, height: u32) -> Self {
-        let tracks = distinct_widths(width)
-            .into_iter()
-            .map(|narrower| Track::new(frames, narrower, shrink::scale(height, narrower, width)))
-            .collect();
+    /// Makes these files of at most `frames` frames of this size in pixels, each side at least 1.
+    pub fn new(frames: u32, width: u32, height: u32, outputs: &[Output]) -> Self {
+        let (mut tracks, mut still_widths) = (Vec::new(), Vec::new());
+        for step in steps(outputs, width) {
+            let height = shrink::scale(height, step.width, width);
+            for encoding in step.encodings {
+                match encoding {
+                    Encoding::WebP => tracks.push(Track::new(frames, step.width, height)),
+                    Encoding::Jpeg => still_widths.push(step.width),
+                }
+            }
+        }
         Self {
             width,
             height,
+            outputs: outputs.to_vec(),
             tracks,
-            still: None,
+            still_widths,
+            stills: None,
         }
     }
 
@@ -59,17 +72,21 @@ impl AnimationEncoder {
     /// Encodes on two threads, or on one where the picture is very large.
     ///
     /// # Errors
-    /// [`ImageError::Encode`] for a frame of another size or one too many, or if an encoder fails;
-    /// [`ImageError::TooManyBytes`] if the first frame cannot be kept.
+    /// [`ImageError::Encode`] for a frame of another size or one too many, where no file is to
+    /// play, or if an encoder fails; [`ImageError::TooManyBytes`] if the first frame cannot be
+    /// kept.
     pub fn push(&mut self, raster: &Raster, duration_ms: u32) -> Result<Pushed, ImageError> {
         if (raster.width, raster.height) != (self.width, self.height) {
             return Err(ImageError::encode("a frame of another size"));
         }
         guarded(|| {
-            let first = self.still.is_none();
+            let first = self.stills.is_none();
             if first {
-                let pixels = shrink::to_width(raster, JPEG_VARIANT.1)?;
-                self.still = Some(File::jpeg(&pixels)?);
+                let stills = self.still_widths.iter().map(|width| {
+                    let pixels = shrink::to_width(raster, *width)?;
+                    File::still(&pixels, Encoding::Jpeg)
+                });
+                self.stills = Some(stills.collect::<Result<_, _>>()?);
             }
             let Some((widest, narrower)) = self.tracks.split_first_mut() else {
                 return Err(ImageError::encode("no width"));
@@ -110,24 +127,22 @@ impl AnimationEncoder {
         })
     }
 
-    /// The variants: an animated WebP at each width, and a JPEG of the first frame.
+    /// One file for each of the outputs, in their order: an animation, or the first frame in an
+    /// encoding that plays none.
     ///
     /// # Errors
     /// [`ImageError::Encode`] if no frame was added.
     pub fn finish(self) -> Result<Vec<Variant>, ImageError> {
-        let still = self.still.ok_or_else(|| ImageError::encode("no frame"))?;
-        let files = self
-            .tracks
-            .into_iter()
-            .map(|track| {
-                Ok(File {
-                    width: track.width,
-                    height: track.height,
-                    bytes: Bytes::from(track.file.finish()?),
-                })
-            })
-            .collect::<Result<Vec<_>, ImageError>>()?;
-        name_variants(self.width, &files, &still)
+        let mut files = self.stills.ok_or_else(|| ImageError::encode("no frame"))?;
+        for track in self.tracks {
+            files.push(File {
+                encoding: Encoding::WebP,
+                width: track.width,
+                height: track.height,
+                bytes: Bytes::from(track.file.finish()?),
+            });
+        }
+        in_order(&self.outputs, self.width, &files)
     }
 }
 
@@ -281,7 +296,7 @@ fn crop(frame: &Raster, rect: Rect) -> Raster {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::super::samples::{noise, solid, write};
+    use super::super::samples::{OUTPUTS, noise, solid, write};
     use super::super::{Limits, frames, inspect};
     use super::*;
 
@@ -321,7 +336,7 @@ mod tests {
             (square(311, 33, [0, 255, 0]), 30),
             (square(700, 50, [0, 0, 255]), 120),
         ];
-        let mut encoder = AnimationEncoder::new(50, 800, 100);
+        let mut encoder = AnimationEncoder::new(50, 800, 100, &OUTPUTS);
         for (raster, duration_ms) in &frames_in {
             encoder.push(raster, *duration_ms).expect("encodes");
         }
@@ -329,12 +344,12 @@ mod tests {
         let widths: Vec<_> = variants.iter().map(|variant| variant.width).collect();
         assert_eq!(widths, [320, 640, 800, 800, 800]);
         assert_eq!(variants[2].bytes.as_ptr(), variants[3].bytes.as_ptr());
-        assert_eq!(variants[4].content_type, "image/jpeg");
+        assert!(variants[4].bytes.starts_with(b"\xff\xd8"));
 
         for variant in &variants[..4] {
             let file = write(&variant.bytes);
             let limits = Limits::default();
-            let found = inspect(file.path(), &limits).expect("a good animation");
+            let found = inspect(file.path(), &limits, &OUTPUTS).expect("a good animation");
             assert_eq!((found.frames, found.duration_ms()), (3, 270));
             assert!(found.stripped.is_empty());
             let deadline = Instant::now() + Duration::from_secs(20);
@@ -353,14 +368,14 @@ mod tests {
                     .map(|(a, b)| u64::from(a.abs_diff(*b)))
                     .sum();
                 let mean = error as f64 / wanted.rgb.len() as f64;
-                assert!(mean < 3.0, "{}: {mean}", variant.name);
+                assert!(mean < 3.0, "{}: {mean}", variant.width);
             }
         }
     }
 
     #[test]
     fn an_unchanging_picture_costs_one_frame() {
-        let mut encoder = AnimationEncoder::new(50, 800, 100);
+        let mut encoder = AnimationEncoder::new(50, 800, 100, &OUTPUTS);
         for _ in 0..50 {
             encoder.push(&square(1, 1, [9; 3]), 40).expect("encodes");
         }
@@ -370,8 +385,8 @@ mod tests {
 
     #[test]
     fn no_frame_and_strange_frames_are_errors() {
-        assert!(AnimationEncoder::new(1, 64, 64).finish().is_err());
-        let mut encoder = AnimationEncoder::new(1, 64, 64);
+        assert!(AnimationEncoder::new(1, 64, 64, &OUTPUTS).finish().is_err());
+        let mut encoder = AnimationEncoder::new(1, 64, 64, &OUTPUTS);
         assert!(encoder.push(&solid(64, 63, [0; 3]), 40).is_err());
     }
 
@@ -379,7 +394,7 @@ mod tests {
     fn played(file: &[u8]) -> Vec<u32> {
         let file = write(file);
         let limits = Limits::default();
-        let found = inspect(file.path(), &limits).expect("a good animation");
+        let found = inspect(file.path(), &limits, &OUTPUTS).expect("a good animation");
         let deadline = Instant::now() + Duration::from_secs(20);
         frames(file.path(), &found, &limits, deadline)
             .expect("opens")
@@ -389,7 +404,7 @@ mod tests {
 
     #[test]
     fn noise_stays_under_the_caps_and_every_width_drops_the_same_frames() {
-        let mut encoder = AnimationEncoder::new(60, 400, 400);
+        let mut encoder = AnimationEncoder::new(60, 400, 400, &OUTPUTS);
         let mut kept = Vec::new();
         for number in 0..60 {
             let frame = noise(400, 400, number);
@@ -403,22 +418,22 @@ mod tests {
             .count();
         for variant in &variants[..4] {
             let durations = played(&variant.bytes);
-            assert_eq!(durations.len(), shown, "{}", variant.name);
-            assert_eq!(durations.iter().sum::<u32>(), 60 * 40, "{}", variant.name);
-            assert_eq!(durations, played(&variants[0].bytes), "{}", variant.name);
+            assert_eq!(durations.len(), shown, "{}", variant.width);
+            assert_eq!(durations.iter().sum::<u32>(), 60 * 40, "{}", variant.width);
+            assert_eq!(durations, played(&variants[0].bytes), "{}", variant.width);
             let most = caps::animation_bytes(60, variant.width, variant.height);
-            assert!(variant.bytes.len() <= most, "{}", variant.name);
+            assert!(variant.bytes.len() <= most, "{}", variant.width);
         }
         let all: usize = [0, 1, 4]
             .iter()
             .map(|file| variants[*file].bytes.len())
             .sum();
-        assert!(all as u64 <= caps::stored_bytes(60, 400, 400));
+        assert!(all as u64 <= caps::stored_bytes(&OUTPUTS, 60, 400, 400));
     }
 
     #[test]
     fn an_ordinary_picture_after_much_noise_is_shown_again() {
-        let mut encoder = AnimationEncoder::new(60, 400, 400);
+        let mut encoder = AnimationEncoder::new(60, 400, 400, &OUTPUTS);
         for number in 0..59 {
             encoder.push(&noise(400, 400, number), 40).expect("encodes");
         }
@@ -429,7 +444,7 @@ mod tests {
     #[test]
     fn frames_that_fit_keep_the_best_quality_to_the_byte() {
         let frame = square(10, 10, [255, 0, 0]);
-        let mut encoder = AnimationEncoder::new(2, 800, 100);
+        let mut encoder = AnimationEncoder::new(2, 800, 100, &OUTPUTS);
         encoder.push(&frame, 50).expect("encodes");
         let variants = encoder.finish().expect("a frame was added");
         let still = encode::webp_frame(&frame, encode::FRAME_QUALITIES[0]).expect("encodes");

@@ -4,8 +4,8 @@
 //! takes more than a byte for each pixel of every file. The caps are far above what ordinary
 //! pictures need (each one says how far), so that only noise loses quality or frames to them.
 
-use super::variants::{JPEG_VARIANT, WEBP_VARIANTS, distinct_widths};
-use super::{MAX_KEPT_FRAMES, shrink};
+use super::output::steps;
+use super::{Encoding, MAX_KEPT_FRAMES, Output, shrink};
 
 /// The most bytes of a still's file for every four of its pixels. Of 981 photographs the one with
 /// the most detail takes 0.54 bytes per pixel, as a JPEG; noise takes 1.5 at the usual quality.
@@ -15,9 +15,13 @@ const STILL_BYTES_PER_4_PIXELS: u64 = 3;
 /// most of a tiny file.
 const FILE_BYTES: u64 = 4096;
 
-/// The most bytes of an animation's file, for each of [`WEBP_VARIANTS`]. A gallery loads the
-/// second, one for each of its cards.
-const ANIMATION_BYTES: [u64; WEBP_VARIANTS.len()] = [500_000, 1_500_000, 3_000_000, 4_000_000];
+/// The most bytes of an animation's file that is no wider than the width in the same place of
+/// [`ANIMATION_WIDTHS`]. The last holds for wider files as well. A gallery loads one of the second
+/// size for each of its cards.
+const ANIMATION_BYTES: [u64; 4] = [500_000, 1_500_000, 3_000_000, 4_000_000];
+
+/// The widths in pixels up to which each of [`ANIMATION_BYTES`] holds.
+const ANIMATION_WIDTHS: [u32; 4] = [320, 640, 1280, 2048];
 
 /// The most bytes of an animation's file for every two pixels of its frames. This bounds small and
 /// short animations, and is above what noise takes at the usual quality.
@@ -33,41 +37,48 @@ pub(super) fn still_bytes(width: u32, height: u32) -> usize {
 /// The most bytes of one file of an animation of this size in pixels, with this many frames.
 pub(super) fn animation_bytes(frames: u32, width: u32, height: u32) -> usize {
     let pixels = u64::from(width) * u64::from(height) * u64::from(frames);
-    let most = WEBP_VARIANTS
-        .iter()
-        .zip(ANIMATION_BYTES)
-        .find(|((_, widest), _)| width <= *widest)
-        .map_or(ANIMATION_BYTES[WEBP_VARIANTS.len() - 1], |(_, most)| most);
+    let narrower = ANIMATION_WIDTHS.iter().filter(|most| width > **most);
+    let most = ANIMATION_BYTES[narrower.count().min(ANIMATION_BYTES.len() - 1)];
     bytes(most.min(pixels * FRAME_BYTES_PER_2_PIXELS / 2 + FILE_BYTES))
 }
 
-/// The most bytes of all files together of a picture with this many frames that, once shrunk, is
-/// `width` x `height` pixels large and upright. Each name has a file of its own, also where two are
-/// equal.
-pub(super) fn stored_bytes(frames: u32, width: u32, height: u32) -> u64 {
-    let widths = WEBP_VARIANTS.iter().map(|(_, most)| width.min(*most));
-    bytes_of_all(frames, width, height, widths)
+/// The most bytes of all these files together of a picture with this many frames that, once shrunk,
+/// is `width` x `height` pixels large and upright. Each output has a file of its own, also where
+/// two are equal.
+pub(super) fn stored_bytes(outputs: &[Output], frames: u32, width: u32, height: u32) -> u64 {
+    let files = outputs
+        .iter()
+        .map(|output| (output.encoding, output.width(width)));
+    bytes_of_all(frames, width, height, files)
 }
 
 /// The most bytes of these files while they are in memory, where equal ones share one copy.
-pub(super) fn held_bytes(frames: u32, width: u32, height: u32) -> u64 {
-    bytes_of_all(frames, width, height, distinct_widths(width).into_iter())
+pub(super) fn held_bytes(outputs: &[Output], frames: u32, width: u32, height: u32) -> u64 {
+    let steps = steps(outputs, width);
+    let files = steps.iter().flat_map(|step| {
+        let encodings = step.encodings.iter();
+        encodings.map(|encoding| (*encoding, step.width))
+    });
+    bytes_of_all(frames, width, height, files)
 }
 
-fn bytes_of_all(frames: u32, width: u32, height: u32, widths: impl Iterator<Item = u32>) -> u64 {
+/// The most bytes of files of these encodings and widths together.
+fn bytes_of_all(
+    frames: u32,
+    width: u32,
+    height: u32,
+    files: impl Iterator<Item = (Encoding, u32)>,
+) -> u64 {
     let frames = frames.min(MAX_KEPT_FRAMES);
-    let height_at = |narrower: u32| shrink::scale(height, narrower, width);
-    let jpeg_width = width.min(JPEG_VARIANT.1);
-    let jpeg = still_bytes(jpeg_width, height_at(jpeg_width));
-    widths
-        .map(|narrower| {
-            if frames > 1 {
-                animation_bytes(frames, narrower, height_at(narrower))
-            } else {
-                still_bytes(narrower, height_at(narrower))
-            }
-        })
-        .fold(jpeg as u64, |sum, file| sum + file as u64)
+    let most = files.map(|(encoding, narrower)| {
+        let height = shrink::scale(height, narrower, width);
+        let most = match encoding {
+            Encoding::WebP if frames > 1 => animation_bytes(frames, narrower, height),
+            Encoding::WebP | Encoding::Jpeg => still_bytes(narrower, height),
+        };
+        most as u64
+    });
+    most.sum()
 }
 
 /// Converts to the size type of this machine, where it cannot overflow.
@@ -112,6 +123,7 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::OUTPUTS;
     use super::super::{MAX_HEIGHT, MAX_WIDTH};
     use super::*;
 
@@ -120,7 +132,7 @@ mod tests {
         for width in [32, 300, 320, 321, 640, 641, 1000, 1280, 1281, MAX_WIDTH] {
             for height in [32, 500, 2048, MAX_HEIGHT] {
                 for frames in [1, 2, 30, 60, 1000] {
-                    let most = stored_bytes(frames, width, height);
+                    let most = stored_bytes(&OUTPUTS, frames, width, height);
                     assert!(most <= 13_100_000, "{frames} of {width}x{height}: {most}");
                 }
             }
@@ -136,9 +148,9 @@ mod tests {
 
     #[test]
     fn small_pictures_may_take_little() {
-        assert!(stored_bytes(1, 320, 240) < 310_000);
-        assert!(stored_bytes(2, 320, 240) < 1_010_000);
-        assert!(stored_bytes(1, 2048, 1536) < 4_600_000);
+        assert!(stored_bytes(&OUTPUTS, 1, 320, 240) < 310_000);
+        assert!(stored_bytes(&OUTPUTS, 2, 320, 240) < 1_010_000);
+        assert!(stored_bytes(&OUTPUTS, 1, 2048, 1536) < 4_600_000);
     }
 
     #[test]

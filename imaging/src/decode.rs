@@ -85,16 +85,16 @@ mod tests {
     use std::time::Duration;
 
     use super::super::samples::{
-        chunk, deflated, exif_block, gif_frames, gradient, insert_after_ihdr, insert_after_soi,
-        jpeg_of, jpeg_of_inks, p3_profile, png_of, png_rgb, segment, solid, webp_rgba, webp_still,
-        write,
+        OUTPUTS, chunk, deflated, exif_block, gif_frames, gradient, insert_after_ihdr,
+        insert_after_soi, jpeg_of, jpeg_of_inks, p3_profile, png_of, png_rgb, segment, solid,
+        webp_rgba, webp_still, write,
     };
     use super::super::{Limits, inspect};
     use super::*;
 
     fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
         let file = write(bytes);
-        let inspected = inspect(file.path(), &Limits::default())?;
+        let inspected = inspect(file.path(), &Limits::default(), &OUTPUTS)?;
         decode_still(
             file.path(),
             &inspected,
@@ -333,7 +333,8 @@ mod tests {
             jpeg_of(&gradient(64, 48), jpeg_encoder::ColorType::Rgb, false),
         ] {
             let file = write(&bytes);
-            let inspected = inspect(file.path(), &Limits::default()).expect("a good picture");
+            let inspected =
+                inspect(file.path(), &Limits::default(), &OUTPUTS).expect("a good picture");
             let result = decode_still(file.path(), &inspected, Instant::now());
             assert!(matches!(result, Err(ImageError::TimedOut)), "{result:?}");
         }

@@ -128,7 +128,7 @@ fn skip_sub_blocks(source: &mut Source) -> Result<(), ImageError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{gif_frames, write};
+    use super::super::samples::{OUTPUTS, gif_frames, write};
     use super::super::{ImageError, Limits, inspect};
 
     #[test]
@@ -140,7 +140,8 @@ mod tests {
         );
         file.pop();
         file.extend_from_slice(b"\x21\xfe\x02hi\x00\x3b");
-        let found = inspect(write(&file).path(), &Limits::default()).expect("a good picture");
+        let found =
+            inspect(write(&file).path(), &Limits::default(), &OUTPUTS).expect("a good picture");
         assert_eq!(found.frames, 3);
         assert_eq!(found.duration_ms(), 100 + 50 + 200);
         assert_eq!(found.stripped, ["comment"]);
@@ -150,9 +151,9 @@ mod tests {
     fn a_cut_block_is_corrupt_and_a_missing_trailer_is_not() {
         let file = gif_frames(64, 48, &[(5, [255, 0, 0]), (5, [0, 255, 0])]);
         let whole = &file[..file.len() - 1];
-        assert!(inspect(write(whole).path(), &Limits::default()).is_ok());
+        assert!(inspect(write(whole).path(), &Limits::default(), &OUTPUTS).is_ok());
         for keep in [10, 30, file.len() / 2, file.len() - 5] {
-            let result = inspect(write(&file[..keep]).path(), &Limits::default());
+            let result = inspect(write(&file[..keep]).path(), &Limits::default(), &OUTPUTS);
             assert!(
                 matches!(result, Err(ImageError::Corrupt { .. })),
                 "{keep} bytes"

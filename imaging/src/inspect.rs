@@ -8,7 +8,7 @@ use super::orientation::Orientation;
 use super::sniff::{SNIFF_BYTES, sniff};
 use super::source::Source;
 use super::{
-    Format, ImageError, MAX_KEPT_FRAMES, MIN_SIDE, animation, caps, error, gif_container,
+    Format, ImageError, MAX_KEPT_FRAMES, MIN_SIDE, Output, animation, caps, error, gif_container,
     jpeg_container, memory, png_container, shrink, webp_container,
 };
 
@@ -65,6 +65,8 @@ pub struct Inspected {
     /// An upper bound on the memory that decoding, holding the pixels and encoding need at their
     /// worst moment, in bytes.
     pub working_bytes: u64,
+    /// The files that are to be made of it, as [`inspect`] was told. The estimates are of these.
+    pub outputs: Vec<Output>,
     /// How long each frame is on screen, in milliseconds.
     pub(super) durations_ms: Vec<u32>,
     /// Width and height of the stored pixels.
@@ -107,7 +109,7 @@ impl Inspected {
     pub fn most_stored_bytes(&self) -> u64 {
         let (width, height) = self.target();
         let (width, height) = self.orientation.turn_size(width, height);
-        caps::stored_bytes(self.frames, width, height)
+        caps::stored_bytes(&self.outputs, self.frames, width, height)
     }
 
     /// Width and height of the decoded picture before it is turned upright. It is shrunk to fit and
@@ -194,17 +196,21 @@ pub(super) fn browser_delay(ms: u32) -> u32 {
     if ms <= 10 { 100 } else { ms }
 }
 
-/// Inspects a file without decoding a pixel.
+/// Inspects a file without decoding a pixel. `outputs` are the files that are to be made of it.
 ///
 /// # Errors
 /// [`ImageError::Unsupported`], [`ImageError::Empty`], [`ImageError::Corrupt`] for a container that
 /// is broken or cut off anywhere, [`ImageError::TooSmall`], [`ImageError::TooManyPixels`],
 /// [`ImageError::TooManyFrames`], [`ImageError::TimedOut`], [`ImageError::Io`].
-pub fn inspect(path: &Path, limits: &Limits) -> Result<Inspected, ImageError> {
-    error::guarded(|| inspect_unguarded(path, limits))
+pub fn inspect(path: &Path, limits: &Limits, outputs: &[Output]) -> Result<Inspected, ImageError> {
+    error::guarded(|| inspect_unguarded(path, limits, outputs))
 }
 
-fn inspect_unguarded(path: &Path, limits: &Limits) -> Result<Inspected, ImageError> {
+fn inspect_unguarded(
+    path: &Path,
+    limits: &Limits,
+    outputs: &[Output],
+) -> Result<Inspected, ImageError> {
     let mut head = Source::open(path)?;
     let file_bytes = head.remaining();
     let length = file_bytes.min(SNIFF_BYTES as u64) as usize;
@@ -242,7 +248,7 @@ fn inspect_unguarded(path: &Path, limits: &Limits) -> Result<Inspected, ImageErr
     if container.too_much_work || animated && work > limits.max_animation_pixels {
         return Err(too_many_pixels);
     }
-    let working_bytes = memory::working_bytes(&container, file_bytes, target);
+    let working_bytes = memory::working_bytes(&container, file_bytes, target, outputs);
     if working_bytes > limits.memory_bytes {
         return Err(too_many_pixels);
     }
@@ -257,6 +263,7 @@ fn inspect_unguarded(path: &Path, limits: &Limits) -> Result<Inspected, ImageErr
         interlaced: container.interlaced,
         stripped: container.metadata.kinds,
         working_bytes,
+        outputs: outputs.to_vec(),
         durations_ms: container.durations_ms,
         stored,
         orientation,
@@ -268,12 +275,13 @@ fn inspect_unguarded(path: &Path, limits: &Limits) -> Result<Inspected, ImageErr
 #[cfg(test)]
 mod tests {
     use super::super::samples::{
-        gif_frames, jpeg, jpeg_with_size, png_header_only, png_rgb, solid, webp_still, write,
+        OUTPUTS, gif_frames, jpeg, jpeg_with_size, png_header_only, png_rgb, solid, webp_still,
+        write,
     };
     use super::*;
 
     fn look(bytes: &[u8]) -> Result<Inspected, ImageError> {
-        inspect(write(bytes).path(), &Limits::default())
+        inspect(write(bytes).path(), &Limits::default(), &OUTPUTS)
     }
 
     #[test]
@@ -346,13 +354,17 @@ mod tests {
             memory_bytes: 1_000_000,
             ..Limits::default()
         };
-        let result = inspect(write(&jpeg(640, 480)).path(), &limits);
+        let result = inspect(write(&jpeg(640, 480)).path(), &limits, &OUTPUTS);
         assert!(matches!(result, Err(ImageError::TooManyPixels { .. })));
     }
 
     #[test]
     fn a_missing_file_is_an_io_error() {
-        let result = inspect(Path::new("/nonexistent/cat.jpg"), &Limits::default());
+        let result = inspect(
+            Path::new("/nonexistent/cat.jpg"),
+            &Limits::default(),
+            &OUTPUTS,
+        );
         assert!(matches!(result, Err(ImageError::Io(_))));
     }
 

@@ -310,7 +310,9 @@ impl IccParts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{insert_after_soi, jpeg, jpeg_without_data, segment, write};
+    use super::super::samples::{
+        OUTPUTS, insert_after_soi, jpeg, jpeg_without_data, segment, write,
+    };
     use super::super::{Limits, inspect};
     use super::*;
 
@@ -319,7 +321,7 @@ mod tests {
         let part = segment(0xe2, b"ICC_PROFILE\0\x01\xff");
         for (parts, is_good) in [(MAX_ICC_PARTS, true), (MAX_ICC_PARTS + 1, false)] {
             let file = insert_after_soi(&jpeg(64, 48), &part.repeat(parts));
-            let found = inspect(write(&file).path(), &Limits::default());
+            let found = inspect(write(&file).path(), &Limits::default(), &OUTPUTS);
             assert_eq!(found.is_ok(), is_good, "{parts}: {found:?}");
         }
     }
@@ -352,7 +354,8 @@ mod tests {
         ];
         for (marker, body, expected) in cases {
             let file = insert_after_soi(&jpeg(64, 48), &segment(marker, body));
-            let found = inspect(write(&file).path(), &Limits::default()).expect("a good picture");
+            let found =
+                inspect(write(&file).path(), &Limits::default(), &OUTPUTS).expect("a good picture");
             assert_eq!(found.stripped, expected, "segment {marker:x}");
         }
     }
@@ -361,7 +364,8 @@ mod tests {
     fn bytes_after_the_end_are_noted() {
         let mut file = jpeg(64, 48);
         file.extend_from_slice(b"a hidden film");
-        let found = inspect(write(&file).path(), &Limits::default()).expect("a good picture");
+        let found =
+            inspect(write(&file).path(), &Limits::default(), &OUTPUTS).expect("a good picture");
         assert_eq!(found.stripped, ["trailing-data"]);
     }
 
@@ -373,7 +377,7 @@ mod tests {
             file.extend_from_slice(&segment(0xda, &[1, 1, 0, 0, 63, 0]));
         }
         file.extend_from_slice(b"\xff\xd9");
-        let result = inspect(write(&file).path(), &Limits::default());
+        let result = inspect(write(&file).path(), &Limits::default(), &OUTPUTS);
         assert!(matches!(result, Err(ImageError::Corrupt { .. })));
     }
 
@@ -389,7 +393,7 @@ mod tests {
             ((7000, 7000), 4, false, 2, false),
         ] {
             let file = jpeg_without_data(size, components, progressive, scans);
-            let result = inspect(write(&file).path(), &Limits::default());
+            let result = inspect(write(&file).path(), &Limits::default(), &OUTPUTS);
             assert_eq!(result.is_ok(), taken, "{scans} scans: {result:?}");
             assert!(matches!(
                 result,
@@ -405,7 +409,8 @@ mod tests {
             &[&b"ICC_PROFILE\0\x01\x01"[..], &[0; 60_000]].concat(),
         );
         let file = insert_after_soi(&jpeg(64, 48), &part.repeat(200));
-        let found = inspect(write(&file).path(), &Limits::default()).expect("a good picture");
+        let found =
+            inspect(write(&file).path(), &Limits::default(), &OUTPUTS).expect("a good picture");
         assert!(found.working_bytes > 12_000_000);
     }
 
@@ -416,7 +421,7 @@ mod tests {
             file.truncate(file.len() - 2);
             file.extend(segment(0xda, scan));
             file.extend_from_slice(b"\xff\xd9");
-            let result = inspect(write(&file).path(), &Limits::default());
+            let result = inspect(write(&file).path(), &Limits::default(), &OUTPUTS);
             assert!(
                 matches!(result, Err(ImageError::Corrupt { .. })),
                 "{scan:?}: {result:?}"
@@ -432,7 +437,7 @@ mod tests {
             .position(|pair| pair == [0xff, 0xc0])
             .expect("a baseline frame header");
         file[at + 1] = 0xc3;
-        let result = inspect(write(&file).path(), &Limits::default());
+        let result = inspect(write(&file).path(), &Limits::default(), &OUTPUTS);
         assert!(matches!(result, Err(ImageError::Unsupported { .. })));
     }
 }

@@ -2,9 +2,9 @@
 //! them against the resident memory of real runs, with noise in every format and shape.
 
 use super::inspect::{Container, Storage};
+use super::output::steps;
 use super::screening_image::MAX_PIXELS;
-use super::variants::{JPEG_VARIANT, distinct_widths};
-use super::{caps, encode, shrink};
+use super::{Encoding, Output, caps, encode, shrink};
 
 /// Tables, buffers, a second thread's stack and the allocator's rounding, in bytes.
 const OVERHEAD: u64 = 4 << 20;
@@ -30,11 +30,20 @@ const JPEG_BYTES_PER_PIXEL: u64 = 8;
 
 /// Bytes per pixel of the widest variant that the encoders of an animation hold beside the pixels
 /// themselves, while two threads encode: what libwebp takes, and the last and the next frame at the
-/// narrower widths. Measured: 12.
+/// narrower widths. Measured: 12, with the widths that were published in November 2026, of which
+/// the narrower ones have together at most 1.31 times the pixels of the widest.
 const PARALLEL_FRAME_BYTES_PER_PIXEL: u64 = 13;
 
 /// The same while one thread encodes. Measured: 6.
 const SEQUENTIAL_FRAME_BYTES_PER_PIXEL: u64 = 9;
+
+/// How many thirds of the widest variant's pixels the narrower ones may have together before the
+/// two figures above are too low.
+const NARROWER_THIRDS_MEASURED: u64 = 4;
+
+/// Bytes for each pixel of the narrower variants beyond that: three for the last frame and three
+/// for the next.
+const NARROWER_FRAME_BYTES_PER_PIXEL: u64 = 6;
 
 /// The copies of a colour profile while pixels are converted by it: the decoder's, ours, and the
 /// parsed one.
@@ -50,8 +59,14 @@ pub(super) fn encodes_in_parallel(width: u32, height: u32) -> bool {
 }
 
 /// The bytes needed at the worst moment of decoding, holding and encoding. `target` is the size of
-/// the picture after shrinking, before it is turned upright.
-pub(super) fn working_bytes(container: &Container, file_bytes: u64, target: (u32, u32)) -> u64 {
+/// the picture after shrinking, before it is turned upright. `outputs` are the files that are to be
+/// made of it.
+pub(super) fn working_bytes(
+    container: &Container,
+    file_bytes: u64,
+    target: (u32, u32),
+    outputs: &[Output],
+) -> u64 {
     let pixels = u64::from(container.width) * u64::from(container.height);
     let (target_width, target_height) = (u64::from(target.0), u64::from(target.1));
     let raster = target_width * target_height * 3;
@@ -121,62 +136,91 @@ pub(super) fn working_bytes(container: &Container, file_bytes: u64, target: (u32
         };
     let (width, height) = container.metadata.orientation.turn_size(target.0, target.1);
     let held = if container.frames > 1 {
-        let per_pixel = if encodes_in_parallel(width, height) {
-            PARALLEL_FRAME_BYTES_PER_PIXEL
-        } else {
-            SEQUENTIAL_FRAME_BYTES_PER_PIXEL
-        };
         // The canvas stays while frames are encoded, the first frame is kept, and the encoder keeps
         // the last frame at every width and the files so far.
         decoding
             + SHEET_BYTES
             + raster * 3
-            + target_width * target_height * per_pixel
-            + caps::held_bytes(container.frames, width, height)
+            + encoding_frames(width, height, outputs)
+            + caps::held_bytes(outputs, container.frames, width, height)
     } else {
-        decoding.max(raster * 2).max(encoding(width, height))
+        decoding
+            .max(raster * 2)
+            .max(encoding(width, height, outputs))
     };
     OVERHEAD + SCREENING_BYTES + profile + held
 }
 
-/// The bytes that a still of this size needs while its variants are encoded, its pixels included.
-fn encoding(width: u32, height: u32) -> u64 {
-    let pixels_at =
-        |narrower: u32| u64::from(narrower) * u64::from(shrink::scale(height, narrower, width));
-    let webp = |narrower: u32| {
-        let per_pixel = if narrower <= encode::CAREFUL_WIDTH {
-            CAREFUL_BYTES_PER_PIXEL
-        } else {
-            QUICK_BYTES_PER_PIXEL
+/// The bytes that the encoders of an animation of this size hold beside the pixels of the widest
+/// variant and the files so far.
+fn encoding_frames(width: u32, height: u32, outputs: &[Output]) -> u64 {
+    let per_pixel = if encodes_in_parallel(width, height) {
+        PARALLEL_FRAME_BYTES_PER_PIXEL
+    } else {
+        SEQUENTIAL_FRAME_BYTES_PER_PIXEL
+    };
+    let steps = steps(outputs, width);
+    let playing = steps
+        .iter()
+        .filter(|step| step.encodings.contains(&Encoding::WebP));
+    let narrower: u64 = playing
+        .skip(1)
+        .map(|step| pixels_at((width, height), step.width))
+        .sum();
+    let pixels = u64::from(width) * u64::from(height);
+    let unmeasured = narrower.saturating_sub(pixels * NARROWER_THIRDS_MEASURED / 3);
+    pixels * per_pixel + unmeasured * NARROWER_FRAME_BYTES_PER_PIXEL
+}
+
+/// The bytes that a still of this size needs while these files are made of it, its pixels included.
+fn encoding(width: u32, height: u32, outputs: &[Output]) -> u64 {
+    let pixels_at = |narrower: u32| pixels_at((width, height), narrower);
+    let file_bytes = |encoding: &Encoding, narrower: u32| {
+        let per_pixel = match encoding {
+            Encoding::WebP if narrower <= encode::CAREFUL_WIDTH => CAREFUL_BYTES_PER_PIXEL,
+            Encoding::WebP => QUICK_BYTES_PER_PIXEL,
+            Encoding::Jpeg => JPEG_BYTES_PER_PIXEL,
         };
         pixels_at(narrower) * per_pixel
     };
-    let jpeg_width = width.min(JPEG_VARIANT.1);
-    let jpeg = pixels_at(jpeg_width) * JPEG_BYTES_PER_PIXEL;
-    // Each narrower file is made with its own pixels, which come from those of the next wider one.
-    let mut narrower = jpeg;
-    let widths = distinct_widths(width);
-    for pair in widths.windows(2) {
-        let [wider, width] = *pair else { continue };
-        let source = if Some(&wider) == widths.first() {
-            0
-        } else {
-            pixels_at(wider) * 3
-        };
-        let file = if width == jpeg_width {
-            webp(width).max(jpeg)
-        } else {
-            webp(width)
-        };
-        narrower = narrower.max(source + pixels_at(width) * 3 + file);
-    }
-    let widest = webp(width);
-    let encoders = if encodes_in_parallel(width, height) {
-        widest + narrower
-    } else {
-        widest.max(narrower)
+    let largest = |encodings: &[Encoding], narrower: u32| {
+        let bytes = encodings
+            .iter()
+            .map(|encoding| file_bytes(encoding, narrower));
+        bytes.max().unwrap_or(0)
     };
-    pixels_at(width) * 3 + encoders
+    let steps = steps(outputs, width);
+    let [widest, rest @ ..] = steps.as_slice() else {
+        return pixels_at(width) * 3;
+    };
+    let [first, others @ ..] = widest.encodings.as_slice() else {
+        return pixels_at(width) * 3;
+    };
+    let shrunk = if widest.width < width {
+        pixels_at(widest.width) * 3
+    } else {
+        0
+    };
+    // Each narrower file is made with its own pixels, which come from those of the next wider one.
+    let mut narrower = largest(others, widest.width);
+    let mut source = 0;
+    for step in rest {
+        let pixels = pixels_at(step.width) * 3;
+        narrower = narrower.max(source + pixels + largest(&step.encodings, step.width));
+        source = pixels;
+    }
+    let first = file_bytes(first, widest.width);
+    let encoders = if encodes_in_parallel(width, height) {
+        first + narrower
+    } else {
+        first.max(narrower)
+    };
+    pixels_at(width) * 3 + shrunk + encoders
+}
+
+/// How many pixels a picture of this size has at this width.
+fn pixels_at((width, height): (u32, u32), narrower: u32) -> u64 {
+    u64::from(narrower) * u64::from(shrink::scale(height, narrower, width))
 }
 
 /// The bytes of a JPEG's coefficients, planes and pixels.
@@ -243,6 +287,7 @@ pub(super) fn jpeg_scale(stored: (u32, u32), target: (u32, u32)) -> u64 {
 mod tests {
     use super::super::metadata::Metadata;
     use super::super::orientation::Orientation;
+    use super::super::samples::OUTPUTS;
     use super::super::shrink::fit;
     use super::*;
 
@@ -254,7 +299,8 @@ mod tests {
             storage,
             ..Container::still(Metadata::default())
         };
-        working_bytes(&container, 5_000_000, fit(size, Orientation::default())) / 1_000_000
+        let target = fit(size, Orientation::default());
+        working_bytes(&container, 5_000_000, target, &OUTPUTS) / 1_000_000
     }
 
     #[test]

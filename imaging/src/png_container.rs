@@ -154,7 +154,7 @@ fn note_chunk(kind: &[u8; 4], start: &[u8], metadata: &mut Metadata) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{chunk, insert_after_ihdr, png_rgb, write};
+    use super::super::samples::{OUTPUTS, chunk, insert_after_ihdr, png_rgb, write};
     use super::super::{Limits, inspect};
 
     #[test]
@@ -173,7 +173,8 @@ mod tests {
         ];
         for (kind, body, expected) in cases {
             let file = insert_after_ihdr(&png_rgb(64, 48), &chunk(kind, body));
-            let found = inspect(write(&file).path(), &Limits::default()).expect("a good picture");
+            let found =
+                inspect(write(&file).path(), &Limits::default(), &OUTPUTS).expect("a good picture");
             assert_eq!(found.stripped, expected, "{}", kind.escape_ascii());
         }
     }

@@ -4,7 +4,23 @@ use std::io::Write as _;
 
 use tempfile::NamedTempFile;
 
-use super::{Raster, encode};
+use super::{Encoding, Output, Raster, encode};
+
+/// What the tests have made of their pictures.
+pub(super) const OUTPUTS: [Output; 5] = [
+    output(Encoding::WebP, 320),
+    output(Encoding::WebP, 640),
+    output(Encoding::WebP, 1280),
+    output(Encoding::WebP, 2048),
+    output(Encoding::Jpeg, 1280),
+];
+
+const fn output(encoding: Encoding, most_width: u32) -> Output {
+    Output {
+        encoding,
+        most_width,
+    }
+}
 
 /// A file with these bytes, which is deleted when dropped.
 pub(super) fn write(bytes: &[u8]) -> NamedTempFile {

@@ -1,64 +1,60 @@
 //! Makes the files that are published for a still.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::error::{check_deadline, guarded, panicked};
-use super::{ImageError, Raster, caps, encode, memory, shrink};
-
-/// The names and greatest widths, in pixels, of the WebP variants, the narrowest first.
-pub(super) const WEBP_VARIANTS: [(&str, u32); 4] = [
-    ("320.webp", 320),
-    ("640.webp", 640),
-    ("1280.webp", 1280),
-    ("2048.webp", 2048),
-];
-
-/// The name and greatest width, in pixels, of the one variant for programs that cannot read WebP.
-pub(super) const JPEG_VARIANT: (&str, u32) = ("1280.jpg", 1280);
+use super::output::{self, Step};
+use super::{Encoding, ImageError, Output, Raster, caps, encode, memory, shrink};
 
 /// One file to publish.
 #[derive(Debug, Clone)]
 pub struct Variant {
-    /// The last part of its URL. There are five, and every picture has each of them.
-    pub name: &'static str,
-    /// The width in pixels: that in the name, or the picture's where that is smaller.
+    /// The width in pixels: that which was asked for, or the picture's where that is smaller.
     pub width: u32,
     /// The height in pixels.
     pub height: u32,
-    /// The media type.
-    pub content_type: &'static str,
-    /// The bytes of the file. Variants of equal width share one copy.
+    /// The bytes of the file. Variants of equal width and encoding share one copy.
     pub bytes: Bytes,
 }
 
-/// Encodes all five variants on two threads: the widest on one, the others on the other. The
-/// largest pictures are encoded on one thread, to halve the memory.
+/// Encodes one file for each of `outputs`, and gives them back in that order. Encodes on two
+/// threads: the widest on one, the others on the other. The largest pictures are encoded on one
+/// thread, to halve the memory.
 ///
 /// The encoders cannot be stopped, so `deadline` is checked between two files.
 ///
 /// # Errors
-/// [`ImageError::TimedOut`]; [`ImageError::TooManyBytes`]; [`ImageError::Encode`] if an encoder
-/// fails, which no upload should be able to cause.
-pub fn encode_variants(raster: &Raster, deadline: Instant) -> Result<Vec<Variant>, ImageError> {
+/// [`ImageError::TimedOut`]; [`ImageError::TooManyBytes`]; [`ImageError::Encode`] where `outputs`
+/// is empty, or if an encoder fails, which no upload should be able to cause.
+pub fn encode_variants(
+    raster: &Raster,
+    outputs: &[Output],
+    deadline: Instant,
+) -> Result<Vec<Variant>, ImageError> {
     guarded(|| {
-        let widths = distinct_widths(raster.width);
-        let (widest, narrower) = widths
-            .split_first()
-            .ok_or_else(|| ImageError::encode("no width"))?;
+        let steps = output::steps(outputs, raster.width);
+        let nothing = || ImageError::encode("nothing to make");
+        let (widest, narrower) = steps.split_first().ok_or_else(nothing)?;
+        let (first, others) = widest.encodings.split_first().ok_or_else(nothing)?;
+        let pixels = if widest.width == raster.width {
+            Cow::Borrowed(raster)
+        } else {
+            Cow::Owned(shrink::to_width(raster, widest.width)?)
+        };
         let (first, others) = in_parallel(
             memory::encodes_in_parallel(raster.width, raster.height),
-            || encode_widest(raster, *widest, deadline),
-            || encode_narrower(raster, narrower, deadline),
+            || {
+                check_deadline(deadline)?;
+                File::still(&pixels, *first)
+            },
+            || encode_others(raster, &pixels, others, narrower, deadline),
         );
-        let (mut files, jpeg) = others?;
+        let mut files = others?;
         files.push(first?);
-        let jpeg = match jpeg {
-            Some(jpeg) => jpeg,
-            None => File::jpeg(raster)?,
-        };
-        name_variants(raster.width, &files, &jpeg)
+        in_order(outputs, raster.width, &files)
     })
 }
 
@@ -83,115 +79,83 @@ pub(super) fn in_parallel<A: Send, B>(
 
 /// A file of some width.
 pub(super) struct File {
+    pub(super) encoding: Encoding,
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) bytes: Bytes,
 }
 
 impl File {
-    fn webp(raster: &Raster) -> Result<Self, ImageError> {
+    /// A file of a still that shows these pixels.
+    pub(super) fn still(raster: &Raster, encoding: Encoding) -> Result<Self, ImageError> {
+        let most = caps::still_bytes(raster.width, raster.height);
         Ok(Self {
+            encoding,
             width: raster.width,
             height: raster.height,
-            bytes: encode::webp_still(raster, caps::still_bytes(raster.width, raster.height))?,
-        })
-    }
-
-    /// The file of the JPEG variant. `raster` is no wider than that variant.
-    pub(super) fn jpeg(raster: &Raster) -> Result<Self, ImageError> {
-        Ok(Self {
-            width: raster.width,
-            height: raster.height,
-            bytes: encode::jpeg(raster, caps::still_bytes(raster.width, raster.height))?,
+            bytes: match encoding {
+                Encoding::WebP => encode::webp_still(raster, most)?,
+                Encoding::Jpeg => encode::jpeg(raster, most)?,
+            },
         })
     }
 }
 
-/// Each width that some WebP variant of a picture of `width` has, once, the widest first.
-pub(super) fn distinct_widths(width: u32) -> Vec<u32> {
-    let mut widths: Vec<u32> = WEBP_VARIANTS
-        .iter()
-        .rev()
-        .map(|(_, most)| width.min(*most))
-        .collect();
-    widths.dedup();
-    widths
-}
-
-fn encode_widest(raster: &Raster, width: u32, deadline: Instant) -> Result<File, ImageError> {
-    check_deadline(deadline)?;
-    if width == raster.width {
-        File::webp(raster)
-    } else {
-        File::webp(&shrink::to_width(raster, width)?)
-    }
-}
-
-/// The other WebP files, each made from the pixels of the next wider one, and the JPEG if its
-/// pixels are among these.
-fn encode_narrower(
+/// Encodes the other files of the widest step, of which `widest` has the pixels, and those of the
+/// narrower steps, each made from the pixels of the step before it.
+fn encode_others(
     raster: &Raster,
-    widths: &[u32],
+    widest: &Raster,
+    encodings: &[Encoding],
+    narrower: &[Step],
     deadline: Instant,
-) -> Result<(Vec<File>, Option<File>), ImageError> {
-    let jpeg_width = raster.width.min(JPEG_VARIANT.1);
+) -> Result<Vec<File>, ImageError> {
     let mut files = Vec::new();
-    let mut jpeg = None;
-    if jpeg_width == raster.width {
+    for encoding in encodings {
         check_deadline(deadline)?;
-        jpeg = Some(File::jpeg(raster)?);
+        files.push(File::still(widest, *encoding)?);
     }
     let mut wider: Option<Raster> = None;
-    for width in widths {
+    for step in narrower {
         check_deadline(deadline)?;
-        let source = wider.as_ref().unwrap_or(raster);
-        let pixels = shrink::to_size(source, *width, shrink::height_at(raster, *width))?;
-        files.push(File::webp(&pixels)?);
-        if *width == jpeg_width {
+        let source = wider.as_ref().unwrap_or(widest);
+        let pixels = shrink::to_size(source, step.width, shrink::height_at(raster, step.width))?;
+        for encoding in &step.encodings {
             check_deadline(deadline)?;
-            jpeg = Some(File::jpeg(&pixels)?);
+            files.push(File::still(&pixels, *encoding)?);
         }
         wider = Some(pixels);
     }
-    Ok((files, jpeg))
+    Ok(files)
 }
 
-/// Gives every name its file. `files` has one for each of [`distinct_widths`].
-pub(super) fn name_variants(
+/// Gives each output of a picture of `width` its file. `files` has one for every encoding of every
+/// step.
+pub(super) fn in_order(
+    outputs: &[Output],
     width: u32,
     files: &[File],
-    jpeg: &File,
 ) -> Result<Vec<Variant>, ImageError> {
-    let mut variants = Vec::with_capacity(WEBP_VARIANTS.len() + 1);
-    for (name, most) in WEBP_VARIANTS {
+    let variants = outputs.iter().map(|output| {
         let file = files
             .iter()
-            .find(|file| file.width == width.min(most))
-            .ok_or_else(|| ImageError::encode("a variant is missing"))?;
-        variants.push(Variant {
-            name,
+            .find(|file| file.encoding == output.encoding && file.width == output.width(width));
+        let file = file.ok_or_else(|| ImageError::encode("a variant is missing"))?;
+        Ok(Variant {
             width: file.width,
             height: file.height,
-            content_type: "image/webp",
             bytes: file.bytes.clone(),
-        });
-    }
-    variants.push(Variant {
-        name: JPEG_VARIANT.0,
-        width: jpeg.width,
-        height: jpeg.height,
-        content_type: "image/jpeg",
-        bytes: jpeg.bytes.clone(),
+        })
     });
-    Ok(variants)
+    variants.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::super::samples::{gradient, write};
-    use super::super::{Limits, decode_still, inspect};
+    use super::super::samples::{OUTPUTS, gradient, write};
+    use super::super::{Format, Limits, decode_still, inspect};
     use super::*;
 
     fn soon() -> Instant {
@@ -199,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_exists_and_none_is_enlarged() {
+    fn every_output_gets_its_file_and_none_is_enlarged() {
         for (width, height, expected) in [
             (2048, 512, [320, 640, 1280, 2048, 1280]),
             (1500, 500, [320, 640, 1280, 1500, 1280]),
@@ -207,12 +171,8 @@ mod tests {
             (1000, 500, [320, 640, 1000, 1000, 1000]),
             (100, 300, [100, 100, 100, 100, 100]),
         ] {
-            let variants = encode_variants(&gradient(width, height), soon()).expect("encodes");
-            let names: Vec<_> = variants.iter().map(|variant| variant.name).collect();
-            assert_eq!(
-                names,
-                ["320.webp", "640.webp", "1280.webp", "2048.webp", "1280.jpg"]
-            );
+            let picture = gradient(width, height);
+            let variants = encode_variants(&picture, &OUTPUTS, soon()).expect("encodes");
             let widths: Vec<_> = variants.iter().map(|variant| variant.width).collect();
             assert_eq!(widths, expected);
             for variant in &variants {
@@ -223,7 +183,8 @@ mod tests {
 
     #[test]
     fn equal_widths_share_their_bytes() {
-        let variants = encode_variants(&gradient(600, 300), soon()).expect("encodes");
+        let picture = gradient(600, 300);
+        let variants = encode_variants(&picture, &OUTPUTS, soon()).expect("encodes");
         assert_eq!(variants[1].bytes.as_ptr(), variants[3].bytes.as_ptr());
         assert_ne!(variants[0].bytes.as_ptr(), variants[1].bytes.as_ptr());
     }
@@ -231,29 +192,67 @@ mod tests {
     #[test]
     fn outputs_carry_no_metadata_and_the_right_pixels() {
         let raster = gradient(1500, 400);
-        for variant in encode_variants(&raster, soon()).expect("encodes") {
+        let variants = encode_variants(&raster, &OUTPUTS, soon()).expect("encodes");
+        for (output, variant) in OUTPUTS.iter().zip(variants) {
             let file = write(&variant.bytes);
-            let found = inspect(file.path(), &Limits::default()).expect("a good picture");
-            assert_eq!(found.format.content_type(), variant.content_type);
+            let limits = Limits::default();
+            let found = inspect(file.path(), &limits, &OUTPUTS).expect("a good picture");
+            let format = match output.encoding {
+                Encoding::WebP => Format::WebP,
+                Encoding::Jpeg => Format::Jpeg,
+            };
+            assert_eq!(found.format, format);
             assert_eq!((found.width, found.height), (variant.width, variant.height));
             assert!(
                 found.stripped.is_empty(),
-                "{}: {:?}",
-                variant.name,
+                "{output:?}: {:?}",
                 found.stripped
             );
             let decoded = decode_still(file.path(), &found, soon()).expect("decodes");
             let wanted = shrink::to_width(&raster, variant.width).expect("shrinks");
             let (x, y) = (variant.width / 3, variant.height / 3);
             for (a, b) in decoded.pixel(x, y).iter().zip(wanted.pixel(x, y)) {
-                assert!(a.abs_diff(b) < 16, "{}", variant.name);
+                assert!(a.abs_diff(b) < 16, "{output:?}");
             }
         }
     }
 
     #[test]
     fn a_passed_deadline_ends_encoding() {
-        let result = encode_variants(&gradient(64, 64), Instant::now());
+        let result = encode_variants(&gradient(64, 64), &OUTPUTS, Instant::now());
         assert!(matches!(result, Err(ImageError::TimedOut)));
+    }
+
+    #[test]
+    fn any_widths_and_encodings_can_be_asked_for_in_any_order() {
+        let outputs = [
+            (Encoding::Jpeg, 100),
+            (Encoding::WebP, 300),
+            (Encoding::Jpeg, 300),
+            (Encoding::Jpeg, 9000),
+        ];
+        let outputs = outputs.map(|(encoding, most_width)| Output {
+            encoding,
+            most_width,
+        });
+        for (width, expected) in [
+            (600, [100, 300, 300, 600]),
+            (200, [100, 200, 200, 200]),
+            (50, [50; 4]),
+        ] {
+            let picture = gradient(width, 40);
+            let variants = encode_variants(&picture, &outputs, soon()).expect("encodes");
+            let widths: Vec<_> = variants.iter().map(|variant| variant.width).collect();
+            assert_eq!(widths, expected);
+            for (output, variant) in outputs.iter().zip(&variants) {
+                let is_webp = variant.bytes.starts_with(b"RIFF");
+                assert_eq!(is_webp, output.encoding == Encoding::WebP);
+            }
+        }
+        // None as wide as the picture.
+        let variants = encode_variants(&gradient(600, 40), &outputs[..3], soon());
+        assert_eq!(variants.expect("encodes")[2].width, 300);
+        let nothing = encode_variants(&gradient(64, 64), &[], soon());
+        assert!(matches!(nothing, Err(ImageError::Encode { .. })));
     }
 }

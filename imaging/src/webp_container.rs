@@ -280,13 +280,13 @@ fn read_24(source: &mut Source) -> Result<u32, ImageError> {
 #[cfg(test)]
 mod tests {
     use super::super::samples::{
-        anmf, riff_chunk, solid, vp8l_groups, vp8x, webp_of, webp_rgba, webp_still,
+        OUTPUTS, anmf, riff_chunk, solid, vp8l_groups, vp8x, webp_of, webp_rgba, webp_still,
         webp_with_metadata, write,
     };
     use super::super::{ImageError, Inspected, Limits, inspect};
 
     fn look(file: &[u8]) -> Result<Inspected, ImageError> {
-        inspect(write(file).path(), &Limits::default())
+        inspect(write(file).path(), &Limits::default(), &OUTPUTS)
     }
 
     /// The lossy bitstream of a still, as a chunk.
@@ -435,7 +435,8 @@ mod tests {
     #[test]
     fn metadata_chunks_are_named() {
         let file = webp_with_metadata(&solid(64, 48, [9, 9, 9]));
-        let found = inspect(write(&file).path(), &Limits::default()).expect("a good picture");
+        let found =
+            inspect(write(&file).path(), &Limits::default(), &OUTPUTS).expect("a good picture");
         assert_eq!(found.stripped, ["icc", "exif", "gps", "xmp"]);
         assert_eq!(
             (found.width, found.height),
@@ -448,7 +449,7 @@ mod tests {
     fn a_cut_off_file_is_corrupt() {
         let file = webp_still(&solid(64, 48, [9, 9, 9]), 80.0);
         for keep in [13, 20, 25, file.len() / 2, file.len() - 2] {
-            let result = inspect(write(&file[..keep]).path(), &Limits::default());
+            let result = inspect(write(&file[..keep]).path(), &Limits::default(), &OUTPUTS);
             assert!(
                 matches!(result, Err(ImageError::Corrupt { .. })),
                 "{keep} bytes"

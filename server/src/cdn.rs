@@ -19,6 +19,7 @@ use crate::config::CdnConfig;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::PictureId;
 use crate::domain::purge::{Cdn, PurgeItem, PurgeKind, PurgeReceipt};
+use crate::domain::variant::FileName;
 use crate::runtime::clock::Clock;
 
 /// A CDN that can be told to purge.
@@ -148,8 +149,9 @@ impl Cdns {
         &self,
         id: &PictureId,
         expires_at: ExpiresAt,
+        name: &FileName,
         now: i64,
     ) -> anyhow::Result<PurgeReceipt> {
-        look::look(&self.public_url, id, expires_at, now).await
+        look::look(&self.public_url, id, expires_at, name, now).await
     }
 }

@@ -13,9 +13,10 @@ mod rows;
 mod space;
 mod traffic;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -89,6 +90,9 @@ pub struct Db {
     scans: Arc<Semaphore>,
     /// Permits to wait for one of those.
     waiting_scans: Arc<Semaphore>,
+    /// The names of files that only another version of the program knows, of which a warning was
+    /// written.
+    unknown_files: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Db {
@@ -146,6 +150,7 @@ impl Db {
             pool,
             scans: Arc::new(Semaphore::new(SCANS)),
             waiting_scans: Arc::new(Semaphore::new(WAITING_SCANS)),
+            unknown_files: Arc::default(),
         })
     }
 

@@ -3,6 +3,7 @@
 //! Invariant: nothing here does I/O, reads a clock or knows serde. The only dependencies are `std`,
 //! `thiserror`, the time crate, a hasher and random numbers, and `now` is always an argument.
 
+pub mod address;
 pub mod ban;
 pub mod build;
 pub mod client;
@@ -18,4 +19,5 @@ pub mod policy;
 pub mod purge;
 pub mod search;
 pub mod traffic;
+pub mod variant;
 pub mod verdict;

@@ -9,6 +9,7 @@ pub mod cache;
 pub(crate) mod client;
 pub(crate) mod connections;
 pub(crate) mod count;
+pub mod declared;
 mod descriptors;
 pub(crate) mod documents;
 pub(crate) mod error;
@@ -35,45 +36,113 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post};
 
 use crate::domain::picture::PictureId;
+use crate::http::declared::Caching::{Kept, Never};
+use crate::http::declared::{Declaration, Key, Kind, Route};
 use crate::http::error::Error;
 use crate::pictures::Status;
 use crate::state::AppState;
 
-/// The whole site.
-pub fn router(state: AppState) -> Router {
-    Router::new()
-        .route("/i/{expires}/{id}/{name}", any(images::get_image))
-        .route("/pkg/{name}", get(assets::get_asset))
-        .route("/favicon.svg", get(assets::get_favicon))
-        .route(
+/// Every address of the site, with what it tells caches.
+fn routes() -> Vec<Route> {
+    vec![
+        // Pictures' bytes, and what pages load.
+        Route::new(
+            "/i/{expires}/{id}/{name}",
+            Kept(Kind::Image, Key::Path),
+            any(images::get_image),
+        ),
+        Route::new(
+            "/pkg/{name}",
+            Kept(Kind::Immutable, Key::Path),
+            get(assets::get_asset),
+        ),
+        Route::new(
+            "/favicon.svg",
+            Kept(Kind::Document, Key::Path),
+            get(assets::get_favicon),
+        ),
+        // Pages.
+        Route::by_leptos("/", Kept(Kind::List, Key::Query(&["after"]))),
+        Route::by_leptos("/search", Kept(Kind::List, Key::Query(&["q", "after"]))),
+        Route::by_leptos("/tags/{tag}", Kept(Kind::List, Key::Query(&["after"]))),
+        Route::by_leptos("/c/{id}", Kept(Kind::Picture, Key::Path)),
+        Route::by_leptos("/upload", Kept(Kind::Document, Key::Path)).and(post(upload::upload_form)),
+        Route::by_leptos("/about", Kept(Kind::Document, Key::Path)),
+        Route::by_leptos("/status", Kept(Kind::List, Key::Query(&[]))),
+        // Its address holds a secret.
+        Route::by_leptos("/delete/{id}/{token}", Never).and(post(pages::delete_picture)),
+        // What programs read and send.
+        Route::new(
             "/api/v1/pictures",
+            Kept(Kind::List, Key::Query(list::PARAMETERS)),
             get(api::list_pictures)
                 .post(upload::upload_picture)
                 .put(upload::upload_picture),
         )
-        .route(
+        .told(&["wait"]),
+        Route::new(
             "/api/v1/pictures/{id}",
+            Kept(Kind::Picture, Key::Path),
             // `curl -T` appends the file's name, which is ignored.
             get(api::get_picture)
                 .delete(api::delete_picture)
                 .put(upload::upload_picture),
         )
-        .route("/upload", post(upload::upload_form))
-        .route("/api/v1/tags", get(api::list_tags))
-        .route("/random", get(api::random_picture))
-        .route("/status.json", get(status::get_status))
-        .route("/delete/{id}/{token}", post(pages::delete_picture))
-        .route("/robots.txt", get(documents::robots))
-        .route("/.well-known/security.txt", get(documents::security))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .merge(pages::routes(&state))
+        .told(&["wait", "ban"]),
+        Route::new(
+            "/api/v1/tags",
+            Kept(Kind::List, Key::Query(&[])),
+            get(api::list_tags),
+        ),
+        Route::new(
+            "/random",
+            Kept(Kind::Slot, Key::Query(&[])),
+            get(api::random_picture),
+        ),
+        Route::new(
+            "/status.json",
+            Kept(Kind::List, Key::Query(&[])),
+            get(status::get_status),
+        ),
+        // What the site's own islands send.
+        Route::by_leptos("/api/ui/upload", Never),
+        Route::by_leptos("/api/ui/status", Never),
+        // Small texts for machines.
+        Route::new(
+            "/robots.txt",
+            Kept(Kind::Document, Key::Path),
+            get(documents::robots),
+        ),
+        Route::new(
+            "/.well-known/security.txt",
+            Kept(Kind::Document, Key::Path),
+            get(documents::security),
+        ),
+        Route::new("/healthz", Never, get(health::alive)),
+        Route::new("/readyz", Never, get(health::ready)),
+    ]
+}
+
+/// What every address of the site declares.
+#[must_use]
+pub fn declarations() -> Vec<Declaration> {
+    let routes = routes().into_iter();
+    routes.map(|route| route.declaration).collect()
+}
+
+/// The whole site.
+pub fn router(state: AppState) -> Router {
+    let (router, declarations) = declared::router_of(routes());
+    router
+        .merge(pages::routes(&state, &declarations))
         .method_not_allowed_fallback(method_not_allowed)
-        // Innermost first, so a request meets them from the last to the first: its client is identified and has a share of
-        // requests under way, changes that another site's page sent are refused, its body is bounded, it waits for a turn
-        // where its answer must be made, and its address must be in the canonical spelling.
-        // The answer goes the other way: it is put in words for a browser, gets its content security policy and ETag, then
-        // its cache headers, is counted, and keeps its client's share until it was sent.
+        // Innermost first, so a request meets them from the last to the first: what its address
+        // declares is looked up, its client is identified and has a share of requests under way,
+        // changes that another site's page sent are refused, its body is bounded, it waits for a
+        // turn where its answer must be made, and its address must be in the canonical spelling.
+        // The answer goes the other way: it is put in words for a browser, gets its content
+        // security policy and ETag, then its cache headers, is counted, and keeps its client's
+        // share until it was sent.
         .layer(from_fn(spelling::insist_on_spelling))
         .layer(from_fn(pages::answer_functions_in_json))
         .layer(from_fn(pages::check_form))
@@ -100,6 +169,7 @@ pub fn router(state: AppState) -> Router {
             count::count_traffic,
         ))
         .layer(from_fn(shares::hold_until_sent))
+        .layer(from_fn_with_state(declarations, declared::look_up))
         .with_state(state)
 }
 
@@ -122,4 +192,36 @@ fn not_allowed() -> Error {
         ErrorCode::MethodNotAllowed,
         "This address does not support that method. Please check both.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use leptos::server_fn::axum::server_fn_paths;
+    use leptos_axum::generate_route_list;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_page_and_server_function_declares_what_caches_may_do_with_it() {
+        let pages = generate_route_list(app::App);
+        let mut served: BTreeSet<String> = pages.iter().map(|page| page.path().into()).collect();
+        served.extend(server_fn_paths().map(|(path, _)| path.to_owned()));
+        let declared: BTreeSet<String> = routes()
+            .into_iter()
+            .filter(|route| route.by_leptos)
+            .map(|route| route.declaration.path.to_owned())
+            .collect();
+        let undeclared: Vec<_> = served.difference(&declared).collect();
+        assert!(
+            undeclared.is_empty(),
+            "give each of these a `Route::by_leptos` in server/src/http.rs: {undeclared:?}"
+        );
+        let absent: Vec<_> = declared.difference(&served).collect();
+        assert!(
+            absent.is_empty(),
+            "server/src/http.rs declares pages that the app does not have: {absent:?}"
+        );
+    }
 }

@@ -42,6 +42,7 @@ use self::purging::Pace;
 pub use self::purging::PurgeProgress;
 pub use self::rebuild::Rebuilt;
 pub use self::reviewer::RekognitionReviewer;
+pub use self::screen::outputs;
 use self::shared::{Moment, Shared};
 use self::turns::Turns;
 use crate::cdn::Cdns;
@@ -49,12 +50,13 @@ use crate::config::{BudgetSpent, LimitsConfig};
 use crate::costs::budget::Budget;
 use crate::db::{Db, DbError, ListFilter};
 use crate::domain::expiry::{ExpiresAt, Retention};
-use crate::domain::picture::{Life, PictureId, Published, Sha256Hash, VariantName};
+use crate::domain::picture::{Life, PictureId, Published, Sha256Hash};
 use crate::domain::policy::Policy;
+use crate::domain::variant::{self, FileName, VariantName};
 use crate::domain::verdict::Reason;
 use crate::runtime::clock::Clock;
 use crate::screening::Screener;
-use crate::storage::{ObjectStorage, StorageError, StorageKey};
+use crate::storage::{Folder, ObjectStorage, StorageError, StorageKey};
 use imaging;
 
 /// How long a refused upload's reason can be asked for, seconds; then it is gone.
@@ -340,7 +342,7 @@ impl Pictures {
         let key = StorageKey::Image {
             expires_at,
             id: id.clone(),
-            name,
+            name: name.into(),
         };
         self.parts.storage.get(&key, Some(range)).await
     }
@@ -387,15 +389,35 @@ impl Pictures {
         self.parts.policy.looks_locally() || self.parts.budget_spent == BudgetSpent::Local
     }
 
-    /// Every file that a picture may have.
-    fn image_keys(id: &PictureId, expires_at: ExpiresAt) -> impl Iterator<Item = StorageKey> {
-        VariantName::ALL
-            .into_iter()
-            .map(move |name| StorageKey::Image {
-                expires_at,
-                id: id.clone(),
-                name,
-            })
+    /// Every file that a picture may have, to be deleted: all that a version of the program stores
+    /// under a name that this one knows, and those of `names`. Where nobody knows the names, the
+    /// folder is listed.
+    async fn file_keys(
+        &self,
+        id: &PictureId,
+        expires_at: ExpiresAt,
+        names: Option<&[FileName]>,
+    ) -> Result<Vec<StorageKey>, StorageError> {
+        let key = |name: FileName| StorageKey::Image {
+            expires_at,
+            id: id.clone(),
+            name,
+        };
+        let mut keys: Vec<StorageKey> = variant::known().map(|name| key(name.into())).collect();
+        let further = match names {
+            Some(names) => names.iter().cloned().map(key).collect(),
+            None => {
+                let id = id.clone();
+                let folder = Folder::Picture { expires_at, id };
+                self.parts.storage.list(folder).await?
+            }
+        };
+        for further in further {
+            if !keys.contains(&further) {
+                keys.push(further);
+            }
+        }
+        Ok(keys)
     }
 
     fn image_limits(&self) -> imaging::Limits {

@@ -11,11 +11,13 @@ use bytes::Bytes;
 
 pub use self::disk::DiskStorage;
 pub use self::s3::S3Storage;
+use crate::domain::address::{self, file_path, folder_path};
 use crate::domain::ban::Ban;
 use crate::domain::build::{AssetName, BuildId, Coding};
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::month::Month;
-use crate::domain::picture::{PictureId, VariantName};
+use crate::domain::picture::PictureId;
+use crate::domain::variant::FileName;
 
 /// The key of an object. This is the whole key scheme.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -24,7 +26,7 @@ pub enum StorageKey {
     Image {
         expires_at: ExpiresAt,
         id: PictureId,
-        name: VariantName,
+        name: FileName,
     },
     /// A picture's manifest, which holds what is needed to rebuild its index row: `meta/{id}.json`.
     Manifest { id: PictureId },
@@ -43,9 +45,15 @@ pub enum StorageKey {
 }
 
 /// A group of keys that can be listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Folder {
+    /// The files of all pictures.
     Images,
+    /// The files of one picture.
+    Picture {
+        expires_at: ExpiresAt,
+        id: PictureId,
+    },
     Manifests,
     Bans,
     Assets,
@@ -56,24 +64,30 @@ pub enum Folder {
 impl Folder {
     /// The prefix of its keys.
     #[must_use]
-    pub const fn prefix(self) -> &'static str {
+    pub fn prefix(&self) -> String {
         match self {
-            Self::Images => "i/",
-            Self::Manifests => "meta/",
-            Self::Bans => "meta/bans/",
-            Self::Assets => "pkg/",
-            Self::Builds => "meta/builds/",
-            Self::Ledgers => "meta/ledger/",
+            Self::Images => "i/".into(),
+            Self::Picture { expires_at, id } => folder_path(*expires_at, id),
+            Self::Manifests => "meta/".into(),
+            Self::Bans => "meta/bans/".into(),
+            Self::Assets => "pkg/".into(),
+            Self::Builds => "meta/builds/".into(),
+            Self::Ledgers => "meta/ledger/".into(),
         }
     }
 
     /// How many path segments follow the prefix in each key. Keys with more or fewer belong to
     /// another folder.
     #[must_use]
-    pub const fn depth(self) -> usize {
+    pub const fn depth(&self) -> usize {
         match self {
             Self::Images => 3,
-            Self::Manifests | Self::Bans | Self::Assets | Self::Builds | Self::Ledgers => 1,
+            Self::Picture { .. }
+            | Self::Manifests
+            | Self::Bans
+            | Self::Assets
+            | Self::Builds
+            | Self::Ledgers => 1,
         }
     }
 }
@@ -87,9 +101,7 @@ impl StorageKey {
                 expires_at,
                 id,
                 name,
-            } => {
-                format!("i/{}/{id}/{}", expires_at.compact(), name.as_str())
-            }
+            } => file_path(*expires_at, id, name),
             Self::Manifest { id } => format!("meta/{id}.json"),
             Self::Ban { ban } => format!("meta/bans/{}.json", ban.hex()),
             Self::Asset { name, coding } => format!("pkg/{}", name.stored(*coding)),
@@ -104,11 +116,14 @@ impl StorageKey {
     pub fn parse(path: &str) -> Option<Self> {
         let names: Vec<&str> = path.split('/').collect();
         match names[..] {
-            ["i", expires, id, name] => Some(Self::Image {
-                expires_at: ExpiresAt::parse_compact(expires)?,
-                id: PictureId::parse(id)?,
-                name: VariantName::parse(name)?,
-            }),
+            ["i", ..] => {
+                let (expires_at, id, name) = address::parse_file(path)?;
+                Some(Self::Image {
+                    expires_at,
+                    id,
+                    name,
+                })
+            }
             ["meta", name] => Some(Self::Manifest {
                 id: PictureId::parse(name.strip_suffix(".json")?)?,
             }),
@@ -133,7 +148,11 @@ impl StorageKey {
     #[must_use]
     pub const fn content_type(&self) -> &'static str {
         match self {
-            Self::Image { name, .. } => name.content_type(),
+            Self::Image { name, .. } => match name.known() {
+                Some(name) => name.format().content_type(),
+                // Of another version's file; this one stores none.
+                None => "application/octet-stream",
+            },
             Self::Manifest { .. } | Self::Ban { .. } | Self::Ledger { .. } | Self::Build { .. } => {
                 "application/json"
             }
@@ -191,6 +210,7 @@ pub trait ObjectStorage: Send + Sync + 'static {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::variant;
 
     #[test]
     fn every_kind_of_key_reads_back() {
@@ -211,7 +231,9 @@ mod tests {
             let name = AssetName::parse("cattocdn.0123.wasm").expect("a name");
             keys.push(StorageKey::Asset { name, coding });
         }
-        keys.extend(VariantName::ALL.map(|name| StorageKey::Image {
+        let unknown = FileName::parse("99999.avif").expect("a name");
+        let names = variant::known().map(FileName::Known).chain([unknown]);
+        keys.extend(names.map(|name| StorageKey::Image {
             expires_at: ExpiresAt::from_second(1_800_000_000),
             id: id.clone(),
             name,
@@ -236,6 +258,7 @@ mod tests {
             "i/20270115T080000Z",
             "i/20270115T080000Z/short/640.webp",
             "i/20270115T080000Z/AAAAAAAAAAAAAAAA/../640.webp",
+            "i/20270115T080000Z/AAAAAAAAAAAAAAAA/README.txt",
             "meta/README.txt",
             "meta/bans/nothex.json",
             "meta/ledger/2026-13.json",

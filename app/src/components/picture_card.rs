@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::countdown::TimeLeft;
 use super::fetch::Json;
-use crate::images::{Images, srcset, variant};
+use crate::images::{Format, Images, srcset, url};
 use crate::types::PictureView;
 
 /// How wide a card is drawn on screens of different widths. This must agree with
@@ -69,7 +69,7 @@ impl CardView {
 pub(crate) fn PictureCard(picture: CardView, position: usize) -> impl IntoView {
     let href = ["/c/", &picture.id].concat();
     let srcset = srcset(&picture.images, picture.width);
-    let src = variant(&picture.images, "640.webp").to_owned();
+    let src = url(&picture.images, Format::Webp, 640);
     view! {
         <li class="card life">
             <a class="card-link" href=href>

@@ -13,13 +13,12 @@ use crate::components::copy_field::CopyField;
 use crate::components::countdown::TimeLeft;
 use crate::components::pending_picture::PendingPicture;
 use crate::components::tag_links::TagLinks;
-use crate::images::srcset;
+use crate::images::{Format, Image, Images, choose, srcset};
 use crate::types::{PictureStatus, PictureView};
 
-/// The variant that link previews show: a JPEG, which every preview service can read.
-const PREVIEW: &str = "1280.jpg";
-/// The width of that variant in pixels, which is less if the picture is narrower.
-const PREVIEW_WIDTH: u32 = 1280;
+/// The width in pixels of the files that link previews show and that visitors copy or download. A
+/// picture that has no file of this width gives the one that comes nearest.
+const SHARED_WIDTH: u32 = 1280;
 
 #[component]
 pub(crate) fn PicturePage() -> impl IntoView {
@@ -87,15 +86,13 @@ fn capitalised(words: &str) -> String {
 /// WebP of a fitting width, or the JPEG if it does not know WebP.
 #[component]
 fn Photo(picture: PictureView) -> impl IntoView {
-    let srcset = srcset(
-        &Vec::from_iter(picture.images.clone()),
-        picture.largest_width,
-    );
+    let images = images(&picture);
+    let srcset = srcset(&images, picture.largest_width);
     let sizes = format!(
         "(min-width: 68rem) min(64rem, {0}px), min(100vw, {0}px)",
         picture.largest_width
     );
-    let fallback = image(&picture, PREVIEW);
+    let fallback = choose(&images, Format::Jpeg, SHARED_WIDTH).map(|image| image.url.to_owned());
     let placeholder = (!picture.placeholder.is_empty()).then(|| {
         view! { <img class="placeholder" src=picture.placeholder alt="" aria-hidden="true"/> }
     });
@@ -119,19 +116,26 @@ fn Photo(picture: PictureView) -> impl IntoView {
 /// The links that can be copied, and the download.
 #[component]
 fn Sharing(picture: PictureView) -> impl IntoView {
-    let url = image(&picture, "1280.webp");
-    let download = image(&picture, PREVIEW);
-    let file_name = format!("catto-{}.jpg", picture.id);
-    let markdown = markdown(&picture, &url);
-    let html = html(&picture, &url);
+    let images = images(&picture);
+    let links = choose(&images, Format::Webp, SHARED_WIDTH).map(|image| {
+        let (markdown, html) = (markdown(&picture, image), html(&picture, image));
+        view! {
+            <CopyField label="Image" text=image.url.to_owned()/>
+            <CopyField label="Markdown" text=markdown/>
+            <CopyField label="HTML" text=html/>
+        }
+    });
+    let download = choose(&images, Format::Jpeg, SHARED_WIDTH).map(|image| {
+        let file_name = format!("catto-{}.{}", picture.id, image.format.ending());
+        let href = image.url.to_owned();
+        view! { <a class="button is-quiet" href=href download=file_name>"Download"</a> }
+    });
     view! {
         <section class="sharing when-alive" aria-labelledby="sharing">
             <h2 id="sharing">"Share"</h2>
             <CopyField label="Page" text=picture.url/>
-            <CopyField label="Image" text=url/>
-            <CopyField label="Markdown" text=markdown/>
-            <CopyField label="HTML" text=html/>
-            <a class="button is-quiet" href=download download=file_name>"Download"</a>
+            {links}
+            {download}
         </section>
     }
 }
@@ -139,18 +143,23 @@ fn Sharing(picture: PictureView) -> impl IntoView {
 /// The preview card that messengers and social sites show for a link to the page.
 #[component]
 fn PreviewCard(picture: PictureView) -> impl IntoView {
-    let (width, height) = scaled(PREVIEW_WIDTH, picture.largest_width, picture.largest_height);
-    let url = image(&picture, PREVIEW);
+    let images = images(&picture);
+    let image = choose(&images, Format::Jpeg, SHARED_WIDTH).map(|image| {
+        let (width, height) = size(image, &picture);
+        view! {
+            <Meta property="og:image" content=image.url.to_owned()/>
+            <Meta property="og:image:type" content=content_type(image.format)/>
+            <Meta property="og:image:width" content=width.to_string()/>
+            <Meta property="og:image:height" content=height.to_string()/>
+            <Meta property="og:image:alt" content=picture.alt.clone()/>
+            <Meta name="twitter:card" content="summary_large_image"/>
+            <Meta name="twitter:image" content=image.url.to_owned()/>
+            <Meta name="twitter:image:alt" content=picture.alt.clone()/>
+        }
+    });
     view! {
         <Meta property="og:type" content="article"/>
-        <Meta property="og:image" content=url.clone()/>
-        <Meta property="og:image:type" content="image/jpeg"/>
-        <Meta property="og:image:width" content=width.to_string()/>
-        <Meta property="og:image:height" content=height.to_string()/>
-        <Meta property="og:image:alt" content=picture.alt.clone()/>
-        <Meta name="twitter:card" content="summary_large_image"/>
-        <Meta name="twitter:image" content=url/>
-        <Meta name="twitter:image:alt" content=picture.alt/>
+        {image}
     }
 }
 
@@ -169,32 +178,49 @@ fn Pending() -> impl IntoView {
     }
 }
 
-/// The URL of the variant with this name; empty if the picture has no such variant.
-fn image(picture: &PictureView, name: &str) -> String {
-    picture.images.get(name).cloned().unwrap_or_default()
+/// The files of the picture.
+fn images(picture: &PictureView) -> Images {
+    picture.images.clone().into_iter().collect()
+}
+
+/// The media type of files of this format.
+const fn content_type(format: Format) -> &'static str {
+    match format {
+        Format::Webp => "image/webp",
+        Format::Jpeg => "image/jpeg",
+    }
+}
+
+/// The width and height in pixels of this file of the picture.
+fn size(image: Image<'_>, picture: &PictureView) -> (u32, u32) {
+    scaled(
+        image.most_width,
+        picture.largest_width,
+        picture.largest_height,
+    )
 }
 
 /// Markdown that shows the image and links it to the picture's page.
-fn markdown(picture: &PictureView, image: &str) -> String {
+fn markdown(picture: &PictureView, image: Image<'_>) -> String {
     let alt: String = picture
         .alt
         .chars()
         .filter(|letter| !"[]\\\n".contains(*letter))
         .collect();
-    format!("[![{alt}]({image})]({})", picture.url)
+    format!("[![{alt}]({})]({})", image.url, picture.url)
 }
 
 /// HTML that shows the image and links it to the picture's page.
-fn html(picture: &PictureView, image: &str) -> String {
+fn html(picture: &PictureView, image: Image<'_>) -> String {
     let alt = picture
         .alt
         .replace('&', "&amp;")
         .replace('"', "&quot;")
         .replace('<', "&lt;");
-    let (width, height) = scaled(PREVIEW_WIDTH, picture.largest_width, picture.largest_height);
+    let (width, height) = size(image, picture);
     format!(
-        "<a href=\"{}\"><img src=\"{image}\" width=\"{width}\" height=\"{height}\" alt=\"{alt}\"></a>",
-        picture.url
+        "<a href=\"{}\"><img src=\"{}\" width=\"{width}\" height=\"{height}\" alt=\"{alt}\"></a>",
+        picture.url, image.url
     )
 }
 
@@ -212,6 +238,12 @@ fn scaled(limit: u32, width: u32, height: u32) -> (u32, u32) {
 mod tests {
     use super::*;
     use crate::types::PictureState;
+
+    const IMAGE: Image<'_> = Image {
+        format: Format::Webp,
+        most_width: 1280,
+        url: "https://catto.test/i",
+    };
 
     fn picture(alt: &str) -> PictureView {
         PictureView {
@@ -242,7 +274,7 @@ mod tests {
     #[test]
     fn markdown_survives_brackets_in_the_description() {
         assert_eq!(
-            markdown(&picture("A [tabby] cat"), "https://catto.test/i"),
+            markdown(&picture("A [tabby] cat"), IMAGE),
             "[![A tabby cat](https://catto.test/i)](https://catto.test/c/x)"
         );
     }
@@ -250,7 +282,7 @@ mod tests {
     #[test]
     fn html_escapes_the_description_and_gives_the_size_of_the_variant() {
         assert_eq!(
-            html(&picture("\"<cat>\" & dog"), "https://catto.test/i"),
+            html(&picture("\"<cat>\" & dog"), IMAGE),
             "<a href=\"https://catto.test/c/x\"><img src=\"https://catto.test/i\" width=\"1280\" height=\"640\" \
              alt=\"&quot;&lt;cat>&quot; &amp; dog\"></a>"
         );

@@ -31,12 +31,14 @@ use url::{Position, Url};
 use super::look::image_url;
 use super::{Asked, Purge, PurgeError};
 use crate::config::CloudflareConfig;
-use crate::domain::picture::VariantName;
 use crate::domain::purge::{PurgeItem, PurgeKind};
+use crate::domain::variant::{self, FileName, KNOWN_NAMES};
 use crate::runtime::clock::{Clock, LimiterClock};
 
 /// The most addresses, prefixes or tags in one request, on every plan but the largest.
 const MOST_ITEMS: usize = 100;
+/// All files of a picture fit into one request.
+const _: () = assert!(KNOWN_NAMES <= MOST_ITEMS);
 /// The Free plan's rate limit for requests that name tags or folders: the refill of the token
 /// bucket, in requests per minute…
 const LIMITED_REQUESTS_A_MINUTE: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
@@ -120,9 +122,16 @@ impl CloudflareClient {
         for item in items {
             match item {
                 PurgeItem::Images { id, expires_at } => {
-                    files.extend(VariantName::ALL.map(|name| {
-                        image_url(&self.public_url, id, *expires_at, name).to_string()
-                    }));
+                    let url =
+                        |name| image_url(&self.public_url, id, *expires_at, &FileName::Known(name));
+                    files.extend(variant::known().map(|name| url(name).to_string()));
+                }
+                PurgeItem::Image {
+                    id,
+                    expires_at,
+                    name,
+                } => {
+                    files.push(image_url(&self.public_url, id, *expires_at, name).to_string());
                 }
                 // A prefix without a scheme covers both HTTP and HTTPS.
                 PurgeItem::Folder { .. } | PurgeItem::Ending(_) => prefixes.push(format!(
@@ -163,7 +172,7 @@ impl CloudflareClient {
 impl Purge for CloudflareClient {
     fn most_at_once(&self, kind: PurgeKind) -> usize {
         match kind {
-            PurgeKind::Images => MOST_ITEMS / VariantName::ALL.len(),
+            PurgeKind::Images => MOST_ITEMS / KNOWN_NAMES,
             PurgeKind::Folder | PurgeKind::Tag => MOST_ITEMS,
         }
     }

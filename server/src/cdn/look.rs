@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::domain::address::file_path;
 use crate::domain::expiry::ExpiresAt;
-use crate::domain::picture::{PictureId, VariantName};
+use crate::domain::picture::PictureId;
 use crate::domain::purge::PurgeReceipt;
+use crate::domain::variant::FileName;
 use probe;
 
 /// How long each step of the request may take.
@@ -16,10 +18,10 @@ pub(super) async fn look(
     public_url: &Url,
     id: &PictureId,
     expires_at: ExpiresAt,
+    name: &FileName,
     now: i64,
 ) -> anyhow::Result<PurgeReceipt> {
-    // Galleries show this file, so caches are most likely to have it.
-    let url = image_url(public_url, id, expires_at, VariantName::Webp640);
+    let url = image_url(public_url, id, expires_at, name);
     let glance = probe::glance(&url, TIMEOUT).await?;
     Ok(PurgeReceipt {
         looked_at: now,
@@ -35,13 +37,9 @@ pub(super) fn image_url(
     public_url: &Url,
     id: &PictureId,
     expires_at: ExpiresAt,
-    name: VariantName,
+    name: &FileName,
 ) -> Url {
     let mut url = public_url.clone();
-    url.set_path(&format!(
-        "/i/{}/{id}/{}",
-        expires_at.compact(),
-        name.as_str()
-    ));
+    url.set_path(&file_path(expires_at, id, name));
     url
 }

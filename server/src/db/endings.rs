@@ -1,13 +1,15 @@
 //! How pictures end in the `pictures` table. A picture is removed or expires; once its objects are
 //! deleted it is buried, which leaves a tombstone; and after a while the tombstone is forgotten.
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::purges::enqueue_picture;
-use super::rows::{read_expiry, read_id};
+use super::rows::{read_expiry, read_file_names, read_id};
 use super::{Db, DbError, PurgeTerms};
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{PictureId, Received};
+use crate::domain::variant::FileName;
 
 /// A picture that is over and whose objects may still be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,19 @@ pub struct Dead {
     pub id: PictureId,
     /// The expiry that is part of the objects' paths; `None` where no object was ever stored.
     pub expires_at: Option<ExpiresAt>,
+    /// The names of its files; absent where it was never published, though a publication that was
+    /// cut off may have stored some.
+    pub files: Option<Vec<FileName>>,
+}
+
+impl Dead {
+    fn read(row: &SqliteRow) -> Result<Self, DbError> {
+        Ok(Self {
+            id: read_id(row)?,
+            expires_at: read_expiry(row)?,
+            files: read_file_names(row)?,
+        })
+    }
 }
 
 impl Db {
@@ -54,10 +69,11 @@ impl Db {
         .execute(&self.pool)
         .await?;
         let rows = sqlx::query(
-            "SELECT * FROM (SELECT id, expires_at FROM pictures WHERE state = 'published' AND expires_at <= ?1
+            "SELECT * FROM (SELECT id, expires_at, variants FROM pictures
+                            WHERE state = 'published' AND expires_at <= ?1
                             ORDER BY expires_at LIMIT ?2)
              UNION ALL
-             SELECT * FROM (SELECT id, expires_at FROM pictures
+             SELECT * FROM (SELECT id, expires_at, variants FROM pictures
                             WHERE state IN ('removed', 'expired') AND delete_token_hash <> x'' AND leased_until <= ?1
                             LIMIT ?2)
              LIMIT ?2",
@@ -66,34 +82,21 @@ impl Db {
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Dead {
-                    id: read_id(row)?,
-                    expires_at: read_expiry(row)?,
-                })
-            })
-            .collect()
+        rows.iter().map(Dead::read).collect()
     }
 
     /// This picture, where it was removed or got no verdict in time, is not buried yet, and is held
     /// by no worker.
     pub async fn find_unburied(&self, id: &PictureId, now: i64) -> Result<Option<Dead>, DbError> {
         let row = sqlx::query(
-            "SELECT id, expires_at FROM pictures
+            "SELECT id, expires_at, variants FROM pictures
              WHERE id = ? AND state IN ('removed', 'expired') AND delete_token_hash <> x'' AND leased_until <= ?",
         )
         .bind(id.as_str())
         .bind(now)
         .fetch_optional(&self.pool)
         .await?;
-        row.map(|row| {
-            Ok(Dead {
-                id: read_id(&row)?,
-                expires_at: read_expiry(&row)?,
-            })
-        })
-        .transpose()
+        row.as_ref().map(Dead::read).transpose()
     }
 
     /// Notes that the objects of these pictures are deleted, and empties each row to a tombstone.
@@ -186,7 +189,7 @@ pub(super) async fn hide(
 ) -> Result<bool, DbError> {
     let row = sqlx::query(
         "UPDATE pictures SET state = 'removed' WHERE id = ? AND state IN ('screening', 'published')
-         RETURNING expires_at",
+         RETURNING expires_at, variants",
     )
     .bind(id.as_str())
     .fetch_optional(&mut **transaction)
@@ -197,7 +200,8 @@ pub(super) async fn hide(
     // Without an expiry nothing was ever stored. With one, a CDN that reads the storage itself may
     // have fetched what was about to be published.
     if let Some(expires_at) = read_expiry(&row)? {
-        enqueue_picture(transaction, id, expires_at, purge, now).await?;
+        let files = read_file_names(&row)?.unwrap_or_default();
+        enqueue_picture(transaction, id, expires_at, &files, purge, now).await?;
     }
     Ok(true)
 }
@@ -233,6 +237,7 @@ mod tests {
         let ended = Dead {
             id: received.id.clone(),
             expires_at: None,
+            files: None,
         };
         assert_eq!(db.list_dead(1059, 999, 10).await.expect("lists"), []);
         let dead = db.list_dead(1060, 1000, 10).await.expect("lists");

@@ -1,6 +1,9 @@
 //! Reads the `pictures` table.
 
+use std::sync::PoisonError;
+
 use anyhow::Context;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 
 use super::rows::{read_life, read_published, read_tags};
@@ -8,6 +11,10 @@ use super::{Db, DbError};
 use crate::domain::picture::{Life, PictureId, Published, Sha256Hash};
 use crate::domain::search::{self, SearchQuery};
 use crate::domain::verdict::{Reason, Rules, Verdict};
+
+/// Of so many names of files that only another version of the program knows a warning is written;
+/// of further ones not.
+const UNKNOWN_FILES: usize = 32;
 
 /// Which pictures a list holds.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +34,8 @@ impl Db {
             .bind(id.as_str())
             .fetch_optional(&self.pool)
             .await?;
-        row.map(|row| read_life(&row)).transpose()
+        row.map(|row| read_life(&row, |name| self.tell_of_unknown_file(name)))
+            .transpose()
     }
 
     /// The hash of the token that deletes this picture. It is `None` for an unknown id, and for a
@@ -79,7 +87,7 @@ impl Db {
             None
         };
         let rows = query.build().fetch_all(&self.pool).await?;
-        rows.iter().map(read_published).collect()
+        rows.iter().map(|row| self.read_published(row)).collect()
     }
 
     /// Picks one of the pictures that were published by `published_by` and expire after `alive_at`:
@@ -103,7 +111,25 @@ impl Db {
         .bind(number)
         .fetch_optional(&self.pool)
         .await?;
-        row.as_ref().map(read_published).transpose()
+        row.as_ref().map(|row| self.read_published(row)).transpose()
+    }
+
+    fn read_published(&self, row: &SqliteRow) -> Result<Published, DbError> {
+        read_published(row, |name| self.tell_of_unknown_file(name))
+    }
+
+    /// Warns once of each name, however many pictures have such a file.
+    fn tell_of_unknown_file(&self, name: &str) {
+        let mut told = self
+            .unknown_files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if told.len() < UNKNOWN_FILES && told.insert(name.to_owned()) {
+            tracing::warn!(
+                name,
+                "files of this name are not served: another version of the program made them"
+            );
+        }
     }
 
     /// Lists every tag of the pictures that are live at `now` with the number of pictures that have

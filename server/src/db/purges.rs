@@ -12,6 +12,7 @@ use crate::domain::picture::PictureId;
 use crate::domain::purge::{
     Cdn, EndingSpan, PurgeItem, PurgeKind, PurgeReceipt, PurgeStep, PurgeTarget, steps_for_picture,
 };
+use crate::domain::variant::FileName;
 
 /// How long a purge waits for the picture's bytes to be deleted, in seconds. A CDN that reads the
 /// storage itself could fetch them again if it were told earlier. After this time it is told
@@ -500,6 +501,7 @@ pub(super) async fn enqueue_picture(
     transaction: &mut Transaction<'_, Sqlite>,
     id: &PictureId,
     expires_at: ExpiresAt,
+    files: &[FileName],
     terms: PurgeTerms<'_>,
     now: i64,
 ) -> Result<(), DbError> {
@@ -512,7 +514,7 @@ pub(super) async fn enqueue_picture(
     let order = PurgeOrder {
         batch: PictureId::random().as_str().to_owned(),
         picture: Some(id.clone()),
-        steps: steps_for_picture(terms.cdns, id, expires_at),
+        steps: steps_for_picture(terms.cdns, id, expires_at, files),
         round: 1,
         keep: terms.keep,
         ends_at: expires_at.second(),
@@ -608,7 +610,8 @@ async fn renew_overtaken(
             .await?;
         let order = PurgeOrder {
             batch: PictureId::random().as_str().to_owned(),
-            steps: steps_for_picture(cdns, &id, ExpiresAt::from_second(ends_at)),
+            // Of a file of another version nothing is known any more, and its folder covers it.
+            steps: steps_for_picture(cdns, &id, ExpiresAt::from_second(ends_at), &[]),
             picture: Some(id),
             round: row.try_get("round")?,
             keep: row.try_get("keep")?,

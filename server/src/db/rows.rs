@@ -9,10 +9,9 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 
 use super::DbError;
 use crate::domain::expiry::ExpiresAt;
-use crate::domain::picture::{
-    Life, PictureId, Published, Received, Sha256Hash, Tag, Variant, VariantName,
-};
+use crate::domain::picture::{Life, PictureId, Published, Received, Sha256Hash, Tag, Variant};
 use crate::domain::search;
+use crate::domain::variant::FileName;
 use crate::domain::verdict::{Reason, Rules};
 
 #[derive(Serialize, Deserialize)]
@@ -66,11 +65,11 @@ pub(super) fn bind_published<'q>(
         .variants
         .iter()
         .map(|variant| VariantRecord {
-            name: variant.name.as_str().to_owned(),
+            name: variant.name.to_string(),
             width: variant.width,
             height: variant.height,
             size_bytes: variant.size_bytes,
-            hash: variant.hash.clone(),
+            hash: variant.hash.hex(),
         })
         .collect();
     Ok(query
@@ -126,13 +125,14 @@ pub(super) fn read_hash(row: &SqliteRow, column: &str) -> Result<Sha256Hash, DbE
     Ok(Sha256Hash::from_slice(bytes).context("a stored hash has not 32 bytes")?)
 }
 
-pub(super) fn read_life(row: &SqliteRow) -> Result<Life, DbError> {
+/// Reads where a picture is in its life; `tell` as in [`read_published`].
+pub(super) fn read_life(row: &SqliteRow, tell: impl Fn(&str)) -> Result<Life, DbError> {
     let state: &str = row.try_get("state")?;
     Ok(match state {
         "screening" => Life::Screening {
             received_at: row.try_get("received_at")?,
         },
-        "published" => Life::Published(Box::new(read_published(row)?)),
+        "published" => Life::Published(Box::new(read_published(row, tell)?)),
         "rejected" => Life::Rejected {
             reason: Reason::parse(row.try_get("reason")?).context("a stored reason is unknown")?,
             rejected_at: row.try_get("rejected_at")?,
@@ -152,8 +152,42 @@ pub(super) fn read_expiry(row: &SqliteRow) -> Result<Option<ExpiresAt>, DbError>
     Ok(second.map(ExpiresAt::from_second))
 }
 
-pub(super) fn read_published(row: &SqliteRow) -> Result<Published, DbError> {
-    let variants: Vec<VariantRecord> = from_json(row.try_get("variants")?)?;
+/// Reads the names of a picture's files, for deleting them; `None` where the row does not tell,
+/// also because it is damaged: what is over must go all the same. A name that no version of the
+/// program would write is left out: nothing lies under it.
+pub(super) fn read_file_names(row: &SqliteRow) -> Result<Option<Vec<FileName>>, DbError> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let text: Option<&str> = row.try_get("variants")?;
+    let named: Option<Vec<Named>> = text.and_then(|text| serde_json::from_str(text).ok());
+    let names = |named: Vec<Named>| {
+        let names = named.iter().map(|named| FileName::parse(&named.name));
+        names.flatten().collect()
+    };
+    Ok(named.map(names))
+}
+
+/// Reads a row that is published. `tell` is called with the name of each file that this version of
+/// the program cannot serve: the others are shown without it.
+pub(super) fn read_published(row: &SqliteRow, tell: impl Fn(&str)) -> Result<Published, DbError> {
+    let records: Vec<VariantRecord> = from_json(row.try_get("variants")?)?;
+    let mut variants = Vec::with_capacity(records.len());
+    for record in records {
+        let name = FileName::parse(&record.name);
+        if name.as_ref().and_then(FileName::known).is_none() {
+            tell(&record.name);
+        }
+        let Some(name) = name else { continue };
+        variants.push(Variant {
+            name,
+            width: record.width,
+            height: record.height,
+            size_bytes: record.size_bytes,
+            hash: Sha256Hash::parse_hex(&record.hash).context("a stored hash is no hash")?,
+        });
+    }
     Ok(Published {
         id: read_id(row)?,
         sequence: row.try_get("sequence")?,
@@ -169,19 +203,7 @@ pub(super) fn read_published(row: &SqliteRow) -> Result<Published, DbError> {
         perceptual_hash: row.try_get::<i64, _>("perceptual_hash")?.cast_unsigned(),
         rules: Rules(read_hash(row, "rules")?),
         stripped: from_json(row.try_get("stripped")?)?,
-        variants: variants
-            .into_iter()
-            .map(|variant| {
-                Ok(Variant {
-                    name: VariantName::parse(&variant.name)
-                        .context("a stored variant name is unknown")?,
-                    width: variant.width,
-                    height: variant.height,
-                    size_bytes: variant.size_bytes,
-                    hash: variant.hash,
-                })
-            })
-            .collect::<anyhow::Result<_>>()?,
+        variants,
     })
 }
 

@@ -93,14 +93,14 @@ fn judge(rules: &[Rule], retention: Retention) -> Check {
         let touches =
             |prefix: &str| rule.prefix.starts_with(prefix) || prefix.starts_with(&rule.prefix);
         let name = &rule.name;
-        if touches(Folder::Manifests.prefix()) {
+        if touches(&Folder::Manifests.prefix()) {
             return Check::failed(
                 NAME,
                 format!("the rule `{name}` deletes manifests and bans, which must be kept"),
                 wanted,
             );
         }
-        if !touches(images) {
+        if !touches(&images) {
             continue;
         }
         match rule.days {

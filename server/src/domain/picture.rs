@@ -6,6 +6,7 @@ use rand::Rng;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::domain::variant::{self, FileName, VariantName};
 use crate::domain::verdict::{Reason, Rules};
 
 /// Bitcoin's base58 alphabet, which lacks `0`, `O`, `I` and `l`.
@@ -137,64 +138,17 @@ impl PartialEq for Sha256Hash {
 
 impl Eq for Sha256Hash {}
 
-/// The five files of every published picture. The number in a name is the file's width in pixels,
-/// or the upload's width where that is smaller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum VariantName {
-    Webp320,
-    Webp640,
-    Webp1280,
-    Webp2048,
-    Jpeg1280,
-}
-
-impl VariantName {
-    /// All names, the smallest file first.
-    pub const ALL: [Self; 5] = [
-        Self::Webp320,
-        Self::Webp640,
-        Self::Webp1280,
-        Self::Webp2048,
-        Self::Jpeg1280,
-    ];
-
-    /// The name in URLs and object keys.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Webp320 => "320.webp",
-            Self::Webp640 => "640.webp",
-            Self::Webp1280 => "1280.webp",
-            Self::Webp2048 => "2048.webp",
-            Self::Jpeg1280 => "1280.jpg",
-        }
-    }
-
-    /// The media type of the file.
-    #[must_use]
-    pub const fn content_type(self) -> &'static str {
-        match self {
-            Self::Jpeg1280 => "image/jpeg",
-            _ => "image/webp",
-        }
-    }
-
-    /// Parses one of the five names.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|name| name.as_str() == text)
-    }
-}
-
-/// One published file of a picture.
+/// One published file of a picture, whichever version of the program has made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
-    pub name: VariantName,
+    pub name: FileName,
+    /// In pixels.
     pub width: u32,
+    /// In pixels.
     pub height: u32,
     pub size_bytes: u64,
-    /// SHA-256 of the bytes, from which the strong `ETag` is made.
-    pub hash: String,
+    /// Of the file's bytes. The strong `ETag` is made from it.
+    pub hash: Sha256Hash,
 }
 
 /// One tag with the model's confidence, from 0 to 1.
@@ -241,12 +195,26 @@ pub struct Published {
     pub placeholder: String,
     pub perceptual_hash: u64,
     pub stripped: Vec<String>,
+    /// Its files, those of other versions of the program among them. [`Self::readable`] gives the
+    /// others.
     pub variants: Vec<Variant>,
     /// The rules under which the picture was approved.
     pub rules: Rules,
 }
 
 impl Published {
+    /// The files that this version of the program can serve, each with its name.
+    pub fn readable(&self) -> impl Iterator<Item = (VariantName, &Variant)> {
+        let variants = self.variants.iter();
+        variants.filter_map(|variant| Some((variant.name.known()?, variant)))
+    }
+
+    /// The file that galleries show of it. `None` where none of its files can be served.
+    #[must_use]
+    pub fn in_gallery(&self) -> Option<VariantName> {
+        variant::in_gallery(self.readable().map(|(name, _)| name))
+    }
+
     /// The size of all its files together, in bytes.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
@@ -327,13 +295,5 @@ mod tests {
         for text in ["", "ab", &"g".repeat(64), &"é".repeat(32), &"0".repeat(66)] {
             assert_eq!(Sha256Hash::parse_hex(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn variant_names_read_back() {
-        for name in VariantName::ALL {
-            assert_eq!(VariantName::parse(name.as_str()), Some(name));
-        }
-        assert_eq!(VariantName::parse("4096.webp"), None);
     }
 }

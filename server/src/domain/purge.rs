@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::address::{file_path, folder_path, parse_file, parse_folder};
 use super::expiry::ExpiresAt;
 use super::picture::PictureId;
+use super::variant::{self, FileName, PUBLISHED};
 
 /// CloudFront paths per month that deletions by owners leave to admins.
 pub const KEPT_FOR_ADMINS: u32 = 200;
@@ -106,10 +108,18 @@ pub enum PurgeKind {
 /// One thing that a CDN is to purge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PurgeItem {
-    /// Every file of a picture, each by its URL.
+    /// Every file of a picture under one of the [known](variant::known) names, each by its URL.
     Images {
         id: PictureId,
         expires_at: ExpiresAt,
+    },
+    /// One file of a picture, by its URL. It is a file that another version of the program has made
+    /// and that [`Self::Images`] therefore does not name, or the one that is requested in the end
+    /// to see whether the picture is forgotten.
+    Image {
+        id: PictureId,
+        expires_at: ExpiresAt,
+        name: FileName,
     },
     /// Everything under the URL of a picture's files, whatever headers it was requested with.
     /// Cloudflare keeps a further copy of a file for each site whose scripts fetch it, and a purge
@@ -135,7 +145,7 @@ impl PurgeItem {
     #[must_use]
     pub const fn kind(&self) -> PurgeKind {
         match self {
-            Self::Images { .. } => PurgeKind::Images,
+            Self::Images { .. } | Self::Image { .. } => PurgeKind::Images,
             Self::Folder { .. } | Self::Ending(_) => PurgeKind::Folder,
             Self::Tag(_) => PurgeKind::Tag,
         }
@@ -151,29 +161,37 @@ impl PurgeItem {
         if let Some(span) = folder.and_then(|text| EndingSpan::parse(text.strip_prefix("/i/")?)) {
             return Some(Self::Ending(span));
         }
-        let (expires_at, id) = folder
-            .unwrap_or(text)
-            .strip_prefix("/i/")?
-            .strip_suffix('/')?
-            .split_once('/')?;
-        let id = PictureId::parse(id)?;
-        let expires_at = ExpiresAt::parse_compact(expires_at)?;
-        Some(match folder {
-            Some(_) => Self::Folder { id, expires_at },
-            None => Self::Images { id, expires_at },
+        let path = folder.unwrap_or(text).strip_prefix('/')?;
+        if let Some((expires_at, id)) = parse_folder(path) {
+            return Some(match folder {
+                Some(_) => Self::Folder { id, expires_at },
+                None => Self::Images { id, expires_at },
+            });
+        }
+        let (expires_at, id, name) = parse_file(text.strip_prefix('/')?)?;
+        Some(Self::Image {
+            id,
+            expires_at,
+            name,
         })
     }
 }
 
-/// Writes `/i/{expires}/{id}/`, `/i/{expires}/{id}/*`, `/i/{the beginning of expires}*` or `#tag`.
+/// Writes `/i/{expires}/{id}/`, `/i/{expires}/{id}/{name}`, `/i/{expires}/{id}/*`,
+/// `/i/{the beginning of expires}*` or `#tag`.
 impl fmt::Display for PurgeItem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Images { id, expires_at } => {
-                write!(formatter, "/i/{}/{id}/", expires_at.compact())
+                write!(formatter, "/{}", folder_path(*expires_at, id))
             }
+            Self::Image {
+                id,
+                expires_at,
+                name,
+            } => write!(formatter, "/{}", file_path(*expires_at, id, name)),
             Self::Folder { id, expires_at } => {
-                write!(formatter, "/i/{}/{id}/*", expires_at.compact())
+                write!(formatter, "/{}*", folder_path(*expires_at, id))
             }
             Self::Ending(span) => write!(formatter, "/i/{}*", span.0),
             Self::Tag(tag) => write!(formatter, "#{tag}"),
@@ -310,29 +328,61 @@ pub struct PurgeStep {
     pub item: PurgeItem,
 }
 
-/// The steps by which the CDNs of this site forget a picture.
+/// The steps by which the CDNs of this site forget a picture. `files` are the names of its files,
+/// and empty where nobody knows them any more.
 ///
 /// Each CDN is told at once. But until the inner one has forgotten the picture, the outer one may
 /// fetch it from there again and keep it for days. So the outer one is told a second time once the
 /// inner one is done. The last step is a request for the picture from outside.
 #[must_use]
-pub fn steps_for_picture(cdns: &[Cdn], id: &PictureId, expires_at: ExpiresAt) -> Vec<PurgeStep> {
-    let id = id.clone();
-    let tag = PurgeItem::tag_of(&id);
-    let folder = PurgeItem::Folder {
+pub fn steps_for_picture(
+    cdns: &[Cdn],
+    id: &PictureId,
+    expires_at: ExpiresAt,
+    files: &[FileName],
+) -> Vec<PurgeStep> {
+    let image = |name: &FileName| PurgeItem::Image {
         id: id.clone(),
         expires_at,
+        name: name.clone(),
     };
-    let images = PurgeItem::Images { id, expires_at };
-    let mut steps = steps_of(cdns, &[images.clone(), folder, tag]);
+    let unknown = files.iter().filter(|name| name.known().is_none());
+    let mut items: Vec<PurgeItem> = unknown.map(image).collect();
+    items.extend([
+        PurgeItem::Images {
+            id: id.clone(),
+            expires_at,
+        },
+        PurgeItem::Folder {
+            id: id.clone(),
+            expires_at,
+        },
+        PurgeItem::tag_of(id),
+    ]);
+    let mut steps = steps_of(cdns, &items);
     if !steps.is_empty() {
         steps.push(PurgeStep {
             number: 3,
             target: PurgeTarget::Site,
-            item: images,
+            item: image(&looked_at(files)),
         });
     }
     steps
+}
+
+/// The file of a picture that is requested from outside to see whether the picture is forgotten:
+/// the one that galleries show, because caches are most likely to have it. Where the names of its
+/// files are not known, it is the one that galleries show of new pictures.
+#[must_use]
+pub fn looked_at(files: &[FileName]) -> FileName {
+    let shown = variant::in_gallery(files.iter().filter_map(FileName::known));
+    let shown = shown
+        .map(FileName::Known)
+        .or_else(|| files.first().cloned());
+    shown.unwrap_or_else(|| {
+        let usual = variant::in_gallery(PUBLISHED.iter().copied());
+        FileName::Known(usual.expect("some file is published of every picture"))
+    })
 }
 
 /// How many of the month's `limit` paths a purge must leave unused.
@@ -496,7 +546,15 @@ mod tests {
                 id: id.clone(),
                 expires_at,
             },
-            PurgeItem::Images { id, expires_at },
+            PurgeItem::Images {
+                id: id.clone(),
+                expires_at,
+            },
+            PurgeItem::Image {
+                id,
+                expires_at,
+                name: FileName::parse("960.avif").expect("a name"),
+            },
             PurgeItem::Ending(EndingSpan::hour(expires_at)),
             PurgeItem::Ending(EndingSpan::day(expires_at)),
             PurgeItem::Ending(EndingSpan::any()),
@@ -518,6 +576,9 @@ mod tests {
             "/i/20261129T101502Z/../",
             "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/**",
             "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T",
+            "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp*",
+            "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/x.html",
+            "i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
             "/c/7Hq2vKxW9sNfRb3T/",
         ] {
             assert_eq!(PurgeItem::parse(text), None, "{text}");
@@ -532,7 +593,7 @@ mod tests {
         let (id, expires_at) = picture();
         use PurgeKind::{Folder, Images, Tag};
         let told = |cdns: &[Cdn]| -> Vec<(u8, &str, PurgeKind)> {
-            let steps = steps_for_picture(cdns, &id, expires_at);
+            let steps = steps_for_picture(cdns, &id, expires_at, &[]);
             let parts = |step: &PurgeStep| (step.number, step.target.as_str(), step.item.kind());
             steps.iter().map(parts).collect()
         };
@@ -559,6 +620,28 @@ mod tests {
             ]
         );
         assert_eq!(told(&[]), []);
+    }
+
+    #[test]
+    fn the_outer_cache_is_told_of_files_of_other_versions_by_their_addresses() {
+        let (id, expires_at) = picture();
+        let files = ["320.webp", "960.avif"].map(|name| FileName::parse(name).expect("a name"));
+        let steps = steps_for_picture(&Cdn::ALL, &id, expires_at, &files);
+        let of = |name: &FileName| PurgeItem::Image {
+            id: id.clone(),
+            expires_at,
+            name: name.clone(),
+        };
+        let told = |name: &FileName| -> Vec<(u8, PurgeTarget)> {
+            let told = steps.iter().filter(|step| step.item == of(name));
+            told.map(|step| (step.number, step.target)).collect()
+        };
+        let cloudflare = PurgeTarget::Cdn(Cdn::Cloudflare);
+        assert_eq!(told(&files[1]), [(1, cloudflare), (2, cloudflare)]);
+        // The others have known names; in the end the site is looked at for one that is there.
+        assert_eq!(told(&files[0]), [(3, PurgeTarget::Site)]);
+        assert_eq!(looked_at(&files[1..]), files[1]);
+        assert_eq!(looked_at(&[]).to_string(), "640.webp");
     }
 
     #[test]

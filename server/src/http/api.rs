@@ -25,7 +25,7 @@ pub(crate) async fn list_pictures(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Error> {
-    let query = list::parse_query(query.as_deref().unwrap_or_default())?;
+    let query = list::parse_query(query.as_deref().unwrap_or_default(), list::PARAMETERS)?;
     let (page, policy) = list::list_pictures(&state.pictures, &state.site, &query).await?;
     Ok((Extension(policy), Json(page)).into_response())
 }

@@ -8,7 +8,6 @@ use headers::{ETag, HeaderMapExt, IfNoneMatch};
 
 use crate::builds::Asset;
 use crate::domain::build::{AssetName, Coding};
-use crate::http::cache::CachePolicy;
 use crate::http::error::Error;
 use crate::state::AppState;
 use crate::storage::StorageError;
@@ -36,9 +35,7 @@ pub(crate) async fn get_asset(
         let room = state.answers.room(MAX_ASSET).await?;
         Ok(room.keep(read().await?))
     };
-    let mut response = answer(&request, name.kind().content_type(), &asset, read).await?;
-    response.extensions_mut().insert(CachePolicy::Immutable);
-    Ok(response)
+    answer(&request, name.kind().content_type(), &asset, read).await
 }
 
 /// `GET /favicon.svg`
@@ -48,10 +45,7 @@ pub(crate) async fn get_favicon(
 ) -> Result<Response, Error> {
     let favicon = state.builds.favicon();
     let read = async |coding| favicon.read_as(coding).map_err(of_storage);
-    let mut response = answer(&request, "image/svg+xml", &favicon.asset, read).await?;
-    // Its name stays while its content may change.
-    response.extensions_mut().insert(CachePolicy::Document);
-    Ok(response)
+    answer(&request, "image/svg+xml", &favicon.asset, read).await
 }
 
 /// The file in the best coding that whoever asks can read, or 304 where they have it.

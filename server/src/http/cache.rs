@@ -1,5 +1,6 @@
-//! Who may keep an answer, and for how long. Handlers attach a [`CachePolicy`]; one middleware writes the headers.
-//! An answer without a policy is `no-store`.
+//! Who may keep an answer, and for how long. Addresses declare the kind of their policy
+//! (`http/declared`), handlers attach a [`CachePolicy`] of that kind, and one middleware writes the
+//! headers. An answer without a policy is `no-store`.
 //!
 //! Chained caches are assumed not to subtract the age that an answer gained before them. So a relative lifetime adds up
 //! from cache to cache, and an absolute one does not: what must end at an instant either names that instant, or its
@@ -15,6 +16,7 @@ use axum::response::Response;
 use crate::domain::expiry::{ExpiresAt, IMAGE_CACHING};
 use crate::domain::picture::{PictureId, Published};
 use crate::domain::purge::EndingSpan;
+use crate::http::declared::{Caching, Kind};
 use crate::runtime::clock::Clock;
 
 /// With less than this left, a picture is not worth a cache entry, seconds.
@@ -27,12 +29,24 @@ const LIST: u64 = 60;
 const LIST_STALE: u64 = 300;
 /// What each CDN keeps of pages that show no picture, seconds.
 const DOCUMENT: u64 = 3600;
+/// How long every cache keeps that nothing is at an address, seconds: something may come.
+const MISSING: u64 = 10;
+/// How long every cache keeps that a picture is gone, seconds: its id is never used again.
+const GONE: u64 = 24 * 3600;
 
 /// The tag of every page, by which all are purged together.
 pub(crate) const PAGES_TAG: &str = "html";
 
 const CACHE_TAG: HeaderName = HeaderName::from_static("cache-tag");
 const CLOUDFLARE: HeaderName = HeaderName::from_static("cloudflare-cdn-cache-control");
+/// The headers by which caches decide. No handler may write them.
+const DECISIVE: [HeaderName; 5] = [
+    header::CACHE_CONTROL,
+    header::EXPIRES,
+    CLOUDFLARE,
+    HeaderName::from_static("cdn-cache-control"),
+    CACHE_TAG,
+];
 
 /// What caches may do with an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +78,20 @@ pub enum CachePolicy {
     Slot { ends: ExpiresAt, id: PictureId },
     /// The canonical spelling of an address: it never changes.
     Redirect,
+    /// There is nothing at this address, which every reader is told in the same words.
+    Missing,
+    /// The picture is over, which every reader is told in the same words.
+    Gone,
+}
+
+/// Marks an answer whose handler decided what it may not, so that nobody keeps it. Debug builds
+/// panic, and the tests' client fails when it meets this mark among an answer's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overruled {
+    /// The handler wrote a header by which caches decide.
+    Header,
+    /// The handler attached a policy of another kind than its address declares.
+    Policy,
 }
 
 impl CachePolicy {
@@ -78,6 +106,54 @@ impl CachePolicy {
         Self::List { ends, pictures }
     }
 
+    /// The policy of an error that may be kept unless its handler says otherwise, so that it must
+    /// read the same for everyone.
+    pub(crate) fn of_absence(status: StatusCode) -> Option<Self> {
+        match status {
+            StatusCode::NOT_FOUND => Some(Self::Missing),
+            StatusCode::GONE => Some(Self::Gone),
+            _ => None,
+        }
+    }
+
+    /// What caches may do with an answer to `GET` or `HEAD` of this status, to which its handler
+    /// attached this policy or none.
+    fn decide(
+        caching: Caching,
+        status: StatusCode,
+        attached: Option<Self>,
+    ) -> Result<Self, Overruled> {
+        let attached_kind = attached.as_ref().and_then(Self::kind);
+        let Caching::Kept(kind, _) = caching else {
+            return attached_kind.map_or(Ok(Self::NoStore), |_| Err(Overruled::Policy));
+        };
+        if attached_kind.is_some_and(|attached| attached != kind) {
+            return Err(Overruled::Policy);
+        }
+        let is_answer = status.is_success() || status.is_redirection();
+        Ok(match (attached, kind) {
+            (Some(policy), _) if is_answer => policy,
+            (None, Kind::Immutable) if is_answer => Self::Immutable,
+            (None, Kind::Document) if is_answer => Self::Document,
+            (None, _) => Self::of_absence(status).unwrap_or(Self::NoStore),
+            (Some(_), _) => Self::NoStore,
+        })
+    }
+
+    /// The kind that an address must declare for this policy; `None` for those that may come from
+    /// any address.
+    fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::NoStore | Self::Redirect | Self::Missing | Self::Gone => None,
+            Self::Image { .. } => Some(Kind::Image),
+            Self::Immutable => Some(Kind::Immutable),
+            Self::Document => Some(Kind::Document),
+            Self::List { .. } => Some(Kind::List),
+            Self::Picture { .. } => Some(Kind::Picture),
+            Self::Slot { .. } => Some(Kind::Slot),
+        }
+    }
+
     /// Writes this policy's headers.
     fn apply(&self, headers: &mut HeaderMap, clock: &Clock) {
         match self {
@@ -86,6 +162,8 @@ impl CachePolicy {
             Self::Slot { ends, .. } => until(headers, *ends, clock),
             Self::Immutable => set(headers, "public, max-age=31536000, immutable"),
             Self::Redirect => set(headers, "public, max-age=86400"),
+            Self::Missing => for_seconds(headers, MISSING),
+            Self::Gone => for_seconds(headers, GONE),
             Self::Document => Lifetimes::of_document().write(headers),
             Self::List { ends, .. } => {
                 Lifetimes::of_list(ends.map(|ends| ends.seconds_left(clock.now()))).write(headers);
@@ -103,7 +181,12 @@ impl CachePolicy {
                 std::slice::from_ref(id)
             }
             Self::List { pictures, .. } => pictures,
-            Self::NoStore | Self::Immutable | Self::Document | Self::Redirect => &[],
+            Self::NoStore
+            | Self::Immutable
+            | Self::Document
+            | Self::Redirect
+            | Self::Missing
+            | Self::Gone => &[],
         }
     }
 }
@@ -214,6 +297,12 @@ fn until(headers: &mut HeaderMap, ends: ExpiresAt, clock: &Clock) {
     set_text(headers, header::EXPIRES, &ends.last_second_http_date());
 }
 
+/// Lets every cache of the chain keep an answer for so many seconds.
+fn for_seconds(headers: &mut HeaderMap, seconds: u64) {
+    let text = format!("public, max-age={seconds}");
+    set_text(headers, header::CACHE_CONTROL, &text);
+}
+
 fn no_store(headers: &mut HeaderMap) {
     set(headers, "no-store");
 }
@@ -259,50 +348,47 @@ impl Shown {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IsPage;
 
-/// Turns the policy that a handler attached into headers.
+/// Turns the policy that a handler attached, or its address declares, into headers.
 pub(crate) async fn write_cache_headers(
     State(clock): State<Clock>,
     request: Request,
     next: Next,
 ) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let caching = Caching::of(&request);
     let mut response = next.run(request).await;
-    if response.headers().contains_key(header::CACHE_CONTROL) {
-        tracing::error!("a handler wrote Cache-Control itself; its policy decides");
-    }
-    let policy = response.extensions_mut().remove::<CachePolicy>();
-    let status = response.status();
+    let attached = response.extensions_mut().remove::<CachePolicy>();
+    let decided = if remove_decisive(response.headers_mut()) {
+        Err(Overruled::Header)
+    } else if reads {
+        CachePolicy::decide(caching, response.status(), attached)
+    } else {
+        Ok(CachePolicy::NoStore)
+    };
+    let policy = decided.unwrap_or_else(|overruled| {
+        tracing::error!(
+            ?overruled,
+            "a handler told caches what its address does not declare; nobody keeps the answer"
+        );
+        debug_assert!(false, "{overruled:?}");
+        response.extensions_mut().insert(overruled);
+        CachePolicy::NoStore
+    });
     // Not by its content type, which a 304 does not have.
     let is_page = response.extensions().get::<IsPage>().is_some();
     let headers = response.headers_mut();
-    match policy {
-        Some(policy) if reads && (status.is_success() || status.is_redirection()) => {
-            policy.apply(headers, &clock);
-            let tags = tags(&policy, is_page);
-            if !tags.is_empty() && headers[header::CACHE_CONTROL] != "no-store" {
-                set_text(headers, CACHE_TAG, &tags);
-            }
-        }
-        // Handlers that must not be kept even then say so.
-        None if reads && is_kept(status) => {
-            // An id is never used again; what is not there may come.
-            let seconds = if status == StatusCode::GONE {
-                86400
-            } else {
-                10
-            };
-            set_text(
-                headers,
-                header::CACHE_CONTROL,
-                &format!("public, max-age={seconds}"),
-            );
-            if is_page {
-                set_text(headers, CACHE_TAG, PAGES_TAG);
-            }
-        }
-        _ => no_store(headers),
+    policy.apply(headers, &clock);
+    let tags = tags(&policy, is_page);
+    if !tags.is_empty() && headers[header::CACHE_CONTROL] != "no-store" {
+        set_text(headers, CACHE_TAG, &tags);
     }
     response
+}
+
+/// Removes all headers by which caches decide. True where there was one.
+fn remove_decisive(headers: &mut HeaderMap) -> bool {
+    let removed = DECISIVE.map(|name| headers.remove(name).is_some());
+    removed.contains(&true)
 }
 
 fn tags(policy: &CachePolicy, is_page: bool) -> String {
@@ -318,14 +404,19 @@ fn tags(policy: &CachePolicy, is_page: bool) -> String {
     tags.join(",")
 }
 
-/// True for errors that may be kept, unless a policy says otherwise: they must read the same for everyone.
-pub(crate) fn is_kept(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::panic::AssertUnwindSafe;
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use futures_util::FutureExt;
+    use tower::ServiceExt;
+
     use super::*;
+    use crate::http::declared::Key;
 
     fn headers_with_seconds_left(seconds: i64) -> HeaderMap {
         let clock = Clock::default();
@@ -423,5 +514,89 @@ mod tests {
             tags(&policy, true),
             format!("p-{},p-{},html", ids[0], ids[1])
         );
+    }
+
+    #[test]
+    fn an_answer_has_the_policy_of_its_address_or_none() {
+        let list = || CachePolicy::list([]);
+        let kept = |kind| Caching::Kept(kind, Key::Path);
+        for (caching, status, attached, expected) in [
+            (kept(Kind::List), 200, Some(list()), Ok(list())),
+            (kept(Kind::List), 304, Some(list()), Ok(list())),
+            (kept(Kind::List), 200, None, Ok(CachePolicy::NoStore)),
+            (
+                kept(Kind::List),
+                400,
+                Some(list()),
+                Ok(CachePolicy::NoStore),
+            ),
+            (
+                kept(Kind::List),
+                301,
+                Some(CachePolicy::Redirect),
+                Ok(CachePolicy::Redirect),
+            ),
+            (kept(Kind::Document), 200, None, Ok(CachePolicy::Document)),
+            (kept(Kind::Document), 500, None, Ok(CachePolicy::NoStore)),
+            (kept(Kind::Immutable), 304, None, Ok(CachePolicy::Immutable)),
+            (kept(Kind::Picture), 404, None, Ok(CachePolicy::Missing)),
+            (kept(Kind::Picture), 410, None, Ok(CachePolicy::Gone)),
+            (
+                kept(Kind::Image),
+                404,
+                Some(CachePolicy::NoStore),
+                Ok(CachePolicy::NoStore),
+            ),
+            (kept(Kind::Nothing), 404, None, Ok(CachePolicy::Missing)),
+            (kept(Kind::Nothing), 200, None, Ok(CachePolicy::NoStore)),
+            (Caching::Never, 200, None, Ok(CachePolicy::NoStore)),
+            (Caching::Never, 404, None, Ok(CachePolicy::NoStore)),
+            (Caching::Never, 410, None, Ok(CachePolicy::NoStore)),
+            (Caching::Never, 200, Some(list()), Err(Overruled::Policy)),
+            (
+                kept(Kind::Picture),
+                200,
+                Some(list()),
+                Err(Overruled::Policy),
+            ),
+        ] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            let case = format!("{caching:?} {status} {attached:?}");
+            assert_eq!(
+                CachePolicy::decide(caching, status, attached),
+                expected,
+                "{case}"
+            );
+        }
+    }
+
+    /// What becomes of an answer with this header at an address that declares this: the answer, or
+    /// nothing where making it panicked.
+    async fn answer_with(name: HeaderName, caching: Caching) -> Option<Response> {
+        let handler = move || async move { [(name, HeaderValue::from_static("max-age=9"))] };
+        let layer = from_fn_with_state(Clock::default(), write_cache_headers);
+        let router: Router = Router::new().route("/", get(handler)).layer(layer);
+        let mut request = Request::new(Body::empty());
+        request.extensions_mut().insert(caching);
+        let answer = AssertUnwindSafe(router.oneshot(request)).catch_unwind();
+        answer.await.ok().map(|answer| answer.expect("never fails"))
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_writes_the_headers_of_caches_by_hand_fails() {
+        let caching = Caching::Kept(Kind::Document, Key::Path);
+        let harmless = answer_with(header::VARY, caching).await.expect("no panic");
+        assert_eq!(harmless.extensions().get::<Overruled>(), None);
+        for name in DECISIVE {
+            let answer = answer_with(name.clone(), caching).await;
+            assert_eq!(answer.is_none(), cfg!(debug_assertions), "{name}");
+            let Some(answer) = answer else { continue };
+            assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store");
+            let decisive = DECISIVE.map(|name| answer.headers().contains_key(name));
+            let left = decisive.into_iter().filter(|is_there| *is_there).count();
+            assert_eq!(left, 1, "{name}");
+            let overruled = answer.extensions().get::<Overruled>();
+            assert_eq!(overruled, Some(&Overruled::Header), "{name}");
+        }
     }
 }

@@ -1,12 +1,10 @@
 //! Small text files for machines: `robots.txt`, `security.txt`.
 
-use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
 
 use crate::domain::expiry::rfc3339;
-use crate::http::cache::CachePolicy;
 use crate::http::error::Error;
 use crate::state::AppState;
 
@@ -21,7 +19,6 @@ const PLAIN_TEXT: [(HeaderName, HeaderValue); 1] = [(
 /// `GET /robots.txt`: everything may be read, save what only acts.
 pub(crate) async fn robots() -> impl IntoResponse {
     (
-        Extension(CachePolicy::Document),
         PLAIN_TEXT,
         "User-agent: *\nDisallow: /api/\nDisallow: /delete/\n",
     )
@@ -45,5 +42,5 @@ pub(crate) async fn security(State(state): State<AppState>) -> Result<impl IntoR
         "Contact: {contact}\nExpires: {expires}\nPreferred-Languages: en\n\
          Canonical: {url}/.well-known/security.txt\nPolicy: {url}/about\n"
     );
-    Ok((Extension(CachePolicy::Document), PLAIN_TEXT, text))
+    Ok((PLAIN_TEXT, text))
 }

@@ -12,7 +12,8 @@ use futures_util::stream::{self, StreamExt};
 use headers::{ETag, HeaderMapExt, IfNoneMatch, IfRange};
 
 use crate::domain::expiry::ExpiresAt;
-use crate::domain::picture::{PictureId, Published, VariantName};
+use crate::domain::picture::{PictureId, Published};
+use crate::domain::variant::{FileName, VariantName};
 use crate::http::cache::CachePolicy;
 use crate::http::error::Error;
 use crate::pictures::Status;
@@ -34,7 +35,7 @@ pub(crate) async fn get_image(
     let (Some(expires_at), Some(id), Some(name), false) = (
         ExpiresAt::parse_compact(&expires),
         PictureId::parse(&id),
-        VariantName::parse(&name),
+        FileName::parse(&name),
         uri.path().contains('%'),
     ) else {
         return Err(Error::not_found());
@@ -47,14 +48,13 @@ pub(crate) async fn get_image(
         return Ok(not_allowed());
     }
     let Found { published, policy } = find(&state, &id, expires_at).await?;
-    let Some(variant) = published
-        .variants
-        .iter()
-        .find(|variant| variant.name == name)
-    else {
+    let variant = published
+        .readable()
+        .find(|(known, _)| FileName::Known(*known) == name);
+    let Some((name, variant)) = variant else {
         return Err(Error::not_found());
     };
-    let etag: ETag = format!("\"{}\"", variant.hash)
+    let etag: ETag = format!("\"{}\"", variant.hash.hex())
         .parse()
         .map_err(|_| unreadable())?;
     let mut headers = HeaderMap::new();
@@ -80,7 +80,7 @@ pub(crate) async fn get_image(
     }
     headers.insert(
         header::CONTENT_TYPE,
-        HeaderValue::from_static(name.content_type()),
+        HeaderValue::from_static(name.format().content_type()),
     );
     let current = request_headers
         .typed_get::<IfRange>()

@@ -13,14 +13,18 @@ use crate::pictures::Pictures;
 /// Pictures on a full page, and the most a client may ask for.
 pub(crate) const PAGE_SIZE: u32 = 40;
 
-/// Reads the query string of a list; unknown parameters are ignored.
+/// The parameters of the list that knows the most.
+pub(crate) const PARAMETERS: &[&str] = &["q", "tag", "after", "limit"];
+
+/// Reads the query string of a list that knows these parameters; all others are ignored.
 ///
 /// # Errors
 /// `malformed` for a `limit` that is no number.
-pub(crate) fn parse_query(query: &str) -> Result<ListQuery, Error> {
+pub(crate) fn parse_query(query: &str, known: &[&str]) -> Result<ListQuery, Error> {
     let mut list = ListQuery::default();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
+            name if !known.contains(&name) => {}
             "q" => list.q = canonical(&value),
             "tag" => list.tag = canonical(&value),
             "after" => list.after = value.into_owned(),
@@ -148,7 +152,7 @@ mod tests {
             ("limit=5&q=%20cat%20%20hat", "q=cat+hat&limit=5"),
             ("after=7&tag=CAT", "tag=cat&after=7"),
         ] {
-            let parsed = parse_query(query).expect("is well-formed");
+            let parsed = parse_query(query, PARAMETERS).expect("is well-formed");
             assert_eq!(parsed.to_query_string(), canonical, "{query}");
         }
     }

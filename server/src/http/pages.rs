@@ -18,7 +18,8 @@ use crate::domain::client::ClientNetwork;
 use crate::domain::picture::PictureId;
 use crate::http::answers::{self, Turn};
 use crate::http::backend::ServerBackend;
-use crate::http::cache::{CachePolicy, IsPage, Shown, is_kept};
+use crate::http::cache::{CachePolicy, IsPage, Shown};
+use crate::http::declared::Declarations;
 use crate::http::error::Error;
 use crate::http::images::robots_tag;
 use crate::http::shares::UnderWay;
@@ -28,55 +29,41 @@ use crate::state::AppState;
 /// Paths whose answers never become a page, whatever the client accepts: programs read them, and caches hold one answer
 /// for all.
 const MACHINE_PATHS: [&str; 3] = ["/api/", "/i/", "/pkg/"];
-/// Pages that show no picture, and say the same to everyone.
-const DOCUMENTS: [&str; 2] = ["/about", "/upload"];
 /// The server functions.
 const FUNCTIONS: &str = "/api/ui/";
 /// No error of a server function comes near this; it only bounds the buffer.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
-/// Pages whose address holds a secret.
-const PRIVATE_PAGES: &str = "/delete/";
 
-/// Every page and server function of the app, and the page for what is not found.
-pub(crate) fn routes(state: &AppState) -> Router<AppState> {
+/// Every declared page of the app, its server functions, and the page for what is not found. A
+/// page that declares nothing is not there.
+pub(crate) fn routes(state: &AppState, declarations: &Declarations) -> Router<AppState> {
     let options = state.leptos.clone();
+    let mut pages = generate_route_list(App);
+    pages.retain(|page| declarations.names_page(page.path()));
     let context = {
         let state = state.clone();
         move || provide_context(ServerBackend::of_request(state.clone()))
     };
     Router::new()
-        .leptos_routes_with_context(state, generate_route_list(App), context, move || {
-            shell(options.clone())
-        })
+        .leptos_routes_with_context(state, pages, context, move || shell(options.clone()))
         .layer(from_fn(attach_page_policy))
         .fallback(not_found)
 }
 
-/// Attaches the cache policy of what a page shows.
+/// Attaches the cache policy of what a page shows. One that shows nothing has the policy that its
+/// address declares; where that tells nothing either, the page waits for something.
 async fn attach_page_policy(mut request: Request, next: Next) -> Response {
     let shown = Shown::default();
     request.extensions_mut().insert(shown.clone());
-    let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
-    let policy = if path.starts_with(PRIVATE_PAGES) {
-        Some(CachePolicy::NoStore)
-    } else if response.status().is_success() {
-        let of_path = DOCUMENTS
-            .contains(&path.as_str())
-            .then_some(CachePolicy::Document);
-        // A page that shows nothing, and is none of those that never do, waits for something.
-        Some(shown.policy().or(of_path).unwrap_or(CachePolicy::NoStore))
-    } else {
-        None
-    };
-    if let Some(CachePolicy::Picture { expires_at, .. }) = &policy {
-        let tag = robots_tag(*expires_at);
-        response.headers_mut().insert("x-robots-tag", tag);
-    }
-    response.extensions_mut().insert(IsPage);
-    if let Some(policy) = policy {
+    if let Some(policy) = shown.policy().filter(|_| response.status().is_success()) {
+        if let CachePolicy::Picture { expires_at, .. } = policy {
+            let tag = robots_tag(expires_at);
+            response.headers_mut().insert("x-robots-tag", tag);
+        }
         response.extensions_mut().insert(policy);
     }
+    response.extensions_mut().insert(IsPage);
     response
 }
 
@@ -118,7 +105,10 @@ pub(crate) async fn render_error(
             page
         }
         // Caches keep one page for all, and not this one.
-        Err(crowded) if StatusCode::from_u16(error.code.status()).is_ok_and(is_kept) => {
+        Err(crowded)
+            if StatusCode::from_u16(error.code.status())
+                .is_ok_and(|status| CachePolicy::of_absence(status).is_some()) =>
+        {
             answers::plain_page(&crowded.0)
         }
         Err(_) => answers::plain_page(&error),
@@ -187,7 +177,7 @@ pub(crate) async fn explain_errors(
         return response;
     };
     // What caches keep must read the same for everyone: where pages are, it is a page.
-    let kept = reads && is_kept(response.status());
+    let kept = reads && CachePolicy::of_absence(response.status()).is_some();
     if !is_page_path || !(wants_page || kept) {
         return response;
     }

@@ -13,12 +13,12 @@ use percent_encoding::percent_decode_str;
 
 use crate::domain::search::canonical;
 use crate::http::cache::CachePolicy;
+use crate::http::declared::{Caching, Key};
 use crate::http::error::Error;
 use crate::http::list::{self, PAGE_SIZE};
 
 const TAG_PAGES: &str = "/tags/";
-/// Lists that take no parameters.
-const PLAIN_LISTS: [&str; 4] = ["/api/v1/tags", "/random", "/status", "/status.json"];
+const SEARCH: &str = "/search";
 
 /// Redirects a reader of another spelling to the canonical address.
 pub(crate) async fn insist_on_spelling(request: Request, next: Next) -> Response {
@@ -26,7 +26,7 @@ pub(crate) async fn insist_on_spelling(request: Request, next: Next) -> Response
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
-    match canonical_address(uri.path(), uri.query()) {
+    match canonical_address(Caching::of(&request), uri.path(), uri.query()) {
         Ok(None) => next.run(request).await,
         Ok(Some(address)) => match HeaderValue::try_from(address) {
             Ok(location) => (
@@ -50,69 +50,45 @@ pub(crate) async fn insist_on_spelling(request: Request, next: Next) -> Response
 ///
 /// # Errors
 /// The error with which the canonical address would answer: `malformed` or `not-found`.
-fn canonical_address(path: &str, query: Option<&str>) -> Result<Option<String>, Error> {
-    let tag = path
-        .strip_prefix(TAG_PAGES)
-        .filter(|tag| !tag.contains('/'));
-    let asked = list::parse_query(query.unwrap_or_default());
-    let (canonical_path, known) = match (path, tag) {
-        (_, Some(tag)) => {
+fn canonical_address(
+    caching: Caching,
+    path: &str,
+    query: Option<&str>,
+) -> Result<Option<String>, Error> {
+    let Caching::Kept(_, Key::Query(known)) = caching else {
+        // No name but a tag's needs percent-encoding.
+        return if path.contains('%') {
+            Err(Error::not_found())
+        } else {
+            Ok(None)
+        };
+    };
+    let canonical_path = match path.strip_prefix(TAG_PAGES) {
+        Some(tag) => {
             let tag = read_tag(tag)?;
             let path = format!("{TAG_PAGES}{}", path_segment(&tag));
             list::filter_of(&ListQuery {
                 tag,
                 ..ListQuery::default()
             })?;
-            let ListQuery { after, .. } = asked?;
-            (
-                path,
-                ListQuery {
-                    after,
-                    ..ListQuery::default()
-                },
-            )
+            path
         }
-        ("/", _) => {
-            let ListQuery { after, .. } = asked?;
-            (
-                path.to_owned(),
-                ListQuery {
-                    after,
-                    ..ListQuery::default()
-                },
-            )
-        }
-        ("/search", _) => {
-            let ListQuery { q, after, .. } = asked?;
-            // Without words, the page only explains how to search.
-            let after = if q.is_empty() { String::new() } else { after };
-            (
-                path.to_owned(),
-                ListQuery {
-                    q,
-                    after,
-                    ..ListQuery::default()
-                },
-            )
-        }
-        ("/api/v1/pictures", _) => (path.to_owned(), asked?),
-        _ if PLAIN_LISTS.contains(&path) => (path.to_owned(), ListQuery::default()),
-        // No other address has a name that needs percent-encoding.
-        _ if path.contains('%') => return Err(Error::not_found()),
-        _ => return Ok(None),
+        None => path.to_owned(),
     };
-    list::filter_of(&known)?;
-    let known = ListQuery {
-        limit: known.limit.filter(|limit| *limit != PAGE_SIZE),
-        ..known
-    };
-    let known = known.to_query_string();
-    let canonical_query = (!known.is_empty()).then_some(known.as_str());
+    let mut asked = list::parse_query(query.unwrap_or_default(), known)?;
+    if path == SEARCH && asked.q.is_empty() {
+        // Without words, the page only explains how to search.
+        asked.after = String::new();
+    }
+    list::filter_of(&asked)?;
+    asked.limit = asked.limit.filter(|limit| *limit != PAGE_SIZE);
+    let asked = asked.to_query_string();
+    let canonical_query = (!asked.is_empty()).then_some(asked.as_str());
     if canonical_path == path && canonical_query == query {
         return Ok(None);
     }
     let separator = if canonical_query.is_some() { "?" } else { "" };
-    Ok(Some(format!("{canonical_path}{separator}{known}")))
+    Ok(Some(format!("{canonical_path}{separator}{asked}")))
 }
 
 /// The tag in a segment of a path.
@@ -136,7 +112,12 @@ mod tests {
             Some((path, query)) => (path, Some(query)),
             None => (address, None),
         };
-        match canonical_address(path, query) {
+        let declarations = crate::http::declarations();
+        let declared = declarations
+            .iter()
+            .find(|declaration| declaration.covers(path));
+        let caching = declared.map_or(Caching::Never, |declaration| declaration.caching);
+        match canonical_address(caching, path, query) {
             Ok(address) => address.unwrap_or_default(),
             Err(error) => error.0.code.status().to_string(),
         }

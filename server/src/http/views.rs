@@ -8,8 +8,10 @@ use app::types::{
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::domain::address::file_path;
 use crate::domain::expiry::rfc3339;
-use crate::domain::picture::{PictureId, Published, Tag, VariantName};
+use crate::domain::picture::{PictureId, Published, Tag};
+use crate::domain::variant::FileName;
 use crate::pictures::Accepted;
 
 /// A published picture.
@@ -72,12 +74,11 @@ pub(crate) fn upload(
     }
 }
 
-/// Width and height of the widest file.
+/// Width and height of the widest file that can be served.
 fn largest(published: &Published) -> (u32, u32) {
     let sizes = published
-        .variants
-        .iter()
-        .map(|variant| (variant.width, variant.height));
+        .readable()
+        .map(|(_, variant)| (variant.width, variant.height));
     sizes.max().unwrap_or((published.width, published.height))
 }
 
@@ -85,17 +86,17 @@ fn page_url(site: &SiteView, id: &PictureId) -> String {
     format!("{}/c/{id}", site.public_url)
 }
 
+/// The address of one file.
+pub(crate) fn image_url(site: &SiteView, published: &Published, name: &FileName) -> String {
+    let path = file_path(published.expires_at, &published.id, name);
+    format!("{}/{path}", site.public_url)
+}
+
+/// The addresses of the files that this very picture has.
 fn images(site: &SiteView, published: &Published) -> BTreeMap<String, String> {
-    VariantName::ALL
-        .into_iter()
-        .map(|name| {
-            let (expires, id) = (published.expires_at.compact(), &published.id);
-            let name = name.as_str();
-            (
-                name.to_owned(),
-                format!("{}/i/{expires}/{id}/{name}", site.public_url),
-            )
-        })
+    let files = published.readable().map(|(_, variant)| &variant.name);
+    files
+        .map(|name| (name.to_string(), image_url(site, published, name)))
         .collect()
 }
 

@@ -11,7 +11,6 @@ use url::{Host, Url};
 
 use crate::config::Config;
 use crate::db::ListFilter;
-use crate::domain::picture::VariantName;
 use crate::http::views;
 use crate::runtime::clock::Clock;
 use crate::state::AppState;
@@ -109,8 +108,8 @@ pub async fn look_at_site(state: &AppState) {
     };
     match state.pictures.list(&newest).await {
         Ok(pictures) => addresses.extend(pictures.first().and_then(|picture| {
-            let images = views::picture(&state.site, picture).images;
-            images.get(VariantName::Webp640.as_str()).cloned()
+            let name = picture.in_gallery()?.into();
+            Some(views::image_url(&state.site, picture, &name))
         })),
         Err(error) => {
             let error = anyhow::Error::from(error);

@@ -26,7 +26,7 @@ impl Pictures {
         if self.manifest_expiry(id).await? == Some(noted) {
             keys.push(StorageKey::Manifest { id: id.clone() });
         }
-        keys.extend(Self::image_keys(id, noted));
+        keys.extend(self.file_keys(id, noted, None).await?);
         self.parts.storage.delete(&keys).await
     }
 
@@ -57,7 +57,7 @@ impl Pictures {
         }
         // Of the same instant they would be the other one's files as well.
         if there != Some(noted) {
-            let files: Vec<StorageKey> = Self::image_keys(id, noted).collect();
+            let files = self.file_keys(id, noted, Some(&[])).await?;
             storage.delete(&files).await?;
         }
         Err(Taken.into())

@@ -254,12 +254,17 @@ impl Pictures {
     async fn sweep(&self, dead: &[Dead]) -> anyhow::Result<()> {
         let mut keys = Vec::new();
         let mut ids = Vec::with_capacity(dead.len());
-        for Dead { id, expires_at } in dead {
+        for dead in dead {
+            let Dead {
+                id,
+                expires_at,
+                files,
+            } = dead;
             self.delete_incoming(id).await?;
             if let Some(expires_at) = expires_at {
                 // The manifest first: where this is cut off, the picture must not come back when the index is rebuilt.
                 keys.push(StorageKey::Manifest { id: id.clone() });
-                keys.extend(Self::image_keys(id, *expires_at));
+                keys.extend(self.file_keys(id, *expires_at, files.as_deref()).await?);
             }
             self.clients.forget(id);
             ids.push(id.clone());

@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Pictures;
 use crate::domain::expiry::{ExpiresAt, parse_rfc3339, rfc3339};
-use crate::domain::picture::{
-    PictureId, Published, Received, Sha256Hash, Tag, Variant, VariantName,
-};
+use crate::domain::picture::{PictureId, Published, Received, Sha256Hash, Tag, Variant};
+use crate::domain::variant::FileName;
 use crate::domain::verdict::Rules;
 use crate::storage::{StorageError, StorageKey};
 
@@ -121,11 +120,11 @@ impl Manifest {
                 .variants
                 .iter()
                 .map(|variant| ManifestVariant {
-                    name: variant.name.as_str().to_owned(),
+                    name: variant.name.to_string(),
                     width: variant.width,
                     height: variant.height,
                     size_bytes: variant.size_bytes,
-                    sha256: variant.hash.clone(),
+                    sha256: variant.hash.hex(),
                 })
                 .collect(),
             rules_sha256: published.rules.0.hex(),
@@ -166,11 +165,12 @@ impl Manifest {
             .into_iter()
             .map(|variant| {
                 Ok(Variant {
-                    name: VariantName::parse(&variant.name).context("a variant is unknown")?,
+                    name: FileName::parse(&variant.name)
+                        .with_context(|| format!("`{}` is no name of a file", variant.name))?,
                     width: variant.width,
                     height: variant.height,
                     size_bytes: variant.size_bytes,
-                    hash: hash(&variant.sha256)?.hex(),
+                    hash: hash(&variant.sha256)?,
                 })
             })
             .collect::<anyhow::Result<_>>()?;

@@ -13,13 +13,15 @@ use super::Pictures;
 use crate::cdn::{Asked, Purge, PurgeError};
 use crate::costs::budget::{BudgetError, Paid};
 use crate::db::{ClaimedPurge, Postponed, PurgeOrder, SharedPurges};
-use crate::domain::expiry::rfc3339;
+use crate::domain::expiry::{ExpiresAt, rfc3339};
 use crate::domain::month::Month;
 use crate::domain::picture::PictureId;
 use crate::domain::purge::{
     CacheTag, Cdn, EndingSpan, KEPT_FOR_ADMINS, PATHS_OF_SPAN, PurgeItem, PurgeKind, PurgeReceipt,
-    PurgeTarget, Sight, kept_of, rest_after_shared, spans_of, steps_for_picture, steps_for_tag,
+    PurgeTarget, Sight, kept_of, looked_at, rest_after_shared, spans_of, steps_for_picture,
+    steps_for_tag,
 };
+use crate::domain::variant::FileName;
 
 /// How long a worker may hold a row, seconds: several times what a request may take.
 const LEASE: i64 = 120;
@@ -376,7 +378,7 @@ impl Pictures {
         let Some(look) = claimed.first() else {
             return Ok(false);
         };
-        let PurgeItem::Images { id, expires_at } = &look.item else {
+        let Some((id, expires_at, name)) = looked_for(&look.item) else {
             anyhow::bail!("the queue wants to look at something that is no picture");
         };
         if look.too_early {
@@ -389,7 +391,7 @@ impl Pictures {
             self.changed();
             return Ok(true);
         }
-        let seen = self.parts.cdns.look(id, *expires_at, now).await;
+        let seen = self.parts.cdns.look(id, expires_at, &name, now).await;
         let now = self.now_second();
         let receipt = PurgeReceipt {
             rounds: look.round,
@@ -444,13 +446,13 @@ impl Pictures {
 
     /// The same purges once more, under new names: CloudFront would take a repeat for the one that it knows.
     fn another_round(&self, look: &ClaimedPurge, round: u32, due_at: i64) -> Option<PurgeOrder> {
-        let PurgeItem::Images { id, expires_at } = &look.item else {
-            return None;
-        };
+        let (id, expires_at, name) = looked_for(&look.item)?;
+        // Of a file of another version no more is known by now, and its folder covers it.
+        let files = [name];
         Some(PurgeOrder {
             batch: new_batch(),
             picture: Some(id.clone()),
-            steps: steps_for_picture(&self.cdn_names(), id, *expires_at),
+            steps: steps_for_picture(&self.cdn_names(), id, expires_at, &files),
             round,
             keep: look.keep,
             ends_at: look.ends_at,
@@ -512,6 +514,20 @@ impl Pictures {
                 tokio::time::sleep(WATCH_EVERY).await;
             }
         }
+    }
+}
+
+/// Which file the site is looked at for.
+fn looked_for(item: &PurgeItem) -> Option<(&PictureId, ExpiresAt, FileName)> {
+    match item {
+        PurgeItem::Image {
+            id,
+            expires_at,
+            name,
+        } => Some((id, *expires_at, name.clone())),
+        // As versions before this one put it into the queue.
+        PurgeItem::Images { id, expires_at } => Some((id, *expires_at, looked_at(&[]))),
+        PurgeItem::Folder { .. } | PurgeItem::Ending(_) | PurgeItem::Tag(_) => None,
     }
 }
 

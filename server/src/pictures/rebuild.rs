@@ -75,7 +75,15 @@ impl Pictures {
                     } else {
                         // It ended, or a ban came; a crash left its objects, or a backup brought them back.
                         let mut keys = vec![StorageKey::Manifest { id: id.clone() }];
-                        keys.extend(Self::image_keys(id, published.expires_at));
+                        let names: Vec<_> = published
+                            .variants
+                            .into_iter()
+                            .map(|variant| variant.name)
+                            .collect();
+                        keys.extend(
+                            self.file_keys(id, published.expires_at, Some(&names))
+                                .await?,
+                        );
                         self.parts.storage.delete(&keys).await?;
                         rebuilt.ended += 1;
                     }

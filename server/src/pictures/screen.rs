@@ -12,13 +12,14 @@ use bytes::Bytes;
 
 use crate::domain::ban::Ban;
 use crate::domain::draw;
-use crate::domain::picture::{Tag, VariantName};
+use crate::domain::picture::Tag;
 use crate::domain::policy::{Policy, Triage};
+use crate::domain::variant::{Format, PUBLISHED, VariantName};
 use crate::domain::verdict::{self, FrameLook, Reason, Seen, Verdict};
 use crate::screening::{Screener, squares_of};
 use imaging::{
-    self, AnimationEncoder, ContactSheet, ImageError, Inspected, Limits, Pushed, Raster,
-    ScreeningImage,
+    self, AnimationEncoder, ContactSheet, Encoding, ImageError, Inspected, Limits, Output, Pushed,
+    Raster, ScreeningImage,
 };
 
 /// Longer strips than this, as a ratio of the sides, are refused: nobody sees a cat in them.
@@ -66,6 +67,19 @@ pub(super) struct File {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) bytes: Bytes,
+}
+
+/// What is made of every new picture: one output for each of [`PUBLISHED`], in that order.
+#[must_use]
+pub fn outputs() -> Vec<Output> {
+    let output = |name: &VariantName| Output {
+        encoding: match name.format() {
+            Format::Webp => Encoding::WebP,
+            Format::Jpeg => Encoding::Jpeg,
+        },
+        most_width: name.width(),
+    };
+    PUBLISHED.iter().map(output).collect()
 }
 
 /// One picture to be looked at and rendered.
@@ -136,7 +150,7 @@ impl Job {
             Err(reason) => return Ok(Outcome::Rejected(reason)),
             Ok(next) => next,
         };
-        let files = imaging::encode_variants(&raster, deadline)?;
+        let files = imaging::encode_variants(&raster, &self.inspected.outputs, deadline)?;
         self.outcome(&raster, files, next)
     }
 
@@ -191,7 +205,10 @@ impl Job {
                 }
             }
             let pushed = encoder
-                .get_or_insert_with(|| AnimationEncoder::new(kept as u32, width, height))
+                .get_or_insert_with(|| {
+                    let outputs = &self.inspected.outputs;
+                    AnimationEncoder::new(kept as u32, width, height, outputs)
+                })
                 .push(&frame.raster, frame.duration_ms)?;
             match pushed {
                 Pushed::Kept if self.policy.asks() && self.approval.is_none() => {
@@ -268,20 +285,14 @@ impl Job {
         files: Vec<imaging::Variant>,
     ) -> Result<Rendered, ImageError> {
         let thumbhash = imaging::thumbhash(first)?;
-        let files = files
-            .into_iter()
-            .map(|file| {
-                let name = VariantName::parse(file.name).ok_or_else(|| ImageError::Encode {
-                    detail: format!("no variant is called {}", file.name),
-                })?;
-                Ok(File {
-                    name,
-                    width: file.width,
-                    height: file.height,
-                    bytes: file.bytes,
-                })
-            })
-            .collect::<Result<_, ImageError>>()?;
+        // In the order of the outputs that were asked for.
+        let files = PUBLISHED.iter().zip(files).map(|(name, file)| File {
+            name: *name,
+            width: file.width,
+            height: file.height,
+            bytes: file.bytes,
+        });
+        let files = files.collect();
         Ok(Rendered {
             width: self.inspected.width,
             height: self.inspected.height,

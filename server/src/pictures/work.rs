@@ -273,7 +273,7 @@ impl Pictures {
                 let identity = identity.unwrap_or_default();
                 (policy.rules(&identity), identity)
             });
-            (imaging::inspect(&path, &limits), rules)
+            (imaging::inspect(&path, &limits, &screen::outputs()), rules)
         })
         .await
     }
@@ -440,11 +440,11 @@ impl Pictures {
             .files
             .iter()
             .map(|file| Variant {
-                name: file.name,
+                name: file.name.into(),
                 width: file.width,
                 height: file.height,
                 size_bytes: file.bytes.len() as u64,
-                hash: Sha256Hash::of(&file.bytes).hex(),
+                hash: Sha256Hash::of(&file.bytes),
             })
             .collect();
         let bytes = variants.iter().map(|variant| variant.size_bytes).sum();
@@ -507,7 +507,7 @@ impl Pictures {
                 let key = StorageKey::Image {
                     expires_at,
                     id: id.clone(),
-                    name: file.name,
+                    name: file.name.into(),
                 };
                 (key, file.bytes)
             })

@@ -192,7 +192,7 @@ impl DiskStorage {
     }
 
     /// Lists the folder, and descends as many levels as its keys have segments.
-    fn list_blocking(&self, folder: Folder) -> anyhow::Result<Vec<StorageKey>> {
+    fn list_blocking(&self, folder: &Folder) -> anyhow::Result<Vec<StorageKey>> {
         let mut level = vec![folder.prefix().trim_end_matches('/').to_owned()];
         for _ in 0..folder.depth() {
             let mut below = Vec::new();
@@ -274,7 +274,7 @@ impl ObjectStorage for DiskStorage {
 
     async fn list(&self, folder: Folder) -> Result<Vec<StorageKey>, StorageError> {
         let storage = self.clone();
-        Ok(blocking(move || storage.list_blocking(folder)).await?)
+        Ok(blocking(move || storage.list_blocking(&folder)).await?)
     }
 
     async fn delete_unfinished(&self) -> Result<(), StorageError> {

@@ -313,19 +313,19 @@ impl ObjectStorage for S3Storage {
     }
 
     async fn list(&self, folder: Folder) -> Result<Vec<StorageKey>, StorageError> {
+        let prefix = folder.prefix();
         let mut pages = self
             .client
             .list_objects_v2()
             .bucket(&self.bucket)
-            .prefix(folder.prefix())
-            // The delimiter keeps the keys of deeper folders out of the answer, and so off the
-            // bill.
+            .prefix(&prefix)
+            // Keeps the keys of folders within this one out of the answer, and out of the bill.
             .set_delimiter((folder.depth() == 1).then(|| "/".to_owned()))
             .into_paginator()
             .send();
         let mut keys = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.failed("list", folder.prefix(), error))?;
+            let page = page.map_err(|error| self.failed("list", &prefix, error))?;
             keys.extend(
                 page.contents()
                     .iter()

@@ -8,6 +8,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use cattocdn::domain::detection::{self, DetectionMinimums};
 use cattocdn::domain::moderation::{self, ModerationLabel, ModerationMinimums};
 use cattocdn::domain::verdict::{Reason, Verdict};
+use cattocdn::pictures::outputs;
 use cattocdn::screening::{RekognitionClient, RekognitionError, RekognitionOptions};
 use imaging::{self, ContactSheet, Limits, Raster, ScreeningImage};
 use serde_json::json;
@@ -36,14 +37,14 @@ fn far_off() -> Instant {
 
 fn image() -> ScreeningImage {
     let path = fixture_path("chelsea.png");
-    let inspected = imaging::inspect(&path, &Limits::default()).expect("is a picture");
+    let inspected = imaging::inspect(&path, &Limits::default(), &outputs()).expect("is a picture");
     let raster = imaging::decode_still(&path, &inspected, far_off()).expect("decodes");
     imaging::screening_image(&raster).expect("encodes")
 }
 
 fn contact_sheet(name: &str) -> ScreeningImage {
     let (path, limits) = (fixture_path(name), Limits::default());
-    let inspected = imaging::inspect(&path, &limits).expect("is a picture");
+    let inspected = imaging::inspect(&path, &limits, &outputs()).expect("is a picture");
     let mut sheet = None;
     for frame in imaging::frames(&path, &inspected, &limits, far_off()).expect("has frames") {
         let raster = frame.expect("decodes").raster;

@@ -7,7 +7,8 @@ use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use bytes::Bytes;
 use cattocdn::domain::expiry::ExpiresAt;
-use cattocdn::domain::picture::{PictureId, VariantName};
+use cattocdn::domain::picture::PictureId;
+use cattocdn::domain::variant::{FileName, PUBLISHED};
 use cattocdn::storage::{ObjectStorage, StorageError, StorageKey};
 use serde_json::Value;
 
@@ -52,7 +53,7 @@ async fn images_carry_the_policy_that_caches_go_by_and_the_tag_they_are_purged_b
         let image = StorageKey::Image {
             expires_at,
             id: id.clone(),
-            name: VariantName::Jpeg1280,
+            name: FileName::parse("1280.jpg").expect("a name"),
         };
         let manifest = StorageKey::Manifest { id: id.clone() };
         let objects = vec![
@@ -262,8 +263,8 @@ async fn a_whole_site_lives_on_a_bucket() {
         let (kept, deleted) = (site.publish().await, site.publish().await);
         assert_eq!(
             bucket.keys_of_pictures().await.len(),
-            12,
-            "five files and a manifest each"
+            2 * (PUBLISHED.len() + 1),
+            "its files and a manifest each"
         );
         assert_eq!(site.stored_files(), Vec::<String>::new(), "none is on disk");
         assert_eq!(site.get("/readyz").await.status, StatusCode::OK);
@@ -296,7 +297,7 @@ async fn a_whole_site_lives_on_a_bucket() {
         assert_eq!(part.status, StatusCode::PARTIAL_CONTENT);
         assert_eq!(part.body, answer.body.slice(4..10));
 
-        // Deleting one takes its six objects and leaves the other's.
+        // Deleting one takes all its objects and leaves the other's.
         let api = format!(
             "/api/v1/pictures/{}",
             deleted["id"].as_str().expect("an id")
@@ -312,7 +313,7 @@ async fn a_whole_site_lives_on_a_bucket() {
             StatusCode::GONE
         );
         let keys = bucket.keys_of_pictures().await;
-        assert_eq!(keys.len(), 6, "{keys:?}");
+        assert_eq!(keys.len(), PUBLISHED.len() + 1, "{keys:?}");
         let id = kept["id"].as_str().expect("an id");
         assert!(keys.iter().all(|key| key.contains(id)), "{keys:?}");
 

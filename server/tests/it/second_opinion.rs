@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use cattocdn::config::{BudgetSpent, Config};
 use cattocdn::costs::budget::Paid;
 use cattocdn::domain::policy::Mode;
+use cattocdn::pictures::outputs;
 use cattocdn::screening::{RekognitionClient, RekognitionOptions};
 use imaging::{self, Limits};
 use rand::rngs::StdRng;
@@ -444,7 +445,7 @@ async fn bytes_that_rekognition_chokes_on_cost_no_more_when_they_are_sent_again_
 async fn a_call_that_is_not_answered_keeps_no_more_memory_than_what_was_encoded() {
     let (server, dir) = (RekognitionServer::start().await, tempdir());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chelsea.png");
-    let inspected = imaging::inspect(&path, &Limits::default()).expect("is a picture");
+    let inspected = imaging::inspect(&path, &Limits::default(), &outputs()).expect("is a picture");
     let site = site_in(dir.path(), &server, unsure(), |config| {
         // For one of the two at a time, and the files of the other.
         config.limits.decode_memory_bytes = inspected.working_bytes + 1_000_000;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::http::{StatusCode, header};
 use bytes::Bytes;
 use cattocdn::domain::verdict::FrameLook;
+use cattocdn::pictures::outputs;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{Screener, ScreeningError};
 use imaging::{self, Limits, Raster};
@@ -359,7 +360,8 @@ async fn an_ordinary_picture_finds_a_worker_beside_the_costly_ones_of_somebody_e
 fn most_bytes(file: &[u8]) -> u64 {
     let named = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(named.path(), file).expect("is written");
-    let inspected = imaging::inspect(named.path(), &Limits::default()).expect("a picture");
+    let inspected =
+        imaging::inspect(named.path(), &Limits::default(), &outputs()).expect("a picture");
     inspected.most_stored_bytes()
 }
 

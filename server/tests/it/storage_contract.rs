@@ -7,7 +7,8 @@ use bytes::Bytes;
 use cattocdn::domain::ban::Ban;
 use cattocdn::domain::expiry::ExpiresAt;
 use cattocdn::domain::month::Month;
-use cattocdn::domain::picture::{PictureId, VariantName};
+use cattocdn::domain::picture::PictureId;
+use cattocdn::domain::variant::{self, FileName};
 use cattocdn::storage::{DiskStorage, Folder, ObjectStorage, StorageError, StorageKey};
 
 /// Runs every promise against a fresh place of each kind.
@@ -80,12 +81,25 @@ fn disk(folder: &Path) -> Arc<dyn ObjectStorage> {
     Arc::new(DiskStorage::open(&folder.join("objects")).expect("opens"))
 }
 
-fn image(id: &PictureId, name: VariantName) -> StorageKey {
+/// When every picture here ends.
+fn expires_at() -> ExpiresAt {
+    ExpiresAt::from_second(1_800_000_000)
+}
+
+fn image(id: &PictureId, name: &str) -> StorageKey {
     StorageKey::Image {
-        expires_at: ExpiresAt::from_second(1_800_000_000),
+        expires_at: expires_at(),
         id: id.clone(),
-        name,
+        name: FileName::parse(name).expect("a name"),
     }
+}
+
+/// Every file that a picture may have, one that only another version of the program knows among
+/// them.
+fn images(id: &PictureId) -> Vec<StorageKey> {
+    let names = variant::known().map(|name| name.to_string());
+    let names = names.chain(["99999.avif".to_owned()]);
+    names.map(|name| image(id, &name)).collect()
 }
 
 fn manifest(id: &PictureId) -> StorageKey {
@@ -98,8 +112,8 @@ async fn what_is_put_is_got_back_whole(storage: Arc<dyn ObjectStorage>) {
         .map(|number| number.to_le_bytes()[0])
         .collect();
     let objects = vec![
-        (image(&id, VariantName::Webp320), Bytes::from_static(b"a")),
-        (image(&id, VariantName::Webp2048), large),
+        (image(&id, "320.webp"), Bytes::from_static(b"a")),
+        (image(&id, "2048.webp"), large),
         (manifest(&id), Bytes::from_static(b"{}")),
         (
             StorageKey::Ban { ban: Ban::of(7) },
@@ -128,7 +142,7 @@ async fn a_second_put_replaces_the_first(storage: Arc<dyn ObjectStorage>) {
 }
 
 async fn a_range_is_cut_out_of_the_object(storage: Arc<dyn ObjectStorage>) {
-    let key = image(&PictureId::random(), VariantName::Jpeg1280);
+    let key = image(&PictureId::random(), "1280.jpg");
     storage
         .put(vec![(key.clone(), Bytes::from_static(b"0123456789"))])
         .await
@@ -153,7 +167,7 @@ async fn an_absent_object_is_not_found_and_deleting_it_is_done(storage: Arc<dyn 
         assert!(matches!(got, Err(StorageError::NotFound)), "{got:?}");
     }
     storage
-        .delete(&[manifest(&id), image(&id, VariantName::Webp640)])
+        .delete(&[manifest(&id), image(&id, "640.webp")])
         .await
         .expect("deletes");
     storage.delete(&[]).await.expect("deletes nothing");
@@ -163,7 +177,7 @@ async fn deleting_takes_the_named_objects_and_no_others(storage: Arc<dyn ObjectS
     let (dead, alive) = (PictureId::random(), PictureId::random());
     let keys_of = |id: &PictureId| {
         let mut keys = vec![manifest(id)];
-        keys.extend(VariantName::ALL.map(|name| image(id, name)));
+        keys.extend(images(id));
         keys
     };
     let objects = [keys_of(&dead), keys_of(&alive)]
@@ -183,35 +197,52 @@ async fn deleting_takes_the_named_objects_and_no_others(storage: Arc<dyn ObjectS
 }
 
 async fn a_list_names_what_lies_in_its_folder_and_nothing_deeper(storage: Arc<dyn ObjectStorage>) {
+    let id = PictureId::random();
     for folder in [
         Folder::Images,
+        Folder::Picture {
+            expires_at: expires_at(),
+            id: id.clone(),
+        },
         Folder::Manifests,
         Folder::Bans,
         Folder::Ledgers,
     ] {
-        assert_eq!(storage.list(folder).await.expect("lists"), [], "{folder:?}");
+        let found = storage.list(folder.clone()).await;
+        assert_eq!(found.expect("lists"), [], "{folder:?}");
     }
-    let id = PictureId::random();
     let ban = StorageKey::Ban { ban: Ban::of(7) };
     let month = Month::parse("2026-11").expect("a month");
     let ledger = StorageKey::Ledger { month };
-    let images = VariantName::ALL.map(|name| image(&id, name));
+    let images = images(&id);
     let mut objects: Vec<_> = images
         .iter()
         .map(|key| (key.clone(), Bytes::from_static(b"x")))
         .collect();
-    objects.push((manifest(&id), Bytes::from_static(b"{}")));
+    let manifest = manifest(&id);
+    objects.push((manifest.clone(), Bytes::from_static(b"{}")));
     objects.push((ban.clone(), Bytes::from_static(b"{}")));
     objects.push((ledger.clone(), Bytes::from_static(b"{}")));
     storage.put(objects).await.expect("puts");
-    let mut found = storage.list(Folder::Images).await.expect("lists");
-    found.sort_by_key(StorageKey::path);
-    let mut expected = images.to_vec();
-    expected.sort_by_key(StorageKey::path);
-    assert_eq!(found, expected);
+    let other = image(&PictureId::random(), "640.webp");
+    let stored = storage.put(vec![(other.clone(), Bytes::from_static(b"x"))]);
+    stored.await.expect("puts");
+    let sorted = |mut keys: Vec<StorageKey>| {
+        keys.sort_by_key(StorageKey::path);
+        keys
+    };
+    let found = storage.list(Folder::Images).await.expect("lists");
+    let expected = [images.clone(), vec![other]].concat();
+    assert_eq!(sorted(found), sorted(expected));
+    let folder = Folder::Picture {
+        expires_at: expires_at(),
+        id,
+    };
+    let found = storage.list(folder).await.expect("lists");
+    assert_eq!(sorted(found), sorted(images));
     assert_eq!(
         storage.list(Folder::Manifests).await.expect("lists"),
-        [manifest(&id)]
+        [manifest]
     );
     assert_eq!(storage.list(Folder::Bans).await.expect("lists"), [ban]);
     assert_eq!(
@@ -237,7 +268,7 @@ async fn many_at_once_do_not_disturb_each_other(storage: Arc<dyn ObjectStorage>)
         let storage = storage.clone();
         tokio::spawn(async move {
             let id = PictureId::random();
-            let key = image(&id, VariantName::Webp320);
+            let key = image(&id, "320.webp");
             for _ in 0..8 {
                 let object = (key.clone(), Bytes::from_static(b"x"));
                 storage.put(vec![object]).await.expect("puts");

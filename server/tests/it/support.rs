@@ -22,6 +22,7 @@ use cattocdn::config::{
 };
 use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::verdict::FrameLook;
+use cattocdn::http::cache::Overruled;
 use cattocdn::http::router;
 use cattocdn::jobs::Jobs;
 use cattocdn::runtime::clock::Clock;
@@ -212,6 +213,8 @@ impl Site {
             .await
             .expect("the router never fails");
         let (parts, body) = response.into_parts();
+        let overruled = parts.extensions.get::<Overruled>();
+        assert_eq!(overruled, None, "a handler told caches too much");
         let body = body.collect().await.expect("the body ends").to_bytes();
         Answer {
             status: parts.status,

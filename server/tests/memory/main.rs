@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use cattocdn::pictures::outputs;
 use imaging::{self, AnimationEncoder, ContactSheet, ImageError, Inspected, Limits, Variant};
 
 use pictures::{Animation, Gif, Jpeg, Picture, Png, WebP};
@@ -100,7 +101,7 @@ fn mega(bytes: u64) -> f64 {
 fn largest(picture: &Picture, path: &Path) -> Option<(String, PathBuf)> {
     picture.sizes.iter().find_map(|(width, height)| {
         fs::write(path, (picture.make)(*width, *height)).expect("space on the disk");
-        match imaging::inspect(path, &Limits::default()) {
+        match imaging::inspect(path, &Limits::default(), &outputs()) {
             Ok(_) => Some((
                 format!("{} {width} x {height}", picture.name),
                 path.to_owned(),
@@ -153,7 +154,8 @@ fn one_picture_in_a_process_of_its_own() {
     // From here on the most that was resident is counted anew.
     fs::write("/proc/self/clear_refs", "5").expect("Linux lets a process do so");
     let before = resident("VmRSS:");
-    let inspected = imaging::inspect(path, &Limits::default()).expect("it was looked at before");
+    let inspected = imaging::inspect(path, &Limits::default(), &outputs());
+    let inspected = inspected.expect("it was looked at before");
     let variants = work(path, &inspected).expect("a good picture");
     let peak = resident("VmHWM:").saturating_sub(before);
     // Each name is stored as a file of its own, also where two share their bytes in memory.
@@ -173,7 +175,7 @@ fn work(path: &Path, inspected: &Inspected) -> Result<Vec<Variant>, ImageError> 
         let raster = imaging::decode_still(path, inspected, deadline)?;
         imaging::perceptual_hash(&raster)?;
         let image = imaging::screening_image(&raster)?;
-        let variants = imaging::encode_variants(&raster, deadline)?;
+        let variants = imaging::encode_variants(&raster, &inspected.outputs, deadline)?;
         imaging::thumbhash(&raster)?;
         drop(image);
         return Ok(variants);
@@ -185,7 +187,7 @@ fn work(path: &Path, inspected: &Inspected) -> Result<Vec<Variant>, ImageError> 
         let (width, height) = (frame.raster.width, frame.raster.height);
         let (encoder, sheet, _) = tools.get_or_insert_with(|| {
             (
-                AnimationEncoder::new(frames, width, height),
+                AnimationEncoder::new(frames, width, height, &inspected.outputs),
                 ContactSheet::new(frames, width, height),
                 frame.raster.clone(),
             )

@@ -17,7 +17,7 @@ use crate::components::picture_card::CardView;
 use crate::components::tag_links::TagLinks;
 use crate::components::verdict::verdict;
 use crate::error::{ApiError, ErrorCode};
-use crate::images::variant;
+use crate::images::{self, Format};
 use crate::units::readable_bytes;
 
 /// The stages of an upload. `style/_upload_queue.scss` knows these words, and shows in a row what
@@ -292,8 +292,8 @@ fn forget_source(event: ErrorEvent) {
 fn Published(picture: CardView, url: String, token: String, deletion: String) -> impl IntoView {
     let page = ["/c/", &picture.id].concat();
     let deletion_path = ["/delete/", &picture.id, "/", &token].concat();
-    let image = variant(&picture.images, "1280.webp").to_owned();
-    let thumbnail = variant(&picture.images, "320.webp").to_owned();
+    let image = images::url(&picture.images, Format::Webp, 1280);
+    let thumbnail = images::url(&picture.images, Format::Webp, 320);
     view! {
         <div class="upload-published life">
             <a class="upload-result" href=page>

@@ -243,6 +243,15 @@ impl CdnServer {
         }
     }
 
+    /// Neither cache holds anything whose address has this in it any more.
+    pub(crate) fn forget(&self, part: &str) {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        for cache in [&mut state.outer, &mut state.inner].into_iter().flatten() {
+            cache.retain(|path| !path.contains(part));
+        }
+    }
+
     /// What the caches hold whose address has this in it.
     pub(crate) fn held(&self, part: &str) -> Vec<String> {
         let state = lock(&self.state);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use cattocdn::pictures::outputs;
 use imaging::{self, Limits, Raster};
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -70,7 +71,7 @@ fn photograph(name: &str) -> Done<Raster> {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../server/tests/fixtures")
         .join(name);
-    let inspected = imaging::inspect(&path, &Limits::default())?;
+    let inspected = imaging::inspect(&path, &Limits::default(), &outputs())?;
     let deadline = Instant::now() + std::time::Duration::from_secs(60);
     Ok(imaging::decode_still(&path, &inspected, deadline)?)
 }

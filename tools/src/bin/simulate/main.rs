@@ -15,6 +15,7 @@ use axum::http::header;
 use self::site::Site;
 use self::workload::{Event, ROUTES, Workload};
 use tools::caches::{Answer, Chain};
+use tools::keys::Keys;
 
 type Fetched = Result<Arc<Answer>, Box<dyn Error>>;
 
@@ -28,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut workload = Workload::new(site::START_MS);
     let mut worlds = OUTERS.map(World::new);
     let mut renders = 0_u64;
+    let keys = Keys::of_the_site();
     while let Some((now, event)) = workload.next() {
         site.clock.stop_at(now);
         match event {
@@ -40,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             Event::Sweep => runtime.block_on(site.sweep())?,
             Event::Ask(request) => {
-                let keys = (outer_key(&request.url), inner_key(&request.url));
+                let keys = (keys.outer(&request.url), keys.inner(&request.url));
                 // At one instant the server says the same to all worlds.
                 let mut fetched: Option<Arc<Answer>> = None;
                 for world in &mut worlds {
@@ -65,38 +67,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         begun.elapsed().as_secs_f64()
     );
     Ok(())
-}
-
-/// By what Cloudflare knows an address: `deploy/cloudflare.json` drops the query where it means nothing.
-fn outer_key(url: &str) -> String {
-    let path = path_of(url);
-    let plain = ["/c/", "/i/", "/pkg/"]
-        .iter()
-        .any(|prefix| path.starts_with(prefix))
-        || ["/upload", "/about"].contains(&path);
-    if plain { path } else { url }.to_owned()
-}
-
-/// By what CloudFront knows an address, and all that the server hears of it: `deploy/template.yaml` lets a list's own
-/// parameters through, and nothing else.
-fn inner_key(url: &str) -> String {
-    let (path, query) = url.split_once('?').unwrap_or((url, ""));
-    let known: Vec<&str> = query
-        .split('&')
-        .filter(|parameter| {
-            let name = parameter.split('=').next().unwrap_or_default();
-            ["q", "tag", "after", "limit"].contains(&name)
-        })
-        .collect();
-    if known.is_empty() {
-        path.to_owned()
-    } else {
-        format!("{path}?{}", known.join("&"))
-    }
-}
-
-fn path_of(url: &str) -> &str {
-    url.split('?').next().unwrap_or(url)
 }
 
 /// Requests and the bytes of their answers.

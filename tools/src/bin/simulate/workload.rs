@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
+use cattocdn::domain::variant::{self, Format, PUBLISHED};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -32,12 +33,13 @@ pub(crate) const ROUTES: [&str; 6] = [
 ];
 
 /// Files of a picture by how often they are asked for, in per cent: the gallery's cards, pages, large views, previews.
-const FILES: [(&str, u32); 5] = [
-    ("640.webp", 45),
-    ("320.webp", 25),
-    ("1280.webp", 20),
-    ("2048.webp", 5),
-    ("1280.jpg", 5),
+/// Which of the published files suits such a place is the site's business.
+const FILES: [(Format, u32, u32); 5] = [
+    (Format::Webp, 640, 45),
+    (Format::Webp, 320, 25),
+    (Format::Webp, 1280, 20),
+    (Format::Webp, 2048, 5),
+    (Format::Jpeg, 1280, 5),
 ];
 const DOCUMENTS: [&str; 5] = [
     "/about",
@@ -260,13 +262,15 @@ impl Workload {
         let mut file = self.random.random_range(0..100);
         let known = &self.known[chosen];
         let url = if route == "images" {
-            let name = FILES.iter().find_map(|(name, share)| {
+            let name = FILES.iter().find_map(|(format, width, share)| {
                 let found = file < *share;
                 file = file.saturating_sub(*share);
-                found.then_some(*name)
+                let published = PUBLISHED.iter().copied();
+                found.then(|| variant::choose(published, *format, *width))?
             });
+            let name = name.expect("the shares are a hundred, and some file is published");
             let end = crate::site::compact(known.ends_ms / 1000);
-            format!("/i/{end}/{}/{}", known.id, name.unwrap_or("640.webp"))
+            format!("/i/{end}/{}/{name}", known.id)
         } else {
             format!("/c/{}", known.id)
         };

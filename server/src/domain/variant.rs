@@ -1,0 +1,277 @@
+//! Which files a picture has. The two lists here are the only ones: what is made, stored, served,
+//! deleted and purged follows from them, and so do the addresses in pages.
+//!
+//! # How a width is added or given up
+//!
+//! - To add one, add a line to [`PUBLISHED`]. Pictures that were published before have no such file
+//!   until they end, so whoever reads goes by the list in a picture's row and never by this one.
+//! - To give one up, move its line from [`PUBLISHED`] to [`RETIRED`]. Older pictures keep that file
+//!   until they end. Once the longest retention has passed, the line can go.
+//! - A file that another version of the program has made is an [`Unknown`] one: it is not served,
+//!   and is deleted and purged with its picture.
+
+use std::fmt;
+
+/// The files that are made of every new picture, each with its greatest width in pixels, in the
+/// order in which they are listed.
+pub const PUBLISHED: &[VariantName] = &[
+    VariantName::new(Format::Webp, 320),
+    VariantName::new(Format::Webp, 640),
+    VariantName::new(Format::Webp, 1280),
+    VariantName::new(Format::Webp, 2048),
+    VariantName::new(Format::Jpeg, 1280),
+];
+
+/// Files that no new picture gets and that others may have: older pictures, or those of the next
+/// version of the program, from which an operator may have to go back to this one.
+pub const RETIRED: &[VariantName] = &[];
+
+/// How many names [`known`] gives.
+pub const KNOWN_NAMES: usize = PUBLISHED.len() + RETIRED.len();
+
+/// Every name that this version of the program can serve: of new pictures and of older ones.
+pub fn known() -> impl Iterator<Item = VariantName> {
+    PUBLISHED.iter().chain(RETIRED).copied()
+}
+
+/// The width in pixels of the file that a card of a gallery asks for.
+const GALLERY_WIDTH: u32 = 640;
+
+/// How a published file is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    Webp,
+    Jpeg,
+}
+
+impl Format {
+    /// What the names of its files end with, without the dot.
+    #[must_use]
+    pub const fn ending(self) -> &'static str {
+        match self {
+            Self::Webp => "webp",
+            Self::Jpeg => "jpg",
+        }
+    }
+
+    /// The media type, as in a `Content-Type` header.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Webp => "image/webp",
+            Self::Jpeg => "image/jpeg",
+        }
+    }
+}
+
+/// The name of a file that this version of the program knows: its greatest width in pixels and its
+/// format, as in `640.webp`. A file is as wide as its name says, or as the upload where that is
+/// narrower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VariantName {
+    format: Format,
+    width: u32,
+}
+
+impl VariantName {
+    /// Only the two lists above make names; everybody else parses them.
+    const fn new(format: Format, width: u32) -> Self {
+        Self { format, width }
+    }
+
+    /// How it is encoded.
+    #[must_use]
+    pub const fn format(self) -> Format {
+        self.format
+    }
+
+    /// The greatest width, in pixels.
+    #[must_use]
+    pub const fn width(self) -> u32 {
+        self.width
+    }
+
+    /// Reads a name as it stands in URLs and object keys. `None` for one that is not [`known`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        known().find(|name| name.to_string() == text)
+    }
+}
+
+impl fmt::Display for VariantName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.width, self.format.ending())
+    }
+}
+
+/// The name of a file that another version of the program has made: up to five digits, a dot, and
+/// three or four small letters or digits. All versions keep to this, so a name can become part of a
+/// path, and what one has stored another can delete.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Unknown(String);
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The name of a file in a picture's folder.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FileName {
+    /// It can be served.
+    Known(VariantName),
+    /// It can only be deleted.
+    Unknown(Unknown),
+}
+
+impl FileName {
+    /// Reads a name as it stands in object keys, rows and manifests. `None` for what no version of
+    /// the program would write.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(known) = VariantName::parse(text) {
+            return Some(Self::Known(known));
+        }
+        let (width, ending) = text.split_once('.')?;
+        let is_name = (1..=5).contains(&width.len())
+            && width.bytes().all(|byte| byte.is_ascii_digit())
+            && (3..=4).contains(&ending.len())
+            && ending
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        is_name.then(|| Self::Unknown(Unknown(text.to_owned())))
+    }
+
+    /// The name, where the file can be served.
+    #[must_use]
+    pub const fn known(&self) -> Option<VariantName> {
+        match self {
+            Self::Known(name) => Some(*name),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+impl From<VariantName> for FileName {
+    fn from(name: VariantName) -> Self {
+        Self::Known(name)
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(name) => name.fmt(formatter),
+            Self::Unknown(name) => name.fmt(formatter),
+        }
+    }
+}
+
+/// Of these files the one that suits a place of this width in pixels: the narrowest of this format
+/// that is wide enough, or else the widest of it; of another format where there is none of this.
+/// `None` where there is no file. Pages choose by the same rule (`images` in the crate `app`).
+#[must_use]
+pub fn choose(
+    names: impl IntoIterator<Item = VariantName>,
+    format: Format,
+    width: u32,
+) -> Option<VariantName> {
+    names.into_iter().min_by_key(|name| {
+        let is_narrow = name.width < width;
+        (name.format != format, is_narrow, name.width.abs_diff(width))
+    })
+}
+
+/// Of these files the one that a gallery shows; so caches hold that one before all others.
+#[must_use]
+pub fn in_gallery(names: impl IntoIterator<Item = VariantName>) -> Option<VariantName> {
+    choose(names, Format::Webp, GALLERY_WIDTH)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_name_stands_twice_in_the_lists_and_each_reads_back() {
+        let names: BTreeSet<VariantName> = known().collect();
+        assert_eq!(names.len(), KNOWN_NAMES);
+        for name in known() {
+            assert_eq!(VariantName::parse(&name.to_string()), Some(name));
+            let parsed = FileName::parse(&name.to_string());
+            assert_eq!(parsed, Some(FileName::Known(name)));
+            // Other versions must be able to delete it.
+            let (width, ending) = (name.width.to_string(), name.format.ending());
+            assert!(
+                width.len() <= 5 && (3..=4).contains(&ending.len()),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_of_another_version_is_kept_and_is_no_variant() {
+        for text in ["99999.webp", "960.avif", "0640.webp", "7.jxl", "320.mp4"] {
+            assert_eq!(VariantName::parse(text), None, "{text}");
+            let name = FileName::parse(text).expect("is a name");
+            assert_eq!(name.known(), None);
+            assert_eq!(name.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_could_lead_elsewhere_is_no_name() {
+        for text in [
+            "",
+            ".",
+            "..",
+            ".webp",
+            "640",
+            "640.",
+            "640.gz",
+            "640.webp2",
+            "640.WEBP",
+            "123456.webp",
+            "640.webp.br",
+            "640/.webp",
+            "../640.webp",
+            "640.we/p",
+            "640.we.p",
+            "-64.webp",
+            "+64.webp",
+            "٦٤٠.webp",
+            "640.wébp",
+            "640.webp\n",
+            "640.web%",
+        ] {
+            assert_eq!(FileName::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_place_gets_the_narrowest_file_that_fills_it_or_else_the_widest() {
+        let shown = |names: &[&str]| {
+            let names = names
+                .iter()
+                .map(|name| VariantName::parse(name).expect("is a name"));
+            in_gallery(names).map(|name| name.to_string())
+        };
+        let published: Vec<String> = PUBLISHED.iter().map(ToString::to_string).collect();
+        let published: Vec<&str> = published.iter().map(String::as_str).collect();
+        for (names, expected) in [
+            (&published[..], Some("640.webp")),
+            (
+                &["320.webp", "1280.webp", "2048.webp", "1280.jpg"],
+                Some("1280.webp"),
+            ),
+            (&["1280.jpg", "320.webp"], Some("320.webp")),
+            (&["1280.jpg"], Some("1280.jpg")),
+            (&[], None),
+        ] {
+            assert_eq!(shown(names).as_deref(), expected, "{names:?}");
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! A picture has the files that were made when it was published, whichever version of the program
+//! did that. What an older version has published lacks files of today, and what a newer one has
+//! published has files that nobody knows here: all of it is listed, shown, served, previewed,
+//! ended, deleted, purged and found again.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::http::{StatusCode, header};
+use cattocdn::domain::picture::PictureId;
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+
+use crate::support::process::Launch;
+use crate::support::{ADMIN_TOKEN, Answer, Setup, Site, dimensions, fixture, path_of};
+
+/// The name of a file that only a newer version of the program knows.
+const UNKNOWN: &str = "99999.webp";
+
+pub(crate) async fn index(data_dir: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(data_dir.join("index.sqlite"));
+    let index = SqliteConnection::connect_with(&options).await;
+    index.expect("opens")
+}
+
+fn id_of(picture: &Value) -> &str {
+    picture["id"].as_str().expect("an id")
+}
+
+/// The path of the folder in which a picture's files lie, in addresses as well as in the storage:
+/// `i/{expires}/{id}`.
+fn folder_path(picture: &Value) -> String {
+    let images = picture["images"].as_object().expect("images");
+    let url = images.values().next().and_then(Value::as_str);
+    let url: url::Url = url.expect("a file").parse().expect("a URL");
+    let (folder, _) = url.path().rsplit_once('/').expect("a folder");
+    folder.trim_start_matches('/').to_owned()
+}
+
+fn folder(data_dir: &Path, picture: &Value) -> PathBuf {
+    data_dir.join("objects").join(folder_path(picture))
+}
+
+/// Lets `change` change what the row and the manifest of a published picture say of its files.
+async fn rewrite(data_dir: &Path, picture: &Value, change: impl Fn(&mut Vec<Value>)) {
+    let id = id_of(picture);
+    let mut index = index(data_dir).await;
+    let row: String = sqlx::query_scalar("SELECT variants FROM pictures WHERE id = ?")
+        .bind(id)
+        .fetch_one(&mut index)
+        .await
+        .expect("is there");
+    let mut files = serde_json::from_str(&row).expect("a list");
+    change(&mut files);
+    let row = Value::from(files).to_string();
+    let done = sqlx::query("UPDATE pictures SET variants = ? WHERE id = ?")
+        .bind(row)
+        .bind(id)
+        .execute(&mut index)
+        .await;
+    done.expect("is written");
+    let file = data_dir.join(format!("objects/meta/{id}.json"));
+    let Ok(manifest) = std::fs::read(&file) else {
+        // It lies in a bucket.
+        return;
+    };
+    let mut manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    let mut files = manifest["variants"].as_array().expect("a list").clone();
+    change(&mut files);
+    manifest["variants"] = files.into();
+    std::fs::write(&file, manifest.to_string()).expect("is written");
+}
+
+/// Makes a published picture what a version of the program left that did not make these files yet.
+pub(crate) async fn make_older(data_dir: &Path, picture: &Value, missing: &[&str]) {
+    let is_there = |file: &Value| !missing.contains(&file["name"].as_str().expect("a name"));
+    rewrite(data_dir, picture, |files| files.retain(is_there)).await;
+    for name in missing {
+        std::fs::remove_file(folder(data_dir, picture).join(name)).expect("is deleted");
+    }
+}
+
+/// Makes the row and the manifest of a published picture what a version of the program left that
+/// makes one more file.
+pub(crate) async fn tell_of_newer(data_dir: &Path, picture: &Value) {
+    let file = |hash: &str| {
+        json!({
+            "name": UNKNOWN, "width": 451, "height": 300, "size_bytes": 5, hash: "00".repeat(32),
+        })
+    };
+    rewrite(data_dir, picture, |files| {
+        let hash = match files[0].get("sha256") {
+            Some(_) => "sha256",
+            None => "hash",
+        };
+        files.insert(1, file(hash));
+    })
+    .await;
+}
+
+/// The same, with the file.
+pub(crate) async fn make_newer(data_dir: &Path, picture: &Value) {
+    tell_of_newer(data_dir, picture).await;
+    let file = folder(data_dir, picture).join(UNKNOWN);
+    std::fs::write(file, "newer").expect("is written");
+}
+
+/// The path at which the unknown file of this picture lies.
+pub(crate) fn unknown_path(picture: &Value) -> String {
+    format!("/{}/{UNKNOWN}", folder_path(picture))
+}
+
+/// Pictures of four versions: one of today, two older ones, and a newer one.
+struct Mixed {
+    site: Site,
+    dir: tempfile::TempDir,
+    pictures: Vec<Value>,
+}
+
+impl Mixed {
+    async fn publish() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let site = Setup::within(dir.path()).start_without_jobs().await;
+        let mut pictures = Vec::new();
+        for name in ["cat.webp", "chelsea.png", "cat-animated.gif", "rocket.jpg"] {
+            let upload = site.send_in(fixture(name)).await;
+            let screened = site.state.pictures.screen_next().await;
+            assert!(screened.expect("screens"), "{name}");
+            let url = format!("/api/v1/pictures/{}", id_of(&upload));
+            let mut picture = site.get(&url).await.json();
+            assert_eq!(picture["state"], "published", "{name}");
+            picture["delete_token"] = upload["delete_token"].clone();
+            pictures.push(picture);
+        }
+        make_older(&site.data_dir, &pictures[1], &["320.webp"]).await;
+        let missing = ["640.webp", "2048.webp", "1280.jpg"];
+        make_older(&site.data_dir, &pictures[2], &missing).await;
+        make_newer(&site.data_dir, &pictures[3]).await;
+        Self {
+            site,
+            dir,
+            pictures,
+        }
+    }
+
+    /// The files of today that each picture has.
+    fn files(&self) -> Vec<BTreeSet<String>> {
+        let files = |picture: &Value| {
+            let folder = std::fs::read_dir(folder(&self.site.data_dir, picture));
+            let names = folder.expect("is there").map(|entry| {
+                let name = entry.expect("can be read").file_name();
+                name.into_string().expect("is text")
+            });
+            names.filter(|name| name != UNKNOWN).collect()
+        };
+        self.pictures.iter().map(files).collect()
+    }
+}
+
+/// Every address of an image in this page or JSON.
+fn image_paths(answer: &Answer) -> BTreeSet<String> {
+    let text = answer.text();
+    let ends = |letter: char| letter.is_whitespace() || "\"'<>()[],;&\\".contains(letter);
+    let paths = text.split(ends).map(path_of);
+    let images = paths.filter(|path| path.starts_with("/i/"));
+    images.map(str::to_owned).collect()
+}
+
+/// The content of this `<meta property="…">` of a page.
+fn property(page: &Answer, name: &str) -> String {
+    let text = page.text();
+    let start = format!("<meta property=\"{name}\" content=\"");
+    let (_, rest) = text.split_once(&start).expect("the page has it");
+    rest.split('"').next().expect("it ends").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_picture_is_listed_and_shown_with_the_files_that_it_has_and_no_others() {
+    let mixed = Mixed::publish().await;
+    let site = &mixed.site;
+    let list = site.get("/api/v1/pictures").await;
+    assert_eq!(list.status, StatusCode::OK, "{}", list.text());
+    let listed = list.json()["pictures"].as_array().expect("a list").clone();
+    let listed: Vec<(String, BTreeSet<String>)> = listed
+        .iter()
+        .rev()
+        .map(|picture| {
+            let images = picture["images"].as_object().expect("images");
+            (id_of(picture).to_owned(), images.keys().cloned().collect())
+        })
+        .collect();
+    let ids = mixed.pictures.iter().map(|one| id_of(one).to_owned());
+    let expected: Vec<_> = ids.zip(mixed.files()).collect();
+    assert_eq!(listed, expected);
+
+    let mut pages = vec![list, site.get_page("/").await];
+    for picture in &mixed.pictures {
+        let id = id_of(picture);
+        pages.push(site.get(&format!("/api/v1/pictures/{id}")).await);
+        pages.push(site.get_page(&format!("/c/{id}")).await);
+    }
+    for page in pages {
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+        let paths = image_paths(&page);
+        assert!(!paths.is_empty(), "{}", page.text());
+        for path in paths {
+            let image = site.get(&path).await;
+            assert_eq!(image.status, StatusCode::OK, "{path} in {}", page.text());
+        }
+    }
+    // The cards of the gallery show a file each.
+    let gallery = site.get_page("/").await.text();
+    assert!(!gallery.contains("src=\"\""), "{gallery}");
+    assert!(!gallery.contains("srcset=\"\""), "{gallery}");
+    let unknown = unknown_path(&mixed.pictures[3]);
+    site.get(&unknown).await.assert_error(404, "not-found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_names_a_file_that_is_there_with_its_real_type_and_size() {
+    let mixed = Mixed::publish().await;
+    for picture in &mixed.pictures {
+        let id = id_of(picture);
+        let page = mixed.site.get_page(&format!("/c/{id}")).await;
+        let image = mixed.site.get(&property(&page, "og:image")).await;
+        assert_eq!(image.status, StatusCode::OK);
+        let kind = property(&page, "og:image:type");
+        assert_eq!(image.header(header::CONTENT_TYPE), kind);
+        let side = |name: &str| property(&page, name).parse().expect("a number");
+        let size = (side("og:image:width"), side("og:image:height"));
+        assert_eq!(dimensions(&image.body), size);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_their_end_nothing_is_left_of_any_of_them() {
+    let mixed = Mixed::publish().await;
+    let site = &mixed.site;
+    site.clock.advance(Duration::from_secs(8 * 24 * 3600));
+    for picture in &mixed.pictures {
+        for url in picture["images"].as_object().expect("images").values() {
+            let url = url.as_str().expect("a URL");
+            site.get(url).await.assert_error(410, "gone");
+        }
+    }
+    let unknown = unknown_path(&mixed.pictures[3]);
+    site.get(&unknown).await.assert_error(410, "gone");
+    assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 4);
+    assert_eq!(site.stored_files(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_those_that_are_deleted() {
+    let mixed = Mixed::publish().await;
+    let site = &mixed.site;
+    for picture in &mixed.pictures {
+        let token = picture["delete_token"].as_str().expect("a token");
+        let path = format!("/api/v1/pictures/{}", id_of(picture));
+        let deleted = site.delete(&path, token).await;
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.text());
+    }
+    assert_eq!(site.stored_files(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_takes_those_of_other_versions_with_it() {
+    let mixed = Mixed::publish().await;
+    let site = &mixed.site;
+    for picture in &mixed.pictures {
+        let path = format!("/api/v1/pictures/{}?ban=true", id_of(picture));
+        let banned = site.delete(&path, ADMIN_TOKEN).await;
+        // Gone already where it looks like one before it.
+        let expected = [StatusCode::NO_CONTENT, StatusCode::GONE];
+        assert!(expected.contains(&banned.status), "{}", banned.text());
+    }
+    let left = site.stored_files();
+    let is_ban = |file: &String| file.starts_with("objects/meta/bans/");
+    assert!(left.iter().all(is_ban), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_list_of_files_keeps_nothing_from_being_deleted() {
+    let mixed = Mixed::publish().await;
+    let site = &mixed.site;
+    let done = sqlx::query("UPDATE pictures SET variants = '[{'")
+        .execute(&mut index(&site.data_dir).await)
+        .await;
+    done.expect("is damaged");
+    site.clock.advance(Duration::from_secs(8 * 24 * 3600));
+    assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 4);
+    assert_eq!(site.stored_files(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_newer_version_stored_before_it_was_cut_off_is_deleted_with_the_upload() {
+    let site = Setup::new().start_without_jobs().await;
+    let upload = site.send_in(fixture("cat.webp")).await;
+    // As it is left between the first file and the manifest: only the instant is noted.
+    let ends = site.clock.now().as_second() + 7 * 24 * 3600;
+    let planned = sqlx::query("UPDATE pictures SET expires_at = ? WHERE id = ?")
+        .bind(ends)
+        .bind(id_of(&upload))
+        .execute(&mut index(&site.data_dir).await)
+        .await;
+    planned.expect("is noted");
+    let ends = jiff::Timestamp::from_second(ends).expect("an instant");
+    let ends = ends.strftime("%Y%m%dT%H%M%SZ");
+    let folder = format!("objects/i/{ends}/{}", id_of(&upload));
+    let folder = site.data_dir.join(folder);
+    std::fs::create_dir_all(&folder).expect("is made");
+    for name in ["640.webp", UNKNOWN] {
+        std::fs::write(folder.join(name), "newer").expect("is written");
+    }
+    let path = format!("/api/v1/pictures/{}", id_of(&upload));
+    let token = upload["delete_token"].as_str().expect("a token");
+    let deleted = site.delete(&path, token).await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.text());
+    assert_eq!(site.stored_files(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_index_comes_back_with_the_files_of_every_version() {
+    let Mixed {
+        site,
+        dir,
+        pictures,
+    } = Mixed::publish().await;
+    let list = site.get("/api/v1/pictures").await.json();
+    let data_dir = site.data_dir.clone();
+    let listed = |picture: &Value| id_of(picture).to_owned();
+    let ids: Vec<String> = pictures.iter().map(listed).collect();
+    let newer = id_of(&pictures[3]);
+    let row_of_newer = async || -> Value {
+        let row: String = sqlx::query_scalar("SELECT variants FROM pictures WHERE id = ?")
+            .bind(newer)
+            .fetch_one(&mut index(&data_dir).await)
+            .await
+            .expect("is there");
+        serde_json::from_str(&row).expect("JSON")
+    };
+    let before = row_of_newer().await;
+    site.stop().await;
+    // Its row and its manifest are both lost.
+    let orphan = PictureId::random();
+    let folder = format!("objects/i/20990101T000000Z/{orphan}");
+    let folder = data_dir.join(folder);
+    std::fs::create_dir_all(&folder).expect("is made");
+    std::fs::write(folder.join(UNKNOWN), "newer").expect("is written");
+    for name in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
+        let _ = std::fs::remove_file(data_dir.join(name));
+    }
+
+    let site = Setup::within(dir.path()).start_without_jobs().await;
+    assert_eq!(site.get("/api/v1/pictures").await.json(), list);
+    assert_eq!(row_of_newer().await, before);
+    let files = site.stored_files();
+    assert!(!files.iter().any(|file| file.contains(orphan.as_str())));
+    assert!(
+        ids.iter()
+            .all(|id| files.iter().any(|file| file.contains(id)))
+    );
+    site.clock.advance(Duration::from_secs(8 * 24 * 3600));
+    assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 4);
+    assert_eq!(site.stored_files(), Vec::<String>::new());
+}
+
+#[test]
+fn one_warning_tells_of_a_name_that_nobody_knows_however_many_pictures_have_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let launch = Launch::within(dir.path());
+    let server = launch.serve();
+    let client = server.client();
+    let uploads = ["chelsea.png", "cat.webp"].map(|name| {
+        let upload = client.upload("", &fixture(name)).expect("is answered");
+        assert_eq!(upload.status, 201, "{name}: {}", upload.code());
+        upload.json()
+    });
+    server.terminate();
+    assert!(server.wait().0.success());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    for upload in &uploads {
+        runtime.block_on(make_newer(&launch.data_dir, upload));
+    }
+    let server = launch.serve();
+    let client = server.client();
+    for _ in 0..3 {
+        let list = client.get("/api/v1/pictures").expect("is answered").json();
+        assert_eq!(list["pictures"].as_array().map(Vec::len), Some(2));
+    }
+    server.terminate();
+    let (status, log) = server.wait();
+    assert!(status.success());
+    let told = log.lines().filter(|line| line.contains(UNKNOWN));
+    let told: Vec<&str> = told.collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("WARN") && told[0].contains("not served"),
+        "{told:?}"
+    );
+}
