@@ -1,5 +1,6 @@
-//! Makes the large pictures that `make bench` uploads: the photograph of the fixtures, enlarged, with some noise, so that
-//! its files weigh what a camera's do. Usage: `bench_pictures FOLDER`.
+//! Makes the large pictures that `make bench` uploads. They are the photograph of the fixtures,
+//! enlarged and with some noise, so that their files are as large as a camera's. Usage:
+//! `bench_pictures FOLDER`.
 
 use std::error::Error;
 use std::fs::File;
@@ -9,9 +10,9 @@ use std::path::Path;
 use imaging::Raster;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
-/// A camera's 12 megapixels in 2 MB.
+/// A camera's picture: 12 megapixels in 2 MB.
 const CAMERA: (u32, u32, u64) = (4000, 3000, 2_000_000);
-/// The most that is taken, 50 megapixels, within the upload limit.
+/// The largest picture that is accepted: 50 megapixels, within the upload limit.
 const LARGEST: (u32, u32, u64) = (8660, 5773, 12_000_000);
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -70,7 +71,7 @@ fn enlarge(cat: &Raster, width: u32, height: u32, noise: u32) -> Result<Vec<u8>,
     Ok(rgb)
 }
 
-/// The best quality that fits in the bytes.
+/// Writes the JPEG at the best quality that fits in the bytes.
 fn write_jpeg(
     path: &Path,
     rgb: &[u8],
@@ -97,7 +98,8 @@ fn write_jpeg(
 }
 
 fn write_png(path: &Path, rgb: &[u8], width: u32, height: u32) -> Result<(), Box<dyn Error>> {
-    // Coarse steps of brightness compress as a drawing does, and keep the file under the upload limit.
+    // Coarse steps of brightness compress like a drawing, which keeps the file under the upload
+    // limit.
     let steps: Vec<u8> = rgb.iter().map(|sample| sample & 0b1111_0000).collect();
     let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), width, height);
     encoder.set_color(png::ColorType::Rgb);
