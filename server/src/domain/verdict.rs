@@ -81,7 +81,8 @@ pub enum Reason {
 
 impl Reason {
     all_variants! {
-        const ALL = [
+        /// Every reason.
+        pub const ALL = [
             NotACat,
             Indecent,
             Banned,

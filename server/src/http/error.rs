@@ -311,4 +311,12 @@ mod tests {
             assert_eq!(in_words(Duration::from_secs(seconds)), words);
         }
     }
+
+    #[test]
+    fn a_reason_is_stored_under_the_name_of_the_code_that_clients_get() {
+        for reason in Reason::ALL {
+            let code = serde_json::to_value(Error::from(reason).0.code).expect("a code is a word");
+            assert_eq!(code, reason.as_str());
+        }
+    }
 }

@@ -16,7 +16,6 @@ use aws_credential_types::Credentials;
 use cattocdn::cdn::Cdns;
 use cattocdn::costs::budget::Paid;
 use cattocdn::domain::client::ClientNetwork;
-use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::policy::Mode;
 use cattocdn::pictures::Status;
 use cattocdn::runtime::clock::Clock;
