@@ -180,7 +180,7 @@ async fn method_not_allowed(State(state): State<AppState>, uri: Uri) -> Error {
         .find_map(|prefix| uri.path().strip_prefix(prefix))
         .and_then(PictureId::parse);
     if let Some(id) = id
-        && let Ok(Status::Gone { .. }) = state.pictures.status(&id).await
+        && let Ok(Status::Gone { .. }) = state.pictures.reading.status(&id).await
     {
         return Error::gone();
     }

@@ -7,13 +7,15 @@ pub mod self_probe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::builds::Builds;
 use crate::costs::traffic::{self, Traffic};
+use crate::db::Db;
 use crate::domain::purge::PurgeTarget;
-use crate::pictures::{MIN_WORKERS, Pictures};
+use crate::pictures::{Endings, MIN_WORKERS, Purging, Screening};
 use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
 use crate::state::AppState;
@@ -51,28 +53,36 @@ impl Jobs {
         let workers = std::thread::available_parallelism()
             .map_or(least, |number| number.get().clamp(least, MAX_WORKERS));
         for _ in 0..workers {
-            jobs.tasks
-                .spawn(screen(pictures.clone(), jobs.stop.clone()));
+            jobs.tasks.spawn(screen(
+                pictures.screening.clone(),
+                pictures.reading.changes(),
+                jobs.stop.clone(),
+            ));
         }
         jobs.tasks.spawn(sweep(
-            pictures.clone(),
+            pictures.endings.clone(),
             state.clock.clone(),
+            pictures.reading.changes(),
             jobs.stop.clone(),
         ));
         jobs.tasks
             .spawn(keep_builds(state.builds.clone(), jobs.stop.clone()));
         jobs.tasks.spawn(save_traffic(
             state.traffic.clone(),
-            pictures.clone(),
+            state.index.clone(),
             jobs.stop.clone(),
         ));
         if state.self_probe.is_on() {
             jobs.tasks
                 .spawn(look_at_self(state.clone(), jobs.stop.clone()));
         }
-        for target in pictures.purge_targets() {
-            jobs.tasks
-                .spawn(purge(pictures.clone(), target, jobs.stop.clone()));
+        for target in pictures.purging.purge_targets() {
+            jobs.tasks.spawn(purge(
+                pictures.purging.clone(),
+                target,
+                pictures.reading.changes(),
+                jobs.stop.clone(),
+            ));
         }
         jobs
     }
@@ -90,11 +100,14 @@ impl Jobs {
     }
 }
 
-async fn screen(pictures: Arc<Pictures>, stop: CancellationToken) {
-    let mut changes = pictures.changes();
+async fn screen(
+    screening: Arc<Screening>,
+    mut changes: watch::Receiver<u64>,
+    stop: CancellationToken,
+) {
     while !stop.is_cancelled() {
         changes.mark_unchanged();
-        match pictures.screen_next().await {
+        match screening.screen_next().await {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => tracing::error!(error = chain(&error), "the index failed a worker"),
@@ -106,11 +119,15 @@ async fn screen(pictures: Arc<Pictures>, stop: CancellationToken) {
     }
 }
 
-async fn purge(pictures: Arc<Pictures>, target: PurgeTarget, stop: CancellationToken) {
-    let mut changes = pictures.changes();
+async fn purge(
+    purging: Arc<Purging>,
+    target: PurgeTarget,
+    mut changes: watch::Receiver<u64>,
+    stop: CancellationToken,
+) {
     while !stop.is_cancelled() {
         changes.mark_unchanged();
-        match pictures.purge_next(target).await {
+        match purging.purge_next(target).await {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => tracing::error!(
@@ -125,18 +142,22 @@ async fn purge(pictures: Arc<Pictures>, target: PurgeTarget, stop: CancellationT
     }
 }
 
-async fn sweep(pictures: Arc<Pictures>, clock: Clock, stop: CancellationToken) {
-    let mut changes = pictures.changes();
+async fn sweep(
+    endings: Arc<Endings>,
+    clock: Clock,
+    mut changes: watch::Receiver<u64>,
+    stop: CancellationToken,
+) {
     while !stop.is_cancelled() {
         changes.mark_unchanged();
-        let swept = pictures.expire().await;
+        let swept = endings.expire().await;
         if let Err(error) = &swept {
             tracing::error!(
                 error = format!("{error:#}"),
                 "the sweeper failed; it tries again"
             );
         }
-        let next = match pictures.next_expiry().await {
+        let next = match endings.next_expiry().await {
             Ok(next) => next,
             Err(error) => {
                 tracing::error!(error = chain(&error), "the index failed the sweeper");
@@ -185,13 +206,13 @@ async fn keep_builds(builds: Arc<Builds>, stop: CancellationToken) {
 
 /// Adds the traffic counts to the index at regular intervals. `serve` adds the last of them once
 /// all requests have ended.
-async fn save_traffic(traffic: Arc<Traffic>, pictures: Arc<Pictures>, stop: CancellationToken) {
+async fn save_traffic(traffic: Arc<Traffic>, index: Db, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(traffic::SAVE_EVERY) => {}
         }
-        if let Err(error) = traffic.save(pictures.index()).await {
+        if let Err(error) = traffic.save(&index).await {
             tracing::warn!(error = chain(&error), "what was counted is not saved yet");
         }
     }

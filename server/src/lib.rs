@@ -44,12 +44,13 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
 pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future<Output = ()>) {
     let jobs = Jobs::spawn(&state);
     let giving_back = tokio::spawn(runtime::allocator::keep_giving_back());
-    let (pictures, traffic) = (state.pictures.clone(), state.traffic.clone());
+    let (reading, index) = (state.pictures.reading.clone(), state.index.clone());
+    let traffic = state.traffic.clone();
     let stop = async {
         shutdown.await;
         tracing::info!("stopping");
         jobs.start_nothing_new();
-        pictures.stop_waiting();
+        reading.stop_waiting();
     };
     let peers = http::client::peers(&state.origin);
     let readers = state.answers.readers();
@@ -64,12 +65,12 @@ pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future
     {
         tracing::warn!("a picture was not finished in time; it waits for the next start");
     }
-    if let Err(error) = traffic.save(pictures.index()).await {
+    if let Err(error) = traffic.save(&index).await {
         tracing::warn!(
             error = runtime::causes::chain(&error),
             "what was counted is not saved"
         );
     }
-    pictures.close().await;
+    index.close().await;
     tracing::info!("stopped");
 }

@@ -9,10 +9,11 @@ use leptos::config::LeptosOptions;
 use tokio::sync::OnceCell;
 
 use crate::builds::Builds;
-use crate::config::OriginConfig;
+use crate::config::{LimitsConfig, OriginConfig};
 use crate::costs::billing::Billing;
 use crate::costs::budget::Budget;
 use crate::costs::traffic::Traffic;
+use crate::db::Db;
 use crate::http::answers::Answers;
 use crate::http::guesses::Guesses;
 use crate::http::shares::{ScanShares, Shares};
@@ -25,6 +26,10 @@ use crate::runtime::clock::Clock;
 pub struct AppState {
     /// The use cases: all that can be done with pictures.
     pub pictures: Arc<Pictures>,
+    /// The index, for what is counted in it beside pictures.
+    pub index: Db,
+    /// What an upload may be, and how much of it there may be.
+    pub limits: Arc<LimitsConfig>,
     /// What may still be spent this month on Rekognition's calls and CloudFront's paths.
     pub budget: Arc<Budget>,
     /// What pages say about the site: its address, how long pictures live, and what uploads are

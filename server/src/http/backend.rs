@@ -61,7 +61,14 @@ impl Backend for ServerBackend {
     async fn picture(&self, id: &str) -> Result<PictureStatus, ApiError> {
         let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
         let site = &self.state.site;
-        match self.state.pictures.status(&id).await.map_err(Error::from)? {
+        match self
+            .state
+            .pictures
+            .reading
+            .status(&id)
+            .await
+            .map_err(Error::from)?
+        {
             Status::Published(published) => {
                 self.shown.note(CachePolicy::Picture {
                     expires_at: published.expires_at,
@@ -100,7 +107,7 @@ impl Backend for ServerBackend {
 
     async fn check_deletion(&self, id: &str, token: &str) -> Result<(), ApiError> {
         let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
-        let check = self.state.pictures.check_deletion(&id, token);
+        let check = self.state.pictures.endings.check_deletion(&id, token);
         Ok(self.state.guesses.owner(self.client, check).await?)
     }
 

@@ -94,7 +94,7 @@ pub(crate) async fn bound_body(
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
-    let limits = state.pictures.limits();
+    let limits = &*state.limits;
     // Where a client sent `Expect`, reading the rest would tell it to continue after a refusal.
     let drains = !request.headers().contains_key(header::EXPECT);
     let watch = BodyWatch::default();

@@ -75,7 +75,7 @@ pub(crate) async fn delete_picture(
 ) -> Response {
     let done = match PictureId::parse(&id) {
         Some(id) => {
-            let deletion = state.pictures.delete_own(&id, &token, client);
+            let deletion = state.pictures.endings.delete_own(&id, &token, client);
             state.guesses.owner(client, deletion).await
         }
         None => Err(Error::not_found()),

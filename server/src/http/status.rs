@@ -30,12 +30,12 @@ pub(crate) async fn get_status(State(state): State<AppState>) -> Result<Response
 pub(crate) async fn read_status(state: &AppState) -> Result<(StatusView, CachePolicy), Error> {
     let now = state.clock.now();
     let month = Month::of(now);
-    let index = state.pictures.index();
+    let index = &state.index;
     let counts = state.traffic.this_month(index).await?;
     let stored = StoredView {
         published: index.count_published(now.as_second()).await?,
         stored_bytes: index.stored_bytes().await?,
-        stored_bytes_limit: state.pictures.limits().max_stored_bytes,
+        stored_bytes_limit: state.limits.max_stored_bytes,
     };
     let mut paid = Vec::new();
     let mut budgets = Vec::new();

@@ -116,7 +116,7 @@ async fn receive_raw(pictures: &Arc<Pictures>, request: Request) -> Result<Accep
     refuse_by_length(pictures, request.headers())?;
     let watch = watch_of(request.extensions());
     let client = client_of(request.extensions());
-    let mut upload = pictures.begin_upload(client).await?;
+    let mut upload = pictures.intake.begin_upload(client).await?;
     let called_off = upload.called_off();
     let read = async {
         let mut body = request.into_body().into_data_stream();
@@ -143,7 +143,7 @@ async fn unless(
         read = read => read,
         () = called_off.cancelled() => {
             watch.give_up();
-            pictures.note_called_off(client);
+            pictures.intake.note_called_off(client);
             let error = Error::new(
                 ErrorCode::Timeout,
                 "Your upload was stopped because it was slow and others were waiting for their turn. Please try again a little later.",
@@ -185,7 +185,7 @@ async fn receive_field(
         )
     };
     // Its turn comes before its first byte: a form's head is kept in memory.
-    let upload = pictures.begin_upload(client).await?;
+    let upload = pictures.intake.begin_upload(client).await?;
     let called_off = upload.called_off();
     let read = async {
         let (mut waiting, mut received) = (Some(upload), None);
@@ -230,7 +230,12 @@ pub(crate) fn client_of(extensions: &Extensions) -> ClientNetwork {
 
 /// Waits for the verdict, then says what the uploader needs.
 async fn answer(state: &AppState, accepted: Accepted, wait: Duration) -> Result<UploadView, Error> {
-    let status = match state.pictures.wait_for_verdict(&accepted.id, wait).await {
+    let status = match state
+        .pictures
+        .reading
+        .wait_for_verdict(&accepted.id, wait)
+        .await
+    {
         Ok(status) => status,
         // The upload is safe; an error here would lose its token.
         Err(error) => {
@@ -285,7 +290,7 @@ fn refuse_by_length(pictures: &Pictures, headers: &HeaderMap) -> Result<(), Erro
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<u64>().ok());
     let too_long =
-        announced.is_some_and(|length| length > pictures.limits().max_upload_bytes + FORM_BYTES);
+        announced.is_some_and(|length| length > pictures.intake.max_upload_bytes() + FORM_BYTES);
     if too_long && headers.contains_key(header::EXPECT) {
         Err(too_large(pictures))
     } else {
@@ -324,7 +329,7 @@ fn malformed_form() -> Error {
 
 fn too_large(pictures: &Pictures) -> Error {
     UploadError::TooLarge {
-        max_bytes: pictures.limits().max_upload_bytes,
+        max_bytes: pictures.intake.max_upload_bytes(),
     }
     .into()
 }

@@ -103,7 +103,7 @@ pub async fn look_at_site(state: &AppState) {
         limit: 1,
         ..ListFilter::default()
     };
-    match state.pictures.list(&newest).await {
+    match state.pictures.reading.list(&newest).await {
         Ok(pictures) => addresses.extend(pictures.first().and_then(|picture| {
             let name = picture.in_gallery()?.into();
             Some(views::image_url(&state.site, picture, &name))

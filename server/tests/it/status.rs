@@ -49,7 +49,7 @@ async fn requests_and_bytes_are_counted_and_survive_a_restart() {
     assert_eq!(number(&counted["pictures"]["published"]), 1);
     assert!(number(&counted["pictures"]["stored_bytes"]) > 1000);
 
-    let index = site.state.pictures.index();
+    let index = &site.state.index;
     site.state.traffic.save(index).await.expect("is saved");
     let saved = status(&site).await;
     assert_eq!(number(&saved["origin"]["requests"]), 7, "counted once");
@@ -70,11 +70,11 @@ async fn what_could_not_be_saved_is_saved_later() {
     let site = Site::start().await;
     site.get("/about").await;
     let other = Site::start().await;
-    let closed = other.state.pictures.index().clone();
+    let closed = other.state.index.clone();
     other.stop().await;
     assert!(site.state.traffic.save(&closed).await.is_err());
     site.get("/about").await;
-    let index = site.state.pictures.index();
+    let index = &site.state.index;
     site.state.traffic.save(index).await.expect("is saved");
     assert_eq!(number(&status(&site).await["origin"]["requests"]), 3);
 }
@@ -110,7 +110,7 @@ async fn the_status_may_be_kept_for_a_minute_and_is_the_same_for_everyone() {
         assert!(!answer.headers.contains_key(header::SET_COOKIE), "{url}");
         assert!(!answer.headers.contains_key(header::VARY), "{url}");
     }
-    site.state.pictures.close().await;
+    site.state.index.close().await;
     site.get("/status.json")
         .await
         .assert_error(503, "storage-unavailable");

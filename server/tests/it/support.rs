@@ -167,7 +167,7 @@ impl Site {
         if let Some(jobs) = self.jobs {
             jobs.stop().await;
         }
-        self.state.pictures.close().await;
+        self.state.index.close().await;
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {

@@ -149,11 +149,11 @@ async fn live(mode: Mode, uploads: &[Upload]) -> Done<Month> {
     let mut before = 0;
     for upload in uploads {
         *lock(&truth) = upload.truth;
-        let mut incoming = state.pictures.begin_upload(client).await?;
+        let mut incoming = state.pictures.intake.begin_upload(client).await?;
         incoming.write(&upload.file).await?;
         let accepted = incoming.finish().await?;
-        state.pictures.screen_next().await?;
-        let status = state.pictures.status(&accepted.id).await?;
+        state.pictures.screening.screen_next().await?;
+        let status = state.pictures.reading.status(&accepted.id).await?;
         let published = matches!(status, Status::Published(_));
         if !published && !matches!(status, Status::Rejected(_)) {
             return Err(format!("{} has no verdict", upload.of).into());
@@ -171,7 +171,7 @@ async fn live(mode: Mode, uploads: &[Upload]) -> Done<Month> {
     if used != before {
         return Err(format!("the ledger tells {used} calls, and {before} were made").into());
     }
-    state.pictures.close().await;
+    state.index.close().await;
     Ok(Month {
         outcomes,
         took: begun.elapsed(),

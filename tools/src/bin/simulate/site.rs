@@ -96,7 +96,7 @@ impl Site {
         let (status, _, body) = self.send(request).await?;
         let answer: serde_json::Value = serde_json::from_slice(&body)?;
         let id = answer["id"].as_str().ok_or("no id")?.to_owned();
-        if status != StatusCode::ACCEPTED || !self.state.pictures.screen_next().await? {
+        if status != StatusCode::ACCEPTED || !self.state.pictures.screening.screen_next().await? {
             return Err(format!("the photograph was not taken: {answer}").into());
         }
         let path = format!("/api/v1/pictures/{id}");
@@ -159,7 +159,7 @@ impl Site {
     }
 
     pub(crate) async fn sweep(&self) -> Done {
-        self.state.pictures.expire().await?;
+        self.state.pictures.endings.expire().await?;
         Ok(())
     }
 
