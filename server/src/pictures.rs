@@ -30,7 +30,7 @@ pub use self::intake::{Accepted, IncomingUpload, Intake, UploadError};
 pub use self::purging::{PurgeProgress, Purging};
 pub use self::reading::Reading;
 pub use self::recovery::{Rebuilt, Recovery};
-pub(crate) use self::screening::MIN_WORKERS;
+pub(crate) use self::screening::{MIN_WORKERS, reason_of};
 use self::screening::{Inspector, SecondOpinions};
 pub use self::screening::{RekognitionReviewer, Screening, outputs};
 use crate::cdn::Cdns;

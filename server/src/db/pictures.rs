@@ -1,7 +1,5 @@
 //! Reads the `pictures` table.
 
-use std::sync::PoisonError;
-
 use anyhow::Context;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
@@ -120,10 +118,7 @@ impl Db {
 
     /// Warns once of each name, however many pictures have such a file.
     fn tell_of_unknown_file(&self, name: &str) {
-        let mut told = self
-            .unknown_files
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.unknown_files.lock();
         if told.len() < UNKNOWN_FILES && told.insert(name.to_owned()) {
             tracing::warn!(
                 name,

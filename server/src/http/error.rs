@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::db::DbError;
 use crate::domain::verdict::Reason;
-use crate::pictures::{DeleteError, UploadError};
+use crate::pictures::{DeleteError, UploadError, reason_of};
 use crate::runtime::causes::chain;
 use crate::storage::StorageError;
 use imaging::ImageError;
@@ -219,16 +219,10 @@ impl From<UploadError> for Error {
 
 impl From<ImageError> for Error {
     fn from(error: ImageError) -> Self {
-        let code = match &error {
-            ImageError::Unsupported { .. } => ErrorCode::UnsupportedType,
-            ImageError::TooManyPixels { .. }
-            | ImageError::TooManyBytes
-            | ImageError::TooManyFrames { .. }
-            | ImageError::TimedOut => ErrorCode::TooManyPixels,
-            ImageError::TooSmall { .. } => ErrorCode::TooSmall,
-            ImageError::Corrupt { .. } | ImageError::Empty => ErrorCode::CorruptImage,
-            ImageError::Io(_) | ImageError::Encode { .. } => return Self::storage(&error),
+        let Some(reason) = reason_of(&error) else {
+            return Self::storage(&error);
         };
+        let code = Self::from(reason).0.code;
         let message = error.to_string();
         let mut letters = message.chars();
         let first = letters

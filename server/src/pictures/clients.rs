@@ -5,10 +5,10 @@
 mod allowance;
 
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
+use parking_lot::{Mutex, MutexGuard};
 
 use self::allowance::Allowance;
 use crate::domain::client::ClientNetwork;
@@ -119,7 +119,7 @@ pub(super) struct Clients {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 impl Clients {

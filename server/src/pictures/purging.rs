@@ -15,6 +15,7 @@ use anyhow::Context;
 use self::gather::Pace;
 pub use self::progress::PurgeProgress;
 use super::collection::Collection;
+use crate::runtime::causes::chain;
 use crate::cdn::{Asked, Cdns, Purge, PurgeError};
 use crate::costs::budget::Budget;
 use crate::db::{ClaimedPurge, Postponed, PurgeOrder};
@@ -217,11 +218,11 @@ impl Purging {
                 tracing::info!(%cdn, items, again_in_s, "a CDN wants to be asked less often");
             }
             PurgeError::Unavailable(_) => tracing::warn!(
-                %cdn, items, again_in_s, error = format!("{:#}", anyhow::Error::from(error)),
+                %cdn, items, again_in_s, error = chain(&error),
                 "could not purge; it is tried again"
             ),
             PurgeError::Refused(_) | PurgeError::Rejected(_) => tracing::error!(
-                %cdn, items, again_in_s, error = format!("{:#}", anyhow::Error::from(error)),
+                %cdn, items, again_in_s, error = chain(&error),
                 "a CDN refuses to purge; it is tried again"
             ),
         }

@@ -10,6 +10,7 @@ use super::delay::Delay;
 use super::judged::Judged;
 use super::pixels::Unsure;
 use super::reviewer::{RekognitionReviewer, ReviewError, ReviewNotes};
+use crate::runtime::causes::chain;
 use crate::config::BudgetSpent;
 use crate::costs::budget::{Budget, BudgetError, Paid};
 use crate::db::{Db, LONGEST_REST_OF_ALL};
@@ -186,7 +187,7 @@ impl SecondOpinions {
             },
             Err(ReviewError::Unreadable(error)) => {
                 tracing::error!(
-                    picture = %received.id, error = format!("{:#}", anyhow::Error::from(error)),
+                    picture = %received.id, error = chain(&error),
                     "refused a picture that Rekognition cannot read"
                 );
                 return Ok(Judged::Refused(Reason::Corrupt));
