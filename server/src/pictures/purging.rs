@@ -7,15 +7,15 @@ mod gather;
 mod look;
 mod progress;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use parking_lot::Mutex;
 
 use self::gather::Pace;
 pub use self::progress::PurgeProgress;
 use super::collection::Collection;
-use crate::runtime::causes::chain;
 use crate::cdn::{Asked, Cdns, Purge, PurgeError};
 use crate::costs::budget::Budget;
 use crate::db::{ClaimedPurge, Postponed, PurgeOrder};
@@ -23,6 +23,7 @@ use crate::domain::picture::PictureId;
 use crate::domain::purge::{
     CacheTag, Cdn, KEPT_FOR_ADMINS, PurgeItem, PurgeKind, PurgeTarget, steps_for_tag,
 };
+use crate::runtime::causes::chain;
 
 /// How long a worker may hold a row, seconds: several times what a request may take.
 const LEASE: i64 = 120;
@@ -121,7 +122,7 @@ impl Purging {
             .collection
             .db
             .claim_purges(
-                PurgeTarget::Cdn(cdn),
+                cdn,
                 &self.purge_targets(),
                 |kind| client.most_at_once(kind),
                 client.most_under_way(),

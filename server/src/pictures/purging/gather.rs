@@ -47,7 +47,7 @@ impl Purging {
             }
             spans
         };
-        let gathered = db.gather_purges(target, now, choose).await?;
+        let gathered = db.gather_purges(cdn, now, choose).await?;
         if gathered > 0 {
             pace().gathered_at = Some(now);
             tracing::info!(%cdn, pictures = gathered, "deletions are purged together");
