@@ -7,9 +7,9 @@ use futures_util::stream::{self, StreamExt};
 
 use super::collection::Collection;
 use super::purging::Purging;
-use crate::runtime::causes::chain;
 use crate::costs::budget::Budget;
 use crate::domain::picture::{Life, PictureId};
+use crate::runtime::causes::chain;
 use crate::storage::{Folder, StorageError, StorageKey};
 
 /// Manifests that are read at once.

@@ -10,13 +10,13 @@ use super::delay::Delay;
 use super::judged::Judged;
 use super::pixels::Unsure;
 use super::reviewer::{RekognitionReviewer, ReviewError, ReviewNotes};
-use crate::runtime::causes::chain;
 use crate::config::BudgetSpent;
 use crate::costs::budget::{Budget, BudgetError, Paid};
 use crate::db::{Db, LONGEST_REST_OF_ALL};
 use crate::domain::picture::Received;
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
 use crate::pictures::collection::Collection;
+use crate::runtime::causes::chain;
 
 /// How long a picture rests after its review failed, doubled with each failure of the same bytes.
 const SHORTEST_REST: Duration = Duration::from_secs(5);

@@ -12,13 +12,13 @@ use async_trait::async_trait;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::runtime::causes::chain;
 use crate::config::{RetryConfig, ScreeningConfig};
 use crate::costs::budget::{Budget, BudgetError, Paid, Reserved};
 use crate::domain::detection;
 use crate::domain::moderation;
 use crate::domain::policy::Policy;
 use crate::domain::verdict::{Reason, Review, Verdict};
+use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
 use crate::screening::{RekognitionClient, RekognitionError};
 use imaging::ScreeningImage;
@@ -272,11 +272,7 @@ impl RekognitionReviewer {
             if !again {
                 return Err(self.has_failed(&error));
             }
-            tracing::debug!(
-                error = chain(&error),
-                attempts,
-                "a call is made again"
-            );
+            tracing::debug!(error = chain(&error), attempts, "a call is made again");
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
