@@ -6,7 +6,8 @@ use sqlx::{QueryBuilder, Row, Sqlite};
 
 use super::rows::{read_life, read_published, read_tags};
 use super::{Db, DbError};
-use crate::domain::picture::{Life, PictureId, Published, Sha256Hash};
+use crate::domain::hash::Sha256Hash;
+use crate::domain::picture::{Life, PictureId, Published};
 use crate::domain::search::{self, SearchQuery};
 use crate::domain::verdict::{Reason, Rules, Verdict};
 

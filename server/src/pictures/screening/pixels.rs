@@ -12,8 +12,8 @@ use bytes::Bytes;
 
 use crate::domain::ban::Ban;
 use crate::domain::draw;
-use crate::domain::picture::Tag;
 use crate::domain::policy::{Policy, Triage};
+use crate::domain::tag::Tag;
 use crate::domain::variant::{Format, PUBLISHED, VariantName};
 use crate::domain::verdict::{self, FrameLook, Reason, Seen, Verdict};
 use crate::screening::{Screener, squares_of};
