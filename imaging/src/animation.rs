@@ -55,7 +55,7 @@ impl std::fmt::Debug for Frames {
     }
 }
 
-/// Opens an animation that [`super::inspect`] accepted under the same `limits`. It holds one
+/// Opens an animation that [`super::inspect()`] accepted under the same `limits`. It holds one
 /// canvas, however many frames there are.
 ///
 /// # Errors

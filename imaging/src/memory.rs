@@ -117,9 +117,9 @@ pub(super) fn working_bytes(
                     (false, false) => 5,
                 };
                 if *in_frames {
-                    // Frames lie between the decoder's canvas and its copy. Where there is alpha
-                    // the copy is flattened into a third one. A lossless frame takes four bytes per
-                    // pixel.
+                    // A frame is held beside the decoder's canvas and its copy. Where there is
+                    // alpha, the copy is flattened into a third canvas. A lossless frame takes four
+                    // bytes per pixel.
                     let canvases = if *alpha { 11 } else { 8 };
                     pixels * canvases
                         + container.largest_frame * bytes_per_pixel.max(5)

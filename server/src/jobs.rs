@@ -15,10 +15,10 @@ use crate::builds::Builds;
 use crate::costs::traffic::{self, Traffic};
 use crate::db::Db;
 use crate::domain::purge::PurgeTarget;
-use crate::pictures::{Endings, MIN_WORKERS, Purging, Screening};
+use crate::jobs::self_probe::SelfProbe;
+use crate::pictures::{Endings, MIN_WORKERS, Pictures, Purging, Reading, Screening};
 use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
-use crate::state::AppState;
 
 /// How often the loops look for what was postponed or was queued by another process.
 const RECHECK: Duration = Duration::from_secs(2);
@@ -33,6 +33,17 @@ const SWEEP_AT_MOST_EVERY: Duration = Duration::from_millis(500);
 /// picture.
 const MAX_WORKERS: usize = 4;
 
+/// What the loops work on.
+pub struct Work {
+    pub pictures: Arc<Pictures>,
+    /// The index, for what is counted in it beside pictures.
+    pub index: Db,
+    pub builds: Arc<Builds>,
+    pub traffic: Arc<Traffic>,
+    pub self_probe: Arc<SelfProbe>,
+    pub clock: Clock,
+}
+
 /// The running loops.
 pub struct Jobs {
     stop: CancellationToken,
@@ -43,8 +54,8 @@ impl Jobs {
     /// Starts one worker for each processor, but at least [`MIN_WORKERS`] and at most
     /// [`MAX_WORKERS`], and one loop for each other task.
     #[must_use]
-    pub fn spawn(state: &AppState) -> Self {
-        let pictures = &state.pictures;
+    pub fn spawn(work: &Work) -> Self {
+        let pictures = &work.pictures;
         let jobs = Self {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -61,20 +72,24 @@ impl Jobs {
         }
         jobs.tasks.spawn(sweep(
             pictures.endings.clone(),
-            state.clock.clone(),
+            work.clock.clone(),
             pictures.reading.changes(),
             jobs.stop.clone(),
         ));
         jobs.tasks
-            .spawn(keep_builds(state.builds.clone(), jobs.stop.clone()));
+            .spawn(keep_builds(work.builds.clone(), jobs.stop.clone()));
         jobs.tasks.spawn(save_traffic(
-            state.traffic.clone(),
-            state.index.clone(),
+            work.traffic.clone(),
+            work.index.clone(),
             jobs.stop.clone(),
         ));
-        if state.self_probe.is_on() {
-            jobs.tasks
-                .spawn(look_at_self(state.clone(), jobs.stop.clone()));
+        if work.self_probe.is_on() {
+            jobs.tasks.spawn(look_at_self(
+                work.self_probe.clone(),
+                pictures.reading.clone(),
+                work.clock.clone(),
+                jobs.stop.clone(),
+            ));
         }
         for target in pictures.purging.purge_targets() {
             jobs.tasks.spawn(purge(
@@ -219,7 +234,12 @@ async fn save_traffic(traffic: Arc<Traffic>, index: Db, stop: CancellationToken)
 }
 
 /// Probes this site from outside at regular intervals.
-async fn look_at_self(state: AppState, stop: CancellationToken) {
+async fn look_at_self(
+    self_probe: Arc<SelfProbe>,
+    reading: Arc<Reading>,
+    clock: Clock,
+    stop: CancellationToken,
+) {
     let mut pause = self_probe::FIRST_AFTER;
     loop {
         tokio::select! {
@@ -228,7 +248,7 @@ async fn look_at_self(state: AppState, stop: CancellationToken) {
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = self_probe::look_at_site(&state) => {}
+            () = self_probe.look_at_site(&reading, &clock) => {}
         }
         pause = self_probe::EVERY;
     }

@@ -24,7 +24,6 @@ pub mod pictures;
 pub mod runtime;
 pub mod screening;
 pub mod site;
-pub mod state;
 pub mod storage;
 
 use std::future::Future;
@@ -32,8 +31,8 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use crate::http::state::AppState;
 use crate::jobs::Jobs;
-use crate::state::AppState;
 
 /// How long requests under way may take to end after the signal, and after that the pictures that
 /// are being worked on. `fly.toml` waits for both before it kills the process.
@@ -42,7 +41,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
 /// Serves the site until `shutdown` resolves. Then it starts nothing new, answers those who wait
 /// for a verdict that they should ask again, and waits for what is under way.
 pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future<Output = ()>) {
-    let jobs = Jobs::spawn(&state);
+    let jobs = Jobs::spawn(&state.work());
     let giving_back = tokio::spawn(runtime::allocator::keep_giving_back());
     let (reading, index) = (state.pictures.reading.clone(), state.index.clone());
     let traffic = state.traffic.clone();

@@ -24,11 +24,11 @@ use crate::db::Db;
 use crate::http::cache::PAGES_TAG;
 use crate::http::guesses::Guesses;
 use crate::http::shares::{ScanShares, Shares};
+use crate::http::state::AppState;
 use crate::jobs::self_probe::SelfProbe;
 use crate::pictures::{Pictures, PicturesParts, Purging, RekognitionReviewer};
 use crate::runtime::clock::Clock;
 use crate::screening::{RekognitionClient, RekognitionOptions, Screener};
-use crate::state::AppState;
 use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
 
 /// How long the start waits until this build's files are stored. Whatever is not stored by then is

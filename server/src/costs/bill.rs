@@ -163,8 +163,8 @@ pub struct Elapsed {
 }
 
 impl Elapsed {
-    /// The shortest time that a projection is based on, in seconds. From an hour alone, a busy one,
-    /// the whole month would be projected as busy.
+    /// The shortest time that a projection is based on, in seconds. One from a single busy hour
+    /// would take the whole month to be as busy.
     const SHORTEST: f64 = 24.0 * 3600.0;
 
     /// What a count will come to at the month's end if it goes on at the same rate.

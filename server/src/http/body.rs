@@ -13,7 +13,7 @@ use std::time::Duration;
 use app::error::ErrorCode;
 use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{Method, header};
+use axum::http::{Extensions, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
@@ -24,7 +24,6 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::config::LimitsConfig;
 use crate::http::error::Error;
-use crate::state::AppState;
 
 /// How many bytes beyond the largest file are still read: what a form adds, and a file that is a
 /// little too large, so that its sender gets to read the answer.
@@ -87,14 +86,14 @@ impl Takes {
 /// an upload. A body that is too large for its route is refused before a handler reads it, and one
 /// that its route does not take is discarded.
 pub(crate) async fn bound_body(
-    State(state): State<AppState>,
+    State(limits): State<Arc<LimitsConfig>>,
     mut request: Request,
     next: Next,
 ) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
-    let limits = &*state.limits;
+    let limits = &*limits;
     // Where a client sent `Expect`, reading the rest would tell it to continue after a refusal.
     let drains = !request.headers().contains_key(header::EXPECT);
     let watch = BodyWatch::default();
@@ -223,6 +222,12 @@ impl Default for BodyWatch {
 }
 
 impl BodyWatch {
+    /// The watch over the body of the request with these extensions. An empty body has none, and
+    /// needs none.
+    pub(crate) fn of(extensions: &Extensions) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_default()
+    }
+
     /// Says that from now on a form's parser keeps what comes.
     pub(crate) fn expect_form_head(&self) {
         self.0.held.store(FORM_HEAD, Ordering::Relaxed);

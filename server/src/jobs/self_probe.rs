@@ -10,10 +10,10 @@ use url::Url;
 
 use crate::config::{Config, is_here};
 use crate::db::ListFilter;
-use crate::http::views;
+use crate::domain::address::file_path;
+use crate::pictures::Reading;
 use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
-use crate::state::AppState;
 use probe::{Probe, Summary};
 
 /// How often the site is probed. The 8 requests of each time are 23,000 a month, of which caches
@@ -52,6 +52,8 @@ impl Look {
 /// What this server last saw of itself from outside.
 pub struct SelfProbe {
     is_on: bool,
+    /// The address of this site, as strangers see it.
+    public_url: Url,
     latest: RwLock<Option<Look>>,
 }
 
@@ -62,6 +64,7 @@ impl SelfProbe {
     pub fn new(config: &Config) -> Self {
         Self {
             is_on: !config.origin.keys.is_empty() && !is_here(&config.http.public_url),
+            public_url: config.http.public_url.clone(),
             latest: RwLock::default(),
         }
     }
@@ -78,8 +81,30 @@ impl SelfProbe {
         self.latest.read().clone()
     }
 
+    /// Probes the gallery, and an image of the newest picture.
+    pub async fn look_at_site(&self, reading: &Reading, clock: &Clock) {
+        let gallery = self.public_url.join("/").ok();
+        let newest = ListFilter {
+            limit: 1,
+            ..ListFilter::default()
+        };
+        let image = match reading.list(&newest).await {
+            Ok(pictures) => pictures.first().and_then(|picture| {
+                let name = picture.in_gallery()?.into();
+                let path = file_path(picture.expires_at, &picture.id, &name);
+                self.public_url.join(&path).ok()
+            }),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "no picture to look at");
+                None
+            }
+        };
+        let urls = gallery.into_iter().chain(image).collect();
+        self.look(urls, clock).await;
+    }
+
     /// Probes these addresses.
-    pub async fn look(&self, urls: Vec<Url>, clock: &Clock) {
+    async fn look(&self, urls: Vec<Url>, clock: &Clock) {
         let probe = Probe::of(urls, REPEATS);
         let now = || clock.seconds();
         let look = match tokio::time::timeout(AT_MOST, probe.run(&now)).await {
@@ -96,30 +121,7 @@ impl SelfProbe {
     }
 }
 
-/// Probes the gallery, and an image of the newest picture.
-pub async fn look_at_site(state: &AppState) {
-    let mut addresses = vec![format!("{}/", state.site.public_url)];
-    let newest = ListFilter {
-        limit: 1,
-        ..ListFilter::default()
-    };
-    match state.pictures.reading.list(&newest).await {
-        Ok(pictures) => addresses.extend(pictures.first().and_then(|picture| {
-            let name = picture.in_gallery()?.into();
-            Some(views::image_url(&state.site, picture, &name))
-        })),
-        Err(error) => {
-            tracing::warn!(error = chain(&error), "no picture to look at");
-        }
-    }
-    let urls = addresses
-        .iter()
-        .filter_map(|address| address.parse().ok())
-        .collect();
-    state.self_probe.look(urls, &state.clock).await;
-}
-
-/// Describes what [`look_at_site`] requested at this address, without naming a picture.
+/// Describes what [`SelfProbe::look_at_site`] requested at this address, without naming a picture.
 #[must_use]
 pub fn what_is_at(url: &str) -> &'static str {
     let is_gallery = Url::parse(url).is_ok_and(|url| url.path() == "/");

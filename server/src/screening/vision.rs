@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use parking_lot::{Condvar, Mutex};
 use rten::{Model, ModelOptions, RunOptions, ThreadPool};
 use rten_tensor::NdTensor;
@@ -152,8 +150,7 @@ impl<'a> Pixels<'a> {
 
     /// The area stretched to the models' square, as 8-bit RGB in packed rows.
     ///
-    /// The bilinear filter covers the whole footprint of each new pixel. Without that antialiasing
-    /// a large picture turns into noise, and the models were trained on smooth pictures.
+    /// The filter smooths what it shrinks; the models were trained on smooth pictures.
     fn resized(&self, area: Area) -> Result<Vec<u8>, VisionError> {
         let right = u64::from(area.left) + u64::from(area.width);
         let bottom = u64::from(area.top) + u64::from(area.height);
@@ -164,21 +161,14 @@ impl<'a> Pixels<'a> {
                 self.width, self.height
             )));
         }
-        let source = ImageRef::new(self.width, self.height, self.rgb, PixelType::U8x3)
-            .map_err(|error| VisionError::BadPicture(error.to_string()))?;
-        let mut target = Image::new(INPUT_SIDE, INPUT_SIDE, PixelType::U8x3);
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-            .crop(
-                f64::from(area.left),
-                f64::from(area.top),
-                f64::from(area.width),
-                f64::from(area.height),
-            );
-        Resizer::new()
-            .resize(&source, &mut target, &options)
-            .map_err(|error| VisionError::BadPicture(error.to_string()))?;
-        Ok(target.into_vec())
+        imaging::stretch(
+            self.rgb,
+            (self.width, self.height),
+            (area.left, area.top),
+            (area.width, area.height),
+            (INPUT_SIDE, INPUT_SIDE),
+        )
+        .map_err(|error| VisionError::BadPicture(error.to_string()))
     }
 }
 

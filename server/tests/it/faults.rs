@@ -1,5 +1,7 @@
-//! What a client sees while disk, database or models fail, and that all is well again once they do not.
-//! The faults are real ones: a folder that is no folder, a lock that another program holds, a disk without room.
+//! What a client sees while disk, database or models fail, and that all is well again afterwards.
+//!
+//! The faults are real ones: a folder that is not a folder, a lock that another program holds, a
+//! disk without room.
 
 use std::path::Path;
 use std::process::Command;
@@ -43,7 +45,7 @@ async fn status_of(site: &Site, upload: &Value) -> Answer {
 async fn wait_for_publication(site: &Site, upload: &Value) {
     let mut changes = site.state.pictures.reading.changes();
     while status_of(site, upload).await.json()["state"] == "screening" {
-        // The worker's own pause between two attempts.
+        // The worker pauses between two attempts.
         changes.changed().await.expect("the site runs");
     }
     assert_eq!(status_of(site, upload).await.json()["state"], "published");
@@ -131,7 +133,8 @@ async fn while_the_index_cannot_be_asked_images_are_served_and_end_on_time() {
     site.state.index.close().await;
     let during = site.get(image(&picture)).await;
     assert_eq!((during.status, &during.body), (before.status, &before.body));
-    // A deletion may have been cut off by the same fault: nobody should keep what is served on the manifest's word.
+    // The same fault may have interrupted a deletion, so nobody should keep what is served on the
+    // manifest's word.
     assert_eq!(during.header(header::CACHE_CONTROL), "no-store");
     for name in [header::ETAG, header::CONTENT_TYPE] {
         assert_eq!(during.header(&name), before.header(&name), "{name}");
@@ -168,7 +171,7 @@ async fn while_the_index_is_damaged_images_are_served_and_everything_else_says_s
     let index = site.data_dir.join("index.sqlite");
     site.stop().await;
 
-    // A page behind the first, so that the file opens. As a disk that fails would leave it.
+    // Damages the pages behind the first, as a failing disk would, so that the file still opens.
     let site = Setup::within(dir.path()).start_without_jobs().await;
     let mut bytes = std::fs::read(&index).expect("is there");
     bytes[4096..].fill(0xa5);
@@ -270,7 +273,7 @@ async fn while_the_folder_of_uploads_is_away_they_wait_and_are_published_afterwa
     let folder = site.data_dir.join("incoming");
     let away = folder.with_extension("away");
     std::fs::rename(&folder, &away).expect("is put away");
-    // Often enough that a picture that broke its workers would have been refused.
+    // This is often enough that a picture that broke its workers would have been refused.
     for _ in 0..12 {
         assert!(
             site.state
@@ -324,7 +327,7 @@ fn what_cannot_run_says_why_and_does_not_start() {
     assert!(server.wait().0.success());
 }
 
-/// On a disk of its own, which is as small as it is made; a namespace needs no rights to do so.
+/// Runs on a small disk of its own. A namespace needs no privileges to mount one.
 #[test]
 fn on_a_full_disk_uploads_are_refused_pictures_are_served_and_room_mends_it() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -358,7 +361,7 @@ fn on_a_full_disk_uploads_are_refused_pictures_are_served_and_room_mends_it() {
         .expect("is answered")
         .json();
 
-    // Seen from outside of its namespace.
+    // The folder as seen from outside its namespace.
     let inside = Path::new("/proc")
         .join(server.process_id().to_string())
         .join("root")

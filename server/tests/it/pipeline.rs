@@ -1,4 +1,5 @@
-//! The durable pipeline: who may work on a picture, what becomes of one that cannot be worked on, and what a ban does.
+//! The durable pipeline: who may work on a picture, what becomes of one that cannot be worked on,
+//! and what a ban does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,7 +31,7 @@ fn files_below(site: &Site, prefix: &str) -> usize {
     files.iter().filter(|file| file.starts_with(prefix)).count()
 }
 
-/// A model with a bug.
+/// A screener with a bug.
 struct PanickingScreener;
 
 impl Screener for PanickingScreener {
@@ -108,7 +109,8 @@ async fn of_two_workers_that_hold_one_picture_only_the_later_publishes_it() {
     site.clock.advance(Duration::from_secs(601));
     let second = work();
     wait_for_lookers(&arrived, 2).await;
-    // Permits are spent in the order in which they were asked for: the first worker goes on, and finds itself too late.
+    // Permits go out in the order in which they were asked for. So the first worker goes on, and
+    // finds that it is too late.
     gate.add_permits(1);
     assert!(first.await.expect("ends"));
     assert_eq!(files_below(&site, "objects/"), 0);
@@ -222,7 +224,7 @@ async fn a_picture_that_cannot_be_deleted_does_not_keep_the_others() {
         .into_iter()
         .find(|file| file.ends_with(&format!("{stuck}/640.webp")))
         .expect("has files");
-    // A folder where a file should be is no file that can be deleted, whoever asks.
+    // A folder in the place of a file cannot be deleted as a file, whoever tries.
     let file = site.data_dir.join(file);
     std::fs::remove_file(&file).expect("is deleted");
     std::fs::create_dir(&file).expect("is made");
@@ -319,7 +321,7 @@ async fn when_five_hundred_wait_for_their_verdict_no_more_are_taken_until_one_is
     );
     let picture = site.get(&api(&upload)).await.json();
     site.send_in(fixture("cat.webp")).await;
-    // Copies of the one that waits.
+    // These are copies of the one that waits.
     let options = SqliteConnectOptions::new().filename(site.data_dir.join("index.sqlite"));
     let mut index = SqliteConnection::connect_with(&options)
         .await
@@ -363,8 +365,8 @@ async fn once_the_server_stops_what_is_begun_is_finished_and_nothing_new_is_begu
         .screened_by(screener)
         .start_without_jobs()
         .await;
-    let jobs = Jobs::spawn(&site.state);
-    // More than there are workers, each a file of its own.
+    let jobs = Jobs::spawn(&site.state.work());
+    // There are more of them than workers, and each is a file of its own.
     let mut uploads = Vec::new();
     for number in 0..6_u8 {
         let mut bytes = fixture("cat.webp").to_vec();
@@ -405,7 +407,7 @@ async fn who_waits_for_a_verdict_is_told_to_ask_again_when_the_server_stops() {
         tokio::task::yield_now().await;
     }
     site.state.pictures.reading.stop_waiting();
-    // Not before its own 25 seconds, unless it is told.
+    // Without being told it would wait for its own 25 seconds.
     let answer = tokio::time::timeout(Duration::from_secs(20), waiting).await;
     let answer = answer.expect("is told").expect("ends");
     assert_eq!(answer.status, StatusCode::ACCEPTED);
@@ -464,7 +466,7 @@ async fn a_picture_that_is_over_answers_410_to_every_method() {
     ] {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         for url in [image, page, &api] {
-            // An upload may be put under any name; deleting asks for a token first.
+            // An upload may be put under any name, and deleting asks for a token first.
             if *url == api && (method == Method::PUT || method == Method::DELETE) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What a restart keeps, and what it takes up.
+//! What survives a restart, and which work a restart takes up again.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
-//! A month of 1,000 uploads, half of them abuse, through the real pipeline with the real local models and the tests' own
-//! Rekognition server: how many calls are paid with and without the local models first.
+//! Sends a month of 1,000 uploads, half of them abuse, through the real pipeline with the real
+//! local models and a stand-in for Rekognition, and counts how many calls are paid with and without
+//! the local models.
 //!
-//! `cargo run --release --example month -- [UPLOADS] [SEED]`; `CATTO_MODELS_DIR` names the models' folder.
+//! Usage: `month [UPLOADS] [SEED]`. `CATTO_MODELS_DIR` names the folder of the models.
 
 mod pictures;
 
@@ -17,11 +18,11 @@ use cattocdn::cdn::Cdns;
 use cattocdn::costs::budget::Paid;
 use cattocdn::domain::client::ClientNetwork;
 use cattocdn::domain::policy::Mode;
+use cattocdn::http::state::AppState;
 use cattocdn::pictures::Status;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{LocalScreener, RekognitionClient, RekognitionOptions};
 use cattocdn::site::{self, Services};
-use cattocdn::state::AppState;
 use cattocdn::storage::DiskStorage;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -34,7 +35,7 @@ use tools::stand_ins::rekognition_server::{MODERATION, RekognitionServer, Reply}
 
 type Done<T = ()> = Result<T, Box<dyn Error>>;
 
-/// Dollars for a call, as of October 2026.
+/// The price of a call in dollars, as of October 2026.
 const PRICE: f64 = 0.001;
 /// The calls that a month may take by default.
 const DEFAULT_CALLS: u32 = 1000;
@@ -75,7 +76,7 @@ struct Outcome {
     calls: u32,
 }
 
-/// What became of all.
+/// What became of all uploads.
 struct Month {
     outcomes: Vec<Outcome>,
     took: Duration,
@@ -124,14 +125,15 @@ impl Month {
             let these = || self.outcomes.iter().filter(|outcome| outcome.of == name);
             let calls: u32 = these().map(|outcome| outcome.calls).sum();
             let free = these().filter(|outcome| outcome.calls == 0).count();
-            // Writing into a text does not fail.
+            // Writing into a string cannot fail.
             let _ = writeln!(text, "| {name} | {} | {calls} | {free} |", these().count());
         }
         text
     }
 }
 
-/// Sends one upload after the other to a new site, and counts the calls at the server and in the ledger.
+/// Sends one upload after the other to a new site, and counts the calls at the server and in the
+/// ledger.
 async fn live(mode: Mode, uploads: &[Upload]) -> Done<Month> {
     let dir = tempfile::tempdir()?;
     let server = RekognitionServer::start().await;

@@ -1,5 +1,6 @@
-//! The site under simulation: the real router, index and storage in a temporary folder, on a clock that stands where the
-//! simulation puts it. One photograph is uploaded and screened; every other picture is a copy of its row and files.
+//! The site under simulation: the real router, index and storage in a temporary folder, on a clock
+//! that the simulation sets. One photograph is uploaded and screened; every other picture is a copy
+//! of its row and files.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -14,12 +15,10 @@ use cattocdn::domain::expiry::{ExpiresAt, Retention, rfc3339};
 use cattocdn::domain::search::index_text;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::router;
+use cattocdn::http::state::AppState;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{Screener, ScreeningError};
 use cattocdn::site;
-use cattocdn::state::AppState;
-use fast_image_resize::images::Image;
-use fast_image_resize::{PixelType, ResizeOptions, Resizer};
 use http_body_util::BodyExt;
 use imaging::Raster;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
@@ -30,10 +29,11 @@ use tower::ServiceExt;
 use tools::caches::Answer;
 use tools::config::{self, ADMIN_TOKEN};
 
-/// When the week begins: 15 January 2027, 08:00 UTC, which is the beginning of a slot of `/random`.
+/// When the week begins: 15 January 2027, 08:00 UTC, which is also the beginning of a slot of
+/// `/random`.
 pub(crate) const START_MS: i64 = 1_800_000_000_000;
 pub(crate) const RETENTION_SECONDS: i64 = 7 * 24 * 3600;
-/// Columns that every copy has from the photograph.
+/// The columns that every copy takes from the photograph.
 const COPIED: &str = "delete_token_hash, content_hash, size_bytes, width, height, animated, alt, thumbhash, placeholder, \
                       perceptual_hash, stripped, variants, stored_bytes, rules";
 
@@ -48,7 +48,7 @@ pub(crate) struct Picture {
     pub(crate) tags: Vec<&'static str>,
 }
 
-/// As in image URLs.
+/// The form of an instant in image URLs.
 pub(crate) fn compact(second: i64) -> String {
     ExpiresAt::from_second(second).compact()
 }
@@ -59,7 +59,7 @@ pub(crate) struct Site {
     state: AppState,
     index: SqliteConnection,
     images: PathBuf,
-    /// The photograph's files.
+    /// The folder with the files of the photograph.
     files: PathBuf,
     sequence: i64,
     _dir: TempDir,
@@ -90,7 +90,7 @@ impl Site {
         Ok(site)
     }
 
-    /// Uploads the photograph, keeps its row and files, and lets it end.
+    /// Uploads the photograph, keeps its row and files, and lets it expire.
     async fn take_photograph(&mut self) -> Done {
         let request = Request::post("/api/v1/pictures?wait=0").body(photograph()?.into())?;
         let (status, _, body) = self.send(request).await?;
@@ -203,7 +203,7 @@ fn configured(dir: &Path) -> Done<Config> {
     Ok(config)
 }
 
-/// What a build leaves, in small: the pages need no more than the names.
+/// Writes what a build leaves, in small: the pages need nothing but the names.
 fn write_site(site_dir: &Path) -> Done {
     let pkg = site_dir.join("pkg");
     std::fs::create_dir_all(&pkg)?;
@@ -221,7 +221,7 @@ fn write_site(site_dir: &Path) -> Done {
     Ok(())
 }
 
-/// The same files under a second name each, which takes no room.
+/// Gives the same files a second name each, which takes no room on the disk.
 fn copy_files(from: &Path, to: &Path) -> Done {
     for file in std::fs::read_dir(from)? {
         let file = file?;
@@ -230,20 +230,23 @@ fn copy_files(from: &Path, to: &Path) -> Done {
     Ok(())
 }
 
-/// A picture of 6 megapixels, so that its files weigh what a photograph's do.
+/// A picture of 6 megapixels, so that its files are as large as a photograph's.
 fn photograph() -> Done<Vec<u8>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/tests/fixtures/chelsea.png");
     let file = std::io::BufReader::new(std::fs::File::open(path)?);
     let mut reader = png::Decoder::new(file).read_info()?;
     let mut rgb = vec![0; reader.output_buffer_size().ok_or("too large")?];
     let info = reader.next_frame(&mut rgb)?;
-    let cat = Image::from_vec_u8(info.width, info.height, rgb, PixelType::U8x3)?;
+    let cat = Raster {
+        width: info.width,
+        height: info.height,
+        rgb,
+    };
     let (width, height) = (3000_u16, 2000_u16);
-    let mut large = Image::new(width.into(), height.into(), PixelType::U8x3);
-    Resizer::new().resize(&cat, &mut large, &ResizeOptions::default())?;
+    let large = imaging::to_size(&cat, width.into(), height.into())?;
     let mut bytes = Vec::new();
     jpeg_encoder::Encoder::new(&mut bytes, 85).encode(
-        large.buffer(),
+        &large.rgb,
         width,
         height,
         jpeg_encoder::ColorType::Rgb,
@@ -251,7 +254,7 @@ fn photograph() -> Done<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Sees a cat in everything.
+/// A screener that sees a cat in everything.
 struct SeesCats;
 
 impl Screener for SeesCats {

@@ -17,6 +17,7 @@ use crate::db::Db;
 use crate::http::answers::Answers;
 use crate::http::guesses::Guesses;
 use crate::http::shares::{ScanShares, Shares};
+use crate::jobs::Work;
 use crate::jobs::self_probe::SelfProbe;
 use crate::pictures::Pictures;
 use crate::runtime::clock::Clock;
@@ -63,4 +64,19 @@ pub struct AppState {
     pub page_policy: Arc<OnceCell<HeaderValue>>,
     /// Leptos' own settings, which its routes need.
     pub leptos: LeptosOptions,
+}
+
+impl AppState {
+    /// What the background loops of this site work on.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        Work {
+            pictures: self.pictures.clone(),
+            index: self.index.clone(),
+            builds: self.builds.clone(),
+            traffic: self.traffic.clone(),
+            self_probe: self.self_probe.clone(),
+            clock: self.clock.clone(),
+        }
+    }
 }
