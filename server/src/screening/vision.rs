@@ -12,7 +12,7 @@ use rten::{Model, ModelOptions, RunOptions, ThreadPool};
 use rten_tensor::NdTensor;
 use sha2::{Digest, Sha256};
 
-use crate::domain::picture::Sha256Hash;
+use crate::domain::hash::Sha256Hash;
 use crate::runtime::compute;
 
 /// The file that lists the models with their SHA-256.

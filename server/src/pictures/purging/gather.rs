@@ -1,8 +1,6 @@
 //! How the paths that a month may cost are made to last: each is reserved before it is asked for, and deletions for which
 //! there are too few are purged together.
 
-use std::sync::PoisonError;
-
 use super::{LONGEST_REST, Purging, rest_after};
 use crate::costs::budget::{BudgetError, Paid};
 use crate::db::{ClaimedPurge, Postponed, SharedPurges};
@@ -30,7 +28,7 @@ impl Purging {
         }
         let usage = budget.usage(Paid::CloudFrontPaths).await?;
         let seconds_left = budget.seconds_left();
-        let pace = || self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let pace = || self.pace.lock();
         let gathered_at = pace().gathered_at;
         let mut is_spent = false;
         let choose = |waiting: &SharedPurges| -> Vec<EndingSpan> {
@@ -49,7 +47,7 @@ impl Purging {
             }
             spans
         };
-        let gathered = db.gather_purges(target, now, choose).await?;
+        let gathered = db.gather_purges(cdn, now, choose).await?;
         if gathered > 0 {
             pace().gathered_at = Some(now);
             tracing::info!(%cdn, pictures = gathered, "deletions are purged together");

@@ -12,8 +12,8 @@ use bytes::Bytes;
 
 use crate::domain::ban::Ban;
 use crate::domain::draw;
-use crate::domain::picture::Tag;
 use crate::domain::policy::{Policy, Triage};
+use crate::domain::tag::Tag;
 use crate::domain::variant::{Format, PUBLISHED, VariantName};
 use crate::domain::verdict::{self, FrameLook, Reason, Seen, Verdict};
 use crate::screening::{Screener, squares_of};
@@ -131,7 +131,10 @@ impl Job {
         };
         match done {
             Ok(outcome) => Ok(outcome),
-            Err(Failure::Image(error)) => rejection_of(error).map(Outcome::Rejected),
+            Err(Failure::Image(error)) => match reason_of(&error) {
+                Some(reason) => Ok(Outcome::Rejected(reason)),
+                None => Err(error.into()),
+            },
             Err(Failure::Unavailable(error)) => Err(error),
         }
     }
@@ -325,12 +328,11 @@ enum Next {
     },
 }
 
-/// The verdict that a decoding error amounts to.
-///
-/// # Errors
-/// When the error is the disk's and not the picture's.
-pub(super) fn rejection_of(error: ImageError) -> anyhow::Result<Reason> {
-    Ok(match error {
+/// The reason for which a picture with this error is refused; `None` where the disk or an encoder
+/// failed, which is not the picture's fault.
+#[must_use]
+pub(crate) fn reason_of(error: &ImageError) -> Option<Reason> {
+    Some(match error {
         ImageError::Unsupported { .. } => Reason::Unsupported,
         ImageError::TooManyPixels { .. }
         | ImageError::TooManyBytes
@@ -338,7 +340,7 @@ pub(super) fn rejection_of(error: ImageError) -> anyhow::Result<Reason> {
         | ImageError::TimedOut => Reason::TooManyPixels,
         ImageError::TooSmall { .. } => Reason::TooSmall,
         ImageError::Corrupt { .. } | ImageError::Empty => Reason::Corrupt,
-        ImageError::Io(_) | ImageError::Encode { .. } => return Err(error.into()),
+        ImageError::Io(_) | ImageError::Encode { .. } => return None,
     })
 }
 

@@ -4,13 +4,13 @@
 //! next attempt or given back; so the ledger never tells less than the bill. After a failure nobody is asked for a while, so
 //! that an outage holds no worker for long and costs little.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use async_trait::async_trait;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::config::{RetryConfig, ScreeningConfig};
 use crate::costs::budget::{Budget, BudgetError, Paid, Reserved};
@@ -18,6 +18,7 @@ use crate::domain::detection;
 use crate::domain::moderation;
 use crate::domain::policy::Policy;
 use crate::domain::verdict::{Reason, Review, Verdict};
+use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
 use crate::screening::{RekognitionClient, RekognitionError};
 use imaging::ScreeningImage;
@@ -124,7 +125,7 @@ impl Purse {
             if let Err(error) = budget.give_back(&reserved, left).await {
                 tracing::warn!(
                     calls = left,
-                    error = format!("{:#}", anyhow::Error::from(error)),
+                    error = chain(&error),
                     "unused calls stay counted as used"
                 );
             }
@@ -271,18 +272,14 @@ impl RekognitionReviewer {
             if !again {
                 return Err(self.has_failed(&error));
             }
-            tracing::debug!(
-                error = Chain(&error).to_string(),
-                attempts,
-                "a call is made again"
-            );
+            tracing::debug!(error = chain(&error), attempts, "a call is made again");
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
     }
 
     fn health(&self) -> MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+        self.health.lock()
     }
 
     fn attempts(&self, at_most: u32) -> u32 {
@@ -315,7 +312,7 @@ impl RekognitionReviewer {
     fn has_failed(&self, error: &RekognitionError) -> ReviewError {
         let refuses = matches!(error, RekognitionError::Refused(_));
         let mut health = self.health();
-        let text = Chain(error).to_string();
+        let text = chain(error);
         if health.failures == 0 || health.refuses != refuses {
             if refuses {
                 tracing::error!(
@@ -358,19 +355,4 @@ async fn judged(verdict: Verdict, notes: &dyn ReviewNotes) -> Result<Verdict, Re
 
 async fn noted(review: &Review, notes: &dyn ReviewNotes) -> Result<(), ReviewError> {
     notes.note(review).await.map_err(ReviewError::Unavailable)
-}
-
-/// An error with its causes on one line.
-struct Chain<'a>(&'a RekognitionError);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.0)?;
-        let mut cause = std::error::Error::source(self.0);
-        while let Some(error) = cause {
-            write!(formatter, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }
