@@ -10,7 +10,7 @@ use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use crate::builds::Asset;
 use crate::domain::build::{AssetName, Coding};
 use crate::http::error::Error;
-use crate::state::AppState;
+use crate::http::state::AppState;
 use crate::storage::StorageError;
 
 /// The room that a file of an earlier build gets, in bytes. The largest, its WASM, needs half of

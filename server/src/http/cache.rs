@@ -7,12 +7,13 @@
 //! end at an instant either names that instant, or has relative lifetimes whose sum ends before it
 //! (the sum rule).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use parking_lot::Mutex;
 
 use crate::domain::expiry::{ExpiresAt, IMAGE_CACHING};
 use crate::domain::picture::{PictureId, Published};
@@ -341,7 +342,7 @@ impl Shown {
     /// Notes the policy of what the page shows. A page loads one thing; with a second one the first
     /// policy would be wrong, so nobody may keep the page.
     pub(crate) fn note(&self, policy: CachePolicy) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.0.lock();
         *noted = Some(match *noted {
             None => policy,
             Some(_) => CachePolicy::NoStore,
@@ -350,10 +351,7 @@ impl Shown {
 
     /// The policy that was noted.
     pub(crate) fn policy(&self) -> Option<CachePolicy> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().clone()
     }
 }
 

@@ -19,7 +19,7 @@ use crate::domain::picture::Sha256Hash;
 use crate::http::answers::{self, Turn};
 use crate::http::error::Error;
 use crate::http::pages;
-use crate::state::AppState;
+use crate::http::state::AppState;
 
 /// The most bytes of a page. No page comes near this; it only bounds the buffer.
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
