@@ -83,7 +83,7 @@ impl Error {
         )
     }
 
-    /// Logs a failure of ours once, and tells the client only its code.
+    /// Logs a failure on our side once, and gives the client only the code and this message.
     fn unavailable(
         code: ErrorCode,
         message: &str,

@@ -59,7 +59,7 @@ pub(crate) async fn answer(
         .await
     {
         Ok(status) => status,
-        // The upload is safe; an error here would lose its token.
+        // The upload is safe, and an error here would lose its delete token.
         Err(error) => {
             tracing::error!(
                 error = chain(&error),
@@ -76,7 +76,7 @@ pub(crate) async fn answer(
     }
 }
 
-/// Reads `wait` from the query: whole seconds, 0 to 25.
+/// Parses `wait` from the query: whole seconds from 0 to 25.
 fn parse_wait(query: &str) -> Result<Duration, Error> {
     let Some((_, value)) =
         url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "wait")
