@@ -70,8 +70,8 @@ async fn attach_page_policy(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// `POST /upload`: the form that works without scripts. It leads to the picture's page, or says the
-/// error in words.
+/// `POST /upload`: the form that works without scripts. It redirects to the picture's page, or
+/// answers with a page that explains the error.
 pub(crate) async fn upload_picture(State(state): State<AppState>, request: Request) -> Response {
     let done = async {
         let accepted = receive_form(&state.pictures, request).await?;

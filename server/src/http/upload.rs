@@ -19,9 +19,9 @@ use crate::http::views;
 use crate::pictures::{Accepted, Status};
 use crate::runtime::causes::chain;
 
-/// How long an upload's answer waits for the verdict where the client does not say.
+/// How long the answer to an upload waits for the verdict where the client does not say.
 pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(20);
-/// The longest that a client may ask to wait, seconds.
+/// The longest that a client may ask to wait, in seconds.
 const MAX_WAIT_SECONDS: u64 = 25;
 
 /// `POST /api/v1/pictures` and `PUT /api/v1/pictures[/{name}]`: a multipart form with one file, or

@@ -185,12 +185,12 @@ impl Collection {
         Ok(self.db.bury(&ids).await?)
     }
 
-    /// Every file that a picture may have, to be deleted: all that a version of the program stores
-    /// under a name that this one knows, and those of `names`. Where nobody knows the names, the
-    /// folder is listed.
+    /// The keys of every file that a picture may have, in order to delete them: those with a name
+    /// that this version of the program knows, and those of `names`. Where the names are not known,
+    /// the picture's folder is listed.
     ///
     /// # Errors
-    /// When the storage cannot list.
+    /// When the storage cannot list the folder.
     pub(super) async fn file_keys(
         &self,
         id: &PictureId,

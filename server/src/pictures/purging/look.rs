@@ -113,7 +113,8 @@ impl Purging {
     /// for the request that it knows.
     fn another_round(&self, look: &ClaimedPurge, round: u32, due_at: i64) -> Option<PurgeOrder> {
         let (id, expires_at, name) = looked_for(&look.item)?;
-        // Of a file of another version no more is known by now, and its folder covers it.
+        // Files of another version are no longer known here, and the purge of the folder covers
+        // them.
         let files = [name];
         Some(PurgeOrder {
             batch: new_batch(),
@@ -128,7 +129,7 @@ impl Purging {
     }
 }
 
-/// Which file the site is looked at for.
+/// The file that is requested to see whether the picture is gone.
 fn looked_for(item: &PurgeItem) -> Option<(&PictureId, ExpiresAt, FileName)> {
     match item {
         PurgeItem::Image {
@@ -136,7 +137,7 @@ fn looked_for(item: &PurgeItem) -> Option<(&PictureId, ExpiresAt, FileName)> {
             expires_at,
             name,
         } => Some((id, *expires_at, name.clone())),
-        // As versions before this one put it into the queue.
+        // Versions before this one queued the look like this.
         PurgeItem::Images { id, expires_at } => Some((id, *expires_at, looked_at(&[]))),
         PurgeItem::Folder { .. } | PurgeItem::Ending(_) | PurgeItem::Tag(_) => None,
     }

@@ -60,7 +60,7 @@ impl Memory {
 }
 
 impl Share {
-    /// Keeps so many bytes of it, as far as it has them, and gives back the rest.
+    /// Keeps this many bytes of the share, or all that it has, and gives back the rest.
     pub(super) fn keep(mut self, bytes: u64) -> Self {
         let units = usize::try_from(bytes.div_ceil(UNIT)).unwrap_or(usize::MAX);
         match self.0.split(units.min(self.0.num_permits())) {

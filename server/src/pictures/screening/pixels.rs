@@ -291,7 +291,7 @@ impl Job {
         files: Vec<imaging::Variant>,
     ) -> Result<Rendered, ImageError> {
         let thumbhash = imaging::thumbhash(first)?;
-        // In the order of the outputs that were asked for.
+        // The files are in the order of the outputs that were asked for.
         let files = PUBLISHED.iter().zip(files).map(|(name, file)| File {
             name: *name,
             width: file.width,
