@@ -83,7 +83,7 @@ impl Collection {
             .send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Seconds since 1970.
+    /// The current time in seconds since 1970.
     pub(super) fn now_second(&self) -> i64 {
         self.clock.now().as_second()
     }

@@ -311,7 +311,10 @@ async fn nothing_is_left_of_them_in_a_bucket() {
             .await;
         done.expect("is damaged");
         site.clock.advance(Duration::from_secs(8 * 24 * 3600));
-        assert_eq!(site.state.pictures.endings.expire().await.expect("sweeps"), 2);
+        assert_eq!(
+            site.state.pictures.endings.expire().await.expect("sweeps"),
+            2
+        );
         assert_eq!(bucket.keys_of_pictures().await, Vec::<String>::new());
     }
 }
