@@ -124,7 +124,7 @@ fn is_distribution(text: &str) -> bool {
 
 fn parse_endpoint(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
-    // No name, because whoever answers for names could lead it elsewhere.
+    // A host name is not accepted, because whoever resolves it could lead it elsewhere.
     let is_here = match url.host() {
         Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
         Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
