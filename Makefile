@@ -9,7 +9,6 @@ export CATTO_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cattocdn
 export CARGO_TARGET_DIR ?= $(CATTO_CACHE)/target
 MODELS := $(or $(CATTO_MODELS_DIR),$(shell sed -n "s/^CATTO_MODELS_DIR=//p" .env 2>/dev/null),models)
 DIST := dist
-export PATH := $(CATTO_CACHE)/tools/bin:$(PATH)
 
 .PHONY: help
 help: ## Show this list of tasks
@@ -28,9 +27,15 @@ build: setup ## Build the server, the browser's code and the styles into dist/
 	@scripts/step "building the server (release; the first time takes minutes)"
 	cargo build --quiet --locked --release --package server
 	scripts/step "building the browser's code"
+	cargo build --quiet --locked --release --package glue
 	cargo build --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown
-	node scripts/build_site.mjs --wasm "$(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-release/frontend.wasm" --out $(DIST)/site
+	node scripts/build_site.mjs --wasm "$(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-release/frontend.wasm" \
+		--glue "$(CARGO_TARGET_DIR)/release/glue" --out $(DIST)/site
 	install -m 755 "$(CARGO_TARGET_DIR)/release/cattocdn" $(DIST)/cattocdn
+
+.PHONY: dev
+dev: setup models ## Build for debugging, start the site, and do both again whenever a file changes
+	@CATTO_MODELS_DIR="$(abspath $(MODELS))" exec node scripts/dev.mjs
 
 .PHONY: setup
 setup: ## Check that the machine has what is needed, and install the pinned build tools
@@ -50,6 +55,21 @@ test: test-setup lint wasm-deps deploy-test build models ## Run all checks and t
 	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory attack ATTACK_SECONDS=60
 	$(MAKE) --no-print-directory e2e
+
+# Part of the name of the tests to run, for the three tasks below.
+T ?=
+CARGO_TEST := scripts/cargo_test.sh "$(T)" --locked --release
+
+.PHONY: unit
+unit: setup ## Run the unit tests, or with T=expiry those with that in their name
+	@$(CARGO_TEST) --package server --package imaging --package probe --package tools --lib --bins \
+		-- --package app --features ssr
+
+.PHONY: it
+it: setup ## Run the integration tests, or with T=expiry those with that in their name
+	@scripts/needs.sh site models
+	CATTO_TEST_MODELS_DIR="$(abspath $(MODELS))" CATTO_TEST_SITE_DIR="$(abspath $(DIST))/site" \
+		$(CARGO_TEST) --package server --test it
 
 .PHONY: test-setup
 test-setup: setup
@@ -75,9 +95,10 @@ stand-in: setup
 	@cargo build --quiet --locked --release --package tools --bin aws_stand_in
 
 .PHONY: e2e
-e2e: stand-in ## Run the end-to-end tests against the built server
-	@scripts/step "end-to-end tests in Chromium"
-	cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/aws_stand_in" npx playwright test
+e2e: stand-in ## Run the end-to-end tests against the built server, or with T=upload those files
+	@scripts/needs.sh server site models browser
+	scripts/step "end-to-end tests in Chromium"
+	cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/aws_stand_in" npx playwright test $(T)
 
 .PHONY: deploy-test
 deploy-test: ## Check the files for deploying: edge function, Cloudflare's rules, image, CloudFormation
@@ -94,7 +115,7 @@ lint: setup ## Check the formatting and the lints
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path fuzz/Cargo.toml
 	(cd end2end && npx tsc --noEmit)
-	cargo clippy --quiet --locked --release --package server --package imaging --package probe --package tools --package trim --all-targets -- --deny warnings
+	cargo clippy --quiet --locked --release --package server --package imaging --package probe --package tools --package trim --package glue --all-targets -- --deny warnings
 	cargo clippy --quiet --locked --release --package app --features ssr --all-targets -- --deny warnings
 	cargo clippy --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown -- --deny warnings
 

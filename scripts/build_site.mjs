@@ -2,7 +2,11 @@
 // the CSS. The name of each holds a hash of its content, and each is also stored compressed with
 // brotli and gzip. The file `hash.txt` tells the server the names.
 //
-// Usage: node scripts/build_site.mjs --wasm FILE --out FOLDER
+// Usage: node scripts/build_site.mjs --wasm FILE --glue FILE --out FOLDER [--quick]
+//
+// `--glue` names the program that makes the JavaScript (the crate `glue`). `--quick` is for `make
+// dev`: nothing is optimised, minified or compressed, and what was made of the same WASM is used
+// again, from a folder beside `--out`.
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -35,21 +39,30 @@ const WASM_FEATURES = [
   "sign-ext",
 ].map((feature) => `--enable-${feature}`);
 
+// The file in a folder that says what the folder was made of.
+const STAMP = "inputs.txt";
+
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const tools = join(root, "end2end", "node_modules");
 const { values: options } = parseArgs({
-  options: { wasm: { type: "string" }, out: { type: "string" } },
+  options: {
+    wasm: { type: "string" },
+    glue: { type: "string" },
+    out: { type: "string" },
+    quick: { type: "boolean" },
+  },
 });
-if (!options.wasm || !options.out)
-  throw new Error("usage: build_site.mjs --wasm FILE --out FOLDER");
+if (!options.wasm || !options.glue || !options.out)
+  throw new Error("usage: build_site.mjs --wasm FILE --glue FILE --out FOLDER [--quick]");
 const out = resolve(options.out);
 
-const fingerprint = fingerprintOf(
-  [options.wasm, fileURLToPath(import.meta.url), join(root, "end2end", "package-lock.json")],
-  [join(root, "style"), join(root, "public")],
-);
-const stamp = join(out, "inputs.txt");
-if (existsSync(stamp) && readFileSync(stamp, "utf8") === fingerprint) process.exit(0);
+const code = [
+  options.wasm,
+  fileURLToPath(import.meta.url),
+  join(root, "end2end", "package-lock.json"),
+];
+const fingerprint = fingerprintOf(code, [join(root, "style"), join(root, "public")]);
+if (isMadeOf(out, fingerprint)) process.exit(0);
 
 const work = mkdtempSync(join(tmpdir(), "cattocdn-site-"));
 try {
@@ -60,17 +73,32 @@ try {
 
 /** Builds the site in a temporary folder and then puts it in place. */
 function build() {
+  const [wasm, js] = options.quick ? quickCode() : optimisedCode();
+  say("compiling the styles");
+  const require = createRequire(join(tools, "anchor.js"));
+  const css = require("sass").compile(join(root, "style", "main.scss"), {
+    style: options.quick ? "expanded" : "compressed",
+  }).css;
+
+  // The folder is put in place as a whole, so that a server that starts meanwhile finds the old
+  // site or the new one.
+  const fresh = join(work, "site");
+  cpSync(join(root, "public"), fresh, { recursive: true });
+  mkdirSync(join(fresh, "pkg"));
+  const hashes = [
+    put(fresh, "wasm", wasm),
+    put(fresh, "js", Buffer.from(js)),
+    put(fresh, "css", Buffer.from(css)),
+  ];
+  writeFileSync(join(fresh, "hash.txt"), hashes.join(""));
+  if (!options.quick) for (const file of ["favicon.svg"]) compress(join(fresh, file));
+  putInPlace(fresh, out, fingerprint);
+}
+
+/** The WASM and its JavaScript, as small as they can be made. */
+function optimisedCode() {
   say("optimising the WASM");
-  execFileSync("wasm-bindgen", [
-    "--target",
-    "web",
-    "--no-typescript",
-    "--out-dir",
-    work,
-    "--out-name",
-    "cattocdn",
-    options.wasm,
-  ]);
+  execFileSync(options.glue, [options.wasm, work]);
   const optimised = join(work, "optimised.wasm");
   execFileSync(join(tools, ".bin", "wasm-opt"), [
     "-Oz",
@@ -79,35 +107,43 @@ function build() {
     optimised,
     join(work, "cattocdn_bg.wasm"),
   ]);
-
-  say("compiling the styles");
   const require = createRequire(join(tools, "anchor.js"));
-  const css = require("sass").compile(join(root, "style", "main.scss"), {
-    style: "compressed",
-  }).css;
   const js = require("esbuild").transformSync(readFileSync(join(work, "cattocdn.js"), "utf8"), {
     minify: true,
     format: "esm",
     target: "es2022",
   }).code;
+  return [readFileSync(optimised), js];
+}
 
-  // The folder is put in place as a whole, so that a server that starts meanwhile finds the old
-  // site or the new one.
-  const fresh = join(work, "site");
-  cpSync(join(root, "public"), fresh, { recursive: true });
-  mkdirSync(join(fresh, "pkg"));
-  const hashes = [
-    put(fresh, "wasm", readFileSync(optimised)),
-    put(fresh, "js", Buffer.from(js)),
-    put(fresh, "css", Buffer.from(css)),
+/** The WASM and its JavaScript as they come, and without any work if the WASM is the same. */
+function quickCode() {
+  const kept = `${out}.code`;
+  const made = fingerprintOf(code, []);
+  if (!isMadeOf(kept, made)) {
+    const fresh = join(work, "code");
+    execFileSync(options.glue, [options.wasm, fresh]);
+    putInPlace(fresh, kept, made);
+  }
+  return [
+    readFileSync(join(kept, "cattocdn_bg.wasm")),
+    readFileSync(join(kept, "cattocdn.js"), "utf8"),
   ];
-  writeFileSync(join(fresh, "hash.txt"), hashes.join(""));
-  for (const file of ["favicon.svg"]) compress(join(fresh, file));
-  writeFileSync(join(fresh, "inputs.txt"), fingerprint);
-  mkdirSync(dirname(out), { recursive: true });
-  rmSync(out, { recursive: true, force: true });
-  cpSync(fresh, `${out}.new`, { recursive: true });
-  renameSync(`${out}.new`, out);
+}
+
+/** True if the folder was made of the inputs with this fingerprint. */
+function isMadeOf(folder, fingerprint) {
+  const stamp = join(folder, STAMP);
+  return existsSync(stamp) && readFileSync(stamp, "utf8") === fingerprint;
+}
+
+/** Moves a folder to its place, with the fingerprint of what it was made of. */
+function putInPlace(folder, place, fingerprint) {
+  writeFileSync(join(folder, STAMP), fingerprint);
+  mkdirSync(dirname(place), { recursive: true });
+  rmSync(place, { recursive: true, force: true });
+  cpSync(folder, `${place}.new`, { recursive: true });
+  renameSync(`${place}.new`, place);
 }
 
 /** Writes `pkg/cattocdn.{hash}.{kind}` and returns the line for it in `hash.txt`. */
@@ -115,8 +151,7 @@ function put(site, kind, bytes) {
   const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 16);
   const path = join(site, "pkg", `cattocdn.${hash}.${kind}`);
   writeFileSync(path, bytes);
-  const brotli = compress(path);
-  say(`${kind}: ${bytes.length} bytes, ${brotli} with brotli`);
+  if (!options.quick) say(`${kind}: ${bytes.length} bytes, ${compress(path)} with brotli`);
   return `${kind}: ${hash}\n`;
 }
 

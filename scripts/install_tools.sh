@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the pinned build tools if they are not there yet: the Rust toolchain, its target for
-# WASM, wasm-bindgen, and the Node packages of end2end/package.json.
+# WASM, and the Node packages of end2end/package.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,16 +12,6 @@ fi
 if ! rustup target list --installed --toolchain "$toolchain" | grep -qx wasm32-unknown-unknown; then
   scripts/step "adding the target wasm32-unknown-unknown"
   rustup target add wasm32-unknown-unknown --toolchain "$toolchain"
-fi
-
-# The command must have exactly the version that the crate has in Cargo.lock.
-version=$(sed -n '/^name = "wasm-bindgen"$/{n;s/^version = "\(.*\)"/\1/p}' Cargo.lock)
-if [ "$(wasm-bindgen --version 2>/dev/null)" != "wasm-bindgen $version" ]; then
-  scripts/step "installing wasm-bindgen $version (once, a few minutes)"
-  # It runs for a second only, so it is compiled quickly rather than well.
-  CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_TARGET_DIR="$CATTO_CACHE/tools/target" \
-    cargo install --quiet --locked --root "$CATTO_CACHE/tools" --force "wasm-bindgen-cli@$version"
-  rm -rf "$CATTO_CACHE/tools/target"
 fi
 
 stamp=end2end/node_modules/.installed

@@ -1,4 +1,5 @@
-//! What one file costs: `cost FILE…` runs each through the server's imaging and prints the outcome, the time and the peak of memory.
+//! Measures what one file costs: `cost FILE…` runs each through the server's imaging and prints the
+//! outcome, the time and the peak of memory.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -72,7 +73,7 @@ fn whole(path: &Path, inspected: &imaging::Inspected) -> Result<usize, ImageErro
     Ok(count)
 }
 
-/// The most memory this process ever held, in megabytes.
+/// The most memory that this process ever held, in megabytes.
 fn peak() -> u64 {
     std::fs::read_to_string("/proc/self/status")
         .ok()

@@ -1,4 +1,4 @@
-//! Playing an animation and encoding it where it is small.
+//! Plays an animation, and encodes it where it is small.
 #![no_main]
 
 use cattocdn_fuzz::{

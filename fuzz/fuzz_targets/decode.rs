@@ -1,4 +1,4 @@
-//! Decoding a still, describing it, and encoding it where it is small.
+//! Decodes a still, describes it, and encodes it where it is small.
 #![no_main]
 
 use cattocdn_fuzz::{decode, let_panics_be_caught, with_file};

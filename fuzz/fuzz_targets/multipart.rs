@@ -1,4 +1,5 @@
-//! Reading a form as `http/upload.rs` does: the boundary from a header, then every field to its end, from a body that comes in pieces.
+//! Reads a form as the server does: the boundary comes from a header, then every field is read to
+//! its end, from a body that comes in pieces.
 #![no_main]
 
 use std::convert::Infallible;
@@ -8,7 +9,7 @@ use futures_util::{FutureExt, stream};
 use libfuzzer_sys::fuzz_target;
 use multer::{Multipart, parse_boundary};
 
-// The first line is the header; the next byte says how long the pieces of the body are.
+// The first line is the header. The byte after it is the length of the body's pieces, minus one.
 fuzz_target!(|bytes: &[u8]| {
     let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
     let (Some(header), Some(rest)) = (lines.next(), lines.next()) else {
@@ -35,7 +36,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
         total
     };
-    // The body never keeps the form waiting.
+    // The body never keeps the form waiting, so reading ends at once.
     let total = read.now_or_never().expect("the form ends with its body");
     assert!(total <= body.len());
 });

@@ -1,4 +1,5 @@
-//! Looking at a file under the server's own limits: no pixel is decoded, so this must be quick and small whatever the file says.
+//! Inspects a file under the server's own limits. No pixel is decoded, so this must be quick and
+//! take little memory whatever the file says.
 #![no_main]
 
 use cattocdn_fuzz::{OUTPUTS, let_panics_be_caught, with_file};

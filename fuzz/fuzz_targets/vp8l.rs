@@ -1,4 +1,5 @@
-//! Lossless WebP: the bytes are a stream behind its five-byte head, or an alpha plane, so that no time is lost on containers.
+//! Reads lossless WebP: the bytes are a stream after its five-byte head, or an alpha plane, so that
+//! no time is lost on containers.
 #![no_main]
 
 use cattocdn_fuzz::{decode, let_panics_be_caught, with_file};

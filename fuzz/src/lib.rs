@@ -1,4 +1,4 @@
-//! What the targets share: bounds so small that whatever breaks through them shows at once.
+//! What the targets share: limits so small that whatever gets past them shows at once.
 
 use std::io::Write;
 use std::path::Path;
@@ -26,7 +26,7 @@ const fn output(encoding: Encoding, most_width: u32) -> Output {
     }
 }
 
-/// As the server's, but so small that whatever breaks through shows as memory or time at once.
+/// The server's limits, but so small that whatever gets past them shows as memory or time at once.
 pub fn small_limits() -> Limits {
     Limits {
         max_pixels: 1_000_000,
@@ -36,12 +36,14 @@ pub fn small_limits() -> Limits {
     }
 }
 
-/// When decoding must be over. Never reached by a decoder that looks at it; one that does not is found by the fuzzer's own limit.
+/// When decoding must be over. A decoder that checks it never gets there; one that does not check
+/// is caught by the fuzzer's own limit.
 pub fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(5)
 }
 
-/// Lets the module deal with a decoder's panic, as it does in the server, instead of ending the process at once. A panic that leaves the module is still found.
+/// Lets the crate deal with a decoder's panic, as it does in the server, instead of ending the
+/// process at once. A panic that leaves the crate is still found.
 pub fn let_panics_be_caught() {
     std::panic::set_hook(Box::new(|_| ()));
 }
@@ -53,7 +55,7 @@ pub fn with_file(bytes: &[u8], look: impl FnOnce(&Path)) {
     look(file.path());
 }
 
-/// Decodes a still and describes it; encodes it where that is quick.
+/// Decodes a still and describes it. Encodes it where that is quick.
 pub fn decode(path: &Path) {
     let Ok(inspected) = imaging::inspect(path, &small_limits(), &OUTPUTS) else {
         return;

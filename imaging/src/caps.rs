@@ -81,7 +81,7 @@ fn bytes_of_all(
     most.sum()
 }
 
-/// Converts to the size type of this machine, where it cannot overflow.
+/// Converts to `usize`, which loses nothing where addresses have 64 bits.
 fn bytes(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

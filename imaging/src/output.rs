@@ -29,7 +29,7 @@ impl Output {
 /// A width that at least one file of a picture has.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Step {
-    /// In pixels.
+    /// The width in pixels.
     pub(super) width: u32,
     /// Each encoding that is wanted at this width, once; at least one.
     pub(super) encodings: Vec<Encoding>,

@@ -3,8 +3,9 @@
 //!
 //! Filtering works on the stored (gamma-coded) values, as in browsers and most image servers.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3, U8x4};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use super::orientation::Orientation;
 use super::{ImageError, MAX_HEIGHT, MAX_WIDTH, Raster};
@@ -46,7 +47,10 @@ pub(super) fn to_width(raster: &Raster, width: u32) -> Result<Raster, ImageError
 }
 
 /// A raster of the given size, or a copy if it has that size already.
-pub(super) fn to_size(raster: &Raster, width: u32, height: u32) -> Result<Raster, ImageError> {
+///
+/// # Errors
+/// When `raster` has not as many pixels as it says.
+pub fn to_size(raster: &Raster, width: u32, height: u32) -> Result<Raster, ImageError> {
     if (width, height) == (raster.width, raster.height) {
         return Ok(raster.clone());
     }
@@ -66,6 +70,28 @@ pub(super) fn shrink(
     resize(pixels, channels, from, visible, to)
 }
 
+/// The rectangle of a picture that starts `left` pixels from the left edge and `top` from the upper
+/// one, stretched to `to`.
+///
+/// `from` is the size of the whole picture, whose `rgb` are packed rows of 8 bits per sample. The
+/// bilinear filter covers the whole footprint of each new pixel. Without that antialiasing a large
+/// picture turns into noise.
+///
+/// # Errors
+/// When there are too few pixels, or the rectangle is not inside the picture.
+pub fn stretch(
+    rgb: &[u8],
+    from: (u32, u32),
+    (left, top): (u32, u32),
+    (width, height): (u32, u32),
+    to: (u32, u32),
+) -> Result<Vec<u8>, ImageError> {
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .crop(left.into(), top.into(), width.into(), height.into());
+    resize_as::<U8x3>(rgb, from, to, &options)
+}
+
 /// Like [`shrink`], but from the `visible` part at the top left of the source.
 fn resize(
     pixels: &[u8],
@@ -74,21 +100,34 @@ fn resize(
     visible: (f64, f64),
     to: (u32, u32),
 ) -> Result<Vec<u8>, ImageError> {
-    let kind = match channels {
-        1 => PixelType::U8,
-        3 => PixelType::U8x3,
-        _ => PixelType::U8x4,
-    };
-    let source = ImageRef::new(from.0, from.1, pixels, kind).map_err(ImageError::encode)?;
-    let mut target = Image::new(to.0, to.1, kind);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
         .use_alpha(false)
         .crop(0.0, 0.0, visible.0, visible.1);
+    match channels {
+        1 => resize_as::<U8>(pixels, from, to, &options),
+        3 => resize_as::<U8x3>(pixels, from, to, &options),
+        _ => resize_as::<U8x4>(pixels, from, to, &options),
+    }
+}
+
+/// Resizes pixels of one kind. The library compiles its filters anew for every kind and wherever it
+/// is called, which takes long, so this is the only call, and no kind that is not needed is named.
+fn resize_as<P: PixelTrait>(
+    pixels: &[u8],
+    from: (u32, u32),
+    to: (u32, u32),
+    options: &ResizeOptions,
+) -> Result<Vec<u8>, ImageError> {
+    let source =
+        TypedImageRef::<P>::from_buffer(from.0, from.1, pixels).map_err(ImageError::encode)?;
+    let mut resized = vec![0; to.0 as usize * to.1 as usize * P::size()];
+    let mut target =
+        TypedImage::<P>::from_buffer(to.0, to.1, &mut resized).map_err(ImageError::encode)?;
     Resizer::new()
-        .resize(&source, &mut target, &options)
+        .resize_typed(&source, &mut target, options)
         .map_err(ImageError::encode)?;
-    Ok(target.into_vec())
+    Ok(resized)
 }
 
 /// Takes RGB rows from the top and shrinks them as they come.

@@ -1,4 +1,5 @@
-//! One HTTP/1.1 connection with a watch in hand: every step is timed by itself, and the connection is kept for repeats.
+//! One HTTP/1.1 connection with a stopwatch. Every step is timed on its own, and the connection is
+//! kept for repeats.
 //!
 //! It sends `GET` and nothing that tells who asks: no cookie, no credential, no configured secret.
 
@@ -21,14 +22,14 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use url::Url;
 
-/// More than this is not read of one answer, bytes. No asset of a page is as large.
+/// The most bytes that are read of one answer. No asset of a page is as large.
 const LARGEST_ANSWER: u64 = 100_000_000;
-/// More than this is not kept of a page, bytes.
+/// The most bytes that are kept of a page.
 const LARGEST_PAGE: usize = 4 * 1024 * 1024;
 
 const CLIENT_NAME: &str = concat!("cattocdn-probe/", env!("CARGO_PKG_VERSION"));
 
-/// Why an address could not be fetched, in words for whoever typed it.
+/// Why a URL could not be fetched, in words for whoever typed it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
     #[error("the name `{host}` cannot be resolved: {source}")]
@@ -62,36 +63,38 @@ pub(super) enum FetchError {
     TooLarge,
 }
 
-/// How long the steps of opening a connection took.
+/// How long each step of opening a connection took.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Opening {
     pub(super) resolve: Duration,
     pub(super) connect: Duration,
-    /// Absent without TLS.
+    /// The TLS handshake; `None` for unencrypted connections.
     pub(super) tls: Option<Duration>,
 }
 
 /// One request and its answer.
 #[derive(Debug, Clone)]
 pub(super) struct Exchange {
-    /// Present where a connection was opened for it.
+    /// The steps of opening a connection, where one was opened for this request.
     pub(super) opening: Option<Opening>,
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
-    /// From the request to the answer's header; without opening the connection.
+    /// The time from sending the request to receiving the header of the answer. Opening the
+    /// connection is not included.
     pub(super) first_byte: Duration,
-    /// From the request to the answer's last byte; without opening the connection.
+    /// The time from sending the request to receiving the last byte of the answer. Opening the
+    /// connection is not included.
     pub(super) total: Duration,
-    /// The body as it was sent, bytes: packed where it was packed.
+    /// The size of the body as it was sent, in bytes. A compressed body counts as compressed.
     pub(super) size: u64,
 }
 
-/// What a request asks for beside the address.
+/// Which encodings a request accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Accept {
-    /// As browsers do: Brotli or gzip.
+    /// Accepts what browsers accept: Brotli or gzip.
     Packed,
-    /// Without naming an encoding.
+    /// Names no encoding, so that the answer comes uncompressed.
     Plain,
 }
 
@@ -102,7 +105,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client that waits so long for each step and each answer.
+    /// A client that waits up to `timeout` for each step and each answer.
     pub(super) fn new(timeout: Duration) -> Self {
         Self {
             timeout,
@@ -110,13 +113,13 @@ impl Client {
         }
     }
 
-    /// A connection to the host of this address, opened with its first request.
+    /// A connection to the host of this URL. It is opened by the first request.
     pub(super) fn session(&self, url: &Url) -> Session<'_> {
         let host = url.host_str().unwrap_or_default().to_owned();
         let port = url.port_or_known_default().unwrap_or(80);
         Session {
             client: self,
-            // The header names the port only where it is not the scheme's own.
+            // The header names the port only where it is not the default of the scheme.
             authority: url
                 .port()
                 .map_or_else(|| host.clone(), |port| format!("{host}:{port}")),
@@ -127,7 +130,7 @@ impl Client {
         }
     }
 
-    /// Certificates are read only when there is somebody to check.
+    /// The TLS settings. Certificates are read at first use, so unencrypted requests need none.
     fn tls(&self) -> Result<TlsConnector, FetchError> {
         if let Some(tls) = self.tls.get() {
             return Ok(tls.clone());
@@ -150,7 +153,8 @@ impl Client {
     }
 }
 
-/// Requests to one host, one after the other, on one connection for as long as the host keeps it.
+/// Requests to one host, one after the other, on one connection for as long as the host keeps it
+/// open.
 pub(super) struct Session<'a> {
     client: &'a Client,
     host: String,
@@ -161,12 +165,12 @@ pub(super) struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Asks once and reads the whole answer.
+    /// Makes one request and reads the whole answer.
     pub(super) async fn get(&mut self, url: &Url, accept: Accept) -> Result<Exchange, FetchError> {
         Ok(self.exchange(url, accept, false).await?.0)
     }
 
-    /// Asks without naming an encoding, and keeps the body as far as a page may be long.
+    /// Makes a request that accepts no encoding, and keeps the body up to the size limit of a page.
     pub(super) async fn get_body(&mut self, url: &Url) -> Result<(Exchange, Vec<u8>), FetchError> {
         self.exchange(url, Accept::Plain, true).await
     }
@@ -183,7 +187,8 @@ impl Session<'_> {
         };
         if let Some(sender) = kept {
             match self.ask(sender, None, url, accept, keep).await {
-                // A host may close an idle connection just as it is used again. That says nothing of the host.
+                // A host may close an idle connection just as it is used again. That is no fault of
+                // the host.
                 Err(FetchError::Broken { source, .. })
                     if source.is_canceled() || source.is_incomplete_message() => {}
                 done => return done,
@@ -239,7 +244,7 @@ impl Session<'_> {
         set(header::HOST, &self.authority);
         set(header::USER_AGENT, CLIENT_NAME);
         set(header::ACCEPT, "*/*");
-        // Has CloudFront tell its timings of this answer; caches take no other notice of it.
+        // Makes CloudFront report its timings of this answer. Caches ignore it otherwise.
         set(header::PRAGMA, "server-timing");
         if accept == Accept::Packed {
             set(header::ACCEPT_ENCODING, "br, gzip");
@@ -290,7 +295,7 @@ impl Session<'_> {
                 })
             })
             .await?;
-        // Small requests must not wait for company.
+        // Small requests must not be held back to be sent together.
         let _ = stream.set_nodelay(true);
         let connect = begun.elapsed();
         if !self.secure {
@@ -329,7 +334,8 @@ impl Session<'_> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|source| self.broken(source))?;
-        // It ends with the sender, and what goes wrong on it is told to the request under way.
+        // The task ends with the sender. A failure of the connection reaches the request that is
+        // under way.
         tokio::spawn(connection);
         Ok(sender)
     }

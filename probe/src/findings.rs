@@ -1,4 +1,5 @@
-//! Why a cache missed, and what to do about it. Pure: what was seen goes in, sentences come out.
+//! Explains why a cache missed and what to do about it. It is pure: what was seen goes in,
+//! sentences come out.
 
 use hyper::header::HeaderMap;
 use serde::Serialize;
@@ -7,7 +8,7 @@ use url::Url;
 use super::freshness::{Freshness, browser_seconds, cookies, freshness, varies_by};
 use super::layers::{Did, Layer, Sighting, text};
 
-/// What Cloudflare caches without being told, by the ending of the path.
+/// The file extensions that Cloudflare caches without being told.
 const CLOUDFLARE_ENDINGS: [&str; 56] = [
     "7z", "avi", "avif", "apk", "bin", "bmp", "bz2", "class", "css", "csv", "doc", "docx", "dmg",
     "ejs", "eot", "eps", "exe", "flac", "gif", "gz", "ico", "iso", "jar", "jpg", "jpeg", "js",
@@ -19,24 +20,25 @@ const CLOUDFLARE_ENDINGS: [&str; 56] = [
 /// A lifetime up to this many seconds can be over before the next request comes.
 const SHORT_LIFETIME: u64 = 2;
 
-/// Cloudflare's own lifetime in browsers, which it puts in place of shorter ones until it is told not to, seconds.
+/// The lifetime in browsers that Cloudflare sets in place of shorter ones until it is told not to,
+/// in seconds.
 const BROWSER_TTL_OF_CLOUDFLARE: u64 = 4 * 3600;
 
 /// One thing that an operator should know about an asset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
-    /// Which cache it is about; absent where it is about all.
+    /// The cache that it is about; `None` where it is about all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) layer: Option<String>,
-    /// Stable, for scripts.
+    /// A code for scripts, which stays stable.
     pub(super) code: &'static str,
-    /// What is so.
+    /// What was found.
     pub(super) message: String,
-    /// What to do.
+    /// What to do about it.
     pub(super) remedy: String,
 }
 
-/// One answer, as far as it matters here.
+/// The part of an answer that matters here.
 #[derive(Clone, Copy)]
 pub(super) struct Answer<'a> {
     pub(super) url: &'a Url,
@@ -68,7 +70,7 @@ pub(super) fn explain_miss(sighting: &Sighting, answer: Answer<'_>) -> Vec<Findi
     if sighting.did == Did::NotEligible {
         found.not_eligible(answer.url);
     }
-    // CloudFront keeps such answers, cookie and all, so to it the cookie is no reason.
+    // CloudFront keeps such answers, cookie and all, so a cookie does not explain its miss.
     let cookies = cookies(headers);
     if !cookies.is_empty() && sighting.layer != Layer::CloudFront {
         found.add(
@@ -114,7 +116,7 @@ pub(super) fn explain_miss(sighting: &Sighting, answer: Answer<'_>) -> Vec<Findi
                 "this is right for what is about to end; otherwise, lengthen it or allow `stale-while-revalidate`",
             );
         }
-        // A cache that asks again each time although the end lies ahead does not go by it.
+        // A cache that fetches again each time although the end lies ahead does not honour it.
         Freshness::Absolute(_) if sighting.did == Did::Miss => found.add(
             "only-expires",
             "only `Expires` tells its lifetime, and this cache seems to ignore it".into(),
@@ -129,7 +131,7 @@ pub(super) fn explain_miss(sighting: &Sighting, answer: Answer<'_>) -> Vec<Findi
     found.findings
 }
 
-/// What to say where some repeats hit a cache and others missed it.
+/// The finding where some repeats hit a cache and others missed it.
 pub(super) fn explain_uneven(layer: &Layer, hits: usize, asked: usize) -> Finding {
     finding(
         Some(layer),
@@ -140,7 +142,7 @@ pub(super) fn explain_uneven(layer: &Layer, hits: usize, asked: usize) -> Findin
     )
 }
 
-/// What to say where no cache shows itself at all.
+/// The finding where no cache shows itself at all.
 pub(super) fn explain_no_cache() -> Finding {
     finding(
         None,
@@ -151,7 +153,7 @@ pub(super) fn explain_no_cache() -> Finding {
     )
 }
 
-/// What is odd about an answer although it came from a cache.
+/// What is odd about an answer although a cache may have given it.
 pub(super) fn oddities(sightings: &[Sighting], answer: Answer<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     let headers = answer.headers;
@@ -194,12 +196,12 @@ pub(super) fn oddities(sightings: &[Sighting], answer: Answer<'_>) -> Vec<Findin
     found
 }
 
-/// How old an answer says to be, seconds.
+/// The age that an answer states, in seconds.
 pub(super) fn age_seconds(headers: &HeaderMap) -> Option<u64> {
     text(headers, "age")?.trim().parse().ok()
 }
 
-/// What to say of an answer that is an error or a redirect; `None` where it is neither.
+/// The finding about an answer that is an error or a redirect; `None` where it is neither.
 pub(super) fn explain_status(answer: Answer<'_>) -> Option<Finding> {
     let status = answer.status;
     if text(answer.headers, "cf-mitigated").is_some() {
@@ -255,7 +257,7 @@ impl Reasons<'_> {
             .push(finding(self.layer, code, message, remedy));
     }
 
-    /// The cache does not look at such addresses at all.
+    /// Explains why the cache does not look at such URLs at all.
     fn not_eligible(&mut self, url: &Url) {
         let ending = ending(url);
         if url.path() == "/robots.txt"
@@ -299,7 +301,7 @@ impl Reasons<'_> {
     }
 }
 
-/// The ending of the path's last part, in lower case.
+/// The extension of the last part of the path, in lower case.
 fn ending(url: &Url) -> Option<String> {
     let name = url.path().rsplit('/').next()?;
     let (_, ending) = name.rsplit_once('.')?;
@@ -323,7 +325,7 @@ mod tests {
         headers
     }
 
-    /// `layer code` of everything that is said about the outermost cache's miss.
+    /// `layer code` of every finding about a miss of the outermost cache.
     fn reasons(path: &str, status: u16, lines: &[(&'static str, &'static str)]) -> Vec<String> {
         let headers = headers(lines);
         let url = Url::parse("https://catto.example").expect("a URL");

@@ -1,4 +1,5 @@
-//! How long a shared cache may keep an answer, by its headers. Pure: the time is an argument.
+//! Reads from the headers of an answer how long a shared cache may keep it. It is pure: the time is
+//! an argument.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -6,7 +7,7 @@ use hyper::header::HeaderMap;
 
 use super::layers::text;
 
-/// Statuses that are kept where a lifetime is given.
+/// The HTTP statuses that caches keep where a lifetime is given.
 const KEPT_STATUSES: [u16; 7] = [200, 203, 204, 206, 301, 308, 410];
 
 /// Cookies that Cloudflare itself adds on the way out, behind its cache.
@@ -15,22 +16,22 @@ const COOKIES_OF_CLOUDFLARE: [&str; 4] = ["__cf_bm", "_cfuvid", "__cflb", "cf_cl
 /// What a shared cache may do with an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Freshness {
-    /// The origin forbids it, by this directive.
+    /// It must not keep it, because of this directive.
     Forbidden(&'static str),
-    /// It may be kept but is never fresh, by this word.
+    /// It may keep it, but the answer is never fresh, because of this.
     Never(&'static str),
-    /// Nothing says how long; each cache does as it is set.
+    /// No header gives a lifetime, so each cache does as it is configured.
     Unsaid,
-    /// Fresh for so many seconds after it was made.
+    /// It is fresh for this many seconds after it was made.
     Relative(u64),
-    /// Fresh until an instant so many seconds ahead, and nothing else says how long.
+    /// It is fresh until an instant this many seconds ahead. Only `Expires` gives its lifetime.
     Absolute(u64),
 }
 
-/// Reads an answer's headers at this second since 1970.
+/// Reads the headers of an answer. `now` is in seconds since 1970.
 pub(super) fn freshness(headers: &HeaderMap, now: u64) -> Freshness {
     let ours = Directives::of(headers, "cache-control");
-    // What is meant for CDNs stands over what is meant for everybody.
+    // A header for CDNs takes precedence over the one for everybody.
     let cdn = Directives::of(headers, "cloudflare-cdn-cache-control")
         .or_else(|| Directives::of(headers, "cdn-cache-control"));
     let directives = cdn.or(ours).unwrap_or_default();
@@ -62,19 +63,20 @@ pub(super) fn freshness(headers: &HeaderMap, now: u64) -> Freshness {
         })
         .map_or(0, |ahead| ahead.as_secs());
     match ahead {
-        // Also what is no date, such as the `0` that many servers send.
+        // This includes values that are not a date, such as the `0` that many servers send.
         0 => Freshness::Never("`Expires` in the past"),
         seconds => Freshness::Absolute(seconds),
     }
 }
 
-/// True where the origin does not object to caches, or says nothing: what a cache should have answered the second time.
+/// True where the origin allows caches to keep the answer, or does not object. A cache should then
+/// have answered the second request.
 pub(super) fn is_cacheable(status: u16, freshness: &Freshness) -> bool {
     KEPT_STATUSES.contains(&status)
         && !matches!(freshness, Freshness::Forbidden(_) | Freshness::Never(_))
 }
 
-/// The names of the cookies that the origin sets. Never their values.
+/// The names of the cookies that the origin sets, never their values.
 pub(super) fn cookies(headers: &HeaderMap) -> Vec<String> {
     headers
         .get_all("set-cookie")
@@ -86,7 +88,7 @@ pub(super) fn cookies(headers: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-/// What `Vary` names beside the encoding, in lower case.
+/// What `Vary` names besides the encoding, in lower case.
 pub(super) fn varies_by(headers: &HeaderMap) -> Vec<String> {
     headers
         .get_all("vary")
@@ -98,7 +100,7 @@ pub(super) fn varies_by(headers: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-/// The browser's own lifetime, seconds.
+/// The lifetime in the browser, in seconds.
 pub(super) fn browser_seconds(headers: &HeaderMap) -> Option<u64> {
     Directives::of(headers, "cache-control")?.seconds("max-age")
 }
@@ -108,7 +110,7 @@ pub(super) fn browser_seconds(headers: &HeaderMap) -> Option<u64> {
 struct Directives(Vec<String>);
 
 impl Directives {
-    /// `None` where the header is absent or empty.
+    /// Parses a header; `None` where it is absent or empty.
     fn of(headers: &HeaderMap, name: &str) -> Option<Self> {
         let directives: Vec<String> = headers
             .get_all(name)

@@ -1,15 +1,16 @@
-//! What an answer's headers tell of the caches that it came through. Pure: headers in, sightings out.
+//! Reads from the headers of an answer which caches it passed through. It is pure: headers go in,
+//! sightings come out.
 
 use std::fmt;
 
 use hyper::header::HeaderMap;
 
-/// Somebody who may have answered.
+/// A layer that may have answered.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Layer {
     Cloudflare,
     CloudFront,
-    /// Any other cache, by the name it gives itself.
+    /// Any other cache, under the name that it gives itself.
     Cache(String),
     Origin,
 }
@@ -28,43 +29,44 @@ impl fmt::Display for Layer {
 /// What a cache did with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Did {
-    /// Answered from what it keeps: fresh, stale, or made fresh again by a 304.
+    /// It answered from its store: the answer was fresh, stale, or made fresh again by a 304.
     Hit,
-    /// Looked and had nothing, or nothing fresh.
+    /// It looked and had nothing, or nothing fresh.
     Miss,
-    /// Had it, but past its lifetime, and fetched it anew.
+    /// It had the answer, but past its lifetime, and fetched it again.
     Expired,
-    /// May keep such answers, but not this one.
+    /// It may keep such answers, but did not use its store for this one.
     Bypassed,
-    /// Does not look at such addresses at all.
+    /// It does not cache such URLs at all.
     NotEligible,
-    /// Answered by itself, without a cache or an origin: a function, a redirect, a firewall.
+    /// It answered by itself, without a cache or an origin: a function, a redirect or a firewall.
     Made,
-    /// Reports an error, of the origin or its own.
+    /// It reports an error, of the origin or its own.
     Failed,
-    /// A cache in front of it answered; what it said is from when the answer was stored.
+    /// It was not asked, because a cache in front of it answered. What it says dates from when that
+    /// answer was stored.
     NotAsked,
-    /// Says something unknown here.
+    /// It says something that is unknown here.
     Unclear,
 }
 
 impl Did {
-    /// True where the question whether it hit makes sense.
+    /// True where the request counts as a hit or a miss.
     pub(super) fn counts(self) -> bool {
         !matches!(self, Self::Made | Self::NotAsked | Self::Unclear)
     }
 }
 
-/// One cache's word on one answer.
+/// What one cache says about one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sighting {
     pub(super) layer: Layer,
     pub(super) did: Did,
-    /// The word itself, as it was sent.
+    /// The cache's own word, as it was sent.
     pub(super) word: String,
 }
 
-/// The caches that an answer came through, the one nearest to the viewer first.
+/// The caches that an answer passed through, the nearest to the visitor first.
 pub(super) fn sightings(headers: &HeaderMap) -> Vec<Sighting> {
     let mut found = Vec::new();
     found.extend(cloudflare(headers));
@@ -82,12 +84,14 @@ pub(super) fn sightings(headers: &HeaderMap) -> Vec<Sighting> {
     found
 }
 
-/// True where a cache answered by itself but asked behind it first whether it still may.
+/// True where a cache answered from its store, but asked the layer behind it first whether it still
+/// may.
 fn asked_behind(sighting: &Sighting) -> bool {
     ["revalidated", "refreshhit"].contains(&sighting.word.to_ascii_lowercase().as_str())
 }
 
-/// The edge locations of Cloudflare and of CloudFront that this very answer came through, as they name them.
+/// The edge locations of Cloudflare and of CloudFront that this very answer came through, under
+/// their own names.
 pub(super) fn locations(headers: &HeaderMap) -> (Option<String>, Option<String>) {
     let cloudflare = text(headers, "cf-ray")
         .and_then(|ray| ray.rsplit_once('-'))
@@ -107,7 +111,7 @@ pub(super) fn locations(headers: &HeaderMap) -> (Option<String>, Option<String>)
     (cloudflare.and_then(plain), cloudfront.and_then(plain))
 }
 
-/// Who sent the bytes.
+/// The layer that sent the bytes.
 pub(super) fn answered_by(sightings: &[Sighting]) -> Layer {
     sightings
         .iter()
@@ -118,7 +122,7 @@ pub(super) fn answered_by(sightings: &[Sighting]) -> Layer {
 fn cloudflare(headers: &HeaderMap) -> Option<Sighting> {
     let word = match text(headers, "cf-cache-status") {
         Some(word) => word.trim(),
-        // Cloudflare itself answered, or its cache was never asked.
+        // Either Cloudflare itself answered, or its cache was not asked.
         None if headers.contains_key("cf-ray") => "NONE",
         None => return None,
     };
@@ -128,7 +132,7 @@ fn cloudflare(headers: &HeaderMap) -> Option<Sighting> {
         "EXPIRED" => Did::Expired,
         "BYPASS" => Did::Bypassed,
         "DYNAMIC" => Did::NotEligible,
-        // Also NONE and UNKNOWN: a Worker, the firewall or a redirect answered.
+        // This includes NONE and UNKNOWN, where a Worker, the firewall or a redirect answered.
         _ => Did::Unclear,
     };
     Some(Sighting {
@@ -138,7 +142,8 @@ fn cloudflare(headers: &HeaderMap) -> Option<Sighting> {
     })
 }
 
-/// Outermost first: each cache writes its word behind those of the caches that it asked.
+/// The other caches, the outermost first. Each cache writes its word after those of the caches that
+/// it asked.
 fn other_caches(headers: &HeaderMap) -> Vec<Sighting> {
     let standard = headers
         .get_all("cache-status")
@@ -158,7 +163,7 @@ fn other_caches(headers: &HeaderMap) -> Vec<Sighting> {
             .map(|word| by_custom(name, word))
             .collect();
         words.reverse();
-        // A cache that says the same in two ways is still one cache.
+        // A cache that says the same in two headers is still one cache.
         if !found
             .iter()
             .any(|sighting| matches!(sighting.layer, Layer::Cache(_)))
@@ -175,7 +180,7 @@ fn other_caches(headers: &HeaderMap) -> Vec<Sighting> {
     found
 }
 
-/// One entry of `Cache-Status` (RFC 9211): `name; hit` or `name; fwd=reason`.
+/// Parses one entry of `Cache-Status` (RFC 9211): `name; hit` or `name; fwd=reason`.
 fn by_standard(entry: &str) -> Option<Sighting> {
     let mut parts = split_outside_quotes(entry, ';').into_iter().map(str::trim);
     let name = parts.next()?.trim_matches('"');
@@ -208,7 +213,8 @@ fn by_standard(entry: &str) -> Option<Sighting> {
     })
 }
 
-/// One word of a header that no standard describes: `Hit from cloudfront`, `HIT`, `MISS from proxy.example`.
+/// Parses one word of a header that no standard describes: `Hit from cloudfront`, `HIT`, `MISS from
+/// proxy.example`.
 fn by_custom(header: &str, text: &str) -> Sighting {
     let (word, by) = match text.split_once(" from ") {
         Some((word, by)) => (word.trim(), Some(by.trim())),
@@ -236,7 +242,7 @@ fn by_custom(header: &str, text: &str) -> Sighting {
     }
 }
 
-/// One measurement that a server tells of itself.
+/// One measurement in `Server-Timing`.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub(super) struct ServerTiming {
     pub(super) name: String,
@@ -257,7 +263,7 @@ pub(super) fn server_timings(headers: &HeaderMap, sightings: &[Sighting]) -> Vec
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| split_outside_quotes(value, ','))
         .filter_map(server_timing)
-        // Stored with the answer, like the rest of what CloudFront said.
+        // These timings were stored with the answer, like everything else that CloudFront said.
         .filter(|timing| !(cloudfront_not_asked && timing.name.starts_with("cdn-")))
         .collect()
 }
@@ -279,7 +285,7 @@ fn server_timing(entry: &str) -> Option<ServerTiming> {
     Some(timing)
 }
 
-/// A header's value where it is plain text.
+/// The value of a header, where it is plain text.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }

@@ -1,7 +1,9 @@
-//! `cattocdn probe`: asks addresses again and again and tells who answered, how fast, how large, and why not from a cache.
+//! `cattocdn probe`: requests URLs again and again and tells who answered, how fast, how large the
+//! answer was, and why it did not come from a cache.
 //!
-//! It looks from outside, as a viewer does, and knows no configuration, index or storage. `connection` asks with a watch in
-//! hand, `page` finds a page's assets, `layers` and `freshness` read headers, `findings` explains, `report` prints.
+//! It looks from outside, as a visitor does, and knows no configuration, index or storage.
+//! `connection` requests and measures the time, `page` finds the assets of a page, `layers` and
+//! `freshness` read headers, `findings` explains, and `report` prints.
 
 mod connection;
 mod findings;
@@ -20,25 +22,26 @@ use self::connection::{Accept, Client, Exchange, FetchError, Session};
 use self::page::{Asset, Kind};
 use self::report::{AssetReport, PageReport, Redirect};
 
-/// Tells the time of day in whole seconds since 1970, by which the age of an answer is judged.
+/// Returns the current time in whole seconds since 1970. The age of an answer is judged by it.
 pub type Now<'a> = &'a (dyn Fn() -> u64 + Sync);
 
-/// The most assets that are asked for of one page.
+/// The most assets of one page that are requested.
 const MOST_ASSETS: usize = 50;
 /// The most redirects that are followed in a row.
 const MOST_REDIRECTS: usize = 5;
 
-/// What one look at an address saw.
+/// What one request for a URL saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glance {
     pub status: u16,
-    /// Cloudflare's location that answered or passed the request on, such as `FRA`.
+    /// The location of Cloudflare that answered or passed the request on, such as `FRA`.
     pub cloudflare: Option<String>,
-    /// CloudFront's, such as `FRA56-P1`; absent where Cloudflare had the answer already.
+    /// The location of CloudFront, such as `FRA56-P1`; `None` where Cloudflare had the answer
+    /// already.
     pub cloudfront: Option<String>,
 }
 
-/// Asks for this address once, as a viewer does, and waits so long for each step.
+/// Requests this URL once, as a visitor does, and waits up to `timeout` for each step.
 ///
 /// # Errors
 /// When there is no answer.
@@ -53,7 +56,7 @@ pub async fn glance(url: &Url, timeout: Duration) -> anyhow::Result<Glance> {
     })
 }
 
-/// What `cattocdn probe` is told.
+/// The arguments of `cattocdn probe`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Probe {
     /// The addresses to measure, http://… or https://…; for a page, its assets are measured too
@@ -89,19 +92,19 @@ fn parse_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// All answers to one address.
+/// All answers from one URL.
 struct Measured {
     first: Exchange,
-    /// At least one.
+    /// The answers to the repeated requests; at least one.
     repeats: Vec<Exchange>,
-    /// The size without packing, bytes.
+    /// The size of the body without compression, in bytes.
     plain_size: u64,
-    /// The body, where the assets in it are wanted.
+    /// The body, where its assets are wanted.
     page: Option<String>,
 }
 
 impl Probe {
-    /// Asks for these addresses alone, each once and then so often again.
+    /// Requests these URLs once and then `repeat` times more, without the assets of their pages.
     #[must_use]
     pub fn of(urls: Vec<Url>, repeat: u32) -> Self {
         Self {
@@ -114,7 +117,7 @@ impl Probe {
         }
     }
 
-    /// Asks for everything, one request at a time.
+    /// Requests everything, one request at a time.
     pub async fn run(&self, now: Now<'_>) -> Report {
         let client = Client::new(self.timeout);
         let mut pages = Vec::new();
@@ -158,7 +161,7 @@ impl Probe {
         report
     }
 
-    /// Asks for an address, and for where it leads to, as long as that is the same host.
+    /// Requests a URL and follows its redirects, as long as they stay on the same host.
     async fn follow<'a>(
         &self,
         client: &'a Client,
@@ -184,7 +187,7 @@ impl Probe {
         }
     }
 
-    /// Repeats a request, then asks once without packing.
+    /// Repeats a request, then makes one more without compression.
     async fn measure(
         &self,
         mut session: Session<'_>,
@@ -213,7 +216,7 @@ impl Probe {
             tokio::time::sleep(self.pause).await;
             let (plain, body) = session.get_body(url).await?;
             measured.plain_size = plain.size;
-            // What is packed without being asked to be cannot be read here.
+            // A body that is compressed although nobody asked for it cannot be read here.
             if is_page && !plain.headers.contains_key("content-encoding") {
                 measured.page = Some(String::from_utf8_lossy(&body).into_owned());
             }
@@ -223,7 +226,7 @@ impl Probe {
     }
 }
 
-/// Where a redirect leads to.
+/// Where a redirect leads.
 fn redirect_target(exchange: &Exchange, url: &Url) -> Option<Url> {
     if !matches!(exchange.status, 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -235,7 +238,8 @@ fn redirect_target(exchange: &Exchange, url: &Url) -> Option<Url> {
     Some(target)
 }
 
-/// Other hosts are asked only when they are named; nobody is led from an encrypted address to an open one.
+/// True where a redirect may be followed. Other hosts are requested only when the user names them,
+/// and an encrypted URL must not lead to an unencrypted one.
 fn may_follow(from: &Url, to: &Url) -> bool {
     from.host() == to.host()
         && to.username().is_empty()

@@ -1,6 +1,7 @@
-//! Which files a page needs, by its tags. Pure: text in, addresses out.
+//! Finds the files that a page needs, by its tags. It is pure: text goes in, URLs come out.
 //!
-//! No more of HTML is understood than tags, attributes, comments, and the elements whose content is no markup.
+//! It understands only as much of HTML as that takes: tags, attributes, comments, and the elements
+//! whose content is not markup.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ use url::{Host, Url};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
-    /// What was named on the command line, whatever it is.
+    /// The URL given on the command line, whatever it is.
     Named,
     Style,
     Script,
@@ -43,10 +44,11 @@ pub(super) struct Asset {
     pub(super) url: Url,
 }
 
-/// Elements whose content is no markup.
+/// The elements whose content is not markup.
 const RAW: [&str; 6] = ["script", "style", "textarea", "title", "xmp", "iframe"];
 
-/// The files that this page names: each once, what the page needs to come alive before its pictures.
+/// The files that this page names, each once. What the page needs to come alive stands before its
+/// pictures.
 pub(super) fn assets(html: &str, page: &Url) -> Vec<Asset> {
     let mut named = Vec::new();
     let mut base = page.clone();
@@ -78,8 +80,8 @@ pub(super) fn assets(html: &str, page: &Url) -> Vec<Asset> {
     assets
 }
 
-/// True for what a browser would fetch too: nothing unencrypted for an encrypted page, and for a page elsewhere nothing
-/// on this machine or its private network.
+/// True for what a browser would fetch too. An encrypted page gets nothing unencrypted, and a page
+/// from elsewhere gets nothing from this machine or its private network.
 fn may_be_asked(url: &Url, page: &Url) -> bool {
     let plain = url.username().is_empty() && url.password().is_none();
     let scheme = match url.scheme() {
@@ -110,7 +112,7 @@ fn is_public(url: &Url) -> bool {
     }
 }
 
-/// The addresses in one tag.
+/// The URLs in one tag.
 fn named_by(tag: &Tag<'_>) -> Vec<(Kind, String)> {
     let one = |kind, name| tag.attribute(name).map(|url| (kind, url));
     let many = |kind, name| {
@@ -178,7 +180,8 @@ fn link_kind(tag: &Tag<'_>) -> Option<Kind> {
     }
 }
 
-/// The addresses of a `srcset`: each ends at white space, or at a comma that ends it; commas within belong to it.
+/// The URLs in a `srcset`. Each ends at white space, or at a comma at its end; commas within belong
+/// to it.
 fn candidates(srcset: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = srcset;
@@ -205,21 +208,21 @@ fn candidates(srcset: &str) -> Vec<&str> {
 /// An opening tag.
 struct Tag<'a> {
     name: String,
-    /// Names in lower case, values as they are written.
+    /// Names in lower case, and values as they are written.
     attributes: Vec<(String, &'a str)>,
 }
 
 impl Tag<'_> {
-    /// The attribute's value with its entities resolved; an empty one counts as absent.
+    /// The value of an attribute with its entities resolved. An empty one counts as absent.
     fn attribute(&self, name: &str) -> Option<String> {
-        // The first of two counts, as in browsers.
+        // The first of two attributes with one name counts, as in browsers.
         let (_, value) = self.attributes.iter().find(|(found, _)| found == name)?;
         let value = html_escape::decode_html_entities(value.trim());
         (!value.is_empty()).then(|| value.into_owned())
     }
 }
 
-/// The opening tags of a text, in order.
+/// Iterates over the opening tags of a text, in order.
 struct Tags<'a>(&'a str);
 
 impl<'a> Iterator for Tags<'a> {
@@ -263,7 +266,7 @@ fn at_end_tag<'a>(text: &'a str, name: &str) -> &'a str {
     ""
 }
 
-/// Reads a tag from its name on; answers what follows it.
+/// Reads a tag from its name on, and returns it with the text that follows.
 fn read_tag(text: &str) -> (Tag<'_>, &str) {
     let name_ends = |c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>');
     let (name, mut rest) = text.split_at(text.find(name_ends).unwrap_or(text.len()));
@@ -275,11 +278,11 @@ fn read_tag(text: &str) -> (Tag<'_>, &str) {
             return (Tag { name, attributes }, rest);
         }
         if rest.is_empty() {
-            // Cut off in the middle: nobody can say what the tag would have been.
+            // The text ends within the tag, so nobody can say what it would have been.
             let (name, attributes) = (String::new(), Vec::new());
             return (Tag { name, attributes }, "");
         }
-        // A name holds at least one character, even `=`, so that each round makes way.
+        // A name holds at least one character, even `=`, so that each round makes progress.
         let first = rest.chars().next().map_or(1, char::len_utf8);
         let end = rest[first..]
             .find(|c: char| name_ends(c) || c == '=')

@@ -1,4 +1,4 @@
-//! What was measured, as JSON and as tables. The field names are a contract with scripts.
+//! What was measured, as JSON and as tables. Scripts rely on the names of the fields.
 
 mod tables;
 
@@ -20,20 +20,21 @@ use super::layers::{
 };
 use super::page::{Asset, Kind};
 
-/// What the whole probe comes to.
+/// The outcome of the whole probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Whatever may be cached was answered by a cache each time it was asked for again.
+    /// Caches answered every repeated request for what may be cached.
     Cached,
-    /// Something that may be cached reached the origin again, or answered with an error.
+    /// A repeated request for something that may be cached reached the origin, or something
+    /// answered with an error.
     NotCached,
     /// Something could not be fetched at all.
     Unreachable,
 }
 
 impl Verdict {
-    /// The command's exit code.
+    /// The exit code of the command.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -48,20 +49,20 @@ impl Verdict {
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub verdict: Verdict,
-    /// How often each address was asked again.
+    /// How often each URL was requested again.
     repeat: u32,
     pages: Vec<PageReport>,
-    /// Each cache and the origin, over all addresses.
+    /// Each cache and the origin, over all URLs.
     layers: Vec<LayerReport>,
 }
 
-/// One address of the command line and what its page needs.
+/// One URL of the command line and what its page needs.
 #[derive(Debug, Serialize)]
 pub(super) struct PageReport {
     url: String,
     pub(super) redirects: Vec<Redirect>,
     pub(super) assets: Vec<AssetReport>,
-    /// Assets that were found and not asked for.
+    /// The number of assets that were found but not requested.
     pub(super) left_out: usize,
 }
 
@@ -74,7 +75,7 @@ pub(super) struct Redirect {
     caches: Vec<CacheWord>,
 }
 
-/// One address.
+/// What was measured for one URL.
 #[derive(Debug, Serialize)]
 pub(super) struct AssetReport {
     url: String,
@@ -94,23 +95,23 @@ struct Measurement {
     cache_control: Option<String>,
     cdn_cache_control: Option<String>,
     expires: Option<String>,
-    /// Of the last answer, seconds.
+    /// The `Age` of the last answer, in seconds.
     age_seconds: Option<u64>,
-    /// Whether the origin lets caches answer for it.
+    /// Whether the origin lets caches keep it.
     cacheable: bool,
-    /// Whether caches answered every repeat; absent where they may not.
+    /// Whether caches answered every repeat; absent where they may not keep it.
     hit_on_repeat: Option<bool>,
     size: Size,
     first: First,
     repeats: Latency,
-    /// Each cache, the one nearest to the viewer first.
+    /// Each cache, the nearest to the visitor first.
     layers: Vec<AssetLayer>,
     findings: Vec<Finding>,
-    /// Every answer, the first one first.
+    /// Every answer, in the order of the requests.
     requests: Vec<RequestReport>,
 }
 
-/// Bytes of the body.
+/// The size of the body, in bytes.
 #[derive(Debug, Clone, Serialize)]
 struct Size {
     sent_bytes: u64,
@@ -118,7 +119,7 @@ struct Size {
     plain_bytes: u64,
 }
 
-/// The first request, with the opening of its connection. Milliseconds.
+/// The first request with the opening of its connection, in milliseconds.
 #[derive(Debug, Clone, Serialize)]
 struct First {
     resolve_ms: Option<f64>,
@@ -128,7 +129,7 @@ struct First {
     total_ms: f64,
 }
 
-/// Of repeats on the connection that was kept, milliseconds.
+/// The repeats on the connection that was kept, in milliseconds.
 #[derive(Debug, Clone, Serialize)]
 struct Latency {
     first_byte_ms: Percentiles,
@@ -141,7 +142,7 @@ struct Percentiles {
     p95: f64,
 }
 
-/// What one cache did for one address.
+/// What one cache did for one URL.
 #[derive(Debug, Clone, Serialize)]
 struct AssetLayer {
     layer: String,
@@ -151,7 +152,7 @@ struct AssetLayer {
     repeats: Hits,
 }
 
-/// Repeats that reached a cache, and those it answered.
+/// How many repeats reached a cache, and how many of them it answered.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 struct Hits {
     asked: usize,
@@ -159,17 +160,17 @@ struct Hits {
     hit_ratio: Option<f64>,
 }
 
-/// What one layer did for all addresses.
+/// What one layer did for all URLs.
 #[derive(Debug, Serialize)]
 struct LayerReport {
     layer: String,
-    /// Repeats of what may be cached; absent for the origin.
+    /// The repeats of what may be cached; absent for the origin.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     repeats: Option<Hits>,
-    /// All answers that came from here, first ones included.
+    /// The number of answers from this layer, first ones included.
     answered: usize,
     sent_bytes: u64,
-    /// Of the repeats that were answered from here.
+    /// The time of the repeats that this layer answered.
     first_byte_ms: Option<Percentiles>,
 }
 
@@ -192,28 +193,29 @@ struct RequestReport {
 #[derive(Debug, Clone, Serialize)]
 struct CacheWord {
     layer: String,
-    /// Absent where the cache was not asked, and its word only stored with the answer.
+    /// Absent where the cache was not asked, so that its word was only stored with the answer.
     word: Option<String>,
 }
 
-/// What one address came to, in few numbers.
+/// The outcome for one URL, in a few figures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     pub url: String,
-    /// How often it was asked for again.
+    /// How often it was requested again.
     pub repeats: usize,
-    /// How many of those did not reach the origin.
+    /// How many of these repeats did not reach the origin.
     pub from_cache: usize,
-    /// Of the repeats, milliseconds.
+    /// Percentiles of the repeats, in milliseconds.
     pub first_byte_p50_ms: f64,
     pub first_byte_p95_ms: f64,
     pub sent_bytes: u64,
-    /// Why it tells nothing: it could not be fetched, or answered with an error.
+    /// Why there is nothing to learn from it: it could not be fetched, or it answered with an
+    /// error.
     pub problem: Option<String>,
 }
 
 impl Report {
-    /// Every address in few numbers.
+    /// The outcome for every URL.
     #[must_use]
     pub fn summaries(&self) -> Vec<Summary> {
         let assets = self.pages.iter().flat_map(|page| &page.assets);
@@ -229,7 +231,7 @@ impl Report {
         }
     }
 
-    /// All of it as JSON.
+    /// The whole report as JSON.
     ///
     /// # Errors
     /// Never with the types of this report.
@@ -244,7 +246,7 @@ fn verdict(pages: &[PageReport]) -> Verdict {
         let Some(measured) = &asset.measured else {
             return Verdict::Unreachable;
         };
-        // Where a named address leads elsewhere, what was meant was not measured.
+        // A named URL that redirects elsewhere was not what the user meant to measure.
         let worst = if asset.kind == Kind::Named { 300 } else { 400 };
         let failed = measured
             .requests
@@ -538,7 +540,7 @@ fn findings(requests: &[RequestReport], answers: &[Answer<'_>]) -> Vec<Finding> 
     without_doubles(found)
 }
 
-/// What is said of two caches in the same words is said once, of neither.
+/// Merges findings that say the same about two caches into one that names no cache.
 fn without_doubles(found: Vec<Finding>) -> Vec<Finding> {
     let mut kept: Vec<Finding> = Vec::new();
     for finding in found {
@@ -561,7 +563,7 @@ fn cache_words(sightings: &[Sighting]) -> Vec<CacheWord> {
     words.collect()
 }
 
-/// The nearest-rank percentiles; `None` of nothing.
+/// The percentiles by nearest rank; `None` where there are no values.
 fn percentiles(mut values: Vec<f64>) -> Option<Percentiles> {
     values.sort_by(f64::total_cmp);
     let at = |percent: usize| {

@@ -4,6 +4,7 @@
 mod bans;
 mod endings;
 mod ledger;
+mod migrations;
 mod pictures;
 mod purges;
 mod queue;
@@ -21,21 +22,19 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use sqlx::error::DatabaseError;
-use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlitePool};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::endings::Dead;
 pub use self::ledger::{LedgerRow, Spending};
+use self::migrations::MIGRATIONS;
 pub use self::pictures::ListFilter;
 pub use self::purges::{ClaimedPurge, Postponed, PurgeOrder, PurgeTerms, SharedPurges};
 pub use self::queue::{
     Begun, Blame, Claimed, Foreseen, Gauge, LONGEST_REST_OF_ALL, Publishing, Waiting,
 };
 
-/// The migrations, which create the tables and bring those of older versions up to date.
-static MIGRATIONS: Migrator = sqlx::migrate!();
 /// How long a query waits while another connection holds the write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections in the pool. SQLx runs each of them on a thread of its own.

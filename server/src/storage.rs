@@ -150,7 +150,7 @@ impl StorageKey {
         match self {
             Self::Image { name, .. } => match name.known() {
                 Some(name) => name.format().content_type(),
-                // Of another version's file; this one stores none.
+                // Only another version of the program stores files of this name.
                 None => "application/octet-stream",
             },
             Self::Manifest { .. } | Self::Ban { .. } | Self::Ledger { .. } | Self::Build { .. } => {

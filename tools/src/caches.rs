@@ -1,5 +1,6 @@
-//! A shared cache as a model: what it keeps, and until when. It reads the headers that the real ones read, counts an
-//! answer's life from its arrival and never subtracts `Age`. The integration tests hold it against Varnish and nginx.
+//! A model of a shared cache: what it keeps, and until when. It reads the headers that real caches
+//! read, counts the lifetime of an answer from its arrival, and never subtracts `Age`. The
+//! integration tests compare it with Varnish and nginx.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,13 +12,15 @@ const CLOUDFLARE: HeaderName = HeaderName::from_static("cloudflare-cdn-cache-con
 /// Where in the chain a cache stands, which decides what it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// Before the server, as CloudFront is: `s-maxage`, `max-age`, then `Expires`.
+    /// In front of the server, like CloudFront. It reads `s-maxage`, then `max-age`, then
+    /// `Expires`.
     Inner,
-    /// Before the other, as Cloudflare is: its own header first, and then no other; else as the inner one.
+    /// In front of the inner one, like Cloudflare. Where its own header is present it reads nothing
+    /// else; otherwise it reads what the inner one reads.
     Outer,
 }
 
-/// What a cache needs to know of an answer.
+/// What a cache needs to know about an answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: StatusCode,
@@ -29,7 +32,7 @@ pub struct Answer {
 #[derive(Debug, Clone)]
 pub enum Found {
     Fresh(Arc<Answer>),
-    /// Past its time, but it may be shown while it is fetched anew.
+    /// The answer has expired, but may be shown while it is fetched again.
     Stale(Arc<Answer>),
     Nothing,
 }
@@ -57,7 +60,7 @@ impl Cache {
         }
     }
 
-    /// What is there for this key at this millisecond.
+    /// What the cache has under this key at this millisecond.
     #[must_use]
     pub fn find(&self, key: &str, now: i64) -> Found {
         match self.kept.get(key) {
@@ -67,7 +70,8 @@ impl Cache {
         }
     }
 
-    /// Takes in an answer that arrived at this millisecond, if its headers allow; what was there before is over.
+    /// Stores an answer that arrived at this millisecond, if its headers allow. What was stored
+    /// before is dropped.
     pub fn offer(&mut self, key: &str, answer: &Arc<Answer>, now: i64) {
         match self.lifetime(answer, now) {
             Some((fresh_until, stale_until)) if fresh_until > now => {
@@ -84,9 +88,11 @@ impl Cache {
         }
     }
 
-    /// Until when an answer is fresh, and until when it may be shown stale, milliseconds since 1970.
+    /// Until when an answer is fresh, and until when it may be shown stale, in milliseconds since
+    /// 1970.
     fn lifetime(&self, answer: &Answer, now: i64) -> Option<(i64, i64)> {
-        // Others need more than plain headers to be kept; the server lets nobody keep them.
+        // Other statuses need more than a lifetime to be kept, and the server lets nobody keep
+        // them.
         if !matches!(answer.status.as_u16(), 200 | 301 | 302 | 404 | 410) {
             return None;
         }
@@ -108,7 +114,7 @@ impl Cache {
     }
 }
 
-/// Outer caches before one inner cache.
+/// Outer caches in front of one inner cache.
 #[derive(Debug)]
 pub struct Chain {
     outers: Vec<Cache>,
@@ -120,7 +126,7 @@ pub struct Chain {
 pub struct Trip {
     /// What the client was shown.
     pub shown: Arc<Answer>,
-    /// Whether the outer cache had it, be it stale.
+    /// Whether the outer cache had the answer, be it stale.
     pub outer_hit: bool,
     /// What the outer cache fetched from the inner one.
     pub from_inner: Option<Arc<Answer>>,
@@ -137,7 +143,8 @@ impl Chain {
         }
     }
 
-    /// Forgets what is kept of a picture that was deleted, as the CDNs are told to: its files, and all that carries its tag.
+    /// Drops what is kept of a deleted picture, as the CDNs are told to: its files, and everything
+    /// that carries its tag.
     #[cfg(not(test))]
     pub fn purge(&mut self, id: &str) {
         let (tag, folder) = (format!("p-{id}"), format!("/{id}/"));
@@ -153,8 +160,8 @@ impl Chain {
         }
     }
 
-    /// True where a life of what is kept for this address, fresh or stale, ends within so many milliseconds of this one: a
-    /// real cache may then differ by what it takes to answer.
+    /// True where what is kept under this key ceases to be fresh, or to be shown stale, within
+    /// `margin` milliseconds of `now`. A real cache may then differ by the time it takes to answer.
     pub fn ends_near(&self, key: &str, now: i64, margin: i64) -> bool {
         let near = |end: i64| (end - now).abs() < margin;
         let caches = self.outers.iter().chain([&self.inner]);
@@ -163,7 +170,8 @@ impl Chain {
             .any(|kept| near(kept.fresh_until) || near(kept.stale_until))
     }
 
-    /// Asks one of the outer caches at this millisecond; each level knows the address by its own key.
+    /// Makes a request to one of the outer caches at this millisecond. Each level has its own key
+    /// for the URL.
     ///
     /// # Errors
     /// Where the server fails.
@@ -196,7 +204,7 @@ impl Chain {
         Ok(trip)
     }
 
-    /// Asks the inner cache itself.
+    /// Makes a request to the inner cache itself.
     ///
     /// # Errors
     /// Where the server fails.
@@ -237,7 +245,7 @@ fn directives(headers: &HeaderMap, name: &HeaderName) -> Option<HashMap<String, 
     Some(parts.collect())
 }
 
-/// `Expires`, milliseconds since 1970.
+/// `Expires` in milliseconds since 1970.
 fn expires(headers: &HeaderMap) -> Option<i64> {
     let text = headers.get(header::EXPIRES)?.to_str().ok()?;
     let since_1970 = httpdate::parse_http_date(text)
@@ -251,7 +259,8 @@ fn expires(headers: &HeaderMap) -> Option<i64> {
 mod tests {
     use super::*;
 
-    /// How long both levels show an answer with these headers: fresh, and fresh or stale, seconds.
+    /// How long both levels show an answer with these headers, in seconds: fresh, and fresh or
+    /// stale.
     fn lives(headers: &[(HeaderName, &str)]) -> [(i64, i64); 2] {
         let mut map = HeaderMap::new();
         for (name, value) in headers {

@@ -1,10 +1,10 @@
-//! By what the caches of the simulation know an address, as its route declares it: the files in
-//! `deploy/` tell Cloudflare and CloudFront the same, and a test compares them.
+//! The cache keys of the simulation, as each route declares them. The files in `deploy/` tell
+//! Cloudflare and CloudFront the same, and a test compares them.
 
 use cattocdn::http::declarations;
 use cattocdn::http::declared::{Caching, Declaration, Key};
 
-/// The keys of all addresses of a site.
+/// The cache keys of all URLs of a site.
 #[derive(Debug)]
 pub struct Keys {
     declarations: Vec<Declaration>,
@@ -18,8 +18,8 @@ impl Keys {
         }
     }
 
-    /// By what the outer cache, Cloudflare, knows an address: it drops the query where that means
-    /// nothing, and else has the whole of it in its key.
+    /// The key of a URL at the outer cache, Cloudflare. It leaves out the query where that means
+    /// nothing, and otherwise is the whole URL.
     #[must_use]
     pub fn outer(&self, url: &str) -> String {
         let (path, _) = split(url);
@@ -30,8 +30,8 @@ impl Keys {
         .to_owned()
     }
 
-    /// By what the inner cache, CloudFront, knows an address, which is also all that the server
-    /// hears of it.
+    /// The key of a URL at the inner cache, CloudFront, which is also all that the server gets of
+    /// the URL.
     #[must_use]
     pub fn inner(&self, url: &str) -> String {
         let (path, query) = split(url);

@@ -1,4 +1,5 @@
-//! AWS without AWS, as strict as the real one: S3 within this process or by moto, and Rekognition.
+//! Stand-ins for AWS that are as strict as the real services: S3 within this process or by moto,
+//! and Rekognition.
 
 pub mod aws;
 pub mod rekognition_server;

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{AssetReport, Finding, Hits, Measurement, PageReport, Percentiles, Report, Verdict};
 
-/// The widest that an address may be in a table, characters.
+/// The most characters of a URL in a table.
 const WIDEST_NAME: usize = 44;
 
 impl fmt::Display for Report {
@@ -131,7 +131,7 @@ fn write_page(out: &mut fmt::Formatter<'_>, page: &PageReport, repeat: u32) -> f
     writeln!(out)
 }
 
-/// What is true of several addresses is told once.
+/// Groups the findings, so that what is true of several URLs is told once.
 fn by_finding<'a>(
     page: &'a PageReport,
     name: &impl Fn(&AssetReport) -> String,
@@ -232,7 +232,7 @@ fn fraction(hits: Hits) -> String {
     format!("{}/{}", hits.hits, hits.asked)
 }
 
-/// An address in few characters: the path on the page's own host, shortened in its middle.
+/// Shortens a URL: to its path where the host is that of the page, and by cutting out its middle.
 fn short(url: &Url, page: Option<&Url>) -> String {
     let own = page.is_some_and(|page| page.origin() == url.origin());
     let full = if own {
@@ -240,7 +240,7 @@ fn short(url: &Url, page: Option<&Url>) -> String {
     } else {
         url.as_str()
     };
-    // A parsed URL is plain ASCII, so that bytes are characters.
+    // A parsed URL is plain ASCII, so bytes are characters.
     if full.len() <= WIDEST_NAME {
         return full.to_owned();
     }
@@ -248,8 +248,8 @@ fn short(url: &Url, page: Option<&Url>) -> String {
     format!("{}…{}", &full[..half], &full[full.len() - half + 1..])
 }
 
-/// Columns as wide as their widest cell: the first to the left, the others to the right, those that begin with spaces to
-/// the left again.
+/// A table whose columns are as wide as their widest cell. The first column is aligned left and the
+/// others right, except for cells that begin with spaces, which are aligned left again.
 struct Table {
     head: Vec<String>,
     rows: Vec<Vec<String>>,

@@ -29,17 +29,19 @@ pub enum Item {
 }
 
 impl Item {
-    /// Every item.
-    pub const ALL: [Self; 8] = [
-        Self::RekognitionCalls,
-        Self::CloudfrontPaths,
-        Self::S3Storage,
-        Self::S3Writes,
-        Self::S3Reads,
-        Self::FlyMachine,
-        Self::FlyVolume,
-        Self::FlyTraffic,
-    ];
+    all_variants! {
+        /// Every item.
+        pub const ALL = [
+            RekognitionCalls,
+            CloudfrontPaths,
+            S3Storage,
+            S3Writes,
+            S3Reads,
+            FlyMachine,
+            FlyVolume,
+            FlyTraffic,
+        ];
+    }
 }
 
 /// The price of one item.
@@ -161,8 +163,8 @@ pub struct Elapsed {
 }
 
 impl Elapsed {
-    /// The shortest time that a projection is based on, in seconds. From an hour alone, a busy one,
-    /// the whole month would be projected as busy.
+    /// The shortest time that a projection is based on, in seconds. One from a single busy hour
+    /// would take the whole month to be as busy.
     const SHORTEST: f64 = 24.0 * 3600.0;
 
     /// What a count will come to at the month's end if it goes on at the same rate.

@@ -17,8 +17,8 @@ pub struct Dead {
     pub id: PictureId,
     /// The expiry that is part of the objects' paths; `None` where no object was ever stored.
     pub expires_at: Option<ExpiresAt>,
-    /// The names of its files; absent where it was never published, though a publication that was
-    /// cut off may have stored some.
+    /// The names of its files; `None` where it was never published. A publication that was cut off
+    /// may have stored some files all the same.
     pub files: Option<Vec<FileName>>,
 }
 

@@ -12,8 +12,8 @@ use crate::domain::picture::{Life, PictureId, Published, Sha256Hash};
 use crate::domain::search::{self, SearchQuery};
 use crate::domain::verdict::{Reason, Rules, Verdict};
 
-/// Of so many names of files that only another version of the program knows a warning is written;
-/// of further ones not.
+/// A warning is written for so many names of files that only another version of the program knows,
+/// and none for further ones, so that what is remembered of them stays small.
 const UNKNOWN_FILES: usize = 32;
 
 /// Which pictures a list holds.
@@ -118,7 +118,7 @@ impl Db {
         read_published(row, |name| self.tell_of_unknown_file(name))
     }
 
-    /// Warns once of each name, however many pictures have such a file.
+    /// Logs a warning once for each name, however many pictures have such a file.
     fn tell_of_unknown_file(&self, name: &str) {
         let mut told = self
             .unknown_files

@@ -495,8 +495,8 @@ impl Db {
     }
 }
 
-/// Puts a deleted picture's purge into the queue, unless the picture has expired or no CDN is
-/// configured.
+/// Puts the purge of a deleted picture with these files into the queue, unless the picture has
+/// expired or no CDN is configured.
 pub(super) async fn enqueue_picture(
     transaction: &mut Transaction<'_, Sqlite>,
     id: &PictureId,

@@ -125,7 +125,7 @@ pub(super) fn read_hash(row: &SqliteRow, column: &str) -> Result<Sha256Hash, DbE
     Ok(Sha256Hash::from_slice(bytes).context("a stored hash has not 32 bytes")?)
 }
 
-/// Reads where a picture is in its life; `tell` as in [`read_published`].
+/// Reads where a picture is in its life. `tell` is called as [`read_published`] calls it.
 pub(super) fn read_life(row: &SqliteRow, tell: impl Fn(&str)) -> Result<Life, DbError> {
     let state: &str = row.try_get("state")?;
     Ok(match state {
@@ -152,9 +152,9 @@ pub(super) fn read_expiry(row: &SqliteRow) -> Result<Option<ExpiresAt>, DbError>
     Ok(second.map(ExpiresAt::from_second))
 }
 
-/// Reads the names of a picture's files, for deleting them; `None` where the row does not tell,
-/// also because it is damaged: what is over must go all the same. A name that no version of the
-/// program would write is left out: nothing lies under it.
+/// Reads the names of a picture's files, so that they can be deleted. `None` where the row names
+/// none, or where its list is damaged, because a picture that is over must go all the same. A name
+/// that no version of the program would write is left out, because nothing lies under it.
 pub(super) fn read_file_names(row: &SqliteRow) -> Result<Option<Vec<FileName>>, DbError> {
     #[derive(Deserialize)]
     struct Named {
@@ -169,8 +169,8 @@ pub(super) fn read_file_names(row: &SqliteRow) -> Result<Option<Vec<FileName>>, 
     Ok(named.map(names))
 }
 
-/// Reads a row that is published. `tell` is called with the name of each file that this version of
-/// the program cannot serve: the others are shown without it.
+/// Reads the row of a published picture. `tell` is called with the name of each file that this
+/// version of the program cannot serve; the picture is shown without that file.
 pub(super) fn read_published(row: &SqliteRow, tell: impl Fn(&str)) -> Result<Published, DbError> {
     let records: Vec<VariantRecord> = from_json(row.try_get("variants")?)?;
     let mut variants = Vec::with_capacity(records.len());

@@ -9,6 +9,7 @@ use super::asked::Asked;
 use super::report::Check;
 use crate::cdn::{CloudFrontClient, CloudflareClient, PurgeError};
 use crate::config::{CloudFrontConfig, CloudflareConfig};
+use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
 
 const CLOUDFLARE: &str = "Cloudflare";
@@ -45,15 +46,12 @@ fn judge_token(status: Result<String, PurgeError>) -> Check {
         ),
         Err(error @ (PurgeError::Refused(_) | PurgeError::Rejected(_))) => Check::failed(
             CLOUDFLARE,
-            format!(
-                "Cloudflare does not accept the token: {:#}",
-                anyhow::Error::from(error)
-            ),
+            format!("Cloudflare does not accept the token: {}", chain(&error)),
             new_token,
         ),
         Err(error) => Check::failed(
             CLOUDFLARE,
-            format!("no answer: {:#}", anyhow::Error::from(error)),
+            format!("no answer: {}", chain(&error)),
             "Try again, and check that this machine can reach Cloudflare",
         ),
     }

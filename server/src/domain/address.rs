@@ -1,5 +1,5 @@
-//! Where the files of a picture lie: `i/{expires}/{id}/{name}`, below the address of the site as
-//! well as below the bucket or the folder of objects. Nothing else builds such a path or takes one
+//! Where the files of a picture lie: `i/{expires}/{id}/{name}`. The same path follows the URL of
+//! the site and the bucket or folder of objects. Nothing else builds such a path or takes one
 //! apart.
 
 use super::expiry::ExpiresAt;
@@ -18,7 +18,7 @@ pub fn file_path(expires_at: ExpiresAt, id: &PictureId, name: &FileName) -> Stri
     format!("{}{name}", folder_path(expires_at, id))
 }
 
-/// Reads what [`folder_path`] wrote, and nothing else.
+/// Reads what [`folder_path`] wrote; `None` for anything else.
 #[must_use]
 pub fn parse_folder(path: &str) -> Option<(ExpiresAt, PictureId)> {
     let (expires_at, id) = path
@@ -28,7 +28,7 @@ pub fn parse_folder(path: &str) -> Option<(ExpiresAt, PictureId)> {
     Some((ExpiresAt::parse_compact(expires_at)?, PictureId::parse(id)?))
 }
 
-/// Reads what [`file_path`] wrote, and nothing else.
+/// Reads what [`file_path`] wrote; `None` for anything else.
 #[must_use]
 pub fn parse_file(path: &str) -> Option<(ExpiresAt, PictureId, FileName)> {
     let slash = path.rfind('/')?;

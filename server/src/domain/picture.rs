@@ -142,12 +142,12 @@ impl Eq for Sha256Hash {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
     pub name: FileName,
-    /// In pixels.
+    /// The width in pixels.
     pub width: u32,
-    /// In pixels.
+    /// The height in pixels.
     pub height: u32,
     pub size_bytes: u64,
-    /// Of the file's bytes. The strong `ETag` is made from it.
+    /// SHA-256 of the file's bytes. The strong `ETag` is made from it.
     pub hash: Sha256Hash,
 }
 
@@ -195,8 +195,8 @@ pub struct Published {
     pub placeholder: String,
     pub perceptual_hash: u64,
     pub stripped: Vec<String>,
-    /// Its files, those of other versions of the program among them. [`Self::readable`] gives the
-    /// others.
+    /// All of its files, including those that only another version of the program can serve.
+    /// [`Self::readable`] leaves those out.
     pub variants: Vec<Variant>,
     /// The rules under which the picture was approved.
     pub rules: Rules,

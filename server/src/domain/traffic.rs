@@ -7,7 +7,7 @@ pub struct Counts {
     pub requests: u64,
     /// Bytes of response bodies.
     pub bytes_sent: u64,
-    /// Requests to the object storage that write or list.
+    /// Requests to the object storage that add or list.
     pub storage_writes: u64,
     /// Requests to the object storage that read.
     pub storage_reads: u64,

@@ -143,7 +143,7 @@ impl FileName {
         is_name.then(|| Self::Unknown(Unknown(text.to_owned())))
     }
 
-    /// The name, where the file can be served.
+    /// The name, if this version of the program can serve the file.
     #[must_use]
     pub const fn known(&self) -> Option<VariantName> {
         match self {
@@ -168,9 +168,10 @@ impl fmt::Display for FileName {
     }
 }
 
-/// Of these files the one that suits a place of this width in pixels: the narrowest of this format
-/// that is wide enough, or else the widest of it; of another format where there is none of this.
-/// `None` where there is no file. Pages choose by the same rule (`images` in the crate `app`).
+/// Chooses from these files the one for a place of this width in pixels: the narrowest of this
+/// format that is wide enough, or else the widest of this format. Where there is none of this
+/// format, another one is used. `None` where there is no file. Pages choose by the same rule
+/// (`images` in the crate `app`).
 #[must_use]
 pub fn choose(
     names: impl IntoIterator<Item = VariantName>,
@@ -183,7 +184,7 @@ pub fn choose(
     })
 }
 
-/// Of these files the one that a gallery shows; so caches hold that one before all others.
+/// The one of these files that a gallery shows. Caches are most likely to hold it.
 #[must_use]
 pub fn in_gallery(names: impl IntoIterator<Item = VariantName>) -> Option<VariantName> {
     choose(names, Format::Webp, GALLERY_WIDTH)

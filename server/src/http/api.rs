@@ -1,4 +1,4 @@
-//! `/api/v1`: reading and deleting pictures as JSON. Uploads have their own file.
+//! `/api/v1`: reads and deletes pictures as JSON. Uploads have a file of their own.
 
 use app::error::ErrorCode;
 use axum::extract::{Path, RawQuery, State};
@@ -13,11 +13,11 @@ use crate::http::cache::CachePolicy;
 use crate::http::error::Error;
 use crate::http::images::robots_tag;
 use crate::http::list;
+use crate::http::state::AppState;
 use crate::http::views;
 use crate::pictures::Status;
-use crate::state::AppState;
 
-/// The time in which `/random` shows the same picture to everyone, seconds.
+/// How long `/random` leads everyone to the same picture, in seconds.
 const SLOT: i64 = 60;
 
 /// `GET /api/v1/pictures?q=&tag=&after=&limit=`
@@ -36,13 +36,13 @@ pub(crate) async fn list_tags(State(state): State<AppState>) -> Result<Response,
     Ok((Extension(policy), Json(tags)).into_response())
 }
 
-/// `GET /api/v1/pictures/{id}`: the picture, or where its screening stands.
+/// `GET /api/v1/pictures/{id}`: the picture, or the state of its screening.
 pub(crate) async fn get_picture(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
     let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
-    match state.pictures.status(&id).await? {
+    match state.pictures.reading.status(&id).await? {
         Status::Published(published) => {
             let policy = CachePolicy::Picture {
                 expires_at: published.expires_at,
@@ -59,32 +59,30 @@ pub(crate) async fn get_picture(
     }
 }
 
-/// `GET /random`: the way to a picture, the same for everyone within a minute.
+/// `GET /random`: redirects to a picture, which is the same for everyone within a minute.
 pub(crate) async fn random_picture(State(state): State<AppState>) -> Result<Response, Error> {
     let now = state.clock.now().as_second();
     let begins = now - now.rem_euclid(SLOT);
     let ends = ExpiresAt::from_second(begins + SLOT);
-    let Some(published) = state.pictures.choose(begins, ends.second()).await? else {
+    let Some(published) = state.pictures.reading.choose(begins, ends.second()).await? else {
         return Err(Error::not_found());
     };
     let policy = CachePolicy::Slot {
-        // The slot may be kept to its end; the last second before the picture's is no longer safe.
+        // The redirect may be kept to the end of the slot, but only until one second before the
+        // picture expires.
         ends: published
             .expires_at
             .min(ExpiresAt::from_second(ends.second() + 1)),
         id: published.id.clone(),
     };
-    let location = HeaderValue::try_from(format!("/c/{}", published.id)).map_err(|_| {
-        Error::new(
-            ErrorCode::Internal,
-            "Something went wrong on our side. Please try again in a moment.",
-        )
-    })?;
+    let location =
+        HeaderValue::try_from(format!("/c/{}", published.id)).map_err(|_| Error::internal())?;
     let headers = [(header::LOCATION, location)];
     Ok((StatusCode::FOUND, Extension(policy), headers).into_response())
 }
 
-/// `DELETE /api/v1/pictures/{id}[?ban=true]` with the picture's or the admin's token as bearer; only an admin bans.
+/// `DELETE /api/v1/pictures/{id}[?ban=true]` with the picture's or the admin's token as bearer.
+/// Only an admin can ban.
 pub(crate) async fn delete_picture(
     State(state): State<AppState>,
     Extension(client): Extension<ClientNetwork>,
@@ -106,18 +104,18 @@ pub(crate) async fn delete_picture(
         })?;
     let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
     if parse_ban(query.as_deref().unwrap_or_default())? {
-        let ban = state.pictures.ban(&id, token);
+        let ban = state.pictures.endings.ban(&id, token);
         state.guesses.guard(client, ban).await?;
     } else {
-        let own = state.pictures.delete_own(&id, token, client);
-        let guess = state.pictures.delete_as_admin(&id, token);
+        let own = state.pictures.endings.delete_own(&id, token, client);
+        let guess = state.pictures.endings.delete_as_admin(&id, token);
         state.guesses.owner_or(client, own, guess).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Reads `ban` from the query: `true` or `false`, which is also its absence. Nothing else is taken: a slip must not leave a
-/// picture free to come back that an admin believes banned.
+/// Parses `ban` from the query, which may be `true`, `false` or absent. Anything else is refused:
+/// after a typing error, a picture that an admin believes banned could otherwise come back.
 fn parse_ban(query: &str) -> Result<bool, Error> {
     let mut parameters = url::form_urlencoded::parse(query.as_bytes());
     let first = parameters.next();

@@ -1,4 +1,5 @@
-//! `/pkg/*`: CSS, JavaScript and WASM under hashed names, compressed at build time; and the favicon.
+//! `/pkg/*`: CSS, JavaScript and WASM with hashes in their names, compressed at build time. The
+//! favicon is here as well.
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -9,20 +10,21 @@ use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use crate::builds::Asset;
 use crate::domain::build::{AssetName, Coding};
 use crate::http::error::Error;
-use crate::state::AppState;
+use crate::http::state::AppState;
 use crate::storage::StorageError;
 
-/// Room for a file of an earlier build, bytes; the largest, its WASM, has half of that.
+/// The room that a file of an earlier build gets, in bytes. The largest, its WASM, needs half of
+/// it.
 const MAX_ASSET: usize = 512 * 1024;
 
-/// `GET /pkg/{name}`: a file of this build, or of one whose pages caches may still have.
+/// `GET /pkg/{name}`: a file of this build, or of an earlier one whose pages caches may still hold.
 pub(crate) async fn get_asset(
     State(state): State<AppState>,
     uri: Uri,
     Path(name): Path<String>,
     request: HeaderMap,
 ) -> Result<Response, Error> {
-    // One file has one spelling, or caches would hold it many times.
+    // Each file has only one spelling, because caches would otherwise hold it many times.
     let name = AssetName::parse(&name)
         .filter(|_| !uri.path().contains('%'))
         .ok_or_else(Error::not_found)?;
@@ -48,7 +50,7 @@ pub(crate) async fn get_favicon(
     answer(&request, "image/svg+xml", &favicon.asset, read).await
 }
 
-/// The file in the best coding that whoever asks can read, or 304 where they have it.
+/// The file in the best coding that the client accepts, or 304 where the client has it already.
 async fn answer(
     request: &HeaderMap,
     content_type: &'static str,
@@ -62,7 +64,7 @@ async fn answer(
         .find(|coding| accepts(request, coding.token()));
     let mut headers = HeaderMap::new();
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    // Each coding is something else to a cache, and has a strong validator of its own.
+    // To a cache each coding is a representation of its own, and has a strong ETag of its own.
     let suffix = coding.map_or("", Coding::token);
     if let Ok(etag) = format!("\"{}{suffix}\"", asset.hash.hex()).parse::<ETag>() {
         headers.typed_insert(etag.clone());
@@ -92,7 +94,7 @@ fn of_storage(error: StorageError) -> Error {
     }
 }
 
-/// True when `Accept-Encoding` names this coding and does not weigh it with zero.
+/// True when `Accept-Encoding` names this coding with a weight other than zero.
 fn accepts(request: &HeaderMap, coding: &str) -> bool {
     request
         .get_all(header::ACCEPT_ENCODING)

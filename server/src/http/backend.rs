@@ -1,4 +1,4 @@
-//! What the pages and server functions ask: the use cases, spoken in wire types.
+//! What pages and server functions call: the use cases with wire types.
 
 use std::sync::Arc;
 
@@ -15,28 +15,30 @@ use crate::domain::picture::PictureId;
 use crate::domain::search::canonical;
 use crate::http::body::BodyWatch;
 use crate::http::cache::{CachePolicy, Shown};
+use crate::http::client;
 use crate::http::error::Error;
 use crate::http::list;
+use crate::http::receive::receive_field;
+use crate::http::state::AppState;
 use crate::http::status::read_status;
-use crate::http::upload;
+use crate::http::upload::{self, DEFAULT_WAIT};
 use crate::http::views;
 use crate::pictures::Status;
-use crate::state::AppState;
 
-/// The server, as the pages of one request see it.
+/// The server as the pages of one request see it.
 pub(crate) struct ServerBackend {
     state: AppState,
-    /// Where it notes what it gave, for the cache headers.
+    /// Where the backend notes what it returned, for the cache headers.
     shown: Shown,
-    /// Of the request's body.
+    /// The watch of the request's body.
     body: BodyWatch,
-    /// Who asks.
+    /// The network of the client.
     client: ClientNetwork,
 }
 
 impl ServerBackend {
-    /// The backend of the request whose head the framework provides as a context. Outside of one, as for a page that is
-    /// rendered in place of another's answer, what it gives is noted nowhere.
+    /// The backend of the request whose head the framework provides as a context. Where there is
+    /// none, as for a page that replaces another answer, nothing is noted.
     pub(crate) fn of_request(state: AppState) -> Arc<dyn Backend> {
         let parts = use_context::<Parts>();
         let extensions = parts.as_ref().map(|parts| &parts.extensions);
@@ -46,8 +48,8 @@ impl ServerBackend {
                 .and_then(|extensions| extensions.get::<Shown>())
                 .cloned()
                 .unwrap_or_default(),
-            body: extensions.map(upload::watch_of).unwrap_or_default(),
-            client: extensions.map_or(ClientNetwork::UNKNOWN, upload::client_of),
+            body: extensions.map(BodyWatch::of).unwrap_or_default(),
+            client: extensions.map_or(ClientNetwork::UNKNOWN, client::network_of),
         })
     }
 }
@@ -61,7 +63,14 @@ impl Backend for ServerBackend {
     async fn picture(&self, id: &str) -> Result<PictureStatus, ApiError> {
         let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
         let site = &self.state.site;
-        match self.state.pictures.status(&id).await.map_err(Error::from)? {
+        match self
+            .state
+            .pictures
+            .reading
+            .status(&id)
+            .await
+            .map_err(Error::from)?
+        {
             Status::Published(published) => {
                 self.shown.note(CachePolicy::Picture {
                     expires_at: published.expires_at,
@@ -100,7 +109,7 @@ impl Backend for ServerBackend {
 
     async fn check_deletion(&self, id: &str, token: &str) -> Result<(), ApiError> {
         let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
-        let check = self.state.pictures.check_deletion(&id, token);
+        let check = self.state.pictures.endings.check_deletion(&id, token);
         Ok(self.state.guesses.owner(self.client, check).await?)
     }
 
@@ -108,6 +117,8 @@ impl Backend for ServerBackend {
         &self,
         form: multer::Multipart<'static>,
     ) -> Result<UploadView, ApiError> {
-        Ok(upload::upload_from_form(&self.state, form, &self.body, self.client).await?)
+        let pictures = &self.state.pictures;
+        let accepted = receive_field(pictures, form, &self.body, self.client).await?;
+        Ok(upload::answer(&self.state, accepted, DEFAULT_WAIT).await?)
     }
 }

@@ -2,16 +2,18 @@
 //! (`http/declared`), handlers attach a [`CachePolicy`] of that kind, and one middleware writes the
 //! headers. An answer without a policy is `no-store`.
 //!
-//! Chained caches are assumed not to subtract the age that an answer gained before them. So a relative lifetime adds up
-//! from cache to cache, and an absolute one does not: what must end at an instant either names that instant, or its
-//! relative lifetimes together end before it (the sum rule).
+//! A cache is assumed not to subtract the age that an answer gained in the caches before it. A
+//! relative lifetime therefore adds up from cache to cache, and an absolute one does not. What must
+//! end at an instant either names that instant, or has relative lifetimes whose sum ends before it
+//! (the sum rule).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use parking_lot::Mutex;
 
 use crate::domain::expiry::{ExpiresAt, IMAGE_CACHING};
 use crate::domain::picture::{PictureId, Published};
@@ -19,22 +21,26 @@ use crate::domain::purge::EndingSpan;
 use crate::http::declared::{Caching, Kind};
 use crate::runtime::clock::Clock;
 
-/// With less than this left, a picture is not worth a cache entry, seconds.
+/// A picture with less time left than this is not worth a cache entry, in seconds.
 const SHORTEST_LIFE: u64 = 2;
-/// The most that a browser keeps a page or a list, seconds.
+/// The longest that a browser keeps a page or a list, in seconds.
 const BROWSER: u64 = 60;
-/// The most that each CDN keeps a list, seconds: new pictures should show soon.
+/// The longest that each CDN keeps a list, in seconds. It is short because new pictures should
+/// appear soon.
 const LIST: u64 = 60;
-/// How long Cloudflare may show an old list while it fetches the new one, where the sum rule leaves room, seconds.
+/// How long Cloudflare may serve an old list while it fetches the new one, in seconds, where the
+/// sum rule leaves room for that.
 const LIST_STALE: u64 = 300;
-/// What each CDN keeps of pages that show no picture, seconds.
+/// How long each CDN keeps pages that show no picture, in seconds.
 const DOCUMENT: u64 = 3600;
-/// How long every cache keeps that nothing is at an address, seconds: something may come.
+/// How long every cache keeps a 404, in seconds. It is short because something may yet appear at
+/// the address.
 const MISSING: u64 = 10;
-/// How long every cache keeps that a picture is gone, seconds: its id is never used again.
+/// How long every cache keeps a 410, in seconds. It can be long because a picture's id is never
+/// used again.
 const GONE: u64 = 24 * 3600;
 
-/// The tag of every page, by which all are purged together.
+/// The cache tag of every page, by which all pages are purged together.
 pub(crate) const PAGES_TAG: &str = "html";
 
 const CACHE_TAG: HeaderName = HeaderName::from_static("cache-tag");
@@ -51,41 +57,44 @@ const DECISIVE: [HeaderName; 5] = [
 /// What caches may do with an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CachePolicy {
-    /// Nobody keeps it: the default, and every error of ours, upload and unfinished thing.
+    /// Nobody may keep the answer. This is the default, and the policy of uploads, of everything
+    /// unfinished, and of all errors but 404 and 410.
     NoStore,
-    /// A picture's bytes: every cache in a chain may keep them until one second before their end, and none longer.
+    /// The bytes of a picture. Every cache in a chain may keep them until one second before the
+    /// picture expires, and no longer.
     Image {
         expires_at: ExpiresAt,
         id: PictureId,
     },
     /// A file whose name changes with its content.
     Immutable,
-    /// A page or file that shows no picture and changes with the build or the settings.
+    /// A page or file that shows no picture and changes only with the build or the settings.
     Document,
     /// Pictures or tags, which change as pictures come and go.
     List {
-        /// When the first of what is shown ends; absent where nothing is.
+        /// When the first of the pictures that are shown expires; `None` where none is shown.
         ends: Option<ExpiresAt>,
         pictures: Vec<PictureId>,
     },
-    /// One picture's page, or its JSON.
+    /// The page of one picture, or its JSON.
     Picture {
         expires_at: ExpiresAt,
         id: PictureId,
     },
-    /// An answer that is the same for everyone until this instant. It is absolute, because one that adds up would have to
-    /// be asked for several times before the instant, each time for half of what is left.
+    /// An answer that is the same for everyone until this instant. The instant is absolute, because
+    /// with lifetimes that add up caches would have to ask several times before it, each time for
+    /// half of what is left.
     Slot { ends: ExpiresAt, id: PictureId },
-    /// The canonical spelling of an address: it never changes.
+    /// The redirect to an address's canonical spelling, which never changes.
     Redirect,
-    /// There is nothing at this address, which every reader is told in the same words.
+    /// There is nothing at this address. The answer reads the same for everyone.
     Missing,
-    /// The picture is over, which every reader is told in the same words.
+    /// The picture is over. The answer reads the same for everyone.
     Gone,
 }
 
-/// Marks an answer whose handler decided what it may not, so that nobody keeps it. Debug builds
-/// panic, and the tests' client fails when it meets this mark among an answer's extensions.
+/// Marks an answer whose handler decided something that is not its to decide, so that nobody keeps
+/// the answer. Debug builds panic, and the tests' client fails when it finds this mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overruled {
     /// The handler wrote a header by which caches decide.
@@ -106,8 +115,8 @@ impl CachePolicy {
         Self::List { ends, pictures }
     }
 
-    /// The policy of an error that may be kept unless its handler says otherwise, so that it must
-    /// read the same for everyone.
+    /// The policy of an error that may be kept unless its handler says otherwise. Such an error
+    /// must read the same for everyone.
     pub(crate) fn of_absence(status: StatusCode) -> Option<Self> {
         match status {
             StatusCode::NOT_FOUND => Some(Self::Missing),
@@ -116,8 +125,8 @@ impl CachePolicy {
         }
     }
 
-    /// What caches may do with an answer to `GET` or `HEAD` of this status, to which its handler
-    /// attached this policy or none.
+    /// Decides what caches may do with an answer of this status to `GET` or `HEAD`. `attached` is
+    /// the policy that the handler attached, if any.
     fn decide(
         caching: Caching,
         status: StatusCode,
@@ -140,8 +149,8 @@ impl CachePolicy {
         })
     }
 
-    /// The kind that an address must declare for this policy; `None` for those that may come from
-    /// any address.
+    /// The kind that an address must declare for this policy; `None` for policies that any address
+    /// may have.
     fn kind(&self) -> Option<Kind> {
         match self {
             Self::NoStore | Self::Redirect | Self::Missing | Self::Gone => None,
@@ -154,7 +163,7 @@ impl CachePolicy {
         }
     }
 
-    /// Writes this policy's headers.
+    /// Writes the headers of this policy.
     fn apply(&self, headers: &mut HeaderMap, clock: &Clock) {
         match self {
             Self::NoStore => no_store(headers),
@@ -191,8 +200,9 @@ impl CachePolicy {
     }
 }
 
-/// Relative lifetimes in seconds: in the browser (`max-age`), in CloudFront (`s-maxage`), in Cloudflare (its own header), and
-/// for how long Cloudflare may show the old answer while it fetches the new one.
+/// Relative lifetimes in seconds: in the browser (`max-age`), in CloudFront (`s-maxage`) and in
+/// Cloudflare (its own header), and how long Cloudflare may serve the old answer while it fetches
+/// the new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Lifetimes {
     browser: u64,
@@ -218,7 +228,8 @@ impl Lifetimes {
         }
     }
 
-    /// Of a list whose first picture has so many seconds left; `None` where it shows none.
+    /// The lifetimes of a list of which the first picture to expire has this many seconds left;
+    /// `None` where the list shows no picture.
     fn of_list(seconds_left: Option<u64>) -> Self {
         let full = Self {
             browser: BROWSER,
@@ -243,7 +254,7 @@ impl Lifetimes {
         }
     }
 
-    /// Of one picture's page: what the browser does not take is halved between the CDNs.
+    /// The lifetimes of one picture's page. The CDNs share equally what the browser does not take.
     fn of_picture(seconds_left: u64) -> Self {
         let budget = seconds_left.saturating_sub(1);
         let browser = (budget / 3).min(BROWSER);
@@ -259,7 +270,7 @@ impl Lifetimes {
         }
     }
 
-    /// How long after the origin answered somebody may still be shown the answer, at worst.
+    /// The longest time after the origin's answer for which somebody may still be shown it.
     const fn sum(self) -> u64 {
         self.browser + self.cloudfront + self.cloudflare + self.cloudflare_stale
     }
@@ -268,7 +279,8 @@ impl Lifetimes {
         if self == Self::NONE {
             return no_store(headers);
         }
-        // A cache that finds no word about stale answers gives its own, such as Varnish's ten seconds.
+        // Without a directive about stale answers, a cache applies its own default, such as
+        // Varnish's ten seconds.
         set_text(
             headers,
             header::CACHE_CONTROL,
@@ -288,7 +300,7 @@ impl Lifetimes {
     }
 }
 
-/// Lets every cache keep an answer until a second before this instant, and none longer.
+/// Lets every cache keep an answer until one second before this instant, and no longer.
 fn until(headers: &mut HeaderMap, ends: ExpiresAt, clock: &Clock) {
     if ends.seconds_left(clock.now()) < SHORTEST_LIFE {
         return no_store(headers);
@@ -297,7 +309,7 @@ fn until(headers: &mut HeaderMap, ends: ExpiresAt, clock: &Clock) {
     set_text(headers, header::EXPIRES, &ends.last_second_http_date());
 }
 
-/// Lets every cache of the chain keep an answer for so many seconds.
+/// Lets every cache of the chain keep an answer for this many seconds.
 fn for_seconds(headers: &mut HeaderMap, seconds: u64) {
     let text = format!("public, max-age={seconds}");
     set_text(headers, header::CACHE_CONTROL, &text);
@@ -314,41 +326,40 @@ fn set(headers: &mut HeaderMap, cache_control: &'static str) {
     );
 }
 
-/// Sets a header to text of ours, which is always plain ASCII.
+/// Sets a header to a text of ours, which is always plain ASCII.
 fn set_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::try_from(text) {
         headers.insert(name, value);
     }
 }
 
-/// What a page showed, noted by the backend while it loads: a page is rendered far from where its headers are written.
+/// The policy of what a page shows. The backend notes it while the page loads, because a page is
+/// rendered far from where its headers are written.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shown(Arc<Mutex<Option<CachePolicy>>>);
 
 impl Shown {
-    /// Notes what the page shows. A page loads one thing; a second would make the first's policy wrong, so nobody keeps it.
+    /// Notes the policy of what the page shows. A page loads one thing; with a second one the first
+    /// policy would be wrong, so nobody may keep the page.
     pub(crate) fn note(&self, policy: CachePolicy) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.0.lock();
         *noted = Some(match *noted {
             None => policy,
             Some(_) => CachePolicy::NoStore,
         });
     }
 
-    /// What was noted.
+    /// The policy that was noted.
     pub(crate) fn policy(&self) -> Option<CachePolicy> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().clone()
     }
 }
 
-/// Marks an answer as a page, which names files of one build.
+/// Marks an answer as a page, which names the files of one build.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IsPage;
 
-/// Turns the policy that a handler attached, or its address declares, into headers.
+/// Writes the headers of the policy that a handler attached or its address declares.
 pub(crate) async fn write_cache_headers(
     State(clock): State<Clock>,
     request: Request,
@@ -374,7 +385,7 @@ pub(crate) async fn write_cache_headers(
         response.extensions_mut().insert(overruled);
         CachePolicy::NoStore
     });
-    // Not by its content type, which a 304 does not have.
+    // The content type does not tell this, because a 304 has none.
     let is_page = response.extensions().get::<IsPage>().is_some();
     let headers = response.headers_mut();
     policy.apply(headers, &clock);
@@ -385,7 +396,7 @@ pub(crate) async fn write_cache_headers(
     response
 }
 
-/// Removes all headers by which caches decide. True where there was one.
+/// Removes all headers by which caches decide. Returns true where there was one.
 fn remove_decisive(headers: &mut HeaderMap) -> bool {
     let removed = DECISIVE.map(|name| headers.remove(name).is_some());
     removed.contains(&true)
@@ -393,7 +404,8 @@ fn remove_decisive(headers: &mut HeaderMap) -> bool {
 
 fn tags(policy: &CachePolicy, is_page: bool) -> String {
     let mut tags: Vec<String> = policy.pictures().iter().map(PictureId::cache_tag).collect();
-    // What lives for days can be purged together with others. A list soon ends by itself, and CloudFront reads 50 tags.
+    // What caches may keep for days gets tags by which it can be purged together with others. A
+    // list does not need them because it soon ends by itself, and CloudFront reads at most 50 tags.
     if let CachePolicy::Picture { expires_at, .. } = policy {
         let spans = EndingSpan::all_of(*expires_at);
         tags.extend(spans.map(|span| span.tag().to_string()));
@@ -449,8 +461,9 @@ mod tests {
         }
     }
 
-    /// What every cache of a chain reads in the headers, summed: `max-age`, `s-maxage`, Cloudflare's own `max-age`, and all
-    /// windows for stale answers. The first two windows count for browser and CloudFront each.
+    /// The sum of all lifetimes that caches of a chain read in the headers: `max-age`, `s-maxage`,
+    /// Cloudflare's own `max-age`, and all windows for stale answers. The windows in
+    /// `Cache-Control` count for the browser and for CloudFront.
     fn sum_in_headers(lifetimes: Lifetimes) -> u64 {
         let mut headers = HeaderMap::new();
         lifetimes.write(&mut headers);
@@ -570,8 +583,8 @@ mod tests {
         }
     }
 
-    /// What becomes of an answer with this header at an address that declares this: the answer, or
-    /// nothing where making it panicked.
+    /// What happens to an answer with this header at an address that declares this: the answer, or
+    /// `None` where making it panicked.
     async fn answer_with(name: HeaderName, caching: Caching) -> Option<Response> {
         let handler = move || async move { [(name, HeaderValue::from_static("max-age=9"))] };
         let layer = from_fn_with_state(Clock::default(), write_cache_headers);

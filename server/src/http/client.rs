@@ -1,4 +1,4 @@
-//! Who asks: whether the CDN vouches for a request, and from which network it comes.
+//! Identifies the client: whether the CDN vouches for a request, and from which network it comes.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use app::error::ErrorCode;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
@@ -16,16 +16,16 @@ use crate::config::{ClientAddress, OriginConfig};
 use crate::domain::client::ClientNetwork;
 use crate::http::connections::Peers;
 use crate::http::error::Error;
-use crate::state::AppState;
+use crate::http::state::AppState;
 
-/// What the CDN adds to every request that it passes on.
+/// The header with the secret that the CDN adds to every request that it passes on.
 const ORIGIN_KEY: HeaderName = HeaderName::from_static("x-catto-origin-key");
-/// When a client that has its share of requests should ask again: most answers take far less.
+/// When a client that has its share of requests should try again. Most answers take far less time.
 const SHARE_FREES_ITSELF: Duration = Duration::from_secs(5);
-/// Asked by the platform itself, from beside the CDN.
+/// Paths that the hosting platform requests directly, without the CDN.
 pub(crate) const HEALTH_CHECKS: [&str; 2] = ["/healthz", "/readyz"];
 
-/// Whom a connection counts for, as the configuration says.
+/// Whose share a connection counts towards, according to the configuration.
 pub(crate) fn peers(config: &OriginConfig) -> Peers {
     match config.client_address {
         ClientAddress::Socket => Peers::Clients,
@@ -33,7 +33,8 @@ pub(crate) fn peers(config: &OriginConfig) -> Peers {
     }
 }
 
-/// Refuses what did not come through the CDN where one is configured, and notes the client's network.
+/// Refuses requests that did not come through the CDN, where one is configured, and notes the
+/// client's network.
 pub(crate) async fn identify(
     State(state): State<AppState>,
     mut request: Request,
@@ -46,16 +47,16 @@ pub(crate) async fn identify(
             ErrorCode::Forbidden,
             "This server can only be reached through its CDN. Please use the public address of the site.",
         );
-        // Whoever goes round the CDN keeps no connection.
+        // A client that bypasses the CDN may not keep its connection.
         return ([(header::CONNECTION, "close")], refusal).into_response();
     }
     let named = named_client(&state.origin, vouched, request.headers());
     let client = named.unwrap_or_else(|| peer_network(&request));
     request.extensions_mut().insert(client);
-    // Nothing behind this needs the secret.
+    // Nothing after this needs the secret.
     request.headers_mut().remove(ORIGIN_KEY);
     match named.map(|client| state.shares.begin(client)) {
-        // The connections of a client that no header names are counted instead.
+        // Where no header names the client, its connections are counted instead.
         None => next.run(request).await,
         Some(Some(under_way)) => {
             let mut answer = next.run(request).await;
@@ -71,6 +72,12 @@ pub(crate) async fn identify(
     }
 }
 
+/// The network that the request with these extensions came from, as [`identify`] noted it.
+pub(crate) fn network_of(extensions: &Extensions) -> ClientNetwork {
+    let noted = extensions.get::<ClientNetwork>().copied();
+    noted.unwrap_or(ClientNetwork::UNKNOWN)
+}
+
 /// True where the request carries one of the configured keys. Takes as long whichever it is, and whether or not.
 fn has_key(config: &OriginConfig, headers: &HeaderMap) -> bool {
     let Some(given) = headers.get(ORIGIN_KEY) else {
@@ -82,7 +89,7 @@ fn has_key(config: &OriginConfig, headers: &HeaderMap) -> bool {
     found.into()
 }
 
-/// The network of the address in the configured header, where the CDN vouches for it.
+/// The network of the address in the configured header, where the CDN vouches for that header.
 fn named_client(
     config: &OriginConfig,
     vouched: bool,
@@ -96,7 +103,7 @@ fn named_client(
     }
 }
 
-/// The network of the connection.
+/// The network of the connection's peer.
 fn peer_network(request: &Request) -> ClientNetwork {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     peer.map_or(ClientNetwork::UNKNOWN, |ConnectInfo(peer)| {
@@ -104,7 +111,7 @@ fn peer_network(request: &Request) -> ClientNetwork {
     })
 }
 
-/// The last address of a header: what stands before it in a list was sent by the client itself.
+/// The last address in a header. Those before it in the list were sent by the client itself.
 fn last_address(headers: &HeaderMap, name: &HeaderName) -> Option<IpAddr> {
     let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
     let last = value.rsplit(',').next()?.trim();

@@ -1,4 +1,4 @@
-//! Counts the requests that reach this server and the bytes of the bodies that it sends.
+//! Counts the requests that reach this server, and the bytes of the bodies that it sends.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use hyper::body::{Frame, SizeHint};
 use crate::costs::traffic::Traffic;
 use crate::http::client::HEALTH_CHECKS;
 
-/// Counts a request, and its answer as it is sent. Health checks are the platform's own business.
+/// Counts a request, and its answer while it is sent. Health checks are not counted, because the
+/// platform makes them.
 pub(crate) async fn count_traffic(
     State(traffic): State<Arc<Traffic>>,
     request: Request,

@@ -1,7 +1,7 @@
-//! What each address declares: how its answers may be kept, and by what caches tell them apart.
-//! A [`Route`] is the only way to an address, and there is none without a declaration.
+//! What each address declares: how its answers may be kept, and by what caches tell them apart. A
+//! [`Route`] is the only way to add an address, so there is none without a declaration.
 //!
-//! The files in `deploy/` say the same to Cloudflare and CloudFront, each in its own words;
+//! The files in `deploy/` say the same to Cloudflare and CloudFront, each in its own format;
 //! `server/tests/it/declarations.rs` compares them with what is declared here.
 
 use std::collections::{HashMap, HashSet};
@@ -13,15 +13,15 @@ use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::MethodRouter;
 
-use crate::state::AppState;
+use crate::http::state::AppState;
 
 /// What caches may do with the answers of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caching {
-    /// Nobody keeps any of them, errors included.
+    /// No answer may be kept, errors included.
     Never,
-    /// They may be kept under this key, as the kind says. So may a 404 and a 410, by policies of
-    /// their own, but no other error.
+    /// Answers may be kept under this key, with the policy that the kind names. A 404 and a 410 may
+    /// be kept as well, by policies of their own, but no other error.
     Kept(Kind, Key),
 }
 
@@ -41,25 +41,25 @@ pub enum Kind {
     Nothing,
 }
 
-/// What of an address is in a cache's key.
+/// The parts of an address that belong to the cache key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
-    /// Its path alone. The server ignores the query, so a cache may drop it.
+    /// The path alone. The server ignores the query, so a cache may drop it.
     Path,
-    /// Its path and these parameters of its query. Whoever sends other parameters, or spells these
-    /// otherwise, is sent to the canonical spelling; so whatever part of a query a cache hands on
-    /// to the server must be in its key.
+    /// The path and these parameters of the query. A client that sends other parameters, or spells
+    /// these otherwise, is redirected to the canonical spelling; so whatever part of a query a
+    /// cache passes on to the server must be in its key.
     Query(&'static [&'static str]),
 }
 
 /// What one address declares.
 #[derive(Debug, Clone, Copy)]
 pub struct Declaration {
-    /// The path as the router words it, such as `/c/{id}`.
+    /// The path as the router spells it, such as `/c/{id}`.
     pub path: &'static str,
     pub caching: Caching,
-    /// The parameters that uploads to this address and deletions of it know. Nobody keeps the
-    /// answers to those, but CloudFront hands on only the parameters that are in its key.
+    /// The parameters that uploads to this address and deletions of it take. Nobody keeps the
+    /// answers to those, but CloudFront passes on only the parameters that are in its key.
     pub told: &'static [&'static str],
 }
 
@@ -78,7 +78,7 @@ impl Declaration {
 /// An address, what it declares, and what answers it.
 pub(crate) struct Route {
     pub(crate) declaration: Declaration,
-    /// What answers this address, beside Leptos.
+    /// The methods that answer this address, apart from those of Leptos.
     methods: Option<MethodRouter<AppState>>,
     /// True for pages and server functions, which Leptos adds to the router by itself.
     pub(crate) by_leptos: bool,
@@ -111,7 +111,7 @@ impl Route {
         }
     }
 
-    /// Adds what answers a page's address by other methods than Leptos does.
+    /// Adds methods that Leptos does not answer at a page's address.
     pub(crate) fn and(self, methods: MethodRouter<AppState>) -> Self {
         Self {
             methods: Some(methods),
@@ -119,17 +119,17 @@ impl Route {
         }
     }
 
-    /// Declares the parameters that uploads and deletions know here.
+    /// Declares the parameters that uploads and deletions take here.
     pub(crate) fn told(mut self, parameters: &'static [&'static str]) -> Self {
         self.declaration.told = parameters;
         self
     }
 }
 
-/// What every address of the router declares.
+/// The declarations of all addresses of the router.
 #[derive(Debug, Clone)]
 pub(crate) struct Declarations {
-    /// By the path in the router's words.
+    /// What each address declares, by its path as the router spells it.
     caching: Arc<HashMap<&'static str, Caching>>,
     by_leptos: Arc<HashSet<&'static str>>,
 }
@@ -141,7 +141,7 @@ impl Declarations {
     }
 }
 
-/// The router of these addresses, and what they declare.
+/// The router of these addresses, and their declarations.
 pub(crate) fn router_of(routes: Vec<Route>) -> (Router<AppState>, Declarations) {
     let (mut caching, mut by_leptos) = (HashMap::new(), HashSet::new());
     let mut router = Router::new();
@@ -162,7 +162,8 @@ pub(crate) fn router_of(routes: Vec<Route>) -> (Router<AppState>, Declarations) 
     (router, declarations)
 }
 
-/// Tells all other layers what the address of a request declares, so this one is the outermost.
+/// Attaches what the address of a request declares, for all other layers. This layer is therefore
+/// the outermost.
 pub(crate) async fn look_up(
     State(declarations): State<Declarations>,
     mut request: Request,
@@ -171,7 +172,7 @@ pub(crate) async fn look_up(
     let caching = match request.extensions().get::<MatchedPath>() {
         Some(path) => {
             let declared = declarations.caching.get(path.as_str()).copied();
-            // A server function that declares nothing; a test lets none be.
+            // This is a server function without a declaration; a test ensures that there is none.
             declared.unwrap_or(Caching::Never)
         }
         None => Caching::Kept(Kind::Nothing, Key::Path),

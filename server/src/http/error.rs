@@ -1,5 +1,5 @@
-//! From every failure to the one answer a client gets: a stable code and a sentence, never internal text.
-//! The statuses themselves are in `app::error::ErrorCode`.
+//! Turns every failure into the answer that a client gets: a stable code and a sentence, never
+//! internal text. `app::error::ErrorCode` maps the codes to statuses.
 
 use std::time::Duration;
 
@@ -11,19 +11,21 @@ use axum::response::{IntoResponse, Response};
 use crate::db::DbError;
 use crate::domain::verdict::Reason;
 use crate::pictures::{DeleteError, UploadError};
+use crate::runtime::causes::chain;
 use crate::storage::StorageError;
 use imaging::ImageError;
 
-/// When to search again where too many search: all that wait now are through by then.
+/// When to search again while too many others search. All searches that wait now are finished by
+/// then.
 const AFTER_SEARCHES: Duration = Duration::from_secs(3);
 
-/// What an uploader is told whose picture cannot be paid for.
+/// The message to an uploader whose picture cannot be paid for.
 const BUDGET_SPENT: &str = "Checking pictures costs money, and this month's budget is spent, so your picture was not published. Please try again when a new month has begun.";
 
-/// What an uploader is told for whose picture there is no room.
+/// The message to an uploader for whose picture there is no room.
 const STORAGE_FULL: &str = "Our picture store is full. There will be room again as older pictures end, so please try again later.";
 
-/// When that will be, as people say it: no sooner, and not to the second.
+/// A waiting time as people say it: never too short, and not to the second.
 fn in_words(wait: Duration) -> String {
     let minutes = wait.as_secs().div_ceil(60);
     match minutes {
@@ -33,7 +35,7 @@ fn in_words(wait: Duration) -> String {
     }
 }
 
-/// An answer that is an error. Handlers return it; the pages show it in words.
+/// An answer that is an error. Handlers return it, and pages show its sentence.
 #[derive(Debug, Clone)]
 pub(crate) struct Error(pub(crate) ApiError);
 
@@ -42,11 +44,27 @@ impl Error {
         Self(ApiError::new(code, message))
     }
 
-    /// Says when to ask again, where that is known better than by the code alone.
+    /// Sets when to try again, where that is known better than the code alone tells.
     pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         self.0.retry_after = u32::try_from(seconds.max(1)).ok();
         self
+    }
+
+    /// A failure of ours that has no better words. Whoever meets it logs what happened.
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            ErrorCode::Internal,
+            "Something went wrong on our side. Please try again in a moment.",
+        )
+    }
+
+    /// The address does not know the request's method.
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(
+            ErrorCode::MethodNotAllowed,
+            "This address does not support that method. Please check both.",
+        )
     }
 
     /// No picture has this id.
@@ -66,18 +84,16 @@ impl Error {
     }
 
     /// Logs a failure of ours once, and tells the client only its code.
-    fn unavailable(code: ErrorCode, message: &str, error: &dyn std::error::Error) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        tracing::error!(error = text, code = ?code, "a request failed");
+    fn unavailable(
+        code: ErrorCode,
+        message: &str,
+        error: &(dyn std::error::Error + 'static),
+    ) -> Self {
+        tracing::error!(error = chain(error), code = ?code, "a request failed");
         Self::new(code, message)
     }
 
-    fn storage(error: &dyn std::error::Error) -> Self {
+    fn storage(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::unavailable(
             ErrorCode::StorageUnavailable,
             "We cannot reach our pictures right now. None of them is lost; please try again in a moment.",
@@ -108,7 +124,7 @@ impl IntoResponse for Error {
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        // The page layer finds it here and says the same in words to a browser.
+        // The layer of the pages finds the error here, and shows it to a browser as a page.
         response.extensions_mut().insert(self.0);
         response
     }
@@ -256,7 +272,7 @@ impl From<DeleteError> for Error {
     }
 }
 
-/// What an uploader is told of a refusal.
+/// The message to an uploader whose picture was refused.
 impl From<Reason> for Error {
     fn from(reason: Reason) -> Self {
         match reason {

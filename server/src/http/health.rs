@@ -1,10 +1,11 @@
-//! `/healthz`: the process is alive. `/readyz`: index, storage and models can be used.
+//! `/healthz` says that the process is alive, and `/readyz` that index, storage and models can be
+//! used.
 
 use app::error::ErrorCode;
 use axum::extract::State;
 
 use crate::http::error::Error;
-use crate::state::AppState;
+use crate::http::state::AppState;
 
 pub(crate) async fn alive() -> &'static str {
     "ok\n"

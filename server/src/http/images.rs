@@ -1,4 +1,4 @@
-//! `GET /i/{expires}/{id}/{name}`: the bytes, the CDN's hot path.
+//! `GET /i/{expires}/{id}/{name}`: the bytes of a picture, which is the hot path of the CDN.
 
 use std::io;
 
@@ -16,14 +16,15 @@ use crate::domain::picture::{PictureId, Published};
 use crate::domain::variant::{FileName, VariantName};
 use crate::http::cache::CachePolicy;
 use crate::http::error::Error;
+use crate::http::state::AppState;
 use crate::pictures::Status;
-use crate::state::AppState;
 use crate::storage::StorageError;
 
-/// A file is read in pieces of this many bytes, so that slow readers hold little memory.
+/// The size of the pieces in which a file is read, in bytes. Slow readers so hold little memory.
 const PIECE: u64 = 64 * 1024;
 
-/// Answers an image, or 304, 206, 416; 410 from the picture's second on, whatever else was asked and by whatever method.
+/// Answers with an image, or with 304, 206 or 416. From the second at which the picture expires,
+/// the answer is 410, whatever else was asked and with whatever method.
 pub(crate) async fn get_image(
     State(state): State<AppState>,
     method: Method,
@@ -31,7 +32,7 @@ pub(crate) async fn get_image(
     Path((expires, id, name)): Path<(String, String, String)>,
     request_headers: HeaderMap,
 ) -> Result<Response, Error> {
-    // One file has one spelling, or caches would hold it many times.
+    // Each file has only one spelling, because caches would otherwise hold it many times.
     let (Some(expires_at), Some(id), Some(name), false) = (
         ExpiresAt::parse_compact(&expires),
         PictureId::parse(&id),
@@ -40,7 +41,8 @@ pub(crate) async fn get_image(
     ) else {
         return Err(Error::not_found());
     };
-    // The path alone tells when it is over, whether or not the index can be asked, or still knows the picture.
+    // The path alone tells when the picture is over, even where the index cannot be asked or no
+    // longer knows the picture.
     if expires_at.is_past(state.clock.now()) {
         return Err(Error::gone());
     }
@@ -87,7 +89,7 @@ pub(crate) async fn get_image(
         .is_none_or(|if_range| !if_range.is_modified(Some(&etag), None));
     let range = request_headers
         .get(header::RANGE)
-        // Ranges are for GET (RFC 9110, section 14.2).
+        // Ranges apply only to GET (RFC 9110, section 14.2).
         .filter(|_| current && method == Method::GET)
         .and_then(|range| range.to_str().ok());
     let length = variant.size_bytes;
@@ -116,15 +118,16 @@ pub(crate) async fn get_image(
     Ok(with_policy((status, headers, body).into_response(), policy))
 }
 
-/// A picture to be read, and what caches may do with it.
+/// A picture that may be read, and what caches may do with it.
 struct Found {
     published: Box<Published>,
     policy: CachePolicy,
 }
 
-/// The published picture of this path. While the index cannot be asked, its manifest answers: reading fails open.
+/// The published picture at this path. While the index cannot be asked, the picture's manifest
+/// answers instead: reading fails open.
 async fn find(state: &AppState, id: &PictureId, expires_at: ExpiresAt) -> Result<Found, Error> {
-    match state.pictures.status(id).await {
+    match state.pictures.reading.status(id).await {
         Ok(Status::Published(published)) if published.expires_at == expires_at => Ok(Found {
             published,
             policy: CachePolicy::Image {
@@ -132,12 +135,12 @@ async fn find(state: &AppState, id: &PictureId, expires_at: ExpiresAt) -> Result
                 id: id.clone(),
             },
         }),
-        // Deleted before its time.
+        // The picture was deleted before it expired.
         Ok(Status::Gone {
             expires_at: Some(was),
         }) if was == expires_at => Err(Error::gone()),
         Ok(_) => Err(Error::not_found()),
-        Err(error) => match state.pictures.find_by_manifest(id).await {
+        Err(error) => match state.pictures.reading.find_by_manifest(id).await {
             // It may have been deleted a moment ago; nobody should keep it on the manifest's word.
             Ok(Some(published)) if published.expires_at == expires_at => Ok(Found {
                 published: Box::new(published),
@@ -159,8 +162,8 @@ struct File {
 }
 
 impl File {
-    /// These bytes, both ends included. The first piece is read at once, so that a missing file is an error and no torn
-    /// answer.
+    /// The bytes from `first` to `last`, both included. The first piece is read at once, so that a
+    /// missing file becomes an error and not an answer that breaks off.
     async fn read(self, first: u64, last: u64) -> Result<Body, Error> {
         let start = self.piece(first, last).await?;
         let next = first + start.len() as u64;
@@ -196,21 +199,23 @@ impl File {
         let last = last.min(first + PIECE - 1);
         let length = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
         let room = self.state.answers.room(length).await?;
-        // Only now: while it waited, or its reader took the piece before, the picture may have ended. An answer that breaks off
-        // is kept by no cache.
+        // This is checked last, because the picture may have ended while this piece waited for room
+        // or its reader took the piece before. No cache keeps an answer that breaks off.
         self.check_life().await?;
         let pictures = &self.state.pictures;
-        let read = pictures.read_image(&self.id, self.expires_at, self.name, first..=last);
+        let read = pictures
+            .reading
+            .read_image(&self.id, self.expires_at, self.name, first..=last);
         match read.await {
             Ok(bytes) => Ok(room.keep(bytes)),
-            // Deleted between the look-up and the read.
+            // The object was deleted after it had been looked up.
             Err(StorageError::NotFound) => Err(self.missing().await),
             Err(error) => Err(error.into()),
         }
     }
 
     async fn missing(&self) -> Error {
-        match self.state.pictures.status(&self.id).await {
+        match self.state.pictures.reading.status(&self.id).await {
             Ok(Status::Published(_)) => {
                 tracing::error!(picture = %self.id, "a published picture's object is missing");
                 Error::new(
@@ -224,13 +229,13 @@ impl File {
     }
 }
 
-/// What ends a body in the middle. Its words reach nobody.
+/// Ends a body in the middle. The client never sees the text of this error.
 fn torn(error: Error) -> io::Error {
     io::Error::other(error.0)
 }
 
 fn not_allowed() -> Response {
-    let mut response = super::not_allowed().into_response();
+    let mut response = Error::method_not_allowed().into_response();
     let methods = HeaderValue::from_static("GET, HEAD");
     response.headers_mut().insert(header::ALLOW, methods);
     response
@@ -240,11 +245,11 @@ fn header_value(text: &str) -> Result<HeaderValue, Error> {
     HeaderValue::try_from(text).map_err(|_| unreadable())
 }
 
-/// What of the whole a `Range` asks for.
+/// The part of a file that a `Range` header asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Requested {
     Whole,
-    /// Both ends included.
+    /// The bytes from `first` to `last`, both included.
     Part {
         first: u64,
         last: u64,
@@ -252,8 +257,8 @@ enum Requested {
     Unsatisfiable,
 }
 
-/// Reads a `Range` of bytes (RFC 9110, section 14.1.2). One range is served; several are answered with the whole, and a
-/// header that makes no sense is ignored, as that section allows.
+/// Parses a `Range` of bytes (RFC 9110, section 14.1.2). One range is served, several are answered
+/// with the whole file, and a header that makes no sense is ignored, as that section allows.
 fn requested(range: &str, length: u64) -> Requested {
     let Some((first, last)) = range
         .strip_prefix("bytes=")
@@ -268,7 +273,7 @@ fn requested(range: &str, length: u64) -> Requested {
             .flatten()
     };
     match (first, last, number(first), number(last)) {
-        // The last so many bytes: all of them where there are fewer.
+        // This many bytes from the end, or all of them where there are fewer.
         ("", _, _, Some(suffix)) if suffix > 0 && length > 0 => Requested::Part {
             first: length.saturating_sub(suffix),
             last: length - 1,
@@ -312,7 +317,7 @@ fn with_policy(mut response: Response, policy: CachePolicy) -> Response {
     response
 }
 
-/// Search engines must not archive a picture, nor list it after its end.
+/// Search engines must not archive a picture, nor list it after it expired.
 pub(crate) fn robots_tag(expires_at: ExpiresAt) -> HeaderValue {
     let until = expires_at.timestamp().strftime("%Y-%m-%dT%H:%M:%SZ");
     HeaderValue::try_from(format!("noarchive, unavailable_after: {until}"))

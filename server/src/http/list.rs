@@ -1,4 +1,4 @@
-//! One page of a list: reads a query as the contract words it, for the API and the pages alike.
+//! One page of a list, from a query that is parsed the same way for the API and for pages.
 
 use app::error::{ApiError, ErrorCode};
 use app::types::{ListQuery, PicturePage, SiteView, TagCount, TagList};
@@ -10,13 +10,13 @@ use crate::http::error::Error;
 use crate::http::views;
 use crate::pictures::Pictures;
 
-/// Pictures on a full page, and the most a client may ask for.
+/// How many pictures a full page has, which is also the most that a client may ask for.
 pub(crate) const PAGE_SIZE: u32 = 40;
 
-/// The parameters of the list that knows the most.
+/// The parameters of the list that takes the most of them.
 pub(crate) const PARAMETERS: &[&str] = &["q", "tag", "after", "limit"];
 
-/// Reads the query string of a list that knows these parameters; all others are ignored.
+/// Parses the query string of a list that takes these parameters; all others are ignored.
 ///
 /// # Errors
 /// `malformed` for a `limit` that is no number.
@@ -38,10 +38,10 @@ pub(crate) fn parse_query(query: &str, known: &[&str]) -> Result<ListQuery, Erro
     Ok(list)
 }
 
-/// One page of pictures, newest first, with the cursor of the next, and how long it may be kept.
+/// One page of pictures, newest first, with the cursor of the next page and the policy for caches.
 ///
 /// # Errors
-/// `malformed` for a cursor, limit or query that cannot be; `storage-unavailable`.
+/// `malformed` for an invalid cursor, limit or query, or `storage-unavailable`.
 pub(crate) async fn list_pictures(
     pictures: &Pictures,
     site: &SiteView,
@@ -49,7 +49,7 @@ pub(crate) async fn list_pictures(
 ) -> Result<(PicturePage, CachePolicy), Error> {
     let filter = filter_of(query)?;
     let limit = filter.limit - 1;
-    let mut found = pictures.list(&filter).await?;
+    let mut found = pictures.reading.list(&filter).await?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let next = found
@@ -70,7 +70,7 @@ pub(crate) async fn list_pictures(
 /// What a query asks of the index.
 ///
 /// # Errors
-/// `malformed` for a cursor, limit or query that cannot be read.
+/// `malformed` for an invalid cursor, limit or query.
 pub(crate) fn filter_of(query: &ListQuery) -> Result<ListFilter, Error> {
     let limit = query.limit.unwrap_or(PAGE_SIZE);
     if !(1..=PAGE_SIZE).contains(&limit) {
@@ -95,16 +95,17 @@ pub(crate) fn filter_of(query: &ListQuery) -> Result<ListFilter, Error> {
         search,
         tag: (!query.tag.is_empty()).then(|| query.tag.clone()),
         before: parse_cursor(&query.after)?,
-        // One more than shown tells whether there is a next page.
+        // One picture more than is shown tells whether there is a next page.
         limit: limit + 1,
     })
 }
 
-/// All tags with counts, and how long they may be kept: every picture counts, so the next to end decides.
+/// All tags with their counts, and the policy for caches. Every picture counts, so the first of
+/// them to expire decides.
 pub(crate) async fn list_tags(pictures: &Pictures) -> Result<(TagList, CachePolicy), Error> {
-    let tags = pictures.list_tags().await?;
+    let tags = pictures.reading.list_tags().await?;
     // Read last, so that it covers every picture that was counted.
-    let ends = pictures.next_expiry().await?;
+    let ends = pictures.endings.next_expiry().await?;
     let list = TagList {
         tags: tags
             .into_iter()

@@ -1,6 +1,8 @@
-//! What a browser must not do with our answers. Cached pages make nonces worthless, so the content security policy names
-//! the inline scripts by their hashes. Those are taken once from a page that holds no visitor's word: a script that
-//! somebody smuggled into another page is not among them.
+//! Writes the headers that restrict what a browser may do with our answers.
+//!
+//! Nonces are of no use on cached pages, so the content security policy names the inline scripts by
+//! their hashes. The hashes are taken once, from a page that contains no visitor's text. A script
+//! that somebody smuggled into another page is therefore not among them.
 
 use app::backend::Interstitial;
 use axum::body::{Body, to_bytes};
@@ -17,12 +19,13 @@ use crate::domain::picture::Sha256Hash;
 use crate::http::answers::{self, Turn};
 use crate::http::error::Error;
 use crate::http::pages;
-use crate::state::AppState;
+use crate::http::state::AppState;
 
-/// No page comes near this; it only bounds the buffer.
+/// The most bytes of a page. No page comes near this; it only bounds the buffer.
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// What any page of the web may read. The header is a constant, because an echoed origin would need `Vary`.
+/// Prefixes of paths that any page on the web may read. The header is a constant, because echoing
+/// the origin would need `Vary`.
 const READABLE_PATHS: [&str; 2] = ["/api/v1/", "/i/"];
 
 /// Writes the headers that every answer carries, and completes pages and lists.
@@ -57,7 +60,7 @@ pub(crate) async fn write_security_headers(
     } else if readable_by_all && is(&response, b"application/json") {
         response = complete(&state, response, if_none_match).await;
     }
-    // The answer is made.
+    // The answer is made, so its turn ends here.
     response.extensions_mut().remove::<Turn>();
     let headers = response.headers_mut();
     headers.insert(
@@ -88,7 +91,7 @@ pub(crate) async fn write_security_headers(
     response
 }
 
-/// Gives a page or a list its length and its validator; answers 304 to who has it already.
+/// Gives a page or list its length and `ETag`, or answers 304 to a client that has it already.
 async fn complete(
     state: &AppState,
     response: Response,
@@ -126,7 +129,7 @@ fn remove_body_headers(headers: &mut HeaderMap) {
     headers.remove(header::CONTENT_LENGTH);
 }
 
-/// The policy of every page.
+/// The content security policy of every page.
 async fn content_security_policy(state: &AppState) -> Result<HeaderValue, Error> {
     let page = pages::render_interstitial(state, Interstitial::Deleted).await;
     let body = to_bytes(page.into_body(), MAX_PAGE_BYTES)
@@ -158,7 +161,7 @@ fn policy_text(html: &str, public_url: &str) -> String {
     )
 }
 
-/// The texts of all inline scripts of a page that is all our own.
+/// The texts of all inline scripts of a page that contains only our own text.
 fn inline_scripts(html: &str) -> Vec<&str> {
     let mut scripts = Vec::new();
     let mut rest = html;

@@ -1,4 +1,5 @@
-//! From the domain to the wire: every URL, time and number that a client sees is made here.
+//! Converts from the domain to the wire. Every URL, time and number that a client sees is made
+//! here.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +45,7 @@ pub(crate) fn pending(site: &SiteView, id: &PictureId) -> PendingView {
     }
 }
 
-/// The answer to an upload; `published` once it is.
+/// The answer to an upload. `published` is given once the picture is published.
 pub(crate) fn upload(
     site: &SiteView,
     accepted: &Accepted,
@@ -104,7 +105,7 @@ fn tags(tags: &[Tag]) -> Vec<TagView> {
     tags.iter()
         .map(|tag| TagView {
             name: tag.name.clone(),
-            // Three digits: more would only pretend.
+            // More than three digits would only pretend to be exact.
             confidence: (tag.confidence * 1000.0).round() / 1000.0,
         })
         .collect()

@@ -319,7 +319,8 @@ impl ObjectStorage for S3Storage {
             .list_objects_v2()
             .bucket(&self.bucket)
             .prefix(&prefix)
-            // Keeps the keys of folders within this one out of the answer, and out of the bill.
+            // The delimiter keeps the keys of deeper folders out of the answer, and so off the
+            // bill.
             .set_delimiter((folder.depth() == 1).then(|| "/".to_owned()))
             .into_paginator()
             .send();

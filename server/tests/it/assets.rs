@@ -1,4 +1,5 @@
-//! The files that browsers load: those of this build, and those of builds whose pages caches still have.
+//! The files that browsers load: those of this build, and those of builds whose pages caches still
+//! have.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -23,7 +24,7 @@ use crate::support::process::{Client, Launch, Received};
 use crate::support::{Answer, Setup, Site, request, write_build, write_site};
 use tools::stand_ins::aws::Bucket;
 
-/// As in every test site, unless it says otherwise.
+/// The retention of every test site that does not set another.
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
 const A_SECOND: Duration = Duration::from_secs(1);
@@ -39,7 +40,8 @@ async fn ask(site: &Site, url: &str, encoding: &str) -> Answer {
         .await
 }
 
-/// What a site answers to everyone who asks for a file: the status, the headers that count, the bytes.
+/// What a site answers to everyone who asks for a file: the status, the headers that matter, and
+/// the bytes.
 async fn all_answers(site: &Site, hash: &str) -> Vec<(u16, Vec<String>, Bytes)> {
     let mut answers = Vec::new();
     for url in files(hash) {
@@ -67,14 +69,14 @@ async fn assert_gone(site: &Site, hash: &str) {
     }
 }
 
-/// The site of this folder with the build of this hash.
+/// Starts the site of this folder with the build of this hash.
 async fn start(dir: &Path, storage: &Arc<dyn ObjectStorage>, hash: &str) -> Site {
     let setup = Setup::within(dir).stored_in(storage.clone());
     write_build(&setup.config.http.site_dir, hash);
     setup.start_without_jobs().await
 }
 
-/// The hashes of the builds whose files lie in the storage, and how many files.
+/// The hashes of the builds whose files lie in the storage, and how many files there are.
 async fn stored(storage: &Arc<dyn ObjectStorage>) -> (Vec<String>, usize) {
     let keys = storage.list(Folder::Assets).await.expect("lists");
     let mut hashes: Vec<String> = keys
@@ -124,12 +126,12 @@ async fn files_stay_for_the_retention_and_a_day(storage: Arc<dyn ObjectStorage>)
         (vec!["aaaa".into(), "bbbb".into()], 18)
     );
 
-    // The second of the replacement is cut, so a little less than a second is uncertain.
+    // The second of the replacement is rounded down, so a little less than a second is uncertain.
     site.clock.advance(RETENTION + A_DAY - 30 * A_SECOND);
     site.state.builds.keep().await.expect("keeps");
     assert_eq!(all_answers(&site, "aaaa").await, before);
     site.clock.advance(30 * A_SECOND);
-    // Nobody has to sweep for it.
+    // No sweeper is needed for this.
     assert_gone(&site, "aaaa").await;
     site.state.builds.keep().await.expect("keeps");
     assert_eq!(stored(&storage).await, (vec!["bbbb".into()], 9));
@@ -165,7 +167,13 @@ async fn rebuilding_the_index_leaves_the_builds_alone() {
         Arc::new(DiskStorage::open(&dir.path().join("objects")).expect("opens"));
     start(dir.path(), &storage, "aaaa").await.stop().await;
     let site = start(dir.path(), &storage, "bbbb").await;
-    let rebuilt = site.state.pictures.rebuild().await.expect("rebuilds");
+    let rebuilt = site
+        .state
+        .pictures
+        .recovery
+        .rebuild()
+        .await
+        .expect("rebuilds");
     assert_eq!(rebuilt, Rebuilt::default());
     assert_eq!(
         stored(&storage).await,
@@ -206,18 +214,18 @@ async fn a_name_that_no_build_has_reaches_no_file() {
     }
     let long = format!("/pkg/cattocdn.{}.css", "a".repeat(4000));
     site.get(&long).await.assert_error(404, "not-found");
-    // What nobody names is deleted, unless it is a stranger's.
+    // A file that nobody names is deleted, unless it could be somebody else's.
     site.state.builds.keep().await.expect("keeps");
     assert!(!pkg.join("evil.0123.js").exists());
     assert!(pkg.join("evil.html").exists());
     assert_eq!(ask(&site, &files("aaaa")[0], "br").await.status, 200);
 }
 
-/// Keeps pictures, but fails with everything that belongs to builds while it is broken.
+/// Keeps pictures, but fails for everything that belongs to builds while it is broken.
 struct Forgetful {
     inner: DiskStorage,
     is_broken: AtomicBool,
-    /// Gives and deletes, but takes no record of a build.
+    /// Gives and deletes, but refuses to store the record of a build.
     takes_no_record: AtomicBool,
 }
 
@@ -315,7 +323,7 @@ async fn a_storage_that_fails_does_not_keep_a_good_build_from_serving() {
     assert_eq!(ask(&site, &files("aaaa")[0], "br").await.status, 200);
     assert!(site.state.builds.pause() > Duration::from_secs(60));
 
-    // While it fails, what it holds is not "not found", which caches would keep.
+    // While it fails, the answer is not "not found", which caches would keep.
     forgetful.is_broken.store(true, Ordering::SeqCst);
     site.get(&files("aaaa")[0])
         .await
@@ -376,7 +384,7 @@ impl ObjectStorage for Silent {
     }
 }
 
-/// Tells nobody.
+/// A successor that tells nobody.
 struct Nobody;
 
 #[async_trait]
@@ -397,7 +405,7 @@ async fn a_storage_that_never_answers_holds_the_start_up_no_longer_than_it_may()
         Retention::default(),
         Arc::new(Nobody),
     );
-    // It would wait for ever.
+    // Without a limit it would wait forever.
     builds.keep_within(Duration::from_millis(1)).await;
     assert!(
         builds.pause() <= Duration::from_secs(60),
@@ -414,7 +422,7 @@ fn a_file_without_a_hash_in_its_name_is_no_build() {
     assert!(error.to_string().contains("cattocdn.js"), "{error}");
 }
 
-/// Every address below `/pkg/` that this page names.
+/// Every path below `/pkg/` that this page names.
 fn named_files(page: &Received) -> Vec<String> {
     let text = String::from_utf8_lossy(&page.body);
     let mut names: Vec<String> = text
@@ -431,7 +439,7 @@ fn named_files(page: &Received) -> Vec<String> {
     names
 }
 
-/// What counts of an answer, whoever asked.
+/// What matters in an answer, whoever asked.
 fn essence(answer: &Received) -> (u16, Vec<String>, Vec<u8>) {
     let names = [
         "cache-control",
@@ -491,7 +499,7 @@ fn caches_keep_each_coding_apart_and_plain_after_brotli_is_plain() {
             answer.unwrap_or_else(|error| panic!("{url} in {encoding}: {error}"))
         };
         for outcome in ["MISS", "HIT"] {
-            // Brotli first, so that plain is asked of caches that hold the other.
+            // Brotli comes first, so that the plain file is asked of caches that hold the other.
             for (encoding, coding) in [("br", "br"), ("identity", ""), ("gzip", "gzip")] {
                 let direct = asked(server.client(), encoding);
                 assert_eq!(direct.header("content-encoding"), coding, "{url}");
@@ -507,7 +515,7 @@ fn caches_keep_each_coding_apart_and_plain_after_brotli_is_plain() {
 async fn a_page_has_fetched_early_what_its_script_asks_for_and_nothing_else() {
     let site = Site::start().await;
     let [css, js, wasm] = files("0123");
-    // The names that the script makes its addresses from.
+    // The names from which the script makes its paths.
     let script = r#"("", "pkg", "cattocdn.0123", "cattocdn.0123", false);</script>"#;
     let picture = site.publish().await;
     for path in [
@@ -525,7 +533,8 @@ async fn a_page_has_fetched_early_what_its_script_asks_for_and_nothing_else() {
             .filter_map(|rest| rest.split('>').next())
             .filter(|link| link.contains("preload") || link.contains("stylesheet"))
             .collect();
-        // A module, and a file fetched in the mode in which the script fetches it: else it would be fetched twice.
+        // The module and the other file are fetched in the same mode as by the script. Otherwise
+        // they would be fetched twice.
         assert_eq!(
             hints,
             [
@@ -549,7 +558,7 @@ async fn a_page_has_fetched_early_what_its_script_asks_for_and_nothing_else() {
 async fn a_start_with_a_new_build_has_the_cdns_forget_the_pages_of_the_last_one() {
     let dir = tempfile::tempdir().expect("a folder");
     let server = CdnServer::start();
-    // What the CDNs were told after a start with this build, and that start.
+    // Starts the site with this build, and returns what the CDNs were told then.
     let told = async |hash: &str| {
         let cdns = server.cdns(true, true).await;
         let setup = Setup::within(dir.path()).behind(cdns, &server.endpoint);
@@ -560,6 +569,7 @@ async fn a_start_with_a_new_build_has_the_cdns_forget_the_pages_of_the_last_one(
         while site
             .state
             .pictures
+            .purging
             .purge_next(cloudflare)
             .await
             .expect("asks")
@@ -600,12 +610,26 @@ async fn a_storage_that_takes_no_record_has_the_pages_purged_once_and_not_at_eve
         site.state.builds.keep().await.expect_err("cannot be kept");
     }
     let target = PurgeTarget::Cdn(Cdn::CloudFront);
-    while site.state.pictures.purge_next(target).await.expect("asks") {}
+    while site
+        .state
+        .pictures
+        .purging
+        .purge_next(target)
+        .await
+        .expect("asks")
+    {}
     assert_eq!(server.log(), ["cloudfront #html"]);
 
     forgetful.takes_no_record.store(false, Ordering::SeqCst);
     site.state.builds.keep().await.expect("keeps");
     assert_eq!(builds_stored(&storage).await, 2);
-    while site.state.pictures.purge_next(target).await.expect("asks") {}
+    while site
+        .state
+        .pictures
+        .purging
+        .purge_next(target)
+        .await
+        .expect("asks")
+    {}
     assert_eq!(server.paid_paths(), 1);
 }

@@ -262,7 +262,7 @@ async fn a_server_function_that_is_asked_nonsense_answers_400_and_not_500() {
         let answer = site
             .send(ask.body(Body::from(body)).expect("a request"))
             .await;
-        // What has an id, but no picture's, is not found.
+        // An id that is not a picture's is not found.
         if body == "id" || body.starts_with("id=") {
             assert!(answer.status.is_client_error(), "{body}: {}", answer.status);
         } else {
@@ -343,7 +343,8 @@ fn stored_bytes(site: &Site) -> u64 {
         .sum()
 }
 
-/// Over a real socket: what a client does with its connection cannot be seen through the router.
+/// Goes over a real socket, because what a client does with its connection cannot be seen through
+/// the router.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_stops_half_way_leaves_nothing() {
     let mut setup = Setup::new();
@@ -372,7 +373,7 @@ async fn a_client_that_stops_half_way_leaves_nothing() {
         .expect("is sent");
     broken.shutdown().await.expect("closes its side");
     let mut answer = Vec::new();
-    // Whether an answer can still be sent depends on the connection; that nothing is kept does not.
+    // Whether an answer can still be sent depends on the connection. That nothing is kept does not.
     let _ = broken.read_to_end(&mut answer).await;
     assert_nothing_left(&site);
 }
@@ -419,7 +420,7 @@ async fn listen(site: &Site) -> std::net::SocketAddr {
     address
 }
 
-/// An animation that says 285 x 225 outside and 16383 x 225 inside its first frame.
+/// An animation that claims 285 x 225 outside and 16383 x 225 inside its first frame.
 fn lying_frame() -> Bytes {
     let mut bytes = fixture("cat-animated.webp").to_vec();
     let start = bytes

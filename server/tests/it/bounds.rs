@@ -1,4 +1,4 @@
-//! Nothing that a stranger sends, asks or keeps open is without a bound.
+//! Everything that a stranger sends, asks for or keeps open has a bound.
 
 use std::net::SocketAddr;
 
@@ -19,7 +19,7 @@ use crate::support::{ADMIN_TOKEN, Answer, Setup, Site, path_of, request};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The site on a real socket, with the bounds that connections have.
+/// Serves the site on a real socket, with the bounds on connections.
 async fn listen(site: &Site) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -28,7 +28,7 @@ async fn listen(site: &Site) -> SocketAddr {
     address
 }
 
-/// A body of so many bytes that does not say how long it is.
+/// A body of this many bytes that does not announce its length.
 fn chunked(bytes: usize) -> Body {
     let pieces = (0..bytes).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"x")));
     Body::from_stream(stream::iter(pieces))
@@ -51,7 +51,7 @@ async fn a_body_is_refused_where_it_is_larger_than_its_address_takes_and_ignored
     let id = "id=AAAAAAAAAAAAAAAA";
     let asked = send(&site, Method::POST, "/api/ui/status", Body::from(id)).await;
     asked.assert_error(404, "not-found");
-    // What is over is over, and what is nowhere is nowhere, whatever comes with the question.
+    // Pictures that are over or unknown answer as such, whatever body comes with the request.
     let over = "/i/20200101T000000Z/AAAAAAAAAAAAAAAA/640.webp";
     for (method, path, status) in [
         (Method::GET, "/", 200),
@@ -63,7 +63,7 @@ async fn a_body_is_refused_where_it_is_larger_than_its_address_takes_and_ignored
         (Method::POST, "/nowhere", 404),
         (Method::POST, over, 410),
     ] {
-        // Also one of which nothing ever comes.
+        // One of the bodies never sends anything.
         let silent = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
         for body in [Body::from(vec![b'x'; 2_000_000]), chunked(10), silent] {
             let answer = send(&site, method.clone(), path, body).await;
@@ -89,7 +89,7 @@ async fn requests_whose_bodies_do_not_come_keep_no_page_from_anybody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_of_many_words_is_malformed_everywhere() {
     let site = Site::start().await;
-    // One phrase, and a word said twice, which counts once.
+    // The query holds one phrase, and one word twice, which counts once.
     let words = "a+b+c+d+-e+-f+%22g+h%22+i+j+k+l+m+n+o+p+q+q";
     let found = site.get(&format!("/api/v1/pictures?q={words}")).await;
     assert_eq!(found.status, StatusCode::OK, "{}", found.text());
@@ -125,7 +125,7 @@ async fn a_change_that_another_site_makes_a_browser_send_is_refused() {
             assert_ne!(status, StatusCode::FORBIDDEN, "{path} {from:?}");
         }
     }
-    // For programs, and for other sites' pages.
+    // These are for programs, and for pages of other sites.
     let upload = post("/api/v1/pictures", Some("cross-site")).await;
     upload.assert_error(400, "malformed");
     let link = request(Method::GET, "/").header("sec-fetch-site", "cross-site");
@@ -148,7 +148,7 @@ async fn a_delete_link_takes_only_its_own_token_and_wrong_ones_are_counted() {
         ask.extensions_mut().insert(ConnectInfo(peer));
         site.send(ask).await
     };
-    // The admin's token is as wrong as any other, in every word.
+    // The admin's token is as wrong as any other, and is answered in the same words.
     for method in [Method::GET, Method::POST] {
         let admin = from("192.0.2.1", method.clone(), ADMIN_TOKEN).await;
         let wrong = from("192.0.2.1", method, "an-admin-token-of-others").await;
@@ -166,7 +166,7 @@ async fn a_delete_link_takes_only_its_own_token_and_wrong_ones_are_counted() {
     let limited = from("192.0.2.1", Method::GET, "1111111111111111111111").await;
     assert_eq!(limited.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(limited.header(header::RETRY_AFTER), "3600");
-    // Its owner, who may share the network with whoever guesses, is never kept out.
+    // The owner is never kept out, although they may share the network with whoever guesses.
     for _ in 0..20 {
         let asked = from("192.0.2.1", Method::GET, token).await;
         assert_eq!(asked.status, StatusCode::OK);
@@ -233,7 +233,7 @@ async fn large_picture(site: &Site) -> (String, String) {
     (path(&picture["images"]["1280.jpg"]), path(&picture["id"]))
 }
 
-/// Reads the first piece of an image, lets something happen, and answers whether the rest breaks off.
+/// Reads the first piece of an image, lets something happen, and says whether the rest breaks off.
 async fn breaks_off(site: &Site, image: &str, happens: impl AsyncFnOnce()) -> bool {
     let ask = request(Method::GET, image).body(Body::empty());
     let answer = site.router.clone().oneshot(ask.expect("a request")).await;
@@ -294,10 +294,10 @@ async fn the_oldest_idle_connection_of_a_client_makes_room_for_its_next() {
 async fn a_client_with_all_its_connections_busy_is_told_to_come_again() {
     let site = Setup::new().start_without_jobs().await;
     let address = listen(&site).await;
-    // Uploads that say what they will send, and do not.
+    // These uploads announce a body and do not send it.
     let head = "POST /api/v1/pictures HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\nhalf";
     let mut busy = Vec::new();
-    // The server takes up what was sent when it likes; once it has, there is no room.
+    // The server takes up what was sent in its own time. Once it has, there is no room.
     let refused = loop {
         let mut next = TcpStream::connect(address).await.expect("connects");
         if next.write_all(head.as_bytes()).await.is_err() {
@@ -335,7 +335,7 @@ async fn behind_a_cdn_each_client_that_it_names_has_its_share_of_requests() {
         let ask = ask.body(Body::empty()).expect("a request");
         site.router.clone().oneshot(ask).await.expect("never fails")
     };
-    // Answers that nobody reads.
+    // Nobody reads these answers.
     let mut unread = Vec::new();
     for _ in 0..64 {
         let answer = ask("192.0.2.1").await;

@@ -1,4 +1,4 @@
-//! The month's money: counted durably, never past its limit, never forgotten.
+//! The month's money is counted durably, never past its limit, and never forgotten.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 use crate::support::process::Launch;
 use crate::support::{Setup, fixture};
 
-/// By how much a lost index may count too much, at limits as small as these.
+/// By how much the count may be too high after the index was lost, at limits as small as these.
 const BLOCK: u32 = 20;
 
 /// Index and objects in a folder, and a clock that stands until it is moved.
@@ -64,7 +64,7 @@ impl Books {
         self.clock.stop_at(now.as_millisecond());
     }
 
-    /// As a restart does.
+    /// Closes and opens the index, as a restart does.
     async fn reopen(&mut self) {
         self.db.close().await;
         self.db = open_index(&self.dir).await;
@@ -77,7 +77,7 @@ impl Books {
         self.budget = Arc::new(budget);
     }
 
-    /// As a lost volume and the start after it do.
+    /// Deletes the index and starts again, as after the loss of a volume.
     async fn lose_index(&mut self) {
         self.db.close().await;
         for name in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
@@ -98,7 +98,7 @@ impl Books {
         self.budget.is_unknown(what).await.expect("is known")
     }
 
-    /// What the month's object tells.
+    /// The month's ledger object.
     fn object(&self, month: &str) -> serde_json::Value {
         let path = self.dir.join(format!("objects/meta/ledger/{month}.json"));
         serde_json::from_slice(&std::fs::read(path).expect("is there")).expect("is JSON")
@@ -114,16 +114,18 @@ fn is_spent<T>(result: &Result<T, BudgetError>) -> bool {
     matches!(result, Err(BudgetError::Spent))
 }
 
-/// One random history against a plain count, with restarts, months that turn, and lost indexes.
+/// Lives through one random history beside a plain count, with restarts, changes of month and lost
+/// indexes.
 async fn live_through(seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let dir = tempfile::tempdir().expect("a folder");
     let limits = [random.random_range(30..90), random.random_range(0..60)];
     let mut now: Timestamp = "2026-11-02T10:00:00Z".parse().expect("a time");
     let mut books = Books::open(dir.path(), &now.to_string(), limits[0], limits[1]).await;
-    // What was used by month and kind; `None` where nobody can know.
+    // What was used, by month and kind; `None` where nobody can know.
     let mut model: HashMap<(Month, Paid), Option<u32>> = HashMap::new();
-    // The most that ever was, which the month's object follows: it is not taken back with what is given back.
+    // The highest value there ever was. The month's object follows it, so calls that are given back
+    // do not lower it.
     let mut most: HashMap<(Month, Paid), u32> = HashMap::new();
     let mut open: Vec<Reserved> = Vec::new();
     for step in 0..150 {
@@ -161,7 +163,7 @@ async fn live_through(seed: u64) {
             80..87 => books.reopen().await,
             87..90 => {
                 books.lose_index().await;
-                // Months that are over are of no interest to anyone.
+                // Months that are over do not matter any more.
                 model.retain(|(of, _), _| *of == month);
                 open.retain(|reserved| reserved.month == month);
                 for (what, limit) in Paid::ALL.into_iter().zip(limits) {
@@ -336,13 +338,13 @@ async fn a_new_site_has_its_whole_budget_and_one_whose_count_is_lost_has_none_un
     let reserved = books.budget.reserve(Paid::RekognitionCalls, 1, 0).await;
     reserved.expect("there is enough");
     assert_eq!(books.used(Paid::RekognitionCalls).await, 13);
-    // What nobody knows is not known after another loss either.
+    // What is unknown stays unknown after another loss.
     assert!(books.is_unknown(Paid::CloudFrontPaths).await);
     books.lose_index().await;
     assert_eq!(books.used(Paid::RekognitionCalls).await, 12 + BLOCK);
     assert_eq!(books.used(Paid::CloudFrontPaths).await, 30);
 
-    // The next month is counted from its beginning by an index that was there.
+    // An index that was there at its beginning counts the next month in full.
     books.set_time("2026-12-01T00:00:00Z".parse().expect("a time"));
     assert_eq!(books.used(Paid::CloudFrontPaths).await, 0);
 }
@@ -392,7 +394,7 @@ async fn what_the_operator_sets_outlives_the_index_also_where_nothing_was_used()
     }
 }
 
-/// A storage of which the first write is on its way until the test lets it arrive.
+/// A storage whose first write is held until the test lets it arrive.
 struct Slow {
     inner: Arc<dyn ObjectStorage>,
     begun: Notify,

@@ -1,4 +1,4 @@
-//! What each address tells caches, read off its headers with a clock that stands still.
+//! What each URL tells caches, read from its headers with a clock that stands still.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::{ADMIN_TOKEN, Answer, Setup, Site, fixture, path_of, request
 /// The beginning of a minute.
 const NOW: i64 = 1_800_000_000;
 
-/// A site without jobs whose clock stands, with a picture that has so many seconds to live.
+/// A site without jobs whose clock stands still, with a picture that has this many seconds to live.
 async fn site_with_a_picture(seconds: u64) -> (Site, Value) {
     let setup = Setup::new().with_retention(Duration::from_secs(seconds));
     let site = setup.start_without_jobs().await;
@@ -22,7 +22,14 @@ async fn site_with_a_picture(seconds: u64) -> (Site, Value) {
 
 async fn publish(site: &Site) -> Value {
     let upload = site.send_in(fixture("cat.webp")).await;
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     site.get(upload["status_url"].as_str().expect("a URL"))
         .await
         .json()
@@ -32,7 +39,7 @@ fn text<'a>(json: &'a Value, field: &str) -> &'a str {
     json[field].as_str().expect("is there")
 }
 
-/// A number in a header such as `max-age=60`; 0 where it is not there.
+/// The number of a directive such as `max-age=60`; 0 where it is missing.
 fn number(answer: &Answer, name: &str, directive: &str) -> u64 {
     let found = answer
         .header(name)
@@ -41,8 +48,8 @@ fn number(answer: &Answer, name: &str, directive: &str) -> u64 {
     found.map_or(0, |value| value.parse().expect("a number"))
 }
 
-/// How long after this answer somebody may be shown it, at worst: every cache begins its own life for it. The browser and
-/// CloudFront read the same window for stale answers.
+/// How long after this answer somebody may be shown it at worst, because every cache begins a
+/// lifetime of its own. The browser and CloudFront read the same window for stale answers.
 fn sum(answer: &Answer) -> u64 {
     const CLOUDFLARE: &str = "cloudflare-cdn-cache-control";
     number(answer, "cache-control", "max-age")
@@ -107,7 +114,7 @@ async fn a_list_goes_by_the_first_of_its_pictures_to_end() {
         let sum = sum(&site.get(url).await);
         assert!((90..100).contains(&sum), "{url}: {sum}");
     }
-    // The first is over and not swept yet: nothing shows it, so nothing ends with it.
+    // The first picture is over but not swept yet. Nothing shows it, so nothing ends with it.
     site.clock.stop_at((NOW + 1000) * 1000);
     for url in ["/", "/api/v1/pictures", "/api/v1/tags"] {
         assert!(sum(&site.get(url).await) > 400, "{url}");
@@ -140,7 +147,7 @@ async fn a_validator_answers_304_with_the_same_policy_and_tags() {
 async fn random_is_one_answer_until_its_minute_is_over() {
     let (site, picture) = site_with_a_picture(100_000).await;
     site.get("/random").await;
-    // Drawn anew in the next minute, when there are two.
+    // With two pictures, one is drawn anew each minute.
     publish(&site).await;
     for minute in 1..6 {
         let mut answers = Vec::new();
@@ -200,7 +207,7 @@ async fn what_shows_nothing_is_kept_by_its_kind() {
         assert_eq!(answer.status.as_u16(), status, "{url}");
         assert_eq!(answer.header(header::CACHE_CONTROL), cache_control, "{url}");
         if cache_control.starts_with("public") {
-            // Whoever asks gets the same.
+            // Everybody gets the same answer.
             let page = site.get_page(url).await;
             assert_eq!(page.body, answer.body, "{url}");
         }

@@ -99,7 +99,7 @@ async fn a_client_has_its_share_of_uploads_whatever_header_it_forges() {
         .parse()
         .expect("a number");
     assert!((1700..=1800).contains(&wait), "{wait}");
-    // Another client is not concerned, and the same one is not for ever.
+    // This does not affect another client, and the same client only for a while.
     let other = upload(&site, "192.0.2.2", &[]).await;
     assert_eq!(other.status, StatusCode::CREATED);
     site.clock.advance(Duration::from_secs(wait));
@@ -115,7 +115,7 @@ async fn behind_the_cdn_clients_are_told_apart_by_the_address_that_it_names() {
         let headers = [(KEY_HEADER, KEY), (ADDRESS_HEADER, address)];
         upload(&site, cdn, &headers).await.status
     };
-    // What stands before the last address was sent by the client itself.
+    // The client itself sent what stands before the last address.
     for forged in ["198.51.100.1, 2001:db8:1:2::1", "2001:db8:1:2:ffff::2"] {
         assert_eq!(from(forged).await, StatusCode::CREATED);
     }
@@ -178,7 +178,7 @@ async fn one_client_cannot_take_every_turn() {
     assert_eq!(again.status, StatusCode::CREATED);
 }
 
-/// Uploads that are being received.
+/// How many uploads are being received.
 fn incoming(site: &Site) -> usize {
     let files = site.stored_files();
     let is_part = |file: &&String| file.starts_with("incoming/") && file.ends_with(".part");

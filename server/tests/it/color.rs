@@ -1,6 +1,9 @@
-//! Colours mean the same after publication as before: profiles are obeyed, and what is published is sRGB.
+//! Colours mean the same after publication as before: profiles are obeyed, and what is published is
+//! sRGB.
 //!
-//! What is expected is computed here from the colour spaces' own definitions, in floating point, and the profiles are written byte by byte, so that nothing depends on the library that the server converts with.
+//! The expected colours are computed here from the definitions of the colour spaces, in floating
+//! point, and the profiles are written byte by byte. So nothing depends on the library by which the
+//! server converts.
 
 use imaging::Raster;
 
@@ -12,19 +15,22 @@ use crate::made::{
 use crate::profile::{self, D50, DISPLAY_P3, Matrix, Space};
 use crate::support::Site;
 
-/// Largest difference between a published patch and the colour computed for it, in CIELAB units (CIE 1976); about 2.3 is just noticeable.
+/// The largest difference between a published patch and the colour computed for it, in CIELAB units
+/// (CIE 1976). About 2.3 is just noticeable.
 ///
-/// It is [`CODING_DELTA`] and half a unit for what conversion adds: one more rounding to 8 bits, and the server's fixed-point arithmetic.
+/// It is [`CODING_DELTA`] plus half a unit for what conversion adds: one more rounding to 8 bits,
+/// and the server's fixed-point arithmetic.
 const MAX_DELTA: f64 = CODING_DELTA + 0.5;
 
-/// How far the very same patches come back when they are uploaded as plain sRGB: the published files are lossy, and the uploaded JPEG is.
-/// The farthest was 1.43, in a WebP.
+/// How far the same patches may change when they are uploaded as plain sRGB, since the published
+/// files are lossy, and so is the uploaded JPEG. The largest change was 1.43, in a WebP.
 const CODING_DELTA: f64 = 1.5;
 
-/// Pixels of a patch's side.
+/// The side of a patch, in pixels.
 const PATCH: u32 = 64;
 
-/// What is uploaded, as numbers of the profile's space: grays, natural colours, and the corners of the space, which lie outside sRGB.
+/// What is uploaded, as numbers in the profile's space: grays, natural colours, and the corners of
+/// the space, which lie outside sRGB.
 const PATCHES: [[u8; 3]; 16] = [
     [0, 0, 0],
     [30, 30, 30],
@@ -50,7 +56,7 @@ fn sheet(patches: &[[u8; 3]]) -> Raster {
     })
 }
 
-/// The mean of a patch's inner half, whose outer half the neighbours may have bled into.
+/// The mean of a patch's inner half. Its neighbours may have bled into the outer half.
 fn patch(sheet: &Raster, number: usize) -> [f64; 3] {
     let (left, top) = (number as u32 % 8 * PATCH, number as u32 / 8 * PATCH);
     let inner = PATCH / 4..PATCH * 3 / 4;
@@ -66,7 +72,7 @@ fn patch(sheet: &Raster, number: usize) -> [f64; 3] {
     sum.map(|sum| sum / count / 255.0)
 }
 
-/// sRGB from 0 to 1 of the same colour, cut at the gamut's border channel by channel.
+/// The same colour in sRGB, from 0 to 1, clipped to the gamut channel by channel.
 fn expected(space: &Space, [r, g, b]: [u8; 3]) -> [f64; 3] {
     let linear = [r, g, b].map(|value| (space.to_light)(f64::from(value) / 255.0));
     let from_pcs = profile::SRGB.to_pcs().inverse();
@@ -74,7 +80,8 @@ fn expected(space: &Space, [r, g, b]: [u8; 3]) -> [f64; 3] {
     light.map(|light| profile::srgb_from_light(light.clamp(0.0, 1.0)))
 }
 
-/// The distance of two sRGB colours in CIELAB (CIE 15:2004, 8.2.1), relative to D50, to which both were adapted.
+/// The distance between two sRGB colours in CIELAB (CIE 15:2004, 8.2.1), relative to D50, to which
+/// both were adapted.
 fn delta(one: [f64; 3], other: [f64; 3]) -> f64 {
     let (one, other) = (lab(one), lab(other));
     let squares: f64 = one.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum();
@@ -95,7 +102,8 @@ fn lab(srgb: [f64; 3]) -> [f64; 3] {
     [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
 }
 
-/// Uploads a sheet of patches and checks both widths and both formats of what is published, every frame.
+/// Uploads a sheet of patches and checks both widths and both formats of what is published, every
+/// frame.
 async fn assert_shows(site: &Site, name: &str, file: Vec<u8>, wanted: &[[f64; 3]], most: f64) {
     let json = site.publish_file(name, file).await;
     for variant in ["1280.jpg", "640.webp"] {
@@ -185,7 +193,8 @@ async fn a_palette_is_converted_too() {
     let site = Site::start().await;
     let wanted = PATCHES.map(|patch| expected(&DISPLAY_P3, patch));
     let numbers: [[u8; 3]; 16] = std::array::from_fn(|number| [number as u8; 3]);
-    // Gray samples become indices by the header's colour type, whose checksum then wants renewing.
+    // The colour type in the header turns gray samples into palette indices. Its checksum is then
+    // renewed.
     let mut file = png_of(
         &sheet(&numbers),
         &reds(&sheet(&numbers)),
@@ -201,7 +210,7 @@ async fn a_palette_is_converted_too() {
     assert_shows(&site, "palette", file, &wanted, MAX_DELTA).await;
 }
 
-/// Grays as numbers of a space with gamma 1.4, far from sRGB's.
+/// Grays as numbers of a space with gamma 1.4, which is far from that of sRGB.
 const GRAY_GAMMA: u16 = 358;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,7 +259,7 @@ async fn a_profile_that_does_not_fit_the_picture_or_is_broken_changes_nothing() 
         profile
     };
     for (name, profile) in [
-        // As browsers do: three colours are no gray, and a WebP has always three.
+        // As in browsers, three colours are not gray, and a WebP always has three.
         ("a gray profile", profile::gray(GRAY_GAMMA)),
         ("no profile at all", b"zugzwang".to_vec()),
         ("nothing but a header", whole[..128].to_vec()),

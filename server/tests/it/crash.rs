@@ -1,7 +1,7 @@
-//! Nothing accepted is lost, nothing is published twice, nothing is left behind: with the real program, killed again and
-//! again in the middle of its work.
+//! Nothing accepted is lost, nothing is published twice, and nothing is left behind, although the
+//! real program is killed again and again in the middle of its work.
 //!
-//! `CATTO_CRASH_KILLS` and `CATTO_CRASH_SEED` make a longer or another run.
+//! `CATTO_CRASH_KILLS` and `CATTO_CRASH_SEED` make a longer or a different run.
 
 #![expect(
     clippy::print_stdout,
@@ -22,10 +22,10 @@ use crate::support::process::{Client, Launch, Server};
 
 /// The longest life of a server between two kills.
 const LONGEST_LIFE: Duration = Duration::from_millis(1500);
-/// Uploading clients.
+/// The number of uploading clients.
 const CLIENTS: usize = 4;
-/// How long the last queue may take to be worked off. A picture that was begun before each of many kills rests, five minutes
-/// at most.
+/// How long the last queue may take to be worked off. A picture that was begun before each of many
+/// kills rests, for five minutes at most.
 const PATIENCE: Duration = Duration::from_secs(900);
 
 /// An upload that the server answered for.
@@ -38,7 +38,7 @@ struct Answered {
 
 /// What the uploading clients share with the killer.
 struct Load {
-    /// Where the living server is; absent between a kill and the next start.
+    /// A client of the living server; `None` between a kill and the next start.
     client: Mutex<Option<Client>>,
     answered: Mutex<Vec<Answered>>,
     over: AtomicBool,
@@ -72,7 +72,7 @@ fn every_answered_upload_survives_kills_at_random_moments_and_nothing_else_does(
     for _ in 0..kills {
         let server = launch.serve();
         *load.client.lock().expect("unpoisoned") = Some(server.client());
-        // How long it lives is what is random here; nothing is waited for.
+        // The lifetime of the server is the random part here. Nothing is waited for.
         std::thread::park_timeout(random.random_range(Duration::ZERO..LONGEST_LIFE));
         server.kill();
         load.client.lock().expect("unpoisoned").take();
@@ -112,7 +112,7 @@ fn every_answered_upload_survives_kills_at_random_moments_and_nothing_else_does(
     );
 }
 
-/// Uploads cats and other things, each a file of its own, to whichever server lives.
+/// Uploads cats and other things, each as a file of its own, to whichever server lives.
 fn upload_until_over(load: &Load, seed: u64, number: usize) {
     let mut random = StdRng::seed_from_u64(seed + 1 + number as u64);
     let (cat, other) = (fixture("cat.webp"), fixture("coffee.png"));
@@ -123,7 +123,8 @@ fn upload_until_over(load: &Load, seed: u64, number: usize) {
         };
         let is_cat = random.random_bool(0.8);
         let mut bytes = if is_cat { cat.to_vec() } else { other.to_vec() };
-        // What follows a picture's end changes its hash and nothing else: every upload is looked at.
+        // Bytes behind the end of a picture change its hash and nothing else, so every upload is
+        // screened.
         bytes.extend_from_slice(&random.random::<[u8; 16]>());
         let wait = random.random_range(0..3);
         let Ok(reply) = client.upload(&format!("?wait={wait}"), &bytes) else {
@@ -149,7 +150,8 @@ fn upload_until_over(load: &Load, seed: u64, number: usize) {
     }
 }
 
-/// The frozen state after a kill: of what was answered for and is no cat there is no published byte.
+/// Checks the frozen state after a kill: of an answered upload that is not a cat, no byte is
+/// published.
 fn assert_only_cats_have_files(data_dir: &Path, load: &Load) {
     let with_files = ids_with_images(data_dir);
     for answered in load.answered.lock().expect("unpoisoned").iter() {
@@ -175,7 +177,7 @@ fn wait_until_decided(server: &Server, answered: &[Answered]) {
     }
 }
 
-/// Uploads whose answer was lost with a server are decided as well.
+/// Waits until uploads whose answer was lost with a server are decided as well.
 fn wait_until_none_waits(data_dir: &Path) {
     let deadline = Instant::now() + PATIENCE;
     let incoming = data_dir.join("incoming");
@@ -189,7 +191,8 @@ fn wait_until_none_waits(data_dir: &Path) {
     }
 }
 
-/// Cats are published, once each, with every file readable; the rest is refused. Answers the ids of the published.
+/// Checks that cats are published once each, with every file readable, and that everything else is
+/// refused. Returns the ids of the published.
 fn assert_decided_rightly(server: &Server, answered: &[Answered]) -> Vec<String> {
     let client = server.client();
     let mut published = Vec::new();
@@ -237,7 +240,8 @@ fn assert_decided_rightly(server: &Server, answered: &[Answered]) -> Vec<String>
     published
 }
 
-/// Every file belongs to a published picture, and every published picture lies under one instant only.
+/// Checks that every file belongs to a published picture, and that every published picture lies
+/// under one instant only.
 fn assert_nothing_is_left_behind(data_dir: &Path) -> BTreeSet<String> {
     assert_eq!(names(&data_dir.join("incoming")), Vec::<String>::new());
     assert_eq!(names(&data_dir.join("objects/tmp")), Vec::<String>::new());

@@ -1,4 +1,5 @@
-//! `cattocdn doctor`, the real program, on sound and unsound buckets of two independent S3 servers, and on servers that lie.
+//! `cattocdn doctor`, the real program, on sound and unsound buckets of two independent S3 servers,
+//! and on servers that lie.
 
 use std::process::Output;
 use std::sync::{Arc, Mutex};
@@ -25,7 +26,7 @@ const ADMIN_TOKEN: &str = "an-admin-token-of-the-tests";
 const ZONE: &str = "0123456789abcdef0123456789abcdef";
 const LIST: &str = "<ListBucketResult><Name>catto-bucket</Name></ListBucketResult>";
 
-/// Where the doctor is called to.
+/// The site that the doctor examines.
 struct Patient {
     launch: Launch,
     _dir: TempDir,
@@ -36,7 +37,7 @@ impl Patient {
         let dir = tempfile::tempdir().expect("a folder");
         let launch = Launch::within(dir.path())
             .with_variable("CATTO_PUBLIC_URL", "https://cats.example")
-            // Nothing of the developer's own.
+            // The developer's own settings must not be read.
             .with_variable("AWS_CONFIG_FILE", "/dev/null")
             .with_variable("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .with_variable("AWS_EC2_METADATA_DISABLED", "true");
@@ -74,7 +75,7 @@ impl Patient {
         Findings::of(&self.launch.run_with("doctor", &options), code)
     }
 
-    /// With Rekognition at this endpoint.
+    /// Sets this endpoint for Rekognition.
     fn screened_at(self, endpoint: &str) -> Self {
         self.with("AWS_ENDPOINT_URL_REKOGNITION", endpoint)
             .with("AWS_REGION", REGION)
@@ -82,14 +83,14 @@ impl Patient {
             .with("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     }
 
-    /// With an index, as a server that has run leaves it.
+    /// Makes an index, as a server leaves it that has run.
     fn with_index(self) -> Self {
         let output = self.launch.run("budget");
         assert!(output.status.success(), "{output:?}");
         self
     }
 
-    /// What `cattocdn budget` says of calls.
+    /// What `cattocdn budget` says about calls.
     fn calls_used(&self) -> String {
         let output = self.launch.run("budget");
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -140,7 +141,7 @@ impl Findings {
         assert!(text(check, "remedy").contains(words), "{check}");
     }
 
-    /// The names of what failed.
+    /// The names of the checks that failed.
     fn failed(&self) -> Vec<&str> {
         let failed = self
             .all()
@@ -198,7 +199,7 @@ async fn open_to_everybody(bucket: &Bucket) {
     put.expect("is open");
 }
 
-/// A server that answers with what `answer` makes of a request, and keeps what it was asked.
+/// A server that answers each request with the result of `answer`, and records what it was asked.
 async fn pretender(
     answer: impl Fn(&Request) -> Response + Clone + Send + Sync + 'static,
 ) -> (String, Arc<Mutex<Vec<(Method, String)>>>) {
@@ -229,7 +230,7 @@ async fn a_sound_bucket_is_well() {
     delete_after(&bucket, "i/", 7).await;
     let findings = Patient::on(&bucket).examine(0);
     for check in findings.all() {
-        // For the first see `versions_that_outlive_deletion_fail`; the others are not used.
+        // `versions_that_outlive_deletion_fail` covers versioning; the others are not in use here.
         let outcome = match text(check, "name") {
             "versioning" | "Rekognition" | "Cloudflare" | "CloudFront" => "skipped",
             _ => "ok",
@@ -261,7 +262,7 @@ async fn what_a_server_does_not_know_is_told_apart_from_what_is_open() {
     }
     assert_eq!(bucket.keys().await, Vec::<String>::new());
 
-    // This one does not look at the query, and answers every question with a list.
+    // This server ignores the query, and answers every question with a list.
     let (endpoint, _) = pretender(|request| {
         let body = if request.method() == Method::HEAD {
             ""
@@ -333,7 +334,8 @@ async fn an_open_bucket_fails_by_its_settings_and_by_what_strangers_get() {
     findings.assert("bucket private", "failed", "its access control list");
 }
 
-/// moto keeps the setting, but words its answer as no other server does, and Amazon's own SDK cannot read it.
+/// moto keeps the setting, but words its answer as no other server does, and Amazon's own SDK
+/// cannot read it.
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_that_outlive_deletion_fail() {
     for (status, outcome, words, remedy) in [
@@ -383,7 +385,7 @@ async fn a_bucket_in_another_region_fails() {
     findings.assert("region", "failed", "lies in us-east-1");
     findings.assert_remedy("region", "AWS_REGION=us-east-1");
 
-    // Amazon refuses to serve it, and says where it is all the same.
+    // Amazon refuses to serve the bucket, but still says where it is.
     let (endpoint, _) = pretender(|_| {
         let elsewhere = [("x-amz-bucket-region", "eu-central-1")];
         (StatusCode::MOVED_PERMANENTLY, elsewhere).into_response()
@@ -433,7 +435,7 @@ async fn the_clock_is_compared_with_the_servers_date() {
         let findings = Patient::at(&endpoint, "catto-bucket").examine(1);
         findings.assert("clock", outcome, words);
         findings.assert_remedy("clock", "Synchronise");
-        // Who is refused for the time that it sends must not look for another reason.
+        // Someone whose requests are refused for their time must not look for another reason.
         let remedy = text(findings.check("bucket"), "remedy");
         assert_eq!(remedy.contains("clock first"), minutes == 20, "{remedy}");
     }
@@ -663,7 +665,7 @@ async fn a_missing_permission_of_rekognition_is_told_and_not_paid_for() {
     assert!(used.contains(" 1 of 1000"), "{used}");
     assert_eq!(server.calls(), [MODERATION, LABELS]);
 
-    // What fails later may be billed.
+    // A call that fails later may be billed.
     server.reply_exception("InternalServerError", 500);
     let findings = patient.examine_rekognition(1);
     findings.assert_remedy("Rekognition moderation", "Try again");

@@ -1,5 +1,5 @@
-//! What a power cut may not undo: each step has reached the disk before the next begins, as the system calls tell; and a
-//! polite end finishes what is under way.
+//! What a power cut may not undo: the system calls show that each step has reached the disk before
+//! the next begins. And a polite end finishes what is under way.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use serde_json::Value;
 use crate::support::fixture;
 use crate::support::process::Launch;
 
-/// One system call of the trace, with the paths of its file descriptors.
+/// The system calls of a trace, one per line, with the paths of their file descriptors.
 struct Calls(Vec<String>);
 
 impl Calls {
-    /// Reads what the tracer wrote; calls that it saw in two halves are joined at the place of their end.
+    /// Reads what the tracer wrote. Calls that it saw in two halves are joined where they ended.
     fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).expect("the trace");
         let mut begun = std::collections::HashMap::<String, String>::new();
@@ -32,7 +32,7 @@ impl Calls {
         Self(calls)
     }
 
-    /// The place of the first such call from `from` on.
+    /// The index of the first such call from `from` on.
     #[track_caller]
     fn find(&self, from: usize, what: &str, matches: impl Fn(&str) -> bool) -> usize {
         let found = self.0[from..].iter().position(|call| matches(call));
@@ -77,7 +77,7 @@ fn an_upload_is_on_disk_in_the_right_order_before_it_is_answered() {
     assert_eq!(answer.status, 201);
     let picture: Value = answer.json();
     let id = picture["id"].as_str().expect("an id").to_owned();
-    // The tracer writes its last words when its child ends.
+    // The tracer writes its last lines when its child ends.
     server.terminate_children();
     assert!(server.wait().0.success());
 
@@ -111,7 +111,7 @@ fn an_upload_is_on_disk_in_the_right_order_before_it_is_answered() {
     at = calls.find(at, "sync of the manifest", |call| {
         is_sync_below(call, "/objects/tmp/")
     });
-    // The picture's folder is new, and so are those above it: each is an entry of the next.
+    // The picture's folder is new, and so are those above it. Each is an entry of the one above.
     let instant = picture["images"]["640.webp"].as_str().expect("a URL");
     let instant = instant.split('/').nth(4).expect("the instant");
     for folder in [
@@ -156,7 +156,7 @@ fn a_polite_end_answers_who_waits_finishes_what_is_begun_and_loses_nothing() {
             })
         })
         .collect();
-    // Once all are received, most still wait.
+    // Once all are received, most are still waiting.
     let index = server.client();
     while std::fs::read_dir(launch.data_dir.join("incoming"))
         .expect("can be read")

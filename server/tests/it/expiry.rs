@@ -26,7 +26,7 @@ fn image(picture: &Value) -> &str {
     picture["images"]["640.webp"].as_str().expect("a URL")
 }
 
-/// Asks for everything of a picture in every way, and expects 410 to all of it.
+/// Requests everything of a picture in every way, and expects 410 each time.
 async fn assert_gone(site: &Site, picture: &Value) {
     let api = format!("/api/v1/pictures/{}", url(picture, "id"));
     let ways: [(Method, Option<(HeaderName, &str)>); 5] = [
@@ -70,9 +70,9 @@ async fn assert_gone(site: &Site, picture: &Value) {
     );
 }
 
-/// Waits until the sweeper has left only this many pictures' files.
+/// Waits until the sweeper has left this many pictures' files.
 async fn wait_for_files(site: &Site, prefix: &str, count: usize) {
-    let mut changes = site.state.pictures.changes();
+    let mut changes = site.state.pictures.reading.changes();
     while site
         .stored_files()
         .iter()
@@ -101,6 +101,7 @@ async fn from_its_second_on_a_picture_answers_410_to_everything_and_its_objects_
     );
     site.state
         .pictures
+        .endings
         .expire()
         .await
         .expect("the sweeper works");
@@ -110,7 +111,7 @@ async fn from_its_second_on_a_picture_answers_410_to_everything_and_its_objects_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_is_swept_by_itself_when_its_seconds_are_over() {
-    // Long enough for a busy machine to publish it in.
+    // Long enough for a busy machine to publish the picture.
     let site = Setup::new()
         .with_retention(Duration::from_secs(12))
         .start()
@@ -233,7 +234,7 @@ async fn a_refusal_can_be_asked_for_a_day_and_is_gone_then() {
         .await
         .json();
     let status_url = answer["status_url"].as_str().expect("a URL");
-    let mut changes = site.state.pictures.changes();
+    let mut changes = site.state.pictures.reading.changes();
     while site.get(status_url).await.status == StatusCode::OK {
         changes.changed().await.expect("the site runs");
     }
@@ -254,9 +255,10 @@ async fn an_upload_without_a_verdict_ends_with_the_retention() {
     site.get(answer["status_url"].as_str().expect("a URL"))
         .await
         .assert_error(410, "gone");
-    // A worker may be at it at this very moment; then the sweeper leaves it, and comes again.
+    // A worker may hold the picture at this very moment. Then the sweeper leaves it, and comes
+    // again.
     while !site.stored_files().is_empty() {
-        site.state.pictures.expire().await.expect("sweeps");
+        site.state.pictures.endings.expire().await.expect("sweeps");
         tokio::task::yield_now().await;
     }
     site.get(answer["status_url"].as_str().expect("a URL"))
@@ -264,7 +266,8 @@ async fn an_upload_without_a_verdict_ends_with_the_retention() {
         .assert_error(410, "gone");
 }
 
-/// The second decides, for everything alike: asked with a clock that stands at random places around it.
+/// The same second decides for everything. It is asked with a clock that stands at random places
+/// around it.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_instant_decides_for_images_pages_lists_tags_caches_and_the_sweeper() {
     let mut random = StdRng::seed_from_u64(7);
@@ -277,7 +280,14 @@ async fn one_instant_decides_for_images_pages_lists_tags_caches_and_the_sweeper(
         now += random.random_range(1000..100_000);
         site.clock.stop_at(now);
         let upload = site.send_in(fixture("cat.webp")).await;
-        assert!(site.state.pictures.screen_next().await.expect("works"));
+        assert!(
+            site.state
+                .pictures
+                .screening
+                .screen_next()
+                .await
+                .expect("works")
+        );
         let api = format!("/api/v1/pictures/{}", url(&upload, "id"));
         let picture = site.get(&api).await.json();
         let end = (now / 1000 + 60) * 1000;
@@ -311,12 +321,21 @@ async fn one_instant_decides_for_images_pages_lists_tags_caches_and_the_sweeper(
             let tags = site.get("/api/v1/tags").await.json();
             assert_eq!(tags["tags"].as_array().is_some_and(Vec::is_empty), !alive);
             if alive {
-                assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 0);
+                assert_eq!(
+                    site.state.pictures.endings.expire().await.expect("sweeps"),
+                    0
+                );
             }
         }
         site.clock.stop_at(end);
-        assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 1);
-        assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 0);
+        assert_eq!(
+            site.state.pictures.endings.expire().await.expect("sweeps"),
+            1
+        );
+        assert_eq!(
+            site.state.pictures.endings.expire().await.expect("sweeps"),
+            0
+        );
         assert_eq!(site.stored_files(), Vec::<String>::new());
         now = end;
     }
@@ -328,11 +347,19 @@ async fn a_hundred_thousand_pictures_that_end_in_one_hour_are_swept_while_others
     let site = Setup::new().start_without_jobs().await;
     let survivor = {
         let upload = site.send_in(fixture("cat.webp")).await;
-        assert!(site.state.pictures.screen_next().await.expect("works"));
+        assert!(
+            site.state
+                .pictures
+                .screening
+                .screen_next()
+                .await
+                .expect("works")
+        );
         let api = format!("/api/v1/pictures/{}", url(&upload, "id"));
         site.get(&api).await.json()
     };
-    // Copies of the one row, as uploading so many would take hours. They have no files, which is no error.
+    // These are copies of the one row, because uploading so many would take hours. They have no
+    // files, which is not an error.
     let options = SqliteConnectOptions::new().filename(site.data_dir.join("index.sqlite"));
     let mut index = SqliteConnection::connect_with(&options)
         .await
@@ -355,7 +382,7 @@ async fn a_hundred_thousand_pictures_that_end_in_one_hour_are_swept_while_others
         .advance(Duration::from_secs(6 * 24 * 3600 + 7200));
     let pictures = site.state.pictures.clone();
     let begun = std::time::Instant::now();
-    let sweep = tokio::spawn(async move { pictures.expire().await.expect("sweeps") });
+    let sweep = tokio::spawn(async move { pictures.endings.expire().await.expect("sweeps") });
     let mut served = 0_u32;
     while !sweep.is_finished() {
         assert_eq!(site.get(image(&survivor)).await.status, StatusCode::OK);
@@ -376,8 +403,8 @@ async fn a_hundred_thousand_pictures_that_end_in_one_hour_are_swept_while_others
     assert_eq!(site.get(image(&survivor)).await.status, StatusCode::OK);
 }
 
-/// Copies of the one published row, as uploading so many would take hours: so many more that have no files, and as many
-/// refusals. Their ids begin with `Catto`.
+/// Makes this many published copies of the one published row, and as many refusals, because
+/// uploading so many would take hours. They have no files, and their ids begin with `Catto`.
 async fn copy_rows(site: &Site, copies: u32) {
     let options = SqliteConnectOptions::new().filename(site.data_dir.join("index.sqlite"));
     let mut index = SqliteConnection::connect_with(&options)
@@ -424,7 +451,14 @@ async fn what_has_been_over_for_long_is_forgotten_and_the_index_is_as_small_as_b
     let site = Setup::within(dir.path()).start_without_jobs().await;
     let publish = async |site: &Site| {
         let upload = site.send_in(fixture("cat.webp")).await;
-        assert!(site.state.pictures.screen_next().await.expect("works"));
+        assert!(
+            site.state
+                .pictures
+                .screening
+                .screen_next()
+                .await
+                .expect("works")
+        );
         let api = format!("/api/v1/pictures/{}", url(&upload, "id"));
         site.get(&api).await.json()
     };
@@ -439,26 +473,26 @@ async fn what_has_been_over_for_long_is_forgotten_and_the_index_is_as_small_as_b
     let (copy, refusal) = (api("CattoCatZZZZZZZ1"), api("CattoDogZZZZZZZ1"));
     site.get(&refusal).await.assert_error(422, "not-a-cat");
 
-    // For a month and a week after its end a link says so.
+    // A link tells for a month and a week after the end that the picture is gone.
     clock.advance(week + week + month - Duration::from_secs(60));
     assert_eq!(
-        site.state.pictures.expire().await.expect("sweeps"),
+        site.state.pictures.endings.expire().await.expect("sweeps"),
         u64::from(COPIES) + 1
     );
     for gone in [&copy, &api(url(&first, "id"))] {
         site.get(gone).await.assert_error(410, "gone");
     }
-    // A refusal was over a week earlier.
+    // A refusal was forgotten a week earlier.
     site.get(&refusal).await.assert_error(404, "not-found");
     let living = publish(&site).await;
     clock.advance(Duration::from_secs(120));
     for _ in 0..2 {
-        site.state.pictures.expire().await.expect("sweeps");
+        site.state.pictures.endings.expire().await.expect("sweeps");
     }
     for forgotten in [&copy, &api(url(&first, "id"))] {
         site.get(forgotten).await.assert_error(404, "not-found");
     }
-    // An image's address tells by itself that it is over.
+    // The path of an image tells by itself that it is over.
     site.get(image(&first)).await.assert_error(410, "gone");
     assert_eq!(site.get(image(&living)).await.status, StatusCode::OK);
     site.stop().await;

@@ -1,5 +1,7 @@
-//! What a client sees while disk, database or models fail, and that all is well again once they do not.
-//! The faults are real ones: a folder that is no folder, a lock that another program holds, a disk without room.
+//! What a client sees while disk, database or models fail, and that all is well again afterwards.
+//!
+//! The faults are real ones: a folder that is not a folder, a lock that another program holds, a
+//! disk without room.
 
 use std::path::Path;
 use std::process::Command;
@@ -41,9 +43,9 @@ async fn status_of(site: &Site, upload: &Value) -> Answer {
 }
 
 async fn wait_for_publication(site: &Site, upload: &Value) {
-    let mut changes = site.state.pictures.changes();
+    let mut changes = site.state.pictures.reading.changes();
     while status_of(site, upload).await.json()["state"] == "screening" {
-        // The worker's own pause between two attempts.
+        // The worker pauses between two attempts.
         changes.changed().await.expect("the site runs");
     }
     assert_eq!(status_of(site, upload).await.json()["state"], "published");
@@ -61,7 +63,7 @@ async fn while_objects_cannot_be_stored_uploads_wait_unpublished_and_are_publish
         .await
         .assert_error(503, "storage-unavailable");
     let waiting = site.send_in(fixture("cat.webp")).await;
-    let mut changes = site.state.pictures.changes();
+    let mut changes = site.state.pictures.reading.changes();
     // An attempt was made, and failed.
     changes.changed().await.expect("the site runs");
     assert_eq!(
@@ -128,10 +130,11 @@ async fn while_the_index_cannot_be_asked_images_are_served_and_end_on_time() {
     let site = Site::start().await;
     let picture = site.publish().await;
     let before = site.get(image(&picture)).await;
-    site.state.pictures.close().await;
+    site.state.index.close().await;
     let during = site.get(image(&picture)).await;
     assert_eq!((during.status, &during.body), (before.status, &before.body));
-    // A deletion may have been cut off by the same fault: nobody should keep what is served on the manifest's word.
+    // The same fault may have interrupted a deletion, so nobody should keep what is served on the
+    // manifest's word.
     assert_eq!(during.header(header::CACHE_CONTROL), "no-store");
     for name in [header::ETAG, header::CONTENT_TYPE] {
         assert_eq!(during.header(&name), before.header(&name), "{name}");
@@ -155,13 +158,20 @@ async fn while_the_index_is_damaged_images_are_served_and_everything_else_says_s
     let dir = tempfile::tempdir().expect("a folder");
     let site = Setup::within(dir.path()).start_without_jobs().await;
     let upload = site.send_in(fixture("cat.webp")).await;
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     let path = format!("/api/v1/pictures/{}", upload["id"].as_str().expect("an id"));
     let picture = site.get(&path).await.json();
     let index = site.data_dir.join("index.sqlite");
     site.stop().await;
 
-    // A page behind the first, so that the file opens. As a disk that fails would leave it.
+    // Damages the pages behind the first, as a failing disk would, so that the file still opens.
     let site = Setup::within(dir.path()).start_without_jobs().await;
     let mut bytes = std::fs::read(&index).expect("is there");
     bytes[4096..].fill(0xa5);
@@ -233,12 +243,26 @@ async fn an_upload_whose_file_is_lost_is_refused_as_broken_and_the_next_is_taken
         .join("incoming")
         .join(lost["id"].as_str().expect("an id"));
     std::fs::remove_file(file).expect("is deleted");
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     status_of(&site, &lost)
         .await
         .assert_error(422, "corrupt-image");
     let next = site.send_in(fixture("cat.webp")).await;
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     assert_eq!(status_of(&site, &next).await.json()["state"], "published");
 }
 
@@ -249,9 +273,16 @@ async fn while_the_folder_of_uploads_is_away_they_wait_and_are_published_afterwa
     let folder = site.data_dir.join("incoming");
     let away = folder.with_extension("away");
     std::fs::rename(&folder, &away).expect("is put away");
-    // Often enough that a picture that broke its workers would have been refused.
+    // This is often enough that a picture that broke its workers would have been refused.
     for _ in 0..12 {
-        assert!(site.state.pictures.screen_next().await.expect("works"));
+        assert!(
+            site.state
+                .pictures
+                .screening
+                .screen_next()
+                .await
+                .expect("works")
+        );
         site.clock.advance(std::time::Duration::from_secs(6));
         assert_eq!(
             status_of(&site, &waiting).await.json()["state"],
@@ -259,7 +290,14 @@ async fn while_the_folder_of_uploads_is_away_they_wait_and_are_published_afterwa
         );
     }
     std::fs::rename(&away, &folder).expect("comes back");
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     assert_eq!(
         status_of(&site, &waiting).await.json()["state"],
         "published"
@@ -289,7 +327,7 @@ fn what_cannot_run_says_why_and_does_not_start() {
     assert!(server.wait().0.success());
 }
 
-/// On a disk of its own, which is as small as it is made; a namespace needs no rights to do so.
+/// Runs on a small disk of its own. A namespace needs no privileges to mount one.
 #[test]
 fn on_a_full_disk_uploads_are_refused_pictures_are_served_and_room_mends_it() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -323,7 +361,7 @@ fn on_a_full_disk_uploads_are_refused_pictures_are_served_and_room_mends_it() {
         .expect("is answered")
         .json();
 
-    // Seen from outside of its namespace.
+    // The folder as seen from outside its namespace.
     let inside = Path::new("/proc")
         .join(server.process_id().to_string())
         .join("root")

@@ -1,4 +1,5 @@
-//! Pictures made to do harm: by being two things at once, by unpacking to far more than they are, by breaking what reads them.
+//! Pictures made to do harm: by being two things at once, by unpacking to far more than they are,
+//! or by breaking what reads them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,7 @@ use imaging::Raster;
 use crate::made;
 use crate::support::{Answer, ScriptedScreener, Setup, Site, fixture, path_of};
 
-/// Stands in every tail and every comment, and must stand in no answer.
+/// Stands in every tail and every comment, and must not stand in any answer.
 const MARK: &[u8] = b"catto-smuggled-mark";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +162,7 @@ async fn bombs_of_every_format_are_refused_before_they_unpack() {
 async fn what_is_inflated_beside_the_pixels_is_bounded() {
     let site = Site::start().await;
     let png = fixture("cat-text.png");
-    // Sixteen megabytes of zeros in each.
+    // Each holds sixteen megabytes of zeros.
     let zeros = zlib_zeros(16 << 20);
     let profile = png_chunk(b"iCCP", &[b"p\0\0", &zeros[..]].concat());
     let text = png_chunk(b"zTXt", &[b"a\0\0", &zeros[..]].concat());
@@ -174,7 +175,7 @@ async fn what_is_inflated_beside_the_pixels_is_bounded() {
             answer.text()
         );
     }
-    // Two thousand entries of EXIF, each of which says it is the whole block.
+    // Two thousand entries of EXIF, each of which claims to be the whole block.
     let mut exif = b"Exif\0\0II*\0\x08\0\0\0".to_vec();
     exif.extend(2000_u16.to_le_bytes());
     for _ in 0..2000 {
@@ -194,7 +195,8 @@ async fn what_is_inflated_beside_the_pixels_is_bounded() {
     assert_eq!(answer.json()["stripped"][0], "exif");
 }
 
-/// Panics at its first looks, then sees a cat. It holds a lock as it does, as a model behind a lock would.
+/// A screener that panics at its first looks, then sees a cat. It holds a lock meanwhile, as a
+/// model behind a lock would.
 struct Panics {
     looks: Arc<AtomicU32>,
     panics: u32,
@@ -203,7 +205,7 @@ struct Panics {
 }
 
 impl Panics {
-    /// With the count of its looks.
+    /// Returns the screener with the count of its looks.
     fn times(panics: u32) -> (Self, Arc<AtomicU32>) {
         let looks = Arc::new(AtomicU32::new(0));
         let screener = Self {
@@ -237,7 +239,7 @@ impl Screener for Panics {
     }
 }
 
-/// Uploads a picture and waits for nothing; answers where its state can be asked.
+/// Uploads a picture without waiting, and returns the URL of its state.
 async fn upload_and_leave(site: &Site) -> String {
     let answer = site
         .upload_to("/api/v1/pictures?wait=0", fixture("cat-gray.jpg"))
@@ -250,7 +252,7 @@ async fn upload_and_leave(site: &Site) -> String {
 /// Lets the time between attempts pass until the picture is decided.
 async fn wait_for_verdict(site: &Site, status_url: &str) -> Answer {
     let pictures = &site.state.pictures;
-    let mut changes = pictures.changes();
+    let mut changes = pictures.reading.changes();
     loop {
         changes.mark_unchanged();
         let answer = site.get(status_url).await;
@@ -258,8 +260,13 @@ async fn wait_for_verdict(site: &Site, status_url: &str) -> Answer {
             return answer;
         }
         site.clock.advance(Duration::from_secs(10));
-        // Where nothing is left to take, a worker has the picture, and says when it is done.
-        if !pictures.screen_next().await.expect("the index works") {
+        // Where nothing is left to take, a worker has the picture, and tells when it is done.
+        if !pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("the index works")
+        {
             changes.changed().await.expect("the site runs");
         }
     }
@@ -269,10 +276,11 @@ async fn wait_for_verdict(site: &Site, status_url: &str) -> Answer {
 async fn a_panic_costs_one_attempt_and_neither_memory_nor_the_next_picture() {
     let (screener, looks) = Panics::times(1);
     let mut setup = Setup::new().screened_by(screener);
-    // Enough for one of the pictures and not for two: had the panic kept its share, the next would wait for ever.
+    // This is enough for one of the pictures but not for two. If the panic had kept its share, the
+    // next would wait forever.
     setup.config.limits.decode_memory_bytes = 12_000_000;
     let site = setup.start().await;
-    let mut changes = site.state.pictures.changes();
+    let mut changes = site.state.pictures.reading.changes();
     let first = upload_and_leave(&site).await;
     loop {
         changes.mark_unchanged();
@@ -312,7 +320,7 @@ fn with_tail(file: &[u8], tail: &[u8]) -> Vec<u8> {
     [file, tail].concat()
 }
 
-/// The file with these bytes at `at`.
+/// The file with these bytes inserted at `at`.
 fn after(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
     [&file[..at], bytes, &file[at..]].concat()
 }
@@ -322,7 +330,7 @@ fn jpeg_segment(marker: u8, body: &[u8]) -> Vec<u8> {
     [&[0xff, marker][..], &length.to_be_bytes(), body].concat()
 }
 
-/// A GIF of so many frames of one pixel on a square canvas of this side.
+/// A GIF of this many frames of one pixel, on a square canvas of this side.
 fn moving_gif(side: u16, frames: usize) -> Bytes {
     let frame = b"\x21\xf9\x04\0\x02\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x4c\x01\0";
     let mut file = b"GIF89a".to_vec();
@@ -333,7 +341,7 @@ fn moving_gif(side: u16, frames: usize) -> Bytes {
     file.into()
 }
 
-/// A PNG whose frames say that they have so many pixels that their number, summed up in 64 bits, is small again.
+/// A PNG whose frames claim so many pixels that their sum overflows 64 bits and is small again.
 fn moving_png() -> Bytes {
     let frames = 8_u32;
     let mut file = fixture("cat-text.png").to_vec();
@@ -381,7 +389,7 @@ fn crc(bytes: &[u8]) -> u32 {
     })
 }
 
-/// A ZIP archive of nothing but its end, with a local header before it.
+/// An empty ZIP archive: a local header and the end record.
 fn zip() -> Vec<u8> {
     let mut bytes = b"PK\x03\x04".to_vec();
     bytes.extend([0; 26]);
@@ -390,7 +398,7 @@ fn zip() -> Vec<u8> {
     bytes
 }
 
-/// A GIF that is a script as well, by the old trick: its width opens a comment, which a tail closes.
+/// A GIF that is also a script, by the old trick: its width opens a comment, which a tail closes.
 fn gif_with_script(script: &[u8]) -> Vec<u8> {
     let (width, height) = (u16::from_le_bytes(*b"/*"), 300);
     let palette = [9, 9, 9, 200, 200, 200];
@@ -435,7 +443,7 @@ fn webp_with_chunk(webp: &[u8], kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     )
 }
 
-/// A lossless stream of these sides whose other bits are all given.
+/// A lossless stream of these sides whose other bits are given.
 fn lossless_webp(side: u32, bits: &[u8]) -> Bytes {
     let head = (side - 1) | ((side - 1) << 14);
     let stream = [&[0x2f][..], &head.to_le_bytes(), bits].concat();
@@ -450,7 +458,8 @@ fn lossless_webp_of_size(side: u32) -> Bytes {
 fn lossless_webp_with_groups() -> Bytes {
     let mut bits = Vec::new();
     let mut put = |value: u32, count: u32| bits.extend((0..count).map(|at| (value >> at) & 1 == 1));
-    // No transform, no colour cache, an entropy image of blocks of 4 x 4 pixels, without a cache.
+    // No transform, no colour cache, and an entropy image of blocks of 4 x 4 pixels without a
+    // cache.
     put(0b100, 3);
     put(0, 4);
     for symbol in [255, 255, 0, 0, 0] {
@@ -462,7 +471,7 @@ fn lossless_webp_with_groups() -> Bytes {
         put(0, 1);
         put(15, 4);
         for order in 0..19 {
-            // Places of 13, 14 and 15.
+            // The places of 13, 14 and 15.
             put(if order > 15 { 0 } else { 4 }, 3);
         }
         put(0b0011, 4);
@@ -504,7 +513,7 @@ fn zlib_zeros(length: usize) -> Vec<u8> {
     stream
 }
 
-/// Sees a cat in whatever is red at the top left.
+/// A screener that sees a cat in whatever is red at the top left.
 struct CatsAreRed(ScriptedScreener);
 
 impl Screener for CatsAreRed {
@@ -537,7 +546,7 @@ async fn cats_in_two_frames_of_sixty_do_not_carry_an_animation_wherever_they_are
             .collect();
         made::gif(64, 64, &frames)
     };
-    // The first two are those that were asked when every eighth was.
+    // A choice of every eighth frame would have met the first two pairs.
     for pair in [[0, 8], [0, 1], [29, 30], [14, 59]] {
         let answer = site.upload(animation(&|frame| pair.contains(&frame))).await;
         answer.assert_error(422, "not-a-cat");

@@ -1,4 +1,4 @@
-//! The bytes: validators, ranges, cache headers.
+//! The bytes of images: validators, ranges and cache headers.
 
 use axum::body::Body;
 use axum::http::{HeaderName, Method, StatusCode, header};

@@ -1,4 +1,4 @@
-//! The index can be lost: the objects tell all that is needed.
+//! The index can be lost, because the objects hold everything that is needed.
 
 use std::path::Path;
 use std::process::Output;
@@ -24,7 +24,7 @@ async fn dump(data_dir: &Path, table: &'static str) -> Vec<String> {
             .fetch_all(&mut connection)
             .await
             .expect("has columns");
-    // How often work began, and when an admin banned, are no part of what is shown.
+    // How often work began and when an admin banned are not part of what is shown.
     let quoted: Vec<String> = columns
         .iter()
         .filter(|column| !["attempts", "banned_at"].contains(&column.as_str()))
@@ -75,10 +75,16 @@ async fn a_lost_index_is_rebuilt_exactly_with_delete_tokens_and_bans() {
     assert_eq!((rows.len(), bans.len()), (4, 1));
     delete_index(&data_dir);
 
-    // A new index beside objects is a lost one: the start restores it.
+    // A new index beside objects means that the old one was lost, so the start restores it.
     let site = Setup::within(dir.path()).start_without_jobs().await;
     assert_eq!(site.get("/api/v1/pictures").await.json(), list);
-    let rebuilt = site.state.pictures.rebuild().await.expect("rebuilds");
+    let rebuilt = site
+        .state
+        .pictures
+        .recovery
+        .rebuild()
+        .await
+        .expect("rebuilds");
     assert_eq!(
         (
             rebuilt.restored,
@@ -99,7 +105,8 @@ async fn a_lost_index_is_rebuilt_exactly_with_delete_tokens_and_bans() {
     site.upload(fixture("coffee.png"))
         .await
         .assert_error(422, "banned");
-    // What the index has forgotten is not found; its images' paths still tell that they are over.
+    // What the index has forgotten is not found, but the paths of its images still tell that they
+    // are over.
     let page = site.get(&format!("/c/{}", text(&banned, "id"))).await;
     assert_eq!(page.status, StatusCode::NOT_FOUND);
     for picture in &pictures {
@@ -116,7 +123,7 @@ async fn what_a_ban_covers_does_not_come_back_with_a_lost_index() {
     let picture = site.publish().await;
     let data_dir = site.data_dir.clone();
     site.stop().await;
-    // As a server leaves it that dies between the ban's object and its row.
+    // The state that a server leaves when it dies between writing the ban's object and its row.
     let manifest = data_dir.join(format!("objects/meta/{}.json", text(&picture, "id")));
     let manifest = std::fs::read(manifest).expect("there is one");
     let manifest: Value = serde_json::from_slice(&manifest).expect("is JSON");
@@ -145,12 +152,24 @@ async fn rebuilding_twice_changes_nothing_and_mends_what_disagrees() {
         .expect("is deleted");
     std::fs::write(data_dir.join("objects/meta/AAAAAAAAAAAAAAAA.json"), "{").expect("is written");
     let site = Setup::within(dir.path()).start_without_jobs().await;
-    let rebuilt = site.state.pictures.rebuild().await.expect("rebuilds");
+    let rebuilt = site
+        .state
+        .pictures
+        .recovery
+        .rebuild()
+        .await
+        .expect("rebuilds");
     assert_eq!((rebuilt.known, rebuilt.restored), (1, 0));
     let orphans = PUBLISHED.len() as u64;
     assert_eq!((rebuilt.lost, rebuilt.orphans), (1, orphans));
     assert_eq!(rebuilt.unreadable.len(), 1, "{rebuilt:?}");
-    let again = site.state.pictures.rebuild().await.expect("rebuilds");
+    let again = site
+        .state
+        .pictures
+        .recovery
+        .rebuild()
+        .await
+        .expect("rebuilds");
     assert_eq!((again.known, again.lost, again.orphans), (1, 0, 0));
     let image = kept["images"]["640.webp"].as_str().expect("a URL");
     assert_eq!(site.get(image).await.status, StatusCode::OK);
@@ -226,7 +245,8 @@ async fn a_rebuild_that_was_cut_off_is_made_again_at_the_next_start() {
     site.stop().await;
     let whole = dump(&data_dir, "pictures").await;
 
-    // As a kill would leave it: begun, and one of the two restored.
+    // The state that a kill would leave: rebuilding has begun, and one of the two pictures is
+    // restored.
     let options = SqliteConnectOptions::new().filename(data_dir.join("index.sqlite"));
     let mut index = SqliteConnection::connect_with(&options)
         .await

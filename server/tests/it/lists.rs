@@ -1,4 +1,4 @@
-//! Gallery, search, tags, cursors, canonical addresses.
+//! Gallery, search, tags, cursors and canonical URLs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -73,13 +73,21 @@ async fn searches_that_look_at_every_picture_leave_a_way_to_the_images() {
     const PICTURES: u64 = 3000;
     let site = Arc::new(Setup::new().start_without_jobs().await);
     let upload = site.send_in(fixture("cat.webp")).await;
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     let id = upload["id"].as_str().expect("an id");
     let picture = site.get(&format!("/api/v1/pictures/{id}")).await.json();
     let image = picture["images"]["320.webp"].as_str().expect("a URL");
     copy_row(&site.data_dir, PICTURES).await;
 
-    // Nothing has these words, save the last, which everything has: each row is asked for all of them.
+    // No picture has these words, except for the last, which every picture has. So each row is
+    // compared with all of them.
     let words: String = (10..16).map(|number| format!("-{number}+")).collect();
     let over = Arc::new(AtomicU32::new(0));
     let searches: Vec<_> = (0..5)
@@ -110,7 +118,8 @@ async fn searches_that_look_at_every_picture_leave_a_way_to_the_images() {
     }
 }
 
-/// Copies the one published row so often, with more words than models know, so that searching them takes its time.
+/// Copies the one published row this often, with more words than models know, so that searching
+/// takes time.
 async fn copy_row(data_dir: &Path, times: u64) {
     let options = SqliteConnectOptions::new().filename(data_dir.join("index.sqlite"));
     let mut index = SqliteConnection::connect_with(&options)

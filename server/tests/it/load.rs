@@ -1,4 +1,5 @@
-//! The real program while more arrives than it can work on at once: it stays within its memory, and reading goes on.
+//! The real program while more arrives than it can work on at once: it stays within its memory, and
+//! reading goes on.
 
 #![expect(
     clippy::print_stdout,
@@ -14,14 +15,15 @@ use crate::made::{jpeg, painted, pixel, read_back};
 use crate::support::fixture;
 use crate::support::process::Launch;
 
-/// What the machine has left for it, megabytes.
+/// The memory that the machine has left for it, in megabytes.
 const MOST_MEGABYTES: u64 = 200;
-/// Images that are read meanwhile, at most: reading should not be all that is done.
+/// The most images that are read meanwhile, so that the test does more than reading.
 const ENOUGH: u32 = 2000;
-/// Uploads at once.
+/// The number of uploads at once.
 const UPLOADERS: u8 = 8;
 
-/// The cat as a photograph of twelve megapixels, which takes half of all the memory that pictures share.
+/// The cat as a photograph of twelve megapixels, which takes half of the memory that all pictures
+/// share.
 fn photograph() -> Vec<u8> {
     let cat: &Raster = &read_back(&fixture("cat.webp"))[0];
     let scaled = |at: u32, side: u32, whole: u32| at * side / whole;
@@ -30,7 +32,7 @@ fn photograph() -> Vec<u8> {
     }))
 }
 
-/// The most memory that a process ever had, megabytes.
+/// The most memory that a process ever had, in megabytes.
 fn most_memory(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it lives");
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
@@ -65,7 +67,7 @@ fn eight_photographs_at_once_are_published_within_the_memory_that_there_is_while
         let uploads: Vec<_> = (0..UPLOADERS)
             .map(|number| {
                 let (client, mut bytes) = (server.client(), photograph.clone());
-                // Each a file of its own: none is spared its work by another's verdict.
+                // Each is a file of its own, so that no verdict on one spares work on another.
                 bytes.push(number);
                 threads.spawn(move || {
                     let upload = client.upload("?wait=25", &bytes).expect("is answered");

@@ -17,12 +17,12 @@ pub(crate) fn pixel(raster: &Raster, x: u32, y: u32) -> [u8; 3] {
     [raster.rgb[at], raster.rgb[at + 1], raster.rgb[at + 2]]
 }
 
-/// A JPEG as good as they come: quality 100, no chroma subsampling.
+/// A JPEG at the best quality: 100, without chroma subsampling.
 pub(crate) fn jpeg(raster: &Raster) -> Vec<u8> {
     jpeg_of(raster, &raster.rgb, jpeg_encoder::ColorType::Rgb)
 }
 
-/// As [`jpeg`], with one gray component: the red channel.
+/// The same as [`jpeg`], but with one gray component: the red channel.
 pub(crate) fn gray_jpeg(raster: &Raster) -> Vec<u8> {
     jpeg_of(raster, &reds(raster), jpeg_encoder::ColorType::Luma)
 }
@@ -77,7 +77,8 @@ pub(crate) fn webp(raster: &Raster) -> Vec<u8> {
         .to_vec()
 }
 
-/// A GIF of frames of two colours each, half and half, shown for a tenth of a second, looping for ever where there are several.
+/// A GIF of frames of two colours each, half and half, shown for a tenth of a second. Several
+/// frames loop forever.
 pub(crate) fn gif(width: u16, height: u16, frames: &[[[u8; 3]; 2]]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = gif::Encoder::new(&mut file, width, height, &[]).expect("a header");
@@ -100,13 +101,13 @@ pub(crate) fn gif(width: u16, height: u16, frames: &[[[u8; 3]; 2]]) -> Vec<u8> {
     file
 }
 
-/// A JPEG's segment.
+/// A segment of a JPEG.
 pub(crate) fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
     let length = u16::try_from(body.len() + 2).expect("fits in a segment");
     [&[0xff, marker][..], &length.to_be_bytes(), body].concat()
 }
 
-/// A JPEG with segments after its first one (JFIF, which must stay first).
+/// A JPEG with segments after its first one, which is JFIF and must stay first.
 pub(crate) fn with_segments(jpeg: &[u8], segments: &[Vec<u8>]) -> Vec<u8> {
     let at = 4 + usize::from(u16::from_be_bytes([jpeg[4], jpeg[5]]));
     [&jpeg[..at], &segments.concat(), &jpeg[at..]].concat()
@@ -124,7 +125,7 @@ pub(crate) fn icc_segments(profile: &[u8], parts: usize) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// A PNG's chunk.
+/// A chunk of a PNG.
 pub(crate) fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let mut bytes = [&(body.len() as u32).to_be_bytes()[..], kind, body].concat();
     let crc = bytes[4..].iter().fold(u32::MAX, |crc, byte| {
@@ -141,7 +142,7 @@ pub(crate) fn with_chunks(png: &[u8], chunks: &[Vec<u8>]) -> Vec<u8> {
     [&png[..33], &chunks.concat(), &png[33..]].concat()
 }
 
-/// A profile as a PNG's chunk, under a name.
+/// A profile as a chunk of a PNG, under a name.
 pub(crate) fn iccp(name: &str, profile: &[u8]) -> Vec<u8> {
     chunk(
         b"iCCP",
@@ -166,24 +167,26 @@ pub(crate) fn zlib(bytes: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// A WebP's chunk.
+/// A chunk of a WebP.
 pub(crate) fn riff(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let padding = &[0][..body.len() % 2];
     [kind, &(body.len() as u32).to_le_bytes()[..], body, padding].concat()
 }
 
-/// What a `VP8X` chunk says of the chunks around it.
+/// The flags by which a `VP8X` chunk announces the chunks around it.
 const WEBP_ICC: u8 = 0x20;
 const WEBP_EXIF: u8 = 0x08;
 const WEBP_XMP: u8 = 0x04;
 const WEBP_ANIMATION: u8 = 0x02;
 
-/// A simple WebP made an extended one with `chunks`: the profile goes before the picture, everything else behind it.
+/// An extended WebP made from a simple one. Of `chunks`, the profile goes before the picture and
+/// everything else after it.
 pub(crate) fn with_riff(webp: &[u8], size: (u32, u32), chunks: &[Vec<u8>]) -> Vec<u8> {
     extended(0, size, &webp[12..], chunks)
 }
 
-/// An animated WebP of these simple ones, each shown for a tenth of a second; `in_frame` follows each frame's bitstream.
+/// An animated WebP made from simple ones, each shown for a tenth of a second. `in_frame` follows
+/// the bitstream of each frame.
 pub(crate) fn animated_webp(
     frames: &[Vec<u8>],
     size: (u32, u32),
@@ -229,12 +232,12 @@ fn side(pixels: u32) -> [u8; 3] {
     [a, b, c]
 }
 
-/// A GIF's application block.
+/// An application block of a GIF.
 pub(crate) fn gif_block(name: &[u8; 11], body: &[u8]) -> Vec<u8> {
     [b"\x21\xff\x0b", &name[..], &sub_blocks(body)].concat()
 }
 
-/// Data in a GIF's pieces of at most 255 bytes, with the empty one that ends them.
+/// Data in a GIF's sub-blocks of at most 255 bytes, with the empty one that ends them.
 pub(crate) fn sub_blocks(body: &[u8]) -> Vec<u8> {
     let mut blocks: Vec<u8> = body
         .chunks(255)
@@ -250,7 +253,8 @@ pub(crate) fn with_blocks(gif: &[u8], blocks: &[Vec<u8>]) -> Vec<u8> {
     [body, &blocks.concat(), &[*trailer]].concat()
 }
 
-/// An EXIF block (from its TIFF header on) of text tags (number, text) and an orientation, in either byte order.
+/// An EXIF block, from its TIFF header on, with text tags (number, text) and an orientation, in
+/// either byte order.
 pub(crate) fn exif(orientation: Option<u16>, texts: &[(u16, &str)], big_endian: bool) -> Vec<u8> {
     let short = |value: u16| match big_endian {
         true => value.to_be_bytes(),
@@ -264,7 +268,8 @@ pub(crate) fn exif(orientation: Option<u16>, texts: &[(u16, &str)], big_endian: 
     let mut directory = short(count as u16).to_vec();
     let mut values: Vec<u8> = Vec::new();
     let values_at = 8 + 2 + 12 * count + 4;
-    // A directory is sorted by tag number: 0x0112 comes after 0x010f (maker) and 0x0110 (model), which the tests use.
+    // A directory is sorted by tag number: 0x0112 comes after 0x010f (maker) and 0x0110 (model),
+    // which the tests use.
     for (tag, text) in texts {
         directory.extend(short(*tag));
         directory.extend(short(2));
@@ -285,7 +290,7 @@ pub(crate) fn exif(orientation: Option<u16>, texts: &[(u16, &str)], big_endian: 
     [order, &short(42), &long(8), &directory, &values].concat()
 }
 
-/// The pixels of a served JPEG or WebP; of an animation every frame.
+/// The pixels of a served JPEG or WebP. An animation gives every frame.
 pub(crate) fn read_back(file: &[u8]) -> Vec<Raster> {
     if file.starts_with(b"RIFF") {
         return read_webp(file);

@@ -1,4 +1,5 @@
-//! Integration tests: one binary, through the router, with a real index, real files and a real clock that tests can move.
+//! Integration tests in one binary. They go through the router, with a real index, real files and a
+//! real clock that tests can move.
 
 mod architecture;
 mod assets;

@@ -1,4 +1,5 @@
-//! Nothing is given away that the uploader did not mean to give: exiftool reads every published byte.
+//! Nothing is given away that the uploader did not mean to give: exiftool reads every published
+//! byte.
 
 mod carriers;
 mod exiftool;
@@ -14,7 +15,8 @@ use self::carriers::{Carrier, SECRET};
 use crate::made::{apng_of, painted, pixel, png_of, read_back};
 use crate::support::{Answer, Site, fixture, request};
 
-/// All that exiftool may find in a published file: what is needed to show the pixels, and what it says of the file itself.
+/// Everything that exiftool may find in a published file: what is needed to show the pixels, and
+/// what it says about the file itself.
 const ALLOWED: [&str; 33] = [
     "SourceFile",
     "ExifTool:ExifToolVersion",
@@ -51,10 +53,11 @@ const ALLOWED: [&str; 33] = [
     "Composite:Megapixels",
 ];
 
-/// A published picture: its files and the blur that stands in for them.
+/// The files of a published picture, and the blur that stands in for them.
 const FILES: usize = PUBLISHED.len() + 1;
 
-/// Uploads each file under a telling name, and looks for its secret wherever somebody could.
+/// Uploads each file under a name that holds the secret, and looks for the secret wherever it could
+/// appear.
 async fn assert_nothing_is_given_away(kind: &str, carriers: Vec<Carrier>) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let keep = |name: String, bytes: &[u8]| {
@@ -130,7 +133,7 @@ async fn assert_nothing_is_given_away(kind: &str, carriers: Vec<Carrier>) {
     }
 }
 
-/// Checks that an upload is no empty threat.
+/// Checks that an upload really holds what it is to be stripped of.
 fn assert_carries(carrier: &Carrier, tags: &exiftool::Tags) {
     let Carrier {
         name, file, seen, ..
@@ -151,20 +154,21 @@ fn assert_carries(carrier: &Carrier, tags: &exiftool::Tags) {
     );
 }
 
-/// Checks that neither an answer's head nor its body holds the secret.
+/// Checks that neither the header nor the body of an answer holds the secret.
 fn assert_keeps_quiet(name: &str, answer: &Answer) {
     let headers = format!("{:?}", answer.headers);
     assert!(!holds_secret(headers.as_bytes()), "{name}: {headers}");
     assert!(!holds_secret(&answer.body), "{name}: {}", answer.text());
 }
 
-/// Whether the secret stands anywhere, in small or capital letters, in 8 or 16 bits, or within Base64.
+/// True where the secret stands anywhere, in lower or upper case, in 8 or 16 bits, or within
+/// Base64.
 fn holds_secret(bytes: &[u8]) -> bool {
     let lower = bytes.to_ascii_lowercase();
     let wide =
         |order: fn(u16) -> [u8; 2]| SECRET.encode_utf16().flat_map(order).collect::<Vec<u8>>();
     let encoded = (0..3).map(|shift| {
-        // The letters that do not depend on what stands before and behind.
+        // These are the letters that do not depend on what stands before and after.
         let text = BASE64_STANDARD.encode([&b"\0\0"[..shift], SECRET.as_bytes()].concat());
         text[[0, 2, 3][shift]..8].to_ascii_lowercase().into_bytes()
     });
@@ -178,7 +182,8 @@ fn holds_secret(bytes: &[u8]) -> bool {
     .any(|needle| lower.windows(needle.len()).any(|window| window == needle))
 }
 
-/// Checks that a file has the parts that show its pixels and no other, by its container's own rules.
+/// Checks that a file has the parts that show its pixels and no others, by the rules of its
+/// container.
 fn assert_bare(name: &str, file: &[u8]) {
     if file.starts_with(b"RIFF") {
         let size = u32::from_le_bytes([file[4], file[5], file[6], file[7]]);
@@ -194,7 +199,7 @@ fn assert_bare(name: &str, file: &[u8]) {
         "{name}: bytes behind the end"
     );
     let mut rest = &file[2..];
-    // Up to the first scan: JFIF without a thumbnail, tables and the frame header.
+    // Up to the first scan there is JFIF without a thumbnail, tables and the frame header.
     while rest[1] != 0xda {
         let length = usize::from(u16::from_be_bytes([rest[2], rest[3]]));
         let known = matches!((rest[1], length), (0xe0, 16) | (0xdb | 0xc4 | 0xc2, _));
@@ -288,7 +293,7 @@ async fn the_name_of_an_uploaded_file_is_forgotten() {
     let form = site.upload_form("/upload", &[("file", &name, &cat)]).await;
     assert_eq!(form.status, StatusCode::SEE_OTHER);
     assert_keeps_quiet("a name", &form);
-    // The index too: nothing could give away later what is not kept.
+    // This includes the index: what is not kept cannot be given away later.
     for entry in std::fs::read_dir(&site.data_dir)
         .expect("a folder")
         .flatten()
@@ -307,7 +312,7 @@ async fn the_name_of_an_uploaded_file_is_forgotten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pixels_that_nobody_could_see_are_not_shown() {
     let site = Site::start().await;
-    // Stripes under full transparency, and a first picture that an animation's viewers never see.
+    // Stripes under full transparency, and a first picture that viewers of an animation never see.
     let striped = painted(
         320,
         160,
@@ -344,7 +349,8 @@ async fn pixels_that_nobody_could_see_are_not_shown() {
     }
 }
 
-/// An animation before which a still stands that is no part of it: the still's `IDAT` comes before the first `fcTL`, and every frame's data becomes `fdAT`.
+/// An animation with a still before it that is not part of it. The still's `IDAT` comes before the
+/// first `fcTL`, and the data of every frame becomes `fdAT`.
 fn hide_first(animation: &[u8], still: &[u8]) -> Vec<u8> {
     let parts = |png: &[u8]| {
         let mut chunks = Vec::new();

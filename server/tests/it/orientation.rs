@@ -1,4 +1,4 @@
-//! Whichever way a picture is stored, it is published upright.
+//! However a picture is stored, it is published upright.
 
 use imaging::Raster;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::made::{
 };
 use crate::support::Site;
 
-/// The upright picture's size: neither square nor a whole number of JPEG blocks.
+/// The size of the upright picture: neither square nor a whole number of JPEG blocks.
 const WIDTH: u32 = 180;
 const HEIGHT: u32 = 100;
 
@@ -18,7 +18,7 @@ const GREEN: [u8; 3] = [30, 160, 40];
 const BLUE: [u8; 3] = [40, 50, 210];
 const YELLOW: [u8; 3] = [230, 220, 40];
 
-/// The upright picture's corners: top left, top right, bottom left, bottom right.
+/// The corners of the upright picture: top left, top right, bottom left, bottom right.
 const CORNERS: [[u8; 3]; 4] = [RED, GREEN, BLUE, YELLOW];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -30,8 +30,8 @@ enum Side {
 }
 use Side::{Bottom, Left, Right, Top};
 
-/// For each value of the tag, which sides of the picture as seen the first stored row and the first stored column are:
-/// how CIPA DC-008 (EXIF 2.32), 4.6.4 A, defines the tag.
+/// For each value of the tag, which sides of the visible picture the first stored row and the first
+/// stored column are. CIPA DC-008 (EXIF 2.32), 4.6.4 A, defines the tag like this.
 const FIRST_ROW_AND_COLUMN: [(u16, Side, Side); 8] = [
     (1, Top, Left),
     (2, Top, Right),
@@ -77,7 +77,7 @@ fn opposite(side: Side) -> Side {
     }
 }
 
-/// Checks sizes and corners of what is published: every frame of it.
+/// Checks the sizes and corners of everything that is published, in every frame.
 async fn assert_corners(
     site: &Site,
     name: &str,
@@ -119,7 +119,7 @@ async fn all_eight_orientations_of_every_format_are_published_upright() {
     for (value, first_row, first_column) in FIRST_ROW_AND_COLUMN {
         let picture = stored(first_row, first_column);
         let size = (picture.width, picture.height);
-        // Both byte orders come by, whatever the format.
+        // Both byte orders are used, whatever the format.
         let block = exif(Some(value), &[], value % 2 == 0);
         let app1 = segment(0xe1, &[b"Exif\0\0", &block[..]].concat());
         let prefixed = [b"Exif\0\0", &block[..]].concat();
@@ -175,7 +175,8 @@ async fn no_or_a_strange_orientation_turns_nothing() {
             .await;
         assert_corners(&site, &name, &json, CORNERS, (WIDTH, HEIGHT)).await;
     }
-    // Viewers obey the EXIF tag alone; some programs leave the XMP one behind when they turn a picture.
+    // Viewers obey the EXIF tag alone. Some programs leave the XMP one behind when they turn a
+    // picture.
     let packet = xmp_with_orientation(6);
     let app1 = segment(
         0xe1,

@@ -1,4 +1,4 @@
-//! What browsers and link previews are given.
+//! What browsers and link previews get.
 
 use std::sync::Arc;
 
@@ -77,7 +77,8 @@ async fn a_shared_link_carries_its_preview_card() {
     }
 }
 
-/// Rendering goes on wherever a thread is free; what a page says of itself must not depend on it.
+/// Rendering goes on wherever a thread is free, and what a page says about itself must not depend
+/// on that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_preview_card_is_complete_however_busy_the_server_is() {
     let site = Arc::new(Site::start().await);

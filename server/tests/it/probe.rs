@@ -1,5 +1,5 @@
-//! `cattocdn probe`, the real program, against a small Cloudflare in front of a small CloudFront in front of a small origin:
-//! they store what they are allowed to, and say of it what the real ones say.
+//! `cattocdn probe`, the real program, against a small Cloudflare in front of a small CloudFront in
+//! front of a small origin. They store what they may, and report it as the real ones do.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -30,7 +30,7 @@ const UNTIL_2126: [(&str, &str); 2] = [
     ("expires", "Fri, 29 Nov 2126 10:15:00 GMT"),
 ];
 
-/// An answer on its way to the viewer.
+/// An answer on its way to the visitor.
 #[derive(Clone)]
 struct Reply {
     status: u16,
@@ -71,7 +71,7 @@ impl Reply {
         found.map_or("", |(_, value)| value)
     }
 
-    /// Whether there is a lifetime and nothing against it.
+    /// True where there is a lifetime and nothing against storing the answer.
     fn may_be_stored(&self, by_expires: bool) -> bool {
         let cache_control = self.header("cache-control");
         let fresh = cache_control.contains("max-age=6")
@@ -80,14 +80,14 @@ impl Reply {
     }
 }
 
-/// How the two caches are set.
+/// How the two caches are configured.
 #[derive(Clone, Copy, PartialEq)]
 enum Rules {
-    /// Nothing at all shows itself.
+    /// No cache shows itself.
     NoCaches,
-    /// Cloudflare as it comes: by endings, and this one blind to `Expires`.
+    /// Cloudflare with its defaults: it caches by file extension. This one ignores `Expires`.
     AsItComes,
-    /// With the rule that makes everything eligible.
+    /// Cloudflare with the rule that makes everything eligible.
     Everything,
 }
 
@@ -217,7 +217,7 @@ impl Chain {
             let response = self.answer(&request);
             async move { Ok::<_, Infallible>(response) }
         });
-        // It ends as the client likes.
+        // The connection ends when the client closes it.
         let _ = hyper::server::conn::http1::Builder::new()
             .serve_connection(TokioIo::new(stream), answer)
             .await;
@@ -275,7 +275,7 @@ impl Edge {
     }
 }
 
-/// The program in an empty folder, with a configuration that no other command would accept.
+/// Runs the program in an empty folder, with a configuration that no other command would accept.
 fn probe(arguments: &[&str]) -> Output {
     probe_with(arguments, &[])
 }
@@ -321,7 +321,7 @@ fn asset<'a>(report: &'a Value, path: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("{path} is not in {report:#}"))
 }
 
-/// `layer: code` of all that is said of an asset.
+/// `layer: code` of every finding about an asset.
 fn findings(asset: &Value) -> Vec<String> {
     let findings = asset["findings"].as_array().expect("a list").iter();
     findings
@@ -389,7 +389,7 @@ fn a_page_and_its_assets_are_measured_through_both_caches() {
         for repeat in &requests[1..] {
             assert_eq!(repeat["answered_by"], "Cloudflare");
             assert_eq!(repeat["new_connection"], false);
-            // What CloudFront said is stored with the answer, and of the first time.
+            // What CloudFront said was stored with the answer and belongs to the first request.
             assert_eq!(repeat["caches"][1]["word"], Value::Null);
             assert_eq!(repeat["server_timing"].as_array().map(Vec::len), Some(2));
         }
@@ -421,7 +421,8 @@ fn a_page_and_its_assets_are_measured_through_both_caches() {
     assert_eq!(cloudfront["hit_ratio"], Value::Null);
     assert_eq!(origin["answered"], 8);
 
-    // Once packed, and the page, its script and its style once plain.
+    // Each was asked for once compressed; the page, its script and its style also once
+    // uncompressed.
     assert_eq!(edge.origin_asked().len(), 8 + 3);
     for headers in edge.chain.requests.lock().expect("no holder panics").iter() {
         for name in ["cookie", "authorization", "x-catto-origin-key", "referer"] {
@@ -489,7 +490,8 @@ fn every_miss_is_explained_with_its_remedy() {
     let report = json(&output, 1);
     assert_eq!(report["verdict"], "not-cached");
     for (path, hit, expected) in [
-        // CloudFront keeps them, so no repeat reaches the origin, and still Cloudflare is told of.
+        // CloudFront keeps these, so no repeat reaches the origin, but Cloudflare is still
+        // mentioned.
         ("/", true.into(), vec!["Cloudflare: not-default-extension"]),
         (
             "a.wasm",

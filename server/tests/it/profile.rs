@@ -1,6 +1,6 @@
 //! Colour spaces by their definitions, and ICC profiles of them written byte by byte (ICC.1:2022).
 
-/// Three rows of three.
+/// Three rows of three numbers.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix([[f64; 3]; 3]);
 
@@ -26,10 +26,10 @@ impl Matrix {
     }
 }
 
-/// The profile connection space's white (ICC.1:2022, 7.2.16).
+/// The white of the profile connection space (ICC.1:2022, 7.2.16).
 pub(crate) const D50: [f64; 3] = [0.9642, 1.0, 0.8249];
 
-/// Chromaticities of the white of a day (CIE 15) and of prints.
+/// The chromaticities of daylight white (CIE 15) and of the white for prints.
 const D65_XY: [f64; 2] = [0.3127, 0.3290];
 const D50_XY: [f64; 2] = [0.3457, 0.3585];
 
@@ -43,12 +43,12 @@ const BRADFORD: Matrix = Matrix([
 /// An RGB space.
 pub(crate) struct Space {
     pub(crate) name: &'static str,
-    /// Chromaticities of red, green and blue.
+    /// The chromaticities of red, green and blue.
     primaries: [[f64; 2]; 3],
     white: [f64; 2],
-    /// From a number to light, both from 0 to 1.
+    /// Converts a number to light, both from 0 to 1.
     pub(crate) to_light: fn(f64) -> f64,
-    /// The same as the body of a profile's tag.
+    /// The same conversion as the body of a profile's tag.
     curve: fn() -> Vec<u8>,
 }
 
@@ -61,7 +61,8 @@ pub(crate) const SRGB: Space = Space {
     curve: srgb_curve,
 };
 
-/// The primaries of SMPTE RP 431-2 with the white and the curve of sRGB, as Apple's phones and CSS Color 4 (10.3) have them.
+/// The primaries of SMPTE RP 431-2 with the white and the curve of sRGB, as Apple's phones and CSS
+/// Color 4 (10.3) have them.
 pub(crate) const DISPLAY_P3: Space = Space {
     name: "Display P3",
     primaries: [[0.680, 0.320], [0.265, 0.690], [0.150, 0.060]],
@@ -84,7 +85,8 @@ const ADOBE_RGB: Space = Space {
     },
 };
 
-/// ROMM RGB (ISO 22028-2), also called `ProPhoto` RGB: gamma 1.8, straight below a light of 1/512.
+/// ROMM RGB (ISO 22028-2), also called `ProPhoto` RGB: its gamma is 1.8, and it is linear below a
+/// light of 1/512.
 const PROPHOTO: Space = Space {
     name: "ProPhoto RGB",
     primaries: [[0.7347, 0.2653], [0.1596, 0.8404], [0.0366, 0.0001]],
@@ -99,11 +101,11 @@ const PROPHOTO: Space = Space {
     curve: || parametric(&[1.8, 1.0, 0.0, 1.0 / 16.0, 16.0 / 512.0]),
 };
 
-/// All that are wider than sRGB.
+/// All spaces that are wider than sRGB.
 pub(crate) const WIDE: [&Space; 3] = [&DISPLAY_P3, &ADOBE_RGB, &PROPHOTO];
 
 impl Space {
-    /// From light to the profile connection space.
+    /// The matrix from light to the profile connection space.
     pub(crate) fn to_pcs(&self) -> Matrix {
         let xyz = |[x, y]: [f64; 2]| [x / y, 1.0, (1.0 - x - y) / y];
         let [r, g, b] = self.primaries.map(xyz);
@@ -120,7 +122,7 @@ impl Space {
         BRADFORD.inverse().after(&adapted).after(&scaled)
     }
 
-    /// Its profile, with some words in the copyright notice.
+    /// The profile of this space, with some words in the copyright notice.
     pub(crate) fn profile(&self, words: &str) -> Vec<u8> {
         let columns = self.to_pcs().0;
         let primary = |at: usize| xyz_tag(columns.map(|row| row[at]));
@@ -164,7 +166,7 @@ fn srgb_to_light(value: f64) -> f64 {
     }
 }
 
-/// The inverse of sRGB's curve.
+/// The inverse of the curve of sRGB.
 pub(crate) fn srgb_from_light(light: f64) -> f64 {
     if light <= 0.003_130_8 {
         light * 12.92
@@ -177,7 +179,7 @@ fn srgb_curve() -> Vec<u8> {
     parametric(&[2.4, 1.0 / 1.055, 0.055 / 1.055, 1.0 / 12.92, 0.04045])
 }
 
-/// `(a x + b)^g`, and `c x` below `d` (ICC.1:2022, 10.18, function 3): g, a, b, c, d.
+/// `(a x + b)^g`, and `c x` below `d` (ICC.1:2022, 10.18, function 3), from g, a, b, c, d.
 fn parametric(numbers: &[f64; 5]) -> Vec<u8> {
     let numbers = numbers.iter().flat_map(|number| fixed(*number));
     b"para\0\0\0\0\0\x03\0\0"
@@ -192,7 +194,7 @@ fn xyz_tag(xyz: [f64; 3]) -> Vec<u8> {
     b"XYZ \0\0\0\0".iter().copied().chain(numbers).collect()
 }
 
-/// Text in one language (10.15).
+/// A text in one language (10.15).
 fn text_tag(text: &str) -> Vec<u8> {
     let letters: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
     let mut tag = b"mluc\0\0\0\0\0\0\0\x01\0\0\0\x0cenUS".to_vec();
@@ -207,7 +209,7 @@ fn fixed(number: f64) -> [u8; 4] {
     ((number * 65_536.0).round() as i32).to_be_bytes()
 }
 
-/// Header, table and tags.
+/// Joins the header, the table and the tags.
 fn file(colors: &[u8; 4], tags: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
     let mut table = (tags.len() as u32).to_be_bytes().to_vec();
     let mut bodies: Vec<u8> = Vec::new();
@@ -221,7 +223,7 @@ fn file(colors: &[u8; 4], tags: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
     }
     let mut header = vec![0; 128];
     header[..4].copy_from_slice(&((bodies_at + bodies.len()) as u32).to_be_bytes());
-    // Version 4.3, a display's profile from these colours to XYZ, relative to D50.
+    // Version 4.3, for a display, from these colours to XYZ, relative to D50.
     header[8..12].copy_from_slice(&[4, 0x30, 0, 0]);
     header[12..16].copy_from_slice(b"mntr");
     header[16..20].copy_from_slice(colors);

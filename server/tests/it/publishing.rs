@@ -1,4 +1,5 @@
-//! Publishing again what was cut off, and not publishing what somebody else has: one id is published once, whoever tries.
+//! Publishing is repeated where it was interrupted, and never overwrites what somebody else
+//! published: one id is published once, whoever tries.
 
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
@@ -17,13 +18,13 @@ use tokio::sync::Notify;
 use crate::support::{ADMIN_TOKEN, Setup, Site, fixture};
 use tools::stand_ins::aws::{Bucket, lock};
 
-/// What happens at the next manifest.
+/// What happens to the next manifest.
 enum Fault {
-    /// It is stored, and then the connection is gone.
+    /// It is stored, and then the connection breaks.
     AnswerLost,
-    /// A worker that lost its lease long ago stores the one of its own attempt first.
+    /// A worker that lost its lease long ago stores the manifest of its own attempt first.
     LateWorker(Bytes),
-    /// It waits for the test's word, and is stored then.
+    /// It waits until the test releases it, and is then stored.
     Held(Arc<Hold>),
 }
 
@@ -37,7 +38,7 @@ struct Hold {
 struct Faulty {
     inner: Arc<dyn ObjectStorage>,
     next: Mutex<Option<Fault>>,
-    /// What was asked to be created.
+    /// The objects that were to be created.
     created: Mutex<Vec<Bytes>>,
 }
 
@@ -107,18 +108,18 @@ impl ObjectStorage for Faulty {
     }
 }
 
-/// A site whose work the test does, an upload that waits there, and where its objects will lie.
+/// A site whose work the test does, an upload that waits there, and the storage of its objects.
 struct Scene {
     site: Site,
     upload: Value,
     storage: Arc<Faulty>,
-    /// Keep what lies on disk or in the process.
+    /// These keep alive what lies on disk or in the process.
     _dir: Option<TempDir>,
     _bucket: Option<Bucket>,
 }
 
 impl Scene {
-    /// On a disk and on a bucket.
+    /// One scene on a disk and one on a bucket.
     async fn all() -> [Self; 2] {
         let dir = tempfile::tempdir().expect("a folder");
         let disk = DiskStorage::open(&dir.path().join("objects")).expect("opens");
@@ -148,10 +149,10 @@ impl Scene {
         }
     }
 
-    /// One attempt, some while after the last.
+    /// Makes one attempt, some time after the last.
     async fn attempt(&self) {
         self.site.clock.advance(Duration::from_secs(10));
-        let worked = self.site.state.pictures.screen_next().await;
+        let worked = self.site.state.pictures.screening.screen_next().await;
         assert!(worked.expect("works"), "a picture waits");
     }
 
@@ -180,7 +181,7 @@ impl Scene {
         self.storage.list(Folder::Images).await.expect("lists")
     }
 
-    /// Everything is there once and agrees.
+    /// Checks that everything is there once and agrees.
     async fn assert_published(&self) {
         assert_eq!(self.state().await, "published");
         let url = self.upload["status_url"].as_str().expect("a URL");
@@ -245,7 +246,7 @@ async fn what_another_server_has_published_is_neither_replaced_nor_deleted() {
     }
 }
 
-/// A cat that looks as the fixture does, and whose bytes nobody sent before.
+/// A cat that looks like the fixture, with bytes that nobody sent before.
 fn copy() -> Vec<u8> {
     let mut bytes = fixture("cat.webp").to_vec();
     bytes.extend_from_slice(PictureId::random().as_str().as_bytes());
@@ -265,12 +266,13 @@ async fn a_ban_takes_down_every_copy_and_none_is_published_after_its_answer() {
         let other = scene.site.send_in(fixture("rocket.jpg")).await;
         scene.attempt().await;
 
-        // The next one is approved and stored, but for its manifest and its row, when the ban comes.
+        // When the ban comes, the next picture is approved and stored, except for its manifest and
+        // its row.
         scene.upload = scene.site.send_in(copy()).await;
         let hold = Arc::new(Hold::default());
         scene.storage.fail_next(Fault::Held(hold.clone()));
         let pictures = scene.site.state.pictures.clone();
-        let work = tokio::spawn(async move { pictures.screen_next().await });
+        let work = tokio::spawn(async move { pictures.screening.screen_next().await });
         hold.arrived.notified().await;
         let ban = format!("{}?ban=true", banned["status_url"].as_str().expect("a URL"));
         let answer = scene
@@ -285,7 +287,7 @@ async fn a_ban_takes_down_every_copy_and_none_is_published_after_its_answer() {
         assert!(work.await.expect("ends").expect("works"));
         assert_eq!(scene.state().await, "banned");
 
-        // Nothing is left of any of them, and what looks different stays.
+        // Nothing is left of any of them, and the picture that looks different stays.
         assert_eq!(scene.images().await.len(), PUBLISHED.len());
         let manifests = scene.storage.list(Folder::Manifests).await;
         assert_eq!(manifests.expect("lists").len(), 1);

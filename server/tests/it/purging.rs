@@ -1,5 +1,6 @@
-//! A deleted picture is forgotten by the caches in front of the site: asked for durably, in the right order, within what the
-//! CDNs take and the budget allows, and looked at in the end.
+//! The caches in front of the site forget a deleted picture. Its purge is requested durably, in the
+//! right order, within what the CDNs accept and the budget allows, and checked from outside in the
+//! end.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -32,7 +33,7 @@ use tools::stand_ins::aws::{ACCESS_KEY, SECRET_KEY, sdk_without_credentials};
 /// How long anything here may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A site behind CDNs, where nothing is purged but on the test's word.
+/// A site behind CDNs, where nothing is purged unless the test does it.
 struct World {
     site: Site,
     server: CdnServer,
@@ -57,12 +58,12 @@ impl World {
         }
     }
 
-    /// As a killed server starts again; the clock stays where it was.
+    /// Starts again after a kill. The clock stays where it was.
     async fn restart(self) -> Self {
         self.restart_behind(true, true).await
     }
 
-    /// The same with the variables of these CDNs.
+    /// The same, with these CDNs configured.
     async fn restart_behind(self, cloudflare: bool, cloudfront: bool) -> Self {
         let Self { site, server, dir } = self;
         let clock = site.clock.clone();
@@ -85,6 +86,7 @@ impl World {
             self.site
                 .state
                 .pictures
+                .screening
                 .screen_next()
                 .await
                 .expect("screens")
@@ -101,7 +103,7 @@ impl World {
         assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.text());
     }
 
-    /// Its owner deletes it over a connection from here.
+    /// Deletes a picture as its owner, over a connection from this address.
     async fn delete_from(&self, peer: [u8; 4], id: &str, token: &str) {
         let delete = request(Method::DELETE, &format!("/api/v1/pictures/{id}"))
             .header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -123,7 +125,7 @@ impl World {
         loop {
             let mut worked = false;
             for target in PurgeTarget::ALL {
-                let done = self.site.state.pictures.purge_next(target).await;
+                let done = self.site.state.pictures.purging.purge_next(target).await;
                 worked |= done.expect("the index works");
             }
             if !worked {
@@ -141,7 +143,7 @@ impl World {
         self.work().await;
     }
 
-    /// So many of the month's 1000 paths are used.
+    /// Sets how many of the month's 1000 paths are used.
     async fn use_up(&self, paths: u32) {
         let set = self
             .site
@@ -153,11 +155,11 @@ impl World {
 
     async fn progress(&self, picture: &Picture) -> PurgeProgress {
         let pictures = &self.site.state.pictures;
-        let progress = pictures.purge_progress(&picture.parsed_id()).await;
+        let progress = pictures.purging.purge_progress(&picture.parsed_id()).await;
         progress.expect("the index works")
     }
 
-    /// The picture's purge is over, and its address was seen to be gone.
+    /// Checks that the picture's purge is over, and that its URL was seen to be gone.
     async fn assert_gone(&self, picture: &Picture) {
         let progress = self.progress(picture).await;
         assert_eq!(progress.left, 0, "{progress}");
@@ -167,7 +169,8 @@ impl World {
     }
 }
 
-/// A clock that shows the second of a month, ten past ten: what goes by hours and months comes out the same whenever it runs.
+/// A clock that shows the second day of a month, ten past ten, so that what goes by hours and
+/// months comes out the same whenever the test runs.
 fn early_in_a_month() -> Clock {
     let clock = Clock::default();
     let now = clock.now();
@@ -176,11 +179,11 @@ fn early_in_a_month() -> Clock {
     clock
 }
 
-/// What tests need of a published picture.
+/// What tests need to know of a published picture.
 struct Picture {
     id: String,
     token: String,
-    /// Of its files and its page.
+    /// The paths of its files and its page.
     paths: Vec<String>,
 }
 
@@ -207,14 +210,14 @@ impl Picture {
         PictureId::parse(&self.id).expect("an id")
     }
 
-    /// What CloudFront is told of it.
+    /// The path that CloudFront is told to purge.
     fn wildcard(&self) -> String {
         let folder = self.paths[0].rsplit_once('/').expect("a folder").0;
         format!("{folder}/*")
     }
 }
 
-/// A cat whose bytes nobody sent before.
+/// A cat with bytes that nobody sent before.
 fn unique_cat() -> Vec<u8> {
     let mut bytes = fixture("cat.webp").to_vec();
     bytes.extend_from_slice(PictureId::random().as_str().as_bytes());
@@ -241,7 +244,7 @@ async fn a_deleted_picture_is_forgotten_by_the_inner_cache_first_and_then_once_m
     log.sort();
     told.sort();
     assert_eq!(log, told, "each is told at once");
-    // While CloudFront still has it, Cloudflare fetches it from there again.
+    // While CloudFront still has the picture, Cloudflare fetches it from there again.
     assert_eq!(world.server.view(&picture.paths[0]), 200);
 
     world.work_for(30).await;
@@ -273,7 +276,7 @@ async fn a_site_behind_none_queues_nothing() {
     world.delete(&picture, &picture.token).await;
     let progress = world.progress(&picture).await;
     assert_eq!((progress.left, progress.receipt), (0, None));
-    assert_eq!(world.site.state.pictures.purge_targets(), []);
+    assert_eq!(world.site.state.pictures.purging.purge_targets(), []);
     assert_eq!(world.server.requests(), 0);
 }
 
@@ -291,7 +294,17 @@ async fn a_ban_purges_too_and_a_picture_that_just_ends_does_not() {
     world.assert_gone(&banned).await;
     let told = world.server.log();
     world.site.clock.advance(Duration::from_secs(8 * 24 * 3600));
-    assert_eq!(world.site.state.pictures.expire().await.expect("sweeps"), 1);
+    assert_eq!(
+        world
+            .site
+            .state
+            .pictures
+            .endings
+            .expire()
+            .await
+            .expect("sweeps"),
+        1
+    );
     world.work().await;
     assert_eq!(world.server.log(), told);
     assert_eq!(world.progress(&ended).await.left, 0);
@@ -369,12 +382,14 @@ async fn a_server_that_dies_in_the_middle_of_a_request_asks_again_and_pays_once(
         let asked = world.server.log().len();
         let pictures = world.site.state.pictures.clone();
         let request =
-            tokio::spawn(async move { pictures.purge_next(PurgeTarget::Cdn(target)).await });
+            tokio::spawn(
+                async move { pictures.purging.purge_next(PurgeTarget::Cdn(target)).await },
+            );
         wait_until(|| world.server.log().len() > asked).await;
         request.abort();
     }
     let world = world.restart().await;
-    // What the dead one did not ask for any more must not get the troubles that were left.
+    // The requests that the dead server no longer made must not meet the troubles that are left.
     world.work_for(60).await;
     assert_eq!(world.progress(&picture).await.left, 0);
     assert_eq!(world.server.paid_paths(), 2, "{:?}", world.server.log());
@@ -431,6 +446,7 @@ async fn no_answer_that_is_none_is_taken_for_a_yes() {
                 .site
                 .state
                 .pictures
+                .purging
                 .purge_next(PurgeTarget::Cdn(cdn))
                 .await;
             assert!(done.expect("the index works"));
@@ -496,8 +512,9 @@ async fn many_deletions_stay_within_what_the_cdns_take() {
     for picture in &pictures {
         world.assert_gone(picture).await;
     }
-    // Fifteen by themselves, and the other thirty by one path for their files and one for their pages.
-    // The stand-in takes no more than the CDNs do, and `log` fails where it was asked for more.
+    // Fifteen are purged one by one, and the other thirty by one path for their files and one for
+    // their pages. The stand-in accepts no more than the CDNs do, and `log` fails where more was
+    // asked.
     let files = world.server.log_of("cloudflare files");
     let most = 100 / KNOWN_NAMES * KNOWN_NAMES;
     assert_eq!(files.first(), Some(&format!("cloudflare files {most}")));
@@ -509,7 +526,13 @@ async fn tags_are_asked_for_no_more_often_than_the_free_plan_allows() {
     let world = World::behind(true, false).await;
     for number in 0..30 {
         let tag = format!("tag-{number}");
-        let queued = world.site.state.pictures.enqueue_purge_of_tag(&tag).await;
+        let queued = world
+            .site
+            .state
+            .pictures
+            .purging
+            .enqueue_purge_of_tag(&tag)
+            .await;
         queued.expect("is queued");
         world.work().await;
     }
@@ -530,7 +553,7 @@ async fn one_item_that_is_refused_does_not_keep_the_others() {
         world.publish().await,
         world.publish().await,
     ];
-    // The files of all three, then those of the first by themselves; the folders likewise.
+    // The files of all three are refused, then those of the first alone, and likewise the folders.
     for _ in 0..4 {
         let refusal = Trouble::cloudflare(400, 1016);
         world.server.trouble_cloudflare(refusal);
@@ -565,7 +588,7 @@ async fn a_cdn_that_says_yes_and_does_nothing_is_noticed_and_told_again_three_ti
         "{progress}"
     );
     assert_eq!(world.server.looks().len(), 3);
-    // Under new names: CloudFront would take the old one for a repeat.
+    // They have new caller references: CloudFront would take the old one for a repeat.
     assert_eq!(world.server.paid_paths(), 6);
 }
 
@@ -619,11 +642,15 @@ async fn a_tag_is_purged_by_itself_after_a_restart_too() {
     world.server.hold(std::slice::from_ref(&page));
     let pictures = &world.site.state.pictures;
     pictures
+        .purging
         .enqueue_purge_of_tag("html")
         .await
         .expect("is queued");
     for tag in ["", "a,b", "*", "a b"] {
-        assert!(pictures.enqueue_purge_of_tag(tag).await.is_err(), "{tag}");
+        assert!(
+            pictures.purging.enqueue_purge_of_tag(tag).await.is_err(),
+            "{tag}"
+        );
     }
     let world = world.restart().await;
     world.work_for(30).await;
@@ -653,7 +680,14 @@ async fn what_nobody_needs_any_more_is_dropped() {
     assert!(world.progress(&picture).await.left > 0);
     world.site.clock.advance(Duration::from_secs(7 * 24 * 3600));
     world.work().await;
-    world.site.state.pictures.expire().await.expect("sweeps");
+    world
+        .site
+        .state
+        .pictures
+        .endings
+        .expire()
+        .await
+        .expect("sweeps");
     let progress = world.progress(&picture).await;
     assert_eq!((progress.left, progress.receipt), (0, None));
     assert_eq!(world.server.paid_paths(), 0);
@@ -663,7 +697,7 @@ async fn what_nobody_needs_any_more_is_dropped() {
 async fn caches_that_were_told_before_the_bytes_were_deleted_are_told_again() {
     let world = World::start().await;
     let picture = world.publish().await;
-    // Nothing can be deleted from a folder that is none.
+    // Nothing can be deleted from a folder that is not a folder.
     let folder = world.site.data_dir.join("objects/i");
     let aside = folder.with_extension("aside");
     std::fs::rename(&folder, &aside).expect("is put aside");
@@ -686,7 +720,14 @@ async fn caches_that_were_told_before_the_bytes_were_deleted_are_told_again() {
 
     std::fs::remove_file(&folder).expect("is deleted");
     std::fs::rename(&aside, &folder).expect("comes back");
-    world.site.state.pictures.expire().await.expect("sweeps");
+    world
+        .site
+        .state
+        .pictures
+        .endings
+        .expire()
+        .await
+        .expect("sweeps");
     world.server.hold(&picture.paths);
     world.work_for(30).await;
     world.assert_gone(&picture).await;
@@ -739,7 +780,14 @@ async fn what_waits_for_a_cdn_that_never_comes_back_ends_with_its_picture() {
     let world = world.restart_behind(true, false).await;
     world.work_for(30).await;
     world.site.clock.advance(Duration::from_secs(7 * 24 * 3600));
-    world.site.state.pictures.expire().await.expect("sweeps");
+    world
+        .site
+        .state
+        .pictures
+        .endings
+        .expire()
+        .await
+        .expect("sweeps");
     let world = world.restart().await;
     world.work_for(30).await;
     assert_eq!(world.progress(&picture).await.left, 0);
@@ -753,7 +801,8 @@ async fn a_client_beyond_its_share_is_purged_together_with_others_and_takes_no_p
     let world = World::start().await;
     let own = world.publish().await;
     let copied = world.publish().await;
-    // Copies of one row, as uploading so many would take an hour. They end within the same hour, and have no files.
+    // These are copies of one row, because uploading so many would take an hour. They end within
+    // the same hour and have no files.
     let columns = "state, received_at, delete_token_hash, content_hash, size_bytes, published_at, width, height, animated, \
                    alt, tags, tags_text, thumbhash, placeholder, perceptual_hash, stripped, variants, stored_bytes, rules";
     let copy = format!(
@@ -777,10 +826,11 @@ async fn a_client_beyond_its_share_is_purged_together_with_others_and_takes_no_p
         world.work().await;
         world.site.clock.advance(Duration::from_secs(60));
     }
-    // Five by themselves, and those that waited then by one path for their files and one for their pages.
+    // Five were purged one by one, and those that waited by one path for their files and one for
+    // their pages.
     assert_eq!(world.server.paid_paths(), 5 * 2 + 2);
 
-    // Another client's deletion is purged at once, and by itself.
+    // Another client's deletion is purged at once and on its own.
     world
         .delete_from([198, 51, 100, 1], &own.id, &own.token)
         .await;
@@ -814,7 +864,7 @@ async fn what_is_purged_together_is_forgotten_by_both_caches_also_after_a_restar
             .delete_from(stranger, &picture.id, &picture.token)
             .await;
     }
-    // CloudFront was asked, and does it while the server starts anew.
+    // CloudFront was asked, and carries it out while the server restarts.
     world.work().await;
     let end = pictures[0].paths[0].split('/').nth(2).expect("an instant");
     let (span, tag) = (end[..11].to_owned(), end[..11].to_ascii_lowercase());
@@ -833,7 +883,7 @@ async fn what_is_purged_together_is_forgotten_by_both_caches_also_after_a_restar
 
     // The next ones wait until the month can pay for them, and are then purged together.
     for _ in 0..5 {
-        // The share is kept in memory only.
+        // A client's share is kept in memory only, so the restart reset it.
         let filler = world.publish().await;
         world.delete_from(stranger, &filler.id, &filler.token).await;
     }
@@ -904,7 +954,7 @@ async fn the_last_paths_of_a_month_are_for_admins() {
     let waiting = world.progress(&second).await;
     assert!(waiting.left > 0 && waiting.receipt.is_none(), "{waiting}");
 
-    // The operator knows better, and as soon as the month can pay for it, it goes on.
+    // When the operator changes the count and the month can pay for the purge again, it goes on.
     world.use_up(0).await;
     world.work_for(7200).await;
     world.assert_gone(&second).await;
@@ -915,7 +965,13 @@ async fn the_last_paths_of_a_month_are_for_admins() {
 async fn a_tag_leaves_the_last_paths_of_a_month_to_admins() {
     let world = World::behind(false, true).await;
     world.use_up(1000 - 200).await;
-    let queued = world.site.state.pictures.enqueue_purge_of_tag("html").await;
+    let queued = world
+        .site
+        .state
+        .pictures
+        .purging
+        .enqueue_purge_of_tag("html")
+        .await;
     queued.expect("is queued");
     world.work_for(30).await;
     assert_eq!(world.server.log(), Vec::<String>::new());
@@ -939,7 +995,7 @@ async fn of_a_small_limit_a_fifth_is_kept_for_admins_and_owners_deletions_reach_
     world.delete(&first, &first.token).await;
     world.work_for(30).await;
     world.assert_gone(&first).await;
-    // The last two are not for owners.
+    // The last two paths are not for owners.
     world.delete(&second, &second.token).await;
     world.work_for(30).await;
     assert!(world.progress(&second).await.left > 0);
@@ -956,7 +1012,14 @@ async fn a_path_that_waits_for_the_budget_ends_with_its_picture() {
     assert!(world.progress(&picture).await.left > 0);
     world.site.clock.advance(Duration::from_secs(7 * 24 * 3600));
     world.work().await;
-    world.site.state.pictures.expire().await.expect("sweeps");
+    world
+        .site
+        .state
+        .pictures
+        .endings
+        .expire()
+        .await
+        .expect("sweeps");
     assert_eq!(world.progress(&picture).await.left, 0);
     assert_eq!(world.server.paid_paths(), 0);
 }
@@ -989,7 +1052,7 @@ async fn without_credentials_cloudfront_is_not_asked_and_somebody_must_look() {
     };
     for (error, is_refused) in [
         (CredentialsError::not_loaded("there are none"), true),
-        // It may be back in a moment.
+        // The credentials may be back in a moment.
         (
             CredentialsError::provider_timed_out(Duration::from_secs(1)),
             false,
@@ -1008,7 +1071,7 @@ async fn without_credentials_cloudfront_is_not_asked_and_somebody_must_look() {
     assert_eq!(server.requests(), 0);
 }
 
-/// A server of its own process behind the stand-in.
+/// A server in a process of its own behind the stand-in.
 fn launch(server: &CdnServer, dir: &TempDir) -> Launch {
     let launch = Launch::within(dir.path()).with_variable("CATTO_ADMIN_TOKEN", ADMIN_TOKEN);
     server.before(launch, &server.endpoint)
@@ -1115,7 +1178,7 @@ fn a_takedown_is_purged_by_the_running_server_or_else_by_itself_and_tells_what_i
     for path in pictures.iter().flat_map(|picture| &picture.paths) {
         assert_eq!(server.view(path), 410, "{path}");
     }
-    // Asked again, it tells the same.
+    // When it is run again, it tells the same.
     let again = launch.run_on("takedown", &pictures[1].id);
     assert!(String::from_utf8_lossy(&again.stdout).contains("was gone already"));
     assert!(String::from_utf8_lossy(&again.stdout).contains("was gone (status 410)"));

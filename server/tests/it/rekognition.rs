@@ -1,4 +1,5 @@
-//! The two paid calls, on the wire: what is sent, what its answers mean, and that a failure is told and never tried again.
+//! The two paid calls, on the wire: what is sent, what the answers mean, and that a failure is
+//! reported and never retried here.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -173,7 +174,7 @@ async fn every_documented_exception_has_its_class_and_costs_one_request() {
         ("ProvisionedThroughputExceededException", 400, "throttled"),
         ("ThrottlingException", 400, "throttled"),
         ("ThrottlingException", 500, "throttled"),
-        // Of every service that checks signatures.
+        // Every service that checks signatures has these.
         ("ExpiredTokenException", 400, "refused"),
         ("UnrecognizedClientException", 400, "refused"),
         ("InvalidSignatureException", 400, "refused"),
@@ -270,7 +271,7 @@ async fn a_connection_that_is_cut_is_made_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let endpoint = format!("http://{}", listener.local_addr().expect("is bound"));
     let cutting = tokio::spawn(async move {
-        // Cut after the request is read, so that only its answer is missing.
+        // The connection is cut after the request was read, so that only its answer is missing.
         let mut cut = 0_u32;
         loop {
             let (socket, _) = listener.accept().await.expect("accepts");
@@ -310,7 +311,7 @@ async fn without_credentials_nothing_is_sent() {
     assert_eq!(server.calls(), Vec::<String>::new());
 }
 
-/// moto answers every picture with a telephone; it does not know the other call.
+/// moto answers every picture with a telephone, and does not know the other call.
 #[tokio::test]
 async fn an_independent_server_understands_detect_labels() {
     let client = client(&aws::moto_endpoint()).await;

@@ -1,4 +1,5 @@
-//! What S3 storage promises beyond the contract of every storage: headers, faults, and a whole site on a bucket.
+//! What S3 storage promises beyond the contract of every storage: headers, faults, and a whole site
+//! on a bucket.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,7 +98,7 @@ async fn a_missing_bucket_and_wrong_credentials_are_told_with_their_remedy() {
     let text = text_of(missing.check().await.expect_err("is not well"));
     assert!(text.contains("CATTO_S3_BUCKET"), "{text}");
 
-    // moto takes any signature.
+    // moto accepts any signature.
     let bucket = Bucket::on_s3s_fs().await;
     let wrong = aws::sdk(&bucket.endpoint, "another-secret-key", None).await;
     let locked = storage(&wrong, &bucket.name);
@@ -297,7 +298,7 @@ async fn a_whole_site_lives_on_a_bucket() {
         assert_eq!(part.status, StatusCode::PARTIAL_CONTENT);
         assert_eq!(part.body, answer.body.slice(4..10));
 
-        // Deleting one takes all its objects and leaves the other's.
+        // Deleting one takes all its objects and leaves those of the other.
         let api = format!(
             "/api/v1/pictures/{}",
             deleted["id"].as_str().expect("an id")
@@ -317,10 +318,10 @@ async fn a_whole_site_lives_on_a_bucket() {
         let id = kept["id"].as_str().expect("an id");
         assert!(keys.iter().all(|key| key.contains(id)), "{keys:?}");
 
-        // At its second the other one is gone, and the sweeper empties the bucket.
+        // At its second the other picture is gone, and the sweeper empties the bucket.
         site.clock.advance(Duration::from_secs(60));
         assert_eq!(site.get(url).await.status, StatusCode::GONE);
-        site.state.pictures.expire().await.expect("sweeps");
+        site.state.pictures.endings.expire().await.expect("sweeps");
         assert_eq!(bucket.keys_of_pictures().await, Vec::<String>::new());
     }
 }

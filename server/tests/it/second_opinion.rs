@@ -1,4 +1,6 @@
-//! A second opinion that is paid: who is asked, in which order, what it costs, and what a client sees while it cannot be had.
+//! A second opinion that is paid for: who is asked, in which order, what it costs, and what a
+//! client sees while it cannot be had.
+//!
 //! Between the worker and the ledger everything is real; only Amazon is not.
 
 use std::path::Path;
@@ -24,10 +26,10 @@ use tools::stand_ins::aws::{self, ACCESS_KEY, REGION, SECRET_KEY};
 use tools::stand_ins::rekognition_server::{LABELS, MODERATION, RekognitionServer, Reply, cat};
 
 const BOTH: [&str; 2] = [MODERATION, LABELS];
-/// The worst picture that the local models may yet be wrong about.
+/// What is seen in a picture that looks bad, but about which the local models may be wrong.
 const UNSURE: (f32, f32) = (0.01, 0.9);
 
-/// A site that asks this server; `change` has the last word on its configuration.
+/// A site that asks this server. `change` has the last word on its configuration.
 async fn setup_in(
     dir: &Path,
     server: &RekognitionServer,
@@ -37,7 +39,7 @@ async fn setup_in(
     let mut setup = Setup::within(dir).screened_by(screener);
     let screening = &mut setup.config.screening;
     screening.policy.mode = Mode::LocalThenRekognition;
-    // As fast as may be: what is told apart here are calls, not seconds.
+    // As fast as possible, because the tests count calls, not seconds.
     screening.calls_per_second = 1000.try_into().expect("is not zero");
     screening.retries.first_pause = Duration::from_millis(1);
     change(&mut setup.config);
@@ -46,7 +48,7 @@ async fn setup_in(
     setup.asking(RekognitionClient::new(&sdk, options))
 }
 
-/// As [`setup_in`], where the test does the workers' work.
+/// The same as [`setup_in`], started without jobs, so that the test does the workers' work.
 async fn site_in(
     dir: &Path,
     server: &RekognitionServer,
@@ -62,7 +64,12 @@ fn unsure() -> ScriptedScreener {
 }
 
 async fn work(site: &Site) -> bool {
-    site.state.pictures.screen_next().await.expect("works")
+    site.state
+        .pictures
+        .screening
+        .screen_next()
+        .await
+        .expect("works")
 }
 
 async fn status_of(site: &Site, upload: &Value) -> Answer {
@@ -70,7 +77,7 @@ async fn status_of(site: &Site, upload: &Value) -> Answer {
         .await
 }
 
-/// Uploads, has it worked on once, and answers how it is then.
+/// Uploads a file, works on one picture, and returns the state of the upload.
 async fn judged(site: &Site, file: &str) -> Answer {
     let upload = site.send_in(fixture(file)).await;
     assert!(work(site).await, "somebody waits");
@@ -121,7 +128,7 @@ async fn in_each_mode_those_are_asked_who_should_be() {
         (Mode::Rekognition, sure, 2, "published"),
         (Mode::Rekognition, (0.0, 0.99), 2, "published"),
         (Mode::LocalThenRekognition, sure, 2, "published"),
-        // What the local models would refuse alone, and are not certain of.
+        // The local models alone would refuse these, but are not certain of it.
         (Mode::LocalThenRekognition, UNSURE, 2, "published"),
         (Mode::LocalThenRekognition, (0.01, 0.0), 2, "published"),
         (Mode::LocalThenRekognition, (0.9, 0.9), 2, "published"),
@@ -160,7 +167,7 @@ async fn decency_is_asked_first_and_an_indecent_picture_costs_one_call() {
     judged(&site, "cat.webp").await.assert_error(422, "unsafe");
     assert_eq!(server.calls(), [MODERATION]);
     assert_eq!(used(&site).await, 1);
-    // Known from now on, and answered at once.
+    // The verdict is known from now on and given at once.
     let again = site.upload(fixture("cat.webp")).await;
     again.assert_error(422, "unsafe");
     server.reply(200, json!({"ModerationLabels": []}));
@@ -186,7 +193,7 @@ fn month(site: &Site) -> String {
 async fn tags_and_description_are_those_of_rekognition() {
     let (server, dir) = (RekognitionServer::start().await, tempdir());
     let site = site_in(dir.path(), &server, unsure(), |_| {}).await;
-    // Who sees the pictures is no secret.
+    // The site tells who sees the pictures.
     let about = site.get_page("/about").await.text();
     assert!(about.contains("Amazon Rekognition"), "{about}");
     let answer = judged(&site, "chelsea.png").await;
@@ -222,7 +229,8 @@ async fn of_an_animation_every_frame_is_seen_here_and_one_sheet_of_all_is_paid()
         let answer = judged(&site, "cat-animated.gif").await;
         assert_published(&answer);
         assert_eq!(server.calls(), BOTH);
-        // The test server takes one small JPEG and nothing else; this one holds the frames side by side.
+        // The stand-in accepts one small JPEG and nothing else. This one holds the frames side by
+        // side.
         let sizes = server.image_sizes();
         assert_eq!(sizes[0], sizes[1]);
         let (width, height) = sizes[0];
@@ -245,11 +253,12 @@ async fn one_indecent_frame_among_many_is_refused_for_nothing() {
     assert_eq!(used(&site).await, 0);
 }
 
-/// What a client sees of each documented exception, once: `published` where the call is made again, `screening` where the
-/// picture waits.
+/// What a client sees of each documented exception that occurs once: `published` where the call is
+/// retried, `screening` where the picture waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_documented_exception_is_tried_again_or_waited_out_and_counted_right() {
-    // The code, its status, how the picture is afterwards, and how many calls the two of it then cost.
+    // The code, its status, the state of the picture afterwards, and how many calls the picture
+    // then cost.
     let cases = [
         ("ThrottlingException", 400, "published", 2),
         ("ThrottlingException", 500, "published", 2),
@@ -281,7 +290,7 @@ async fn every_documented_exception_is_tried_again_or_waited_out_and_counted_rig
             "published" => assert_published(&answer),
             "screening" => {
                 assert_waits(&answer);
-                // Somebody must look, and is told.
+                // The operator must act, and is told.
                 let ready = site.get("/readyz").await;
                 assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE, "{name}");
             }
@@ -337,7 +346,7 @@ async fn in_an_outage_pictures_wait_cheaply_and_are_published_when_it_is_over() 
     assert!(work(&site).await);
     assert_waits(&status_of(&site, &first).await);
     assert_eq!(server.calls().len(), 3, "three attempts");
-    // The next one is looked at, and asks nobody.
+    // The next picture is looked at locally, and nobody is asked.
     let second = site.send_in(fixture("chelsea.png")).await;
     assert!(work(&site).await);
     assert_waits(&status_of(&site, &second).await);
@@ -346,7 +355,8 @@ async fn in_an_outage_pictures_wait_cheaply_and_are_published_when_it_is_over() 
     assert_eq!(looks.load(Ordering::SeqCst), 2);
     assert!(!work(&site).await, "both rest");
 
-    // While it lasts, one call in ever longer pauses tells that it does, and those that wait are not looked at again.
+    // While the outage lasts, one call in ever longer pauses tests it, and pictures that wait are
+    // not looked at again.
     let mut calls = 3;
     for rest in [6, 11, 21, 41] {
         site.clock.advance(Duration::from_secs(rest));
@@ -388,7 +398,7 @@ async fn a_picture_that_rekognition_chokes_on_does_not_use_up_the_month() {
     });
     assert!(work(&site).await);
     for number in 0..60 {
-        // A minute in which another picture is judged well, which ends the outage that this one seems to be.
+        // In this minute another picture is judged well, which ends what seems to be an outage.
         site.clock.advance(Duration::from_secs(45));
         let other = site.send_in(distinct_picture(number)).await;
         while work(&site).await {}
@@ -419,7 +429,7 @@ async fn bytes_that_rekognition_chokes_on_cost_no_more_when_they_are_sent_again_
     for number in 0..40 {
         uploads.push(site.send_in(fixture("chelsea.png")).await);
         while work(&site).await {}
-        // Another picture that is judged well ends the outage that these seem to be.
+        // Another picture that is judged well ends what seems to be an outage.
         site.clock.advance(Duration::from_secs(45));
         uploads.push(site.send_in(distinct_picture(number)).await);
         while work(&site).await {}
@@ -431,7 +441,7 @@ async fn bytes_that_rekognition_chokes_on_cost_no_more_when_they_are_sent_again_
     assert!((5..15).contains(&its_calls), "{its_calls} calls");
     assert_eq!(used(&site).await as usize, sizes.len());
 
-    // None of them waits for ever, nor for another that waits for it.
+    // None of them waits forever, nor for another that waits for it.
     server.behave_well();
     site.clock.advance(Duration::from_secs(6 * 3600));
     while work(&site).await {}
@@ -447,7 +457,7 @@ async fn a_call_that_is_not_answered_keeps_no_more_memory_than_what_was_encoded(
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chelsea.png");
     let inspected = imaging::inspect(&path, &Limits::default(), &outputs()).expect("is a picture");
     let site = site_in(dir.path(), &server, unsure(), |config| {
-        // For one of the two at a time, and the files of the other.
+        // This is enough memory for one of the two at a time, and for the files of the other.
         config.limits.decode_memory_bytes = inspected.working_bytes + 1_000_000;
         config.screening.retries.call_timeout = Duration::from_secs(600);
     })
@@ -464,7 +474,7 @@ async fn a_call_that_is_not_answered_keeps_no_more_memory_than_what_was_encoded(
     });
     let first = site.send_in(fixture("chelsea.png")).await;
     let pictures = site.state.pictures.clone();
-    let held = tokio::spawn(async move { pictures.screen_next().await });
+    let held = tokio::spawn(async move { pictures.screening.screen_next().await });
     is_asked.recv().await.expect("is asked");
     assert_published(&judged(&site, "cat.webp").await);
     assert_waits(&status_of(&site, &first).await);
@@ -532,7 +542,7 @@ async fn an_accepted_picture_that_cannot_be_paid_for_ends_refused_waits_or_is_ju
         let twin = site.send_in(fixture("cat.webp")).await;
         while work(&site).await {}
         assert_published(&status_of(&site, &first).await);
-        // Its bytes were judged before; a known verdict costs nothing.
+        // The same bytes were judged before, and a known verdict costs nothing.
         assert_published(&status_of(&site, &twin).await);
         let answer = status_of(&site, &second).await;
         match expected {
@@ -546,7 +556,7 @@ async fn an_accepted_picture_that_cannot_be_paid_for_ends_refused_waits_or_is_ju
         if budget_spent != BudgetSpent::Wait {
             continue;
         }
-        // It is not looked at again and again meanwhile, and gets its turn with the new month.
+        // It is not looked at again and again meanwhile, and gets its turn in the new month.
         let before = looks.load(Ordering::SeqCst);
         site.clock.advance(Duration::from_secs(5));
         assert!(!work(&site).await);
@@ -588,7 +598,7 @@ async fn what_was_paid_for_is_not_paid_again_when_there_is_no_room_or_after_a_re
     let local = |config: &mut Config| config.screening.policy.mode = Mode::Local;
     let site = site_in(dir.path(), &server, ScriptedScreener::cat(), local).await;
     assert_published(&judged(&site, "cat.webp").await);
-    let stored = site.state.pictures.index().stored_bytes().await;
+    let stored = site.state.index.stored_bytes().await;
     let stored = stored.expect("is asked");
     let upload = site.send_in(fixture("chelsea.png")).await;
     site.stop().await;
@@ -667,7 +677,8 @@ async fn the_same_bytes_are_paid_for_once_until_the_rules_change() {
     assert_eq!(server.calls().len(), 4);
 }
 
-/// Thirty per cent of the calls fail in some way, by a seeded lot, while pictures are worked on two at a time.
+/// Thirty per cent of the calls fail in some way, chosen by a seeded generator, while two pictures
+/// are worked on at a time.
 async fn storm(seed: u64, with_silence: bool) {
     let (server, dir) = (RekognitionServer::start().await, tempdir());
     let site = site_in(dir.path(), &server, unsure(), |config| {
@@ -692,7 +703,7 @@ async fn storm(seed: u64, with_silence: bool) {
                 _ => Reply::Silence,
             }
         } else if random.random_bool(0.3) {
-            // An honest refusal.
+            // This is an honest refusal.
             Reply::Answer(
                 200,
                 if target == MODERATION {
@@ -737,12 +748,12 @@ async fn storm(seed: u64, with_silence: bool) {
     }
 }
 
-/// Works on whatever is ready now.
+/// Works on everything that is ready now.
 async fn drain(site: &Site) {
     while work(site).await {}
 }
 
-/// A small picture unlike any other: one never judged.
+/// A small picture unlike any other, so that it was never judged.
 fn distinct_picture(number: u32) -> Vec<u8> {
     made::png(&made::painted(96, 96, |x, y| {
         [(x + number) as u8, (y * 2) as u8, (number * 7) as u8]
@@ -761,7 +772,7 @@ async fn where_calls_are_never_answered_the_ledger_never_tells_less_than_the_bil
     storm(7, true).await;
 }
 
-/// The real binary with the real models, set up as an operator does it.
+/// Runs the real binary with the real models, configured as by an operator.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program_asks_rekognition_when_its_environment_says_so() {
     let (server, dir) = (RekognitionServer::start().await, tempdir());

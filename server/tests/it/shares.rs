@@ -1,5 +1,5 @@
-//! What strangers may use up: the day, the queue, the workers and the store stay open for others, and every closed door says
-//! truly when it opens.
+//! What strangers may use up: the day, the queue, the workers and the store stay open for others,
+//! and every refusal says truly when to try again.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -27,7 +27,8 @@ const VISITOR: &str = "192.0.2.2";
 const API: &str = "/api/v1/pictures";
 const AT_ONCE: &str = "/api/v1/pictures?wait=0";
 
-/// Sees a cat in what is wide enough, and looks at very wide pictures only once the gate has a permit.
+/// A screener that sees a cat in what is wide enough, and looks at very wide pictures only once the
+/// gate has a permit.
 struct ByWidth {
     gate: Arc<Semaphore>,
     runtime: Handle,
@@ -93,19 +94,19 @@ fn png(width: u32, height: u32) -> Vec<u8> {
     file
 }
 
-/// A PNG whose container is whole and whose pixels cannot be unpacked.
+/// A PNG whose container is intact and whose pixels cannot be inflated.
 fn broken_png() -> Vec<u8> {
     let mut file = Vec::new();
     let encoder = png::Encoder::new(&mut file, 64, 64);
     let mut writer = encoder.write_header().expect("is written");
     let chunk = writer.write_chunk(png::chunk::IDAT, b"these are no pixels");
     chunk.expect("is written");
-    // Dropped before its end is written, which it then writes by itself.
+    // The writer writes the end by itself when it is dropped.
     drop(writer);
     file
 }
 
-/// An animation that takes long to work on: sixty frames of this size, each another shade.
+/// An animation that takes long to work on: sixty frames of this size, each in another shade.
 fn costly(number: u8) -> Vec<u8> {
     let (width, height) = (640_u16, 480_u16);
     let mut file = Vec::new();
@@ -125,7 +126,7 @@ fn costly(number: u8) -> Vec<u8> {
     file
 }
 
-/// The same picture with this much behind its end: another file.
+/// The same picture with this byte behind its end, which makes it another file.
 fn variant(name: &str, number: u8) -> Bytes {
     [&fixture(name)[..], &[number]].concat().into()
 }
@@ -150,7 +151,12 @@ async fn rows(site: &Site) -> u32 {
 }
 
 async fn work(site: &Site) -> bool {
-    site.state.pictures.screen_next().await.expect("works")
+    site.state
+        .pictures
+        .screening
+        .screen_next()
+        .await
+        .expect("works")
 }
 
 async fn state(site: &Site, upload: &Value) -> Value {
@@ -164,7 +170,7 @@ async fn what_was_refused_before_is_refused_at_once_and_takes_nothing_of_the_day
     setup.config.limits.uploads_per_day = 2;
     let site = setup.start().await;
     for number in 0..20 {
-        // Not even a 202: nobody needs to look.
+        // Not even a 202 is given, because nobody needs to look.
         let url = if number == 0 { API } else { AT_ONCE };
         site.upload_from(ABUSER, url, png(64, 64))
             .await
@@ -204,7 +210,7 @@ async fn one_client_takes_a_part_of_the_day_and_leaves_the_rest_to_others() {
         taken += 1;
     };
     refused.assert_error(429, "too-many-requests");
-    // What was decided a moment ago counts a hair less than one.
+    // A decision of a moment ago counts slightly less than one.
     assert!((60..=61).contains(&taken), "{taken}");
     let other = site
         .upload_from(VISITOR, API, variant("cat.webp", 200))
@@ -243,7 +249,7 @@ async fn who_is_refused_by_a_full_day_gets_in_at_the_second_that_is_told_and_has
     site.clock.advance(wait);
     let taken = site.upload_from(third, API, variant("cat.webp", 1)).await;
     assert_eq!(taken.status, StatusCode::CREATED, "{}", taken.text());
-    // The second of the first two is not a day old yet.
+    // The second of the first two is less than a day old.
     site.upload_from(ABUSER, API, variant("cat.webp", 2))
         .await
         .assert_error(429, "too-many-requests");
@@ -254,7 +260,7 @@ async fn what_cannot_be_a_picture_of_a_cat_or_cannot_be_read_takes_nothing_of_th
     let mut setup = Setup::new();
     setup.config.limits.uploads_per_day = 1;
     let site = setup.start().await;
-    // Forty times as long as it is high: told by its header.
+    // It is forty times as wide as high, which its header tells.
     site.upload_from(ABUSER, AT_ONCE, png(1600, 40))
         .await
         .assert_error(422, "too-small");
@@ -278,7 +284,7 @@ async fn when_a_day_saw_too_many_copies_only_who_sends_them_waits_as_long_as_it_
     let mut setup = Setup::new();
     setup.config.limits.uploads_per_day = 3;
     let site = setup.start().await;
-    // One is looked at, twenty are copies.
+    // One is looked at, and twenty are copies.
     for _ in 0..21 {
         let copy = site.upload_from(ABUSER, API, fixture("cat.webp")).await;
         assert_eq!(copy.status, StatusCode::CREATED, "{}", copy.text());
@@ -302,7 +308,7 @@ async fn refused_pictures_close_at_most_half_of_the_day_for_others() {
             .await
             .assert_error(422, "not-a-cat");
     }
-    // Each is another file; the models would have to look at it.
+    // Each is another file, so the models would have to look at it.
     let refused = site.upload_from(ABUSER, API, png(60, 40)).await;
     refused.assert_error(429, "too-many-requests");
     assert!(retry_after(&refused) < Duration::from_secs(DAY));
@@ -334,7 +340,7 @@ async fn an_ordinary_picture_finds_a_worker_beside_the_costly_ones_of_somebody_e
     }
     let first_worker = {
         let pictures = site.state.pictures.clone();
-        tokio::spawn(async move { pictures.screen_next().await.expect("works") })
+        tokio::spawn(async move { pictures.screening.screen_next().await.expect("works") })
     };
     while arrived.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
@@ -346,7 +352,8 @@ async fn an_ordinary_picture_finds_a_worker_beside_the_costly_ones_of_somebody_e
     for animation in &animations {
         assert_eq!(state(&site, animation).await, "screening");
     }
-    // What the abuser had done counts: its ordinary picture comes after a newcomer's that arrived later.
+    // The abuser's earlier work counts: its ordinary picture comes after that of a newcomer that
+    // arrived later.
     let abusers = send(ABUSER, variant("cat.webp", 1)).await;
     let newcomers = send("192.0.2.3", variant("cat.webp", 2)).await;
     assert!(work(&site).await);
@@ -391,13 +398,7 @@ async fn who_finds_the_store_full_gets_in_at_the_second_that_is_told() {
     let site = Setup::new().start_without_jobs().await;
     site.send_in(fixture("cat.webp")).await;
     assert!(work(&site).await);
-    let stored = site
-        .state
-        .pictures
-        .index()
-        .stored_bytes()
-        .await
-        .expect("is asked");
+    let stored = site.state.index.stored_bytes().await.expect("is asked");
     drop(site);
 
     let mut setup = Setup::new().with_retention(Duration::from_secs(5000));
@@ -411,8 +412,11 @@ async fn who_finds_the_store_full_gets_in_at_the_second_that_is_told() {
     let wait = retry_after(&refused);
     assert!((3940..=4002).contains(&wait.as_secs()), "{wait:?}");
     site.clock.advance(wait);
-    // As the sweeper does by then.
-    assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 1);
+    // The sweeper has done this by then.
+    assert_eq!(
+        site.state.pictures.endings.expire().await.expect("sweeps"),
+        1
+    );
     site.send_in(variant("cat.webp", 1)).await;
 }
 
@@ -426,14 +430,8 @@ async fn what_lost_its_room_to_a_lower_limit_waits_for_it_without_being_worked_o
         .await;
     site.send_in(fixture("cat.webp")).await;
     assert!(work(&site).await);
-    let stored = site
-        .state
-        .pictures
-        .index()
-        .stored_bytes()
-        .await
-        .expect("is asked");
-    // It came later than the first, by the next site's clock as well.
+    let stored = site.state.index.stored_bytes().await.expect("is asked");
+    // It came later than the first, also by the clock of the next site.
     let later = Clock::default();
     later.advance(Duration::from_secs(100));
     site.clock.advance(Duration::from_secs(100));
@@ -454,7 +452,10 @@ async fn what_lost_its_room_to_a_lower_limit_waits_for_it_without_being_worked_o
     }
     assert_eq!(state(&site, &waiting).await, "screening");
     site.clock.advance(Duration::from_secs(4001));
-    assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 1);
+    assert_eq!(
+        site.state.pictures.endings.expire().await.expect("sweeps"),
+        1
+    );
     assert!(work(&site).await);
     assert_eq!(state(&site, &waiting).await, "published");
     assert_eq!(looks.load(Ordering::SeqCst), 1, "it was looked at again");

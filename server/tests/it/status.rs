@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use cattocdn::costs::budget::Paid;
-use cattocdn::jobs::self_probe;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -39,7 +38,7 @@ async fn requests_and_bytes_are_counted_and_survive_a_restart() {
     }
     let head = request(Method::HEAD, "/about").body(Body::empty());
     assert!(site.send(head.expect("a request")).await.body.is_empty());
-    // The platform's own questions are not traffic.
+    // The platform's health checks are not traffic.
     for check in ["/healthz", "/readyz"] {
         assert_eq!(site.get(check).await.status, StatusCode::OK);
     }
@@ -49,7 +48,7 @@ async fn requests_and_bytes_are_counted_and_survive_a_restart() {
     assert_eq!(number(&counted["pictures"]["published"]), 1);
     assert!(number(&counted["pictures"]["stored_bytes"]) > 1000);
 
-    let index = site.state.pictures.index();
+    let index = &site.state.index;
     site.state.traffic.save(index).await.expect("is saved");
     let saved = status(&site).await;
     assert_eq!(number(&saved["origin"]["requests"]), 7, "counted once");
@@ -57,7 +56,7 @@ async fn requests_and_bytes_are_counted_and_survive_a_restart() {
 
     let site = Setup::within(dir.path()).start().await;
     let after = status(&site).await;
-    // The one before was counted after the last save.
+    // The request before this one came after the last save, so its count was lost.
     assert_eq!(number(&after["origin"]["requests"]), 7);
     assert_eq!(
         after["origin"]["counted_since"],
@@ -70,11 +69,11 @@ async fn what_could_not_be_saved_is_saved_later() {
     let site = Site::start().await;
     site.get("/about").await;
     let other = Site::start().await;
-    let closed = other.state.pictures.index().clone();
+    let closed = other.state.index.clone();
     other.stop().await;
     assert!(site.state.traffic.save(&closed).await.is_err());
     site.get("/about").await;
-    let index = site.state.pictures.index();
+    let index = &site.state.index;
     site.state.traffic.save(index).await.expect("is saved");
     assert_eq!(number(&status(&site).await["origin"]["requests"]), 3);
 }
@@ -110,7 +109,7 @@ async fn the_status_may_be_kept_for_a_minute_and_is_the_same_for_everyone() {
         assert!(!answer.headers.contains_key(header::SET_COOKIE), "{url}");
         assert!(!answer.headers.contains_key(header::VARY), "{url}");
     }
-    site.state.pictures.close().await;
+    site.state.index.close().await;
     site.get("/status.json")
         .await
         .assert_error(503, "storage-unavailable");
@@ -197,7 +196,7 @@ async fn a_server_with_nothing_before_it_does_not_look_at_itself() {
     assert_eq!(probe["hit_ratio"], Value::Null);
 }
 
-/// Through a real Varnish and nginx, which the public address leads to.
+/// Goes through a real Varnish and nginx, to which the public URL leads.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_sees_through_its_public_address_what_caches_do() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -219,7 +218,13 @@ async fn a_server_sees_through_its_public_address_what_caches_do() {
         let _ = stopped.await;
     }));
 
-    self_probe::look_at_site(&site.state).await;
+    let look = async || {
+        let self_probe = &site.state.self_probe;
+        self_probe
+            .look_at_site(&site.state.pictures.reading, &site.clock)
+            .await;
+    };
+    look().await;
     let probe = &status(&site).await["self_probe"];
     assert_eq!(probe["hit_ratio"], 1.0, "{probe}");
     assert!(probe["measured_at"].is_string());
@@ -227,7 +232,7 @@ async fn a_server_sees_through_its_public_address_what_caches_do() {
     assert_eq!(addresses.len(), 2);
     assert_eq!(addresses[0]["what"], "the gallery");
     assert_eq!(addresses[1]["what"], "an image of the newest picture");
-    // Whoever is taken down is not named here.
+    // The picture is not named here, because it may be taken down.
     let id = picture["id"].as_str().expect("an id");
     assert!(!probe.to_string().contains(id), "{probe}");
     for address in addresses {
@@ -260,14 +265,11 @@ async fn a_server_sees_through_its_public_address_what_caches_do() {
         assert!(page.contains(words), "{words}");
     }
 
-    // Where the server cannot be reached, that is what it tells.
+    // Where the server cannot be reached through its public URL, it says so.
     drop(caches);
-    tokio::time::timeout(
-        Duration::from_secs(60),
-        self_probe::look_at_site(&site.state),
-    )
-    .await
-    .expect("ends");
+    tokio::time::timeout(Duration::from_secs(60), look())
+        .await
+        .expect("ends");
     let probe = &status(&site).await["self_probe"];
     assert_eq!(probe["hit_ratio"], Value::Null, "{probe}");
     assert!(probe["addresses"][0]["problem"].is_string(), "{probe}");

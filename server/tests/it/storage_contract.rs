@@ -1,4 +1,4 @@
-//! One list of promises, kept by every place for objects.
+//! One list of promises that every kind of storage keeps.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use cattocdn::domain::picture::PictureId;
 use cattocdn::domain::variant::{self, FileName};
 use cattocdn::storage::{DiskStorage, Folder, ObjectStorage, StorageError, StorageKey};
 
-/// Runs every promise against a fresh place of each kind.
+/// Runs every promise against a fresh storage of each kind.
 macro_rules! for_every_storage {
     ($($promise:ident),* $(,)?) => {
         mod disk {
@@ -53,7 +53,8 @@ for_every_storage!(
     more_objects_than_one_answer_holds_are_listed_and_deleted,
 );
 
-/// The S3 servers of the tests look and then write, so only the disk can show this; Amazon's does both in one step.
+/// The S3 servers of the tests look first and then write, so only the disk can show this. Amazon's
+/// does both in one step.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_creators_one_wins_and_its_bytes_stay() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -263,7 +264,7 @@ async fn objects_survive_the_removal_of_unfinished_ones(storage: Arc<dyn ObjectS
 }
 
 async fn many_at_once_do_not_disturb_each_other(storage: Arc<dyn ObjectStorage>) {
-    // All below one folder, so that one's deletion races with the next one's put for the folder itself.
+    // All are below one folder, so that deleting one races with putting the next into that folder.
     let tasks = (0..16).map(|_| {
         let storage = storage.clone();
         tokio::spawn(async move {
@@ -310,7 +311,7 @@ async fn a_creation_takes_a_free_key_and_leaves_a_taken_one_alone(storage: Arc<d
 async fn more_objects_than_one_answer_holds_are_listed_and_deleted(
     storage: Arc<dyn ObjectStorage>,
 ) {
-    // S3 names and deletes a thousand at a time.
+    // S3 lists and deletes a thousand at a time.
     let keys: Vec<_> = (0..1005).map(|_| manifest(&PictureId::random())).collect();
     let objects = keys
         .iter()

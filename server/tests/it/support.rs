@@ -16,19 +16,16 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bytes::Bytes;
 use cattocdn::cdn::Cdns;
-use cattocdn::config::{
-    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig,
-    LimitsConfig, OriginConfig, ScreeningConfig, StorageConfig,
-};
+use cattocdn::config::Config;
 use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::cache::Overruled;
 use cattocdn::http::router;
+use cattocdn::http::state::AppState;
 use cattocdn::jobs::Jobs;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{LocalScreener, RekognitionClient, Screener, ScreeningError};
 use cattocdn::site::{self, Services, open_storage};
-use cattocdn::state::AppState;
 use cattocdn::storage::ObjectStorage;
 use http_body_util::BodyExt;
 use imaging::Raster;
@@ -38,10 +35,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-/// A week, as shipped.
-const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// Everything a test may set before the site starts.
+/// Everything that a test may set before the site starts.
 pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) screener: Arc<dyn Screener>,
@@ -63,38 +57,9 @@ impl Setup {
 
     /// A site whose data lie in a folder that outlives it.
     pub(crate) fn within(dir: &Path) -> Self {
-        let site_dir = dir.join("site");
-        write_site(&site_dir);
-        let data_dir = dir.join("data");
-        let config = Config {
-            http: HttpConfig {
-                listen: ([127, 0, 0, 1], 0).into(),
-                public_url: "http://catto.test".parse().expect("a URL"),
-                abuse_contact: Some("abuse@catto.test".into()),
-                admin_token: Some(ADMIN_TOKEN.to_owned().into()),
-                site_dir,
-            },
-            origin: OriginConfig {
-                keys: Vec::new(),
-                client_address: ClientAddress::Socket,
-            },
-            files: FilesConfig {
-                database_url: format!("sqlite://{}", data_dir.join("index.sqlite").display()),
-                models_dir: models_dir(),
-                data_dir,
-            },
-            storage: StorageConfig::Disk,
-            limits: LimitsConfig {
-                // All of a test's requests come from nowhere, which is one client.
-                uploads_per_hour: 1_000_000.try_into().expect("is not zero"),
-                ..LimitsConfig::default()
-            },
-            retention: Retention::new(RETENTION).expect("a week is valid"),
-            budget: BudgetConfig::default(),
-            hosting: HostingConfig::default(),
-            screening: ScreeningConfig::default(),
-            cdn: CdnConfig::default(),
-        };
+        let mut config = tools::config::for_testing(dir);
+        config.files.models_dir = models_dir();
+        write_site(&config.http.site_dir);
         Self {
             config,
             screener: Arc::new(ScriptedScreener::cat()),
@@ -110,19 +75,19 @@ impl Setup {
         self
     }
 
-    /// Asking this Rekognition.
+    /// Makes the site ask this Rekognition.
     pub(crate) fn asking(mut self, rekognition: RekognitionClient) -> Self {
         self.rekognition = Some(rekognition);
         self
     }
 
-    /// On a storage that is open already, instead of the data folder's.
+    /// Gives the site a storage that is open already, instead of the data folder's.
     pub(crate) fn stored_in(mut self, storage: Arc<dyn ObjectStorage>) -> Self {
         self.storage = Some(storage);
         self
     }
 
-    /// Behind these CDNs, under the address that they are asked for.
+    /// Puts the site behind these CDNs, with `public_url` as its address.
     pub(crate) fn behind(mut self, cdns: Cdns, public_url: &str) -> Self {
         self.config.http.public_url = public_url.parse().expect("a URL");
         self.cdns = Some(cdns);
@@ -141,16 +106,16 @@ impl Setup {
 
     pub(crate) async fn start(self) -> Site {
         let mut site = self.start_without_jobs().await;
-        site.jobs = Some(Jobs::spawn(&site.state));
+        site.jobs = Some(Jobs::spawn(&site.state.work()));
         site
     }
 
-    /// A site where nobody screens or sweeps but the test.
+    /// Starts a site without background jobs: only the test screens and sweeps.
     pub(crate) async fn start_without_jobs(self) -> Site {
         self.start_without_jobs_at(Clock::default()).await
     }
 
-    /// The same, by a clock that was moved before.
+    /// The same, with a clock that may have been moved before.
     pub(crate) async fn start_without_jobs_at(self, clock: Clock) -> Site {
         let storage = match self.storage {
             Some(storage) => storage,
@@ -202,7 +167,7 @@ impl Site {
         if let Some(jobs) = self.jobs {
             jobs.stop().await;
         }
-        self.state.pictures.close().await;
+        self.state.index.close().await;
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -267,7 +232,7 @@ impl Site {
         self.send(upload).await
     }
 
-    /// Uploads a form of these parts, each `(field, file name, bytes)`.
+    /// Uploads a form with these parts, each `(field, file name, bytes)`.
     pub(crate) async fn upload_form(&self, url: &str, parts: &[(&str, &str, &[u8])]) -> Answer {
         let request = request(Method::POST, url)
             .header(
@@ -279,12 +244,12 @@ impl Site {
             .await
     }
 
-    /// Uploads a cat and answers the JSON of its 201.
+    /// Uploads a cat and returns the JSON of the 201.
     pub(crate) async fn publish(&self) -> Value {
         self.publish_file("cat.webp", fixture("cat.webp")).await
     }
 
-    /// Uploads this file, called so where it fails, and answers the JSON of its 201.
+    /// Uploads this file and returns the JSON of the 201. A failure is reported under `name`.
     pub(crate) async fn publish_file(&self, name: &str, file: impl Into<Bytes>) -> Value {
         let answer = self.upload(file).await;
         assert_eq!(
@@ -296,7 +261,7 @@ impl Site {
         answer.json()
     }
 
-    /// Uploads without waiting for the verdict, and answers the JSON of its 202.
+    /// Uploads without waiting for the verdict and returns the JSON of the 202.
     pub(crate) async fn send_in(&self, bytes: impl Into<Bytes>) -> Value {
         let answer = self.upload_to("/api/v1/pictures?wait=0", bytes).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
@@ -311,7 +276,7 @@ impl Site {
             .await
     }
 
-    /// Every file of the data folder, save the index and what belongs to the build.
+    /// Every file in the data folder, except the index and what belongs to the build.
     pub(crate) fn stored_files(&self) -> Vec<String> {
         let mut files = Vec::new();
         collect_files(&self.data_dir, &mut files);
@@ -329,7 +294,7 @@ impl Site {
     }
 }
 
-/// An answer, read to its end.
+/// An answer that was read to its end.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -352,7 +317,8 @@ impl Answer {
             .unwrap_or_default()
     }
 
-    /// Checks status, stable code, message, and that nobody keeps the answer.
+    /// Checks the status, the error code and the message, and that caches keep the answer only as
+    /// long as they should.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, code: &str) {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
@@ -364,7 +330,8 @@ impl Answer {
                 .is_some_and(|message| message.len() > 10),
             "{json}"
         );
-        // What is not there, or there no more, is asked for again and again: the rest must not be kept.
+        // Missing and deleted pictures are requested again and again, so caches may keep these
+        // answers. They must not keep any other.
         let cache_control = self.header(header::CACHE_CONTROL);
         match status {
             404 => assert!(["public, max-age=10", "no-store"].contains(&cache_control)),
@@ -381,22 +348,22 @@ impl Answer {
     }
 }
 
-/// Shows the same thing in every frame, once the test lets it look.
+/// A screener that sees the same thing in every frame, and waits where the test makes it wait.
 pub(crate) struct ScriptedScreener {
     cat: f32,
     indecency: f32,
-    /// From which look on it calls everything indecent.
+    /// After this many looks it calls everything indecent.
     indecent_after: u32,
     available: bool,
-    /// A permit is spent on every look.
+    /// Every look takes a permit.
     gate: Arc<Semaphore>,
-    /// Where the looking threads wait for the permit.
+    /// The runtime on which the looking threads wait for the permit.
     runtime: Handle,
     /// How often it was asked to look.
     pub(crate) arrived: Arc<AtomicU32>,
     /// How often it looked.
     pub(crate) looks: Arc<AtomicU32>,
-    /// What it calls itself.
+    /// The name that it gives itself.
     pub(crate) identity: &'static str,
 }
 
@@ -416,7 +383,7 @@ impl ScriptedScreener {
         }
     }
 
-    /// Sees a cat and indecency of these shares.
+    /// A screener that sees a cat and indecency with these probabilities.
     pub(crate) fn seeing(cat: f32, indecency: f32) -> Self {
         Self {
             cat,
@@ -425,7 +392,7 @@ impl ScriptedScreener {
         }
     }
 
-    /// Calls every frame after so many indecent.
+    /// Calls every frame after this many looks indecent.
     pub(crate) fn turning_indecent_after(self, looks: u32) -> Self {
         Self {
             indecent_after: looks,
@@ -467,7 +434,7 @@ impl Screener for ScriptedScreener {
     fn look(&self, _frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError> {
         self.arrived.fetch_add(1, Ordering::SeqCst);
         let permit = self.runtime.block_on(self.gate.acquire());
-        // Spent: each permit is one look.
+        // The permit is not given back: each look takes one.
         permit.map_err(anyhow::Error::from)?.forget();
         self.check()?;
         let before = self.looks.fetch_add(1, Ordering::SeqCst);
@@ -514,7 +481,7 @@ pub(crate) fn fixture(name: &str) -> Bytes {
         .into()
 }
 
-/// The real models: where the test command says, or where `make models` puts them.
+/// The folder of the real models: where the test command says, or where `make models` puts them.
 pub(crate) fn models_dir() -> PathBuf {
     std::env::var_os("CATTO_TEST_MODELS_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../models"),
@@ -523,7 +490,7 @@ pub(crate) fn models_dir() -> PathBuf {
 }
 
 /// The admin's token of every test site.
-pub(crate) const ADMIN_TOKEN: &str = "an-admin-token-of-tests";
+pub(crate) const ADMIN_TOKEN: &str = tools::config::ADMIN_TOKEN;
 
 pub(crate) const BOUNDARY: &str = "catto-boundary";
 
@@ -555,12 +522,13 @@ pub(crate) fn dimensions(bytes: &[u8]) -> (u32, u32) {
     (info.width.into(), info.height.into())
 }
 
-/// What a build leaves, in small: enough for the pages to name their files.
+/// Writes what a build leaves, in small: enough for the pages to name their files.
 pub(crate) fn write_site(site_dir: &Path) {
     write_build(site_dir, "0123");
 }
 
-/// As [`write_site`], with this hash in the names of its files, in the place of the build that was there.
+/// The same as [`write_site`], with this hash in the names of its files. It replaces the build that
+/// was there.
 pub(crate) fn write_build(site_dir: &Path, hash: &str) {
     let pkg = site_dir.join("pkg");
     if pkg.exists() {
@@ -573,14 +541,14 @@ pub(crate) fn write_build(site_dir: &Path, hash: &str) {
         ("js", "export default 1"),
         ("wasm", "\0asm"),
     ] {
-        // Not the content that it names, but another one for each.
+        // Each build has content of its own, which the hash in its names need not match.
         let text = if hash == "0123" {
             text.to_owned()
         } else {
             format!("{text} {hash}")
         };
         let name = format!("cattocdn.{hash}.{kind}");
-        // Nothing here reads brotli, but Varnish reads gzip.
+        // Nothing here reads Brotli, but Varnish reads gzip.
         let brotli = format!("brotli of {text}");
         write(pkg.join(format!("{name}.br")), brotli.as_bytes());
         write(pkg.join(format!("{name}.gz")), &gzip(text.as_bytes()));
@@ -593,7 +561,8 @@ pub(crate) fn write_build(site_dir: &Path, hash: &str) {
     write(site_dir.join("favicon.svg"), b"<svg/>");
 }
 
-/// These bytes as gzip: one block that is not compressed (RFC 1951, 3.2.4) in the frame of RFC 1952.
+/// These bytes as gzip: one block that is not compressed (RFC 1951, 3.2.4) in the frame of RFC
+/// 1952.
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).expect("fits into a block");
     let crc = !bytes.iter().fold(!0_u32, |crc, byte| {

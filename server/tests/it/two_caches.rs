@@ -1,7 +1,9 @@
-//! Two real caches in a row before the real server: what they keep, and that nothing in them outlives its second.
+//! Two real caches in a row in front of the real server: what they keep, and that nothing in them
+//! outlives its second.
 //!
-//! These tests keep appointments with the clock, because the caches do, and go by the clock's time and not by how long
-//! something took. Where the machine was too slow for an appointment, the round proves nothing and another is made.
+//! These tests keep appointments with the clock, because the caches do. They go by the time of day
+//! and not by how long something took. Where the machine was too slow for an appointment, the round
+//! proves nothing and another one is made.
 
 #![expect(
     clippy::print_stdout,
@@ -24,7 +26,7 @@ use crate::support::fixture;
 use crate::support::process::{Client, Launch, Received, Server};
 use tools::caches::{self as model, Answer, Trip};
 
-/// A server behind two caches; all end with it.
+/// A server behind two caches. All of them end with it.
 struct World {
     server: Server,
     caches: Chain,
@@ -56,7 +58,7 @@ impl World {
         answer.json()
     }
 
-    /// How often the server was asked for this address.
+    /// How often the server was asked for this path.
     fn origin_requests(&self, path: &str) -> usize {
         let wanted = format!("GET {path}");
         let seen = self.caches.origin_requests();
@@ -74,21 +76,22 @@ fn path(url: &Value) -> String {
     url.path().to_owned()
 }
 
-/// Milliseconds since 1970.
+/// The time in milliseconds since 1970.
 fn now() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     i64::try_from(now.expect("is later").as_millis()).expect("fits")
 }
 
-/// Waits until this millisecond and tells whether less than `patience` milliseconds have passed since then.
+/// Waits until this millisecond, and says whether less than `patience` milliseconds have passed
+/// since then.
 fn keep_appointment(millisecond: i64, patience: i64) -> bool {
-    // Caches end by the clock, and so does this wait; what is asserted depends on the clock alone.
+    // Caches go by the clock, and so does this wait. What is asserted depends on the clock alone.
     let ahead = u64::try_from(millisecond - now()).unwrap_or(0);
     std::thread::sleep(Duration::from_millis(ahead));
     now() < millisecond + patience
 }
 
-/// The end of a picture, milliseconds since 1970.
+/// The end of a picture, in milliseconds since 1970.
 fn end_of(picture: &Value) -> i64 {
     let end = picture["expires_at"].as_str().expect("an instant");
     end.parse::<jiff::Timestamp>()
@@ -146,7 +149,8 @@ fn through_two_caches_nothing_is_shown_from_its_second_on_though_the_server_is_d
     while !dies_on_time(true) {}
 }
 
-/// Follows a picture of 12 seconds past its end. False where the machine was too slow for it to prove anything.
+/// Follows a picture of 12 seconds past its end. False where the machine was too slow for it to
+/// prove anything.
 fn dies_on_time(server_dies: bool) -> bool {
     let world = World::start("12s");
     let picture = world.publish();
@@ -163,12 +167,12 @@ fn dies_on_time(server_dies: bool) -> bool {
     let inner = world.caches.inner();
     let outer = world.caches.outer();
 
-    // The inner cache is filled in the picture's second second.
+    // The inner cache is filled in the second second of the picture's life.
     let mut on_time = keep_appointment(end - 11_000, 1500);
     for target in &targets {
         on_time &= shows(target, &get(&inner, target)) || now() > end - 9000;
     }
-    // What lives shorter goes into the outer cache while the inner one still has it.
+    // What has a shorter life goes into the outer cache while the inner one still has it.
     on_time &= keep_appointment(end - 8500, 300);
     for target in &targets[1..] {
         get(&outer, target);
@@ -260,7 +264,7 @@ fn pending_and_refused_pictures_are_kept_by_no_cache() {
     assert!(String::from_utf8_lossy(&page.body).contains("1280.jpg"));
 }
 
-/// Uploads without waiting for the verdict; answers the id.
+/// Uploads without waiting for the verdict, and returns the id.
 fn upload_unseen(world: &World, name: &str) -> String {
     let answer = world.server.client().upload("?wait=0", &fixture(name));
     let answer = answer.expect("is answered");
@@ -303,7 +307,7 @@ fn the_random_picture_costs_one_request_to_the_server_in_a_slot() {
     let world = World::start("7d");
     world.publish();
     let slot = 60_000;
-    // Not into the end of a slot.
+    // The test must not begin near the end of a slot.
     if now() % slot > slot - 15_000 {
         keep_appointment((now() / slot + 1) * slot, 0);
     }
@@ -374,7 +378,7 @@ fn a_takedown_with_purge_is_gone_from_both_caches() {
             let list = String::from_utf8_lossy(&get(&client, target).body).into_owned();
             assert!(!list.contains(id) && list.contains(other_id), "{target}");
         }
-        // What was not meant is still there.
+        // What was not to be purged is still there.
         for target in &others {
             assert_eq!(get(&client, target).status, 200, "{target}");
             assert_eq!(world.origin_requests(target), 1, "{target}");
@@ -383,10 +387,10 @@ fn a_takedown_with_purge_is_gone_from_both_caches() {
     println!("{text}{}", cdns.log().join("\n"));
 }
 
-/// The simulation's caches against the real ones: the same requests at the same seconds.
+/// Compares the simulation's caches with the real ones: the same requests at the same seconds.
 ///
-/// `CATTO_TRACE_SECONDS`, 600 for one, asks at that many random seconds' worth instead, of a picture that lives for half of
-/// them; `CATTO_TRACE_SEED` draws others.
+/// `CATTO_TRACE_SECONDS`, such as 600, makes random requests for that many seconds instead, to a
+/// picture that lives for half of them. `CATTO_TRACE_SEED` chooses other random requests.
 #[test]
 fn the_simulated_caches_hit_and_miss_as_the_real_ones_do() {
     let trace = Trace::wanted();
@@ -395,11 +399,13 @@ fn the_simulated_caches_hit_and_miss_as_the_real_ones_do() {
 
 /// When which cache is asked.
 struct Trace {
-    /// How long the picture lives, seconds.
+    /// How long the picture lives, in seconds.
     life: i64,
-    /// Halfway between two seconds, this many seconds after the picture's third.
+    /// The rounds. Each is halfway between two seconds, this many seconds after the third second of
+    /// the picture's life.
     rounds: Vec<(i64, Entry)>,
-    /// Whether a round may fall on the end of a life in a cache; what is kept there is then not asked for.
+    /// True where a round may fall on the end of a lifetime in a cache. What is kept there is then
+    /// not asked for.
     random: bool,
 }
 
@@ -425,7 +431,7 @@ impl Trace {
                 } else {
                     Entry::Inner
                 };
-                // In waves: lives of a minute must be able to end unasked.
+                // Requests come in waves, so that lifetimes of a minute can end unasked.
                 let often = if (second / 40) % 3 == 2 { 0.02 } else { 0.4 };
                 random.random_bool(often).then_some((second, entry))
             })
@@ -438,8 +444,9 @@ impl Trace {
     }
 }
 
-/// Halfway between two seconds, this many seconds into the picture's 30: then both caches agree with the clock on which
-/// second it is. No step falls on the end of a life, where a cache that counts whole seconds may differ.
+/// The rounds. Each is halfway between two seconds, this many seconds into the picture's 30, so
+/// that both caches agree with the clock on which second it is. None falls on the end of a
+/// lifetime, where a cache that counts whole seconds may differ.
 const ROUNDS: [(i64, Entry); 16] = [
     (0, Entry::Outer),
     (2, Entry::Outer),
@@ -478,7 +485,7 @@ fn model_agrees(trace: &Trace) -> bool {
         "/api/v1/pictures",
         "/",
         "/api/v1/tags",
-        // Shows nothing, so it lives for a minute, and five more while it is fetched.
+        // This shows nothing, so it lives for a minute, and for five more while it is fetched.
         "/search?q=nothing",
         "/about",
         "/pkg/cattocdn.0123.css",

@@ -1,4 +1,4 @@
-//! Uploading: every door, every answer.
+//! Uploading: every way in, every answer.
 
 use std::sync::Arc;
 
@@ -197,7 +197,7 @@ async fn an_upload_that_takes_long_is_answered_202_and_shows_nothing_before_its_
         (StatusCode::OK, Some("screening"))
     );
     assert_eq!(status.header(header::CACHE_CONTROL), "no-store");
-    // What the browser asks again and again.
+    // The browser asks this again and again.
     let id = json["id"].as_str().expect("an id");
     let ask = request(Method::POST, "/api/ui/status")
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
@@ -225,7 +225,7 @@ async fn an_upload_that_takes_long_is_answered_202_and_shows_nothing_before_its_
         site.stored_files()
     );
 
-    let mut changes = site.state.pictures.changes();
+    let mut changes = site.state.pictures.reading.changes();
     gate.add_permits(Semaphore::MAX_PERMITS);
     while site.get(status_url).await.json()["state"] == "screening" {
         changes.changed().await.expect("the site runs");

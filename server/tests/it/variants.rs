@@ -1,20 +1,25 @@
 //! A picture has the files that were made when it was published, whichever version of the program
-//! did that. What an older version has published lacks files of today, and what a newer one has
-//! published has files that nobody knows here: all of it is listed, shown, served, previewed,
-//! ended, deleted, purged and found again.
+//! did that. One that an older version published lacks some of today's files, and one that a newer
+//! version published has files that are unknown here. All of them are listed, shown, served,
+//! previewed, ended, deleted, purged and found again.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
+use bytes::Bytes;
 use cattocdn::domain::picture::PictureId;
+use cattocdn::domain::variant::PUBLISHED;
+use cattocdn::storage::{ObjectStorage, StorageKey};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::support::process::Launch;
 use crate::support::{ADMIN_TOKEN, Answer, Setup, Site, dimensions, fixture, path_of};
+use tools::stand_ins::aws::Bucket;
 
 /// The name of a file that only a newer version of the program knows.
 const UNKNOWN: &str = "99999.webp";
@@ -29,7 +34,7 @@ fn id_of(picture: &Value) -> &str {
     picture["id"].as_str().expect("an id")
 }
 
-/// The path of the folder in which a picture's files lie, in addresses as well as in the storage:
+/// The path of the folder in which a picture's files lie, in URLs as well as in the storage:
 /// `i/{expires}/{id}`.
 fn folder_path(picture: &Value) -> String {
     let images = picture["images"].as_object().expect("images");
@@ -63,7 +68,7 @@ async fn rewrite(data_dir: &Path, picture: &Value, change: impl Fn(&mut Vec<Valu
     done.expect("is written");
     let file = data_dir.join(format!("objects/meta/{id}.json"));
     let Ok(manifest) = std::fs::read(&file) else {
-        // It lies in a bucket.
+        // The manifest lies in a bucket.
         return;
     };
     let mut manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
@@ -73,7 +78,8 @@ async fn rewrite(data_dir: &Path, picture: &Value, change: impl Fn(&mut Vec<Valu
     std::fs::write(&file, manifest.to_string()).expect("is written");
 }
 
-/// Makes a published picture what a version of the program left that did not make these files yet.
+/// Makes a published picture look like one from a version of the program that did not make these
+/// files yet.
 pub(crate) async fn make_older(data_dir: &Path, picture: &Value, missing: &[&str]) {
     let is_there = |file: &Value| !missing.contains(&file["name"].as_str().expect("a name"));
     rewrite(data_dir, picture, |files| files.retain(is_there)).await;
@@ -82,8 +88,8 @@ pub(crate) async fn make_older(data_dir: &Path, picture: &Value, missing: &[&str
     }
 }
 
-/// Makes the row and the manifest of a published picture what a version of the program left that
-/// makes one more file.
+/// Makes the row and the manifest of a published picture look like those from a version of the
+/// program that makes one more file.
 pub(crate) async fn tell_of_newer(data_dir: &Path, picture: &Value) {
     let file = |hash: &str| {
         json!({
@@ -100,7 +106,7 @@ pub(crate) async fn tell_of_newer(data_dir: &Path, picture: &Value) {
     .await;
 }
 
-/// The same, with the file.
+/// The same, and also writes the file.
 pub(crate) async fn make_newer(data_dir: &Path, picture: &Value) {
     tell_of_newer(data_dir, picture).await;
     let file = folder(data_dir, picture).join(UNKNOWN);
@@ -110,6 +116,19 @@ pub(crate) async fn make_newer(data_dir: &Path, picture: &Value) {
 /// The path at which the unknown file of this picture lies.
 pub(crate) fn unknown_path(picture: &Value) -> String {
     format!("/{}/{UNKNOWN}", folder_path(picture))
+}
+
+/// Publishes this file on a site without workers. Answers the JSON of the picture, with its delete
+/// token.
+async fn publish(site: &Site, name: &str) -> Value {
+    let upload = site.send_in(fixture(name)).await;
+    let screened = site.state.pictures.screening.screen_next().await;
+    assert!(screened.expect("screens"), "{name}");
+    let url = format!("/api/v1/pictures/{}", id_of(&upload));
+    let mut picture = site.get(&url).await.json();
+    assert_eq!(picture["state"], "published", "{name}");
+    picture["delete_token"] = upload["delete_token"].clone();
+    picture
 }
 
 /// Pictures of four versions: one of today, two older ones, and a newer one.
@@ -125,14 +144,7 @@ impl Mixed {
         let site = Setup::within(dir.path()).start_without_jobs().await;
         let mut pictures = Vec::new();
         for name in ["cat.webp", "chelsea.png", "cat-animated.gif", "rocket.jpg"] {
-            let upload = site.send_in(fixture(name)).await;
-            let screened = site.state.pictures.screen_next().await;
-            assert!(screened.expect("screens"), "{name}");
-            let url = format!("/api/v1/pictures/{}", id_of(&upload));
-            let mut picture = site.get(&url).await.json();
-            assert_eq!(picture["state"], "published", "{name}");
-            picture["delete_token"] = upload["delete_token"].clone();
-            pictures.push(picture);
+            pictures.push(publish(&site, name).await);
         }
         make_older(&site.data_dir, &pictures[1], &["320.webp"]).await;
         let missing = ["640.webp", "2048.webp", "1280.jpg"];
@@ -145,7 +157,7 @@ impl Mixed {
         }
     }
 
-    /// The files of today that each picture has.
+    /// Which of today's files each picture has.
     fn files(&self) -> Vec<BTreeSet<String>> {
         let files = |picture: &Value| {
             let folder = std::fs::read_dir(folder(&self.site.data_dir, picture));
@@ -159,7 +171,7 @@ impl Mixed {
     }
 }
 
-/// Every address of an image in this page or JSON.
+/// The path of every image URL in this page or JSON.
 fn image_paths(answer: &Answer) -> BTreeSet<String> {
     let text = answer.text();
     let ends = |letter: char| letter.is_whitespace() || "\"'<>()[],;&\\".contains(letter);
@@ -210,7 +222,7 @@ async fn each_picture_is_listed_and_shown_with_the_files_that_it_has_and_no_othe
             assert_eq!(image.status, StatusCode::OK, "{path} in {}", page.text());
         }
     }
-    // The cards of the gallery show a file each.
+    // Each card of the gallery shows one file.
     let gallery = site.get_page("/").await.text();
     assert!(!gallery.contains("src=\"\""), "{gallery}");
     assert!(!gallery.contains("srcset=\"\""), "{gallery}");
@@ -247,7 +259,10 @@ async fn at_their_end_nothing_is_left_of_any_of_them() {
     }
     let unknown = unknown_path(&mixed.pictures[3]);
     site.get(&unknown).await.assert_error(410, "gone");
-    assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 4);
+    assert_eq!(
+        site.state.pictures.endings.expire().await.expect("sweeps"),
+        4
+    );
     assert_eq!(site.stored_files(), Vec::<String>::new());
 }
 
@@ -265,13 +280,50 @@ async fn nothing_is_left_of_those_that_are_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_them_in_a_bucket() {
+    for bucket in [Bucket::on_s3s_fs().await, Bucket::on_moto().await] {
+        let storage = Arc::new(bucket.storage().await);
+        let setup = Setup::new().stored_in(storage.clone());
+        let site = setup.start_without_jobs().await;
+        let mut pictures = Vec::new();
+        for name in ["cat.webp", "chelsea.png", "rocket.jpg"] {
+            let picture = publish(&site, name).await;
+            tell_of_newer(&site.data_dir, &picture).await;
+            let path = unknown_path(&picture);
+            let key = StorageKey::parse(&path[1..]).expect("is a key");
+            let stored = storage.put(vec![(key, Bytes::from_static(b"newer"))]);
+            stored.await.expect("is stored");
+            pictures.push(picture);
+        }
+        let keys = bucket.keys_of_pictures().await;
+        let is_unknown = |key: &&String| key.ends_with(UNKNOWN);
+        assert_eq!(keys.iter().filter(is_unknown).count(), 3, "{keys:?}");
+        // One is deleted, of one the row is damaged, and all others end.
+        let path = format!("/api/v1/pictures/{}", id_of(&pictures[0]));
+        let deleted = site.delete(&path, ADMIN_TOKEN).await;
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.text());
+        let keys = bucket.keys_of_pictures().await;
+        let id = id_of(&pictures[0]);
+        assert!(keys.iter().all(|key| !key.contains(id)), "{keys:?}");
+        let done = sqlx::query("UPDATE pictures SET variants = '[{' WHERE id = ?")
+            .bind(id_of(&pictures[1]))
+            .execute(&mut index(&site.data_dir).await)
+            .await;
+        done.expect("is damaged");
+        site.clock.advance(Duration::from_secs(8 * 24 * 3600));
+        assert_eq!(site.state.pictures.endings.expire().await.expect("sweeps"), 2);
+        assert_eq!(bucket.keys_of_pictures().await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ban_takes_those_of_other_versions_with_it() {
     let mixed = Mixed::publish().await;
     let site = &mixed.site;
     for picture in &mixed.pictures {
         let path = format!("/api/v1/pictures/{}?ban=true", id_of(picture));
         let banned = site.delete(&path, ADMIN_TOKEN).await;
-        // Gone already where it looks like one before it.
+        // It is gone already if it looks like one before it.
         let expected = [StatusCode::NO_CONTENT, StatusCode::GONE];
         assert!(expected.contains(&banned.status), "{}", banned.text());
     }
@@ -289,7 +341,10 @@ async fn a_damaged_list_of_files_keeps_nothing_from_being_deleted() {
         .await;
     done.expect("is damaged");
     site.clock.advance(Duration::from_secs(8 * 24 * 3600));
-    assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 4);
+    assert_eq!(
+        site.state.pictures.endings.expire().await.expect("sweeps"),
+        4
+    );
     assert_eq!(site.stored_files(), Vec::<String>::new());
 }
 
@@ -297,7 +352,7 @@ async fn a_damaged_list_of_files_keeps_nothing_from_being_deleted() {
 async fn what_a_newer_version_stored_before_it_was_cut_off_is_deleted_with_the_upload() {
     let site = Setup::new().start_without_jobs().await;
     let upload = site.send_in(fixture("cat.webp")).await;
-    // As it is left between the first file and the manifest: only the instant is noted.
+    // A crash between the first file and the manifest leaves this: only the instant is noted.
     let ends = site.clock.now().as_second() + 7 * 24 * 3600;
     let planned = sqlx::query("UPDATE pictures SET expires_at = ? WHERE id = ?")
         .bind(ends)
@@ -362,8 +417,27 @@ async fn a_lost_index_comes_back_with_the_files_of_every_version() {
             .all(|id| files.iter().any(|file| file.contains(id)))
     );
     site.clock.advance(Duration::from_secs(8 * 24 * 3600));
-    assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 4);
+    assert_eq!(
+        site.state.pictures.endings.expire().await.expect("sweeps"),
+        4
+    );
     assert_eq!(site.stored_files(), Vec::<String>::new());
+}
+
+#[test]
+fn the_documents_name_the_files_of_a_new_picture() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let document = std::fs::read_to_string(root.join("docs/API.md")).expect("is there");
+    let start = "A new picture has the files ";
+    let line = document.lines().find_map(|line| line.strip_prefix(start));
+    let named: BTreeSet<&str> = line
+        .expect("says so")
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .collect();
+    let published: Vec<String> = PUBLISHED.iter().map(ToString::to_string).collect();
+    assert_eq!(named, published.iter().map(String::as_str).collect());
 }
 
 #[test]

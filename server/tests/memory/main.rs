@@ -1,9 +1,11 @@
-//! What a picture really takes of memory, against what [`Inspected::working_bytes`] said it would.
+//! Compares the memory that a picture really takes with what [`Inspected::working_bytes`] said it
+//! would.
 //!
-//! The whole server shares one budget for decoding, and admits pictures by that estimate: one that is too low lets a few
-//! bytes end the process. So each case is decoded and encoded in a process of its own, with the allocator set as the server
-//! sets it, and the most that was resident at once is what counts: it is what the system limits, and it includes what libwebp
-//! takes, which a counting allocator of ours would not see.
+//! The whole server shares one budget for decoding, and admits pictures by that estimate. If it is
+//! too low, a few bytes can end the process. So each case is decoded and encoded in a process of
+//! its own, with the allocator set as the server sets it, and what counts is the peak of resident
+//! memory. That is what the system limits, and it includes what libwebp takes, which a counting
+//! allocator would miss.
 #![cfg(target_os = "linux")]
 
 mod pictures;
@@ -19,24 +21,25 @@ use imaging::{self, AnimationEncoder, ContactSheet, ImageError, Inspected, Limit
 
 use pictures::{Animation, Gif, Jpeg, Picture, Png, WebP};
 
-/// The file that [`one_picture_in_a_process_of_its_own`] is to work on.
+/// The variable that names the file for [`one_picture_in_a_process_of_its_own`].
 const FILE: &str = "CATTO_MEASURED_FILE";
 
-/// Where this is set, what was found of each picture is shown, whether it is right or wrong.
+/// If this variable is set, the figures of each picture are shown, whether they are right or wrong.
 const SHOW_ALL: &str = "CATTO_MEASURED_ALL";
 
-/// How the server sets its allocator.
+/// The setting of the allocator, as the server has it.
 const ALLOCATOR: (&str, &str) = (
     cattocdn::runtime::allocator::VARIABLE,
     cattocdn::runtime::allocator::SETTINGS,
 );
 
-/// How far an estimate may be above what was taken: so many times as much, and so many bytes for what does not grow with the
-/// picture.
+/// How far an estimate may exceed what was taken: by this factor, and by this many bytes for what
+/// does not grow with the picture.
 const MOST_TIMES: u64 = 3;
 const MOST_BEYOND: u64 = 8 << 20;
 
-/// Sizes from which the largest is taken that is let through; the first is the most pixels that any picture may have.
+/// Of these sizes, the largest that the server accepts is measured. The first has the most pixels
+/// that any picture may have.
 const SIZES: [(u32, u32); 9] = [
     (8000, 6000),
     (7000, 5000),
@@ -49,7 +52,7 @@ const SIZES: [(u32, u32); 9] = [
     (1500, 1000),
 ];
 
-/// What was found of one case.
+/// What was measured for one case.
 struct Measured {
     name: String,
     estimate: u64,
@@ -89,7 +92,8 @@ fn compare(pictures: impl IntoIterator<Item = Picture>) {
             writeln!(wrong, "WRONG {line}").expect("a string takes everything");
         }
     }
-    // All of them fail the test that were asked for: tests print nothing otherwise.
+    // If all figures were asked for, the test fails with them, because tests that pass print
+    // nothing.
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
@@ -97,7 +101,7 @@ fn mega(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// Writes the picture at the largest of its sizes that is let through.
+/// Writes the picture at the largest of its sizes that the server accepts.
 fn largest(picture: &Picture, path: &Path) -> Option<(String, PathBuf)> {
     picture.sizes.iter().find_map(|(width, height)| {
         fs::write(path, (picture.make)(*width, *height)).expect("space on the disk");
@@ -144,14 +148,14 @@ fn measure(name: String, path: &Path) -> Measured {
     }
 }
 
-/// Does nothing by itself: the other tests start it, each time for one file.
+/// Does nothing by itself. The other tests start it, once for each file.
 #[test]
 fn one_picture_in_a_process_of_its_own() {
     let Some(path) = std::env::var_os(FILE) else {
         return;
     };
     let path = Path::new(&path);
-    // From here on the most that was resident is counted anew.
+    // The peak of resident memory is counted anew from here on.
     fs::write("/proc/self/clear_refs", "5").expect("Linux lets a process do so");
     let before = resident("VmRSS:");
     let inspected = imaging::inspect(path, &Limits::default(), &outputs());
@@ -168,7 +172,7 @@ fn one_picture_in_a_process_of_its_own() {
     std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes()).expect("somebody reads");
 }
 
-/// What a worker does with a picture that is approved, and drawn for a second opinion.
+/// Does what a worker does with a picture that is approved and also drawn for a second opinion.
 fn work(path: &Path, inspected: &Inspected) -> Result<Vec<Variant>, ImageError> {
     let deadline = Instant::now() + Duration::from_secs(120);
     if !inspected.animated {
@@ -202,7 +206,7 @@ fn work(path: &Path, inspected: &Inspected) -> Result<Vec<Variant>, ImageError> 
     Ok(variants)
 }
 
-/// One of the figures that Linux keeps of this process, in bytes.
+/// One of the figures that Linux keeps about this process, in bytes.
 fn resident(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
     let line = status
@@ -223,12 +227,13 @@ fn a_jpeg_takes_no_more_than_was_estimated_and_not_far_less() {
                 progressive,
                 ..Jpeg::default()
             };
-            // Progressive ones larger than that are far too large in any kind.
+            // Larger progressive pictures are far too large in any variety.
             cases.push(jpeg.picture(&SIZES[if progressive { 3 } else { 0 }..]));
         }
     }
     let photograph = Jpeg::default();
-    // Decoded at 1/1, 1/2 and 1/4; the tallest that is kept; long ones of either kind.
+    // These are decoded at 1/1, 1/2 and 1/4; then come the tallest that is kept and long ones of
+    // either kind.
     for size in [
         (4000, 3000),
         (4096, 3072),
@@ -261,7 +266,7 @@ fn a_png_takes_no_more_than_was_estimated_and_not_far_less() {
                 interlaced,
                 ..Png::default()
             };
-            // Held whole or read row by row.
+            // They are held whole or read row by row.
             let sizes: Vec<_> = if interlaced {
                 let fits = |(width, height): &(u32, u32)| {
                     width * height * png.channels() < Limits::default().memory_bytes as u32

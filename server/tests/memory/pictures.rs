@@ -1,4 +1,4 @@
-//! Pictures of noise in every format and shape: noise, because an encoder makes the largest files of it.
+//! Pictures of noise in every format and shape. Encoders make the largest files from noise.
 
 use gif::{Frame as GifFrame, Repeat};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
@@ -7,13 +7,14 @@ use webp::{AnimEncoder, AnimFrame, WebPConfig};
 /// One case.
 pub(crate) struct Picture {
     pub(crate) name: String,
-    /// Of these, the first that is let through is measured.
+    /// The first of these sizes that the server accepts is measured.
     pub(crate) sizes: Vec<(u32, u32)>,
-    /// The file at this width and height.
+    /// Makes the file at this width and height.
     pub(crate) make: Box<dyn Fn(u32, u32) -> Vec<u8>>,
 }
 
-/// Samples that are nothing or all, by what looks like chance and is always the same: nothing is harder to encode.
+/// Samples that are 0 or 255, in a sequence that looks random and is always the same. Nothing is
+/// harder to encode.
 fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut bytes = chance(length, seed);
     for byte in &mut bytes {
@@ -22,7 +23,7 @@ fn noise(length: usize, seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// Bytes that look like chance and are always the same.
+/// Bytes that look random and are always the same.
 fn chance(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -36,7 +37,7 @@ fn chance(length: usize, seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// A colour profile of 3 MB that is obeyed: a sound one with much behind it.
+/// A colour profile of 3 MB that is obeyed: a sound one with much data behind it.
 fn large_profile() -> Vec<u8> {
     let mut profile = moxcms::ColorProfile::new_display_p3()
         .encode()
@@ -73,7 +74,7 @@ fn profile_of_inks() -> Vec<u8> {
     profile
 }
 
-/// What a JPEG's components are, and how many samples of colour there are for each of light.
+/// The name of a JPEG's components, their type, and the chroma subsampling.
 pub(crate) type JpegColor = (&'static str, ColorType, SamplingFactor);
 
 pub(crate) const JPEG_INKS: JpegColor = ("CMYK", ColorType::Cmyk, SamplingFactor::R_4_4_4);
@@ -95,7 +96,7 @@ pub(crate) struct Jpeg {
 }
 
 impl Default for Jpeg {
-    /// What cameras write.
+    /// The kind of JPEG that cameras write.
     fn default() -> Self {
         Self {
             color: JPEG_COLORS[2],
@@ -155,7 +156,8 @@ impl Jpeg {
     }
 }
 
-/// A PNG's name, colour type, bits of a sample, and whether it has a `tRNS` chunk.
+/// The name of a PNG kind, its colour type, the bits of a sample, and whether it has a `tRNS`
+/// chunk.
 pub(crate) type PngKind = (&'static str, u8, u8, bool);
 
 pub(crate) const PNG_KINDS: [PngKind; 16] = [
@@ -220,7 +222,7 @@ impl Png {
         }
     }
 
-    /// Of its pixels once they are expanded.
+    /// The channels of its pixels after expansion.
     pub(crate) fn channels(self) -> u32 {
         let (_, color, _, transparent) = self.kind;
         [1, 0, 3, 3, 2, 0, 4][color as usize] + u32::from(transparent)
@@ -248,7 +250,7 @@ impl Png {
         file
     }
 
-    /// The pixels, each pass of an interlaced picture by itself (W3C PNG, 8.1).
+    /// The pixels, with each pass of an interlaced picture on its own (W3C PNG, 8.1).
     fn data(self, width: u32, height: u32, seed: u64) -> Vec<u8> {
         const PASSES: [(u32, u32, u32, u32); 7] = [
             (0, 0, 8, 8),
@@ -310,7 +312,7 @@ fn deflated(bytes: Vec<u8>) -> Vec<u8> {
         stream.extend_from_slice(block);
     }
     let (mut low, mut high) = (1_u32, 0_u32);
-    // So many fit before a sum runs over.
+    // This many bytes can be added up before a sum overflows.
     for part in bytes.chunks(5552) {
         for byte in part {
             low += u32::from(*byte);
@@ -413,7 +415,7 @@ fn apng(frames: u32, alpha: bool, width: u32, height: u32) -> Vec<u8> {
         for value in [sequence, width, height, 0, 0] {
             control.extend_from_slice(&value.to_be_bytes());
         }
-        // A tenth of a second; the next frame needs this one's pixels as they were.
+        // A tenth of a second; and the next frame needs this one's pixels as they were.
         control.extend_from_slice(&[0, 1, 0, 10, 2, 0]);
         chunk(&mut file, b"fcTL", &control);
         sequence += 1;

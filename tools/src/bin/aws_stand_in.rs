@@ -1,11 +1,13 @@
-//! Stands in for AWS where the whole site is tried in a browser: the tests' own S3 server with one empty bucket, and their
-//! strict Rekognition, which finds a cat and nothing indecent unless it is told otherwise. Usage: `aws_stand_in CONTROL_PORT`.
+//! Stands in for AWS where the whole site is tested in a browser: an S3 server with one empty
+//! bucket, and a strict Rekognition that finds a cat and nothing indecent unless it is told
+//! otherwise. Usage: `aws_stand_in CONTROL_PORT`.
 //!
-//! It prints one line of JSON with what a site needs to know, and ends when standard input does, so that it never outlives
-//! whoever started it. On the control port, for the browser tests:
+//! It prints one line of JSON with what a site needs to know, and ends when standard input does, so
+//! that it never outlives the process that started it. The browser tests use the control port:
 //!
-//! - `GET /calls`: every call of Rekognition so far, and what was wrong with any.
-//! - `POST /replies`: what the next call is answered, as `{"status": 200, "body": {…}}`; may be sent many times.
+//! - `GET /calls`: every call of Rekognition so far, and what was wrong with any of them.
+//! - `POST /replies`: the answer to the next call, as `{"status": 200, "body": {…}}`; it may be
+//!   sent many times.
 //! - `GET /keys`: the keys of all objects in the bucket.
 
 use std::error::Error;

@@ -1,18 +1,18 @@
-//! Makes the large pictures that `make bench` uploads: the photograph of the fixtures, enlarged, with some noise, so that
-//! its files weigh what a camera's do. Usage: `bench_pictures FOLDER`.
+//! Makes the large pictures that `make bench` uploads. They are the photograph of the fixtures,
+//! enlarged and with some noise, so that their files are as large as a camera's. Usage:
+//! `bench_pictures FOLDER`.
 
 use std::error::Error;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
-use fast_image_resize::images::Image;
-use fast_image_resize::{PixelType, ResizeOptions, Resizer};
+use imaging::Raster;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
-/// A camera's 12 megapixels in 2 MB.
+/// A camera's picture: 12 megapixels in 2 MB.
 const CAMERA: (u32, u32, u64) = (4000, 3000, 2_000_000);
-/// The most that is taken, 50 megapixels, within the upload limit.
+/// The largest picture that is accepted: 50 megapixels, within the upload limit.
 const LARGEST: (u32, u32, u64) = (8660, 5773, 12_000_000);
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -27,7 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         png::Decoder::new(std::io::BufReader::new(File::open(photograph)?)).read_info()?;
     let mut rgb = vec![0; reader.output_buffer_size().ok_or("too large")?];
     let info = reader.next_frame(&mut rgb)?;
-    let cat = Image::from_vec_u8(info.width, info.height, rgb, PixelType::U8x3)?;
+    let cat = Raster {
+        width: info.width,
+        height: info.height,
+        rgb,
+    };
 
     let (width, height, bytes) = CAMERA;
     let camera = enlarge(&cat, width, height, 12)?;
@@ -54,15 +58,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The picture at another size, each sample changed by up to `noise` either way (a fixed sequence).
-fn enlarge(
-    cat: &Image<'_>,
-    width: u32,
-    height: u32,
-    noise: u32,
-) -> Result<Vec<u8>, Box<dyn Error>> {
-    let mut large = Image::new(width, height, PixelType::U8x3);
-    Resizer::new().resize(cat, &mut large, &ResizeOptions::default())?;
-    let mut rgb = large.into_vec();
+fn enlarge(cat: &Raster, width: u32, height: u32, noise: u32) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut rgb = imaging::to_size(cat, width, height)?.rgb;
     let mut state = 0x2545_f491_u32;
     for sample in &mut rgb {
         state ^= state << 13;
@@ -74,7 +71,7 @@ fn enlarge(
     Ok(rgb)
 }
 
-/// The best quality that fits in the bytes.
+/// Writes the JPEG at the best quality that fits in the bytes.
 fn write_jpeg(
     path: &Path,
     rgb: &[u8],
@@ -101,7 +98,8 @@ fn write_jpeg(
 }
 
 fn write_png(path: &Path, rgb: &[u8], width: u32, height: u32) -> Result<(), Box<dyn Error>> {
-    // Coarse steps of brightness compress as a drawing does, and keep the file under the upload limit.
+    // Coarse steps of brightness compress like a drawing, which keeps the file under the upload
+    // limit.
     let steps: Vec<u8> = rgb.iter().map(|sample| sample & 0b1111_0000).collect();
     let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), width, height);
     encoder.set_color(png::ColorType::Rgb);

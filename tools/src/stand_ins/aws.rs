@@ -25,7 +25,8 @@ use tokio::net::TcpListener;
 
 pub const ACCESS_KEY: &str = "AKIDCATTOTESTS000000";
 pub const SECRET_KEY: &str = "a-secret-key-of-the-tests-0123456789ab";
-/// As temporary credentials carry it; the in-process server does not know such tokens and gets none.
+/// The token that temporary credentials carry. The in-process server does not know such tokens and
+/// gets none.
 pub const SESSION_TOKEN: &str = "a-session-token-of-the-tests";
 pub const REGION: &str = "us-east-1";
 
@@ -46,7 +47,8 @@ pub async fn sdk(endpoint: &str, secret_key: &str, session_token: Option<&str>) 
         .await
 }
 
-/// The same with a source of credentials that fails so, and has none if it is asked twice.
+/// The same with a source of credentials that fails with this error the first time, and as not
+/// loaded after that.
 pub async fn sdk_without_credentials(endpoint: &str, error: CredentialsError) -> SdkConfig {
     let error = std::sync::Mutex::new(Some(error));
     let provider = provide_credentials_fn(move || {
@@ -70,7 +72,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// On s3s-fs, which runs within this process and checks every signature.
+    /// A bucket on s3s-fs, which runs within this process and checks every signature.
     pub async fn on_s3s_fs() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let files = s3s_fs::FileSystem::new(dir.path()).expect("opens");
@@ -83,7 +85,7 @@ impl Bucket {
         Self::new(endpoint, Some(dir)).await
     }
 
-    /// On moto, which is shared by all tests.
+    /// A bucket on moto, which all tests share.
     pub async fn on_moto() -> Self {
         Self::new(moto_endpoint(), None).await
     }
@@ -92,7 +94,7 @@ impl Bucket {
         let sdk = sdk(&endpoint, SECRET_KEY, None).await;
         let config = aws_sdk_s3::config::Builder::from(&sdk).force_path_style(true);
         let client = Client::from_conf(config.build());
-        // Names of buckets are lower case.
+        // The names of buckets are lower case.
         let name = format!("catto-{}", PictureId::random()).to_lowercase();
         client
             .create_bucket()
@@ -112,7 +114,7 @@ impl Bucket {
         storage(&sdk(&self.endpoint, SECRET_KEY, None).await, &self.name)
     }
 
-    /// Every key in the bucket, save those of the builds that the site keeps there.
+    /// Every key in the bucket.
     pub async fn keys(&self) -> Vec<String> {
         let listed = self.client.list_objects_v2().bucket(&self.name);
         let listed = listed.send().await.expect("lists");
@@ -123,7 +125,7 @@ impl Bucket {
             .collect()
     }
 
-    /// As [`Self::keys`], save what belongs to the build.
+    /// Every key in the bucket, except those of builds.
     pub async fn keys_of_pictures(&self) -> Vec<String> {
         let mut keys = self.keys().await;
         keys.retain(|key| !key.starts_with("pkg/") && !key.starts_with("meta/builds/"));
@@ -139,7 +141,8 @@ pub fn storage(sdk: &SdkConfig, bucket: &str) -> S3Storage {
     S3Storage::new(sdk, &config)
 }
 
-/// Answers requests with what it was given, in order, and keeps them. Out of answers it says 418, which no client retries.
+/// Gives the answers that it was given, in order, and records the requests. When it has no answers
+/// left it says 418, which no client retries.
 pub struct ScriptedServer {
     pub endpoint: String,
     requests: Arc<Mutex<Vec<ScriptedRequest>>>,
@@ -197,8 +200,8 @@ pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// moto's server, started when first needed. Statics are never dropped, but the child reads from a pipe that ends with this
-/// process, and ends with it.
+/// The URL of moto's server, which is started when first needed. Statics are never dropped, but the
+/// child reads from a pipe that ends with this process, and then ends too.
 pub fn moto_endpoint() -> String {
     static MOTO: LazyLock<(Child, u16)> = LazyLock::new(|| {
         let packages = moto_dir();
@@ -227,7 +230,7 @@ pub fn moto_endpoint() -> String {
     format!("http://127.0.0.1:{}", MOTO.1)
 }
 
-/// Where `make test-setup` puts moto, unless the test command says otherwise.
+/// The folder in which `make test-setup` puts moto, unless the test command says otherwise.
 fn moto_dir() -> PathBuf {
     std::env::var_os("CATTO_TEST_MOTO_DIR").map_or_else(
         || {

@@ -1,5 +1,6 @@
-//! A strict stand-in for Rekognition: it notes every request that the service would not take, counts all of them, and answers
-//! what a test tells it to, else that there is a cat and nothing indecent.
+//! A strict stand-in for Rekognition. It notes every request that the service would refuse, counts
+//! all requests, and answers what a test tells it to. Otherwise it answers that there is a cat and
+//! nothing indecent.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -23,12 +24,12 @@ pub struct RekognitionServer {
     state: Arc<Mutex<State>>,
 }
 
-/// What a request is answered.
+/// How a request is answered.
 pub enum Reply {
     /// As the service answers about a decent cat.
     Usual,
     Answer(u16, String),
-    /// Nothing, for ever.
+    /// No answer ever comes.
     Silence,
 }
 
@@ -43,7 +44,7 @@ struct State {
     image_sizes: Vec<(u32, u32)>,
     /// The target of every request, in order.
     calls: Vec<String>,
-    /// What the service would not have taken.
+    /// What the service would have refused.
     violations: Vec<String>,
 }
 
@@ -70,14 +71,14 @@ impl RekognitionServer {
         }
     }
 
-    /// Answers the next request with this instead; may be called many times.
+    /// Answers the next request with this instead. It may be called many times.
     pub fn reply(&self, status: u16, body: impl ToString) {
         lock(&self.state)
             .replies
             .push_back((status, body.to_string()));
     }
 
-    /// As the service words an exception.
+    /// Answers the next request with an exception, in the service's own format.
     pub fn reply_exception(&self, name: &str, status: u16) {
         let body = json!({"__type": name, "Code": name, "Message": "as scripted"});
         self.reply(status, body);
@@ -98,7 +99,7 @@ impl RekognitionServer {
         lock(&self.state).image_sizes.clone()
     }
 
-    /// The targets of all requests so far, which must all have been in order.
+    /// The targets of all requests so far. Panics if the service would have refused one.
     #[track_caller]
     pub fn calls(&self) -> Vec<String> {
         let (calls, violations) = self.seen();
@@ -106,7 +107,7 @@ impl RekognitionServer {
         calls
     }
 
-    /// The targets of all requests so far, and what the service would not have taken of any.
+    /// The targets of all requests so far, and what the service would have refused.
     pub fn seen(&self) -> (Vec<String>, Vec<String>) {
         let state = lock(&self.state);
         (state.calls.clone(), state.violations.clone())
@@ -148,7 +149,7 @@ fn state_answer(
     Some((status, content_type, body).into_response())
 }
 
-/// What is answered about a decent cat.
+/// The answer about a decent cat.
 fn usual(target: &str) -> (u16, String) {
     let body = if target == MODERATION {
         json!({"ModerationLabels": [], "ModerationModelVersion": "7.0"})
@@ -246,7 +247,8 @@ fn violation(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Op
     image_violation(request.get("Image")?)
 }
 
-/// Signature version 4: every part there and of the right form. The sum itself is the SDK's business.
+/// Checks that every part of a signature of version 4 is there and well-formed. Whether its sum is
+/// right is the SDK's business.
 pub fn signature_violation(
     headers: &HeaderMap,
     service: &str,
@@ -279,7 +281,7 @@ pub fn signature_violation(
     (!well_formed).then(|| format!("authorization {authorization} of {date}"))
 }
 
-/// The picture must be bytes of a JPEG that the service takes, and one that is small.
+/// Checks that the picture is a JPEG that the service accepts, and that it is small.
 fn image_violation(image: &Value) -> Option<String> {
     let fields = image.as_object()?;
     if fields.len() != 1 {

@@ -1,4 +1,4 @@
-//! Pictures that carry everything that their format can, each thing alone and all of it at once.
+//! Pictures that carry everything that their format can, each thing alone and all at once.
 
 use imaging::Raster;
 
@@ -16,7 +16,8 @@ pub(crate) const SECRET: &str = "quokka";
 pub(crate) struct Carrier {
     pub(crate) name: &'static str,
     pub(crate) file: Vec<u8>,
-    /// Tags that exiftool must find in it, and a part of what they must say. Empty where exiftool does not look.
+    /// Tags that exiftool must find in it, and a part of their values. Empty where exiftool does
+    /// not look.
     pub(crate) seen: &'static [(&'static str, &'static str)],
     /// What the server must say that it stripped, sorted.
     pub(crate) kinds: &'static [&'static str],
@@ -40,7 +41,7 @@ const EXIF: [&str; 4] = [
     "-IFD0:Make=quokka",
     "-ExifIFD:SerialNumber=quokka",
     "-ExifIFD:UserComment=quokka",
-    // In UTF-16.
+    // This tag is stored in UTF-16.
     "-IFD0:XPComment=quokka",
 ];
 const GPS: [&str; 3] = [
@@ -56,7 +57,7 @@ const XMP_PACKET: &[u8] = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>\
     <rdf:Description xmlns:photoshop='http://ns.adobe.com/photoshop/1.0/' photoshop:City='quokka'/>\
     </rdf:RDF></x:xmpmeta>";
 
-/// Wide enough for five different files.
+/// A picture wide enough for five different files.
 fn picture() -> Raster {
     painted(1300, 160, |x, y| [(x / 8) as u8, y as u8, 90])
 }
@@ -67,7 +68,8 @@ fn thumbnail() -> Vec<u8> {
     with_segments(&jpeg(&small), &[segment(0xfe, b"quokka")])
 }
 
-/// exiftool's argument that embeds [`thumbnail`] under `tag`, while the folder lives.
+/// The argument by which exiftool embeds [`thumbnail`] under `tag`. It is valid while the folder
+/// lives.
 fn thumbnail_in(tag: &str) -> (tempfile::TempDir, String) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("thumbnail.jpg");
@@ -86,7 +88,7 @@ pub(crate) fn jpegs() -> Vec<Carrier> {
     let profile = icc_segments(&DISPLAY_P3.profile(SECRET), 2);
     let small = thumbnail();
     let jfxx = segment(0xe0, &[b"JFXX\0\x10", &small[..]].concat());
-    // Nine pixels of words in the JFIF segment itself.
+    // The JFIF segment itself holds a thumbnail of nine pixels, made of words.
     let jfif = segment(
         0xe0,
         b"JFIF\0\x01\x01\0\0\x01\0\x01\x03\x03quokka quokka quokka quokka",
@@ -260,7 +262,8 @@ fn several_pictures(first: &[u8], second: &[u8]) -> Vec<u8> {
     };
     let body = |size: usize, offset: usize| {
         [
-            // Three tags: version, number of pictures, list of pictures, which lies behind this directory.
+            // Three tags: version, number of pictures, and the list of pictures, which lies behind
+            // this directory.
             &b"MPF\0MM\0*\0\0\0\x08\0\x03"[..],
             b"\xb0\0\0\x07\0\0\0\x040100",
             b"\xb0\x01\0\x04\0\0\0\x01\0\0\0\x02",
@@ -271,7 +274,8 @@ fn several_pictures(first: &[u8], second: &[u8]) -> Vec<u8> {
         ]
         .concat()
     };
-    // Offsets count from the TIFF header: after the start, JFIF, this segment's head and its name.
+    // Offsets count from the TIFF header, which comes after the start, JFIF, this segment's head
+    // and its name.
     let whole = first.len() + body(0, 0).len() + 4;
     let offset = whole - (20 + 4 + 4);
     let file = with_segments(first, &[segment(0xe2, &body(whole, offset))]);
@@ -284,7 +288,7 @@ pub(crate) fn pngs() -> Vec<Carrier> {
     let edited = |changes: &[&str]| exiftool::write(&plain, "png", changes);
     let with = |kind: &[u8; 4], body: &[&[u8]]| with_chunks(&plain, &[chunk(kind, &body.concat())]);
     let (_dir, exif_thumbnail) = thumbnail_in("IFD1:ThumbnailImage");
-    // Long enough to be worth compressing.
+    // It is long enough to be worth compressing.
     let long = format!("-PNG:Comment={}", [SECRET; 40].join(" "));
     let hexadecimal: String = [b"Exif\0\0", &exif(None, &[(0x010f, SECRET)], true)[..]]
         .concat()
@@ -556,7 +560,7 @@ pub(crate) fn gifs() -> Vec<Carrier> {
     let with = |block: Vec<u8>| with_blocks(&plain, &[block]);
     let profile = gif_block(b"ICCRGBG1012", &DISPLAY_P3.profile(SECRET));
     let other = gif_block(b"MIDICTRLJon", b"quokka");
-    // Where it stands, how large its letters are, their colours; then the words.
+    // The position, the size of the letters and their colours; then the words.
     let plain_text = [
         b"\x21\x01\x0c\0\0\0\0\x64\0\x14\0\x08\x08\0\x01",
         &sub_blocks(b"quokka")[..],

@@ -1,8 +1,10 @@
-//! Two real caches in a row before a server: Varnish, which stands for CloudFront, and before it nginx, which stands for
-//! Cloudflare. Each reads what the CDN reads, and nothing subtracts `Age`.
+//! Two real caches in a row in front of a server: Varnish, which stands for CloudFront, and in
+//! front of it nginx, which stands for Cloudflare. Each reads what its CDN reads, and neither
+//! subtracts `Age`.
 //!
-//! Everything lies in one folder and runs as the current user. The caches listen on sockets in that folder; relays of the
-//! test on free ports lead to them, and a third one counts what reaches the server.
+//! Everything lies in one folder and runs as the current user. The caches listen on sockets in that
+//! folder. Relays of the test on free ports lead to them, and a third relay counts what reaches the
+//! server.
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -18,7 +20,7 @@ use super::process::Client;
 /// How long a cache may take to start or to end before the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A chain of two caches; ended when dropped.
+/// A chain of two caches, which ends when dropped.
 pub(crate) struct Chain {
     outer: Relay,
     inner: Relay,
@@ -30,7 +32,8 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// Starts both, with what they keep below this folder, before the server at this address.
+    /// Starts both caches in front of the server at this address, with their files below this
+    /// folder.
     pub(crate) fn before(server: &str, dir: &Path) -> Self {
         let origin = Relay::to(Target::Tcp(server.to_owned()));
         let varnish = start_varnish(&dir.join("varnish"), &origin.address);
@@ -45,7 +48,7 @@ impl Chain {
         }
     }
 
-    /// Where both caches are asked together.
+    /// The address at which both caches are asked together.
     pub(crate) fn address(&self) -> &str {
         &self.outer.address
     }
@@ -56,7 +59,7 @@ impl Chain {
         *target.as_deref_mut().expect("no test panicked with it") = Target::Tcp(server.to_owned());
     }
 
-    /// How both are told to forget, as the CDNs would do it.
+    /// Purges both caches, as the CDNs would do it.
     pub(crate) fn purger(&self) -> impl Fn(&Purged) + Send + 'static {
         let (kept, inner) = (self.kept.clone(), self.inner.address.clone());
         move |purged| match purged {
@@ -79,24 +82,24 @@ impl Chain {
         }
     }
 
-    /// Who asks through both.
+    /// A client that asks through both caches.
     pub(crate) fn outer(&self) -> Client {
         Client::new(&self.outer.address)
     }
 
-    /// Who asks the cache before the server alone, as another outer cache would.
+    /// A client that asks only the inner cache, as another outer cache would.
     pub(crate) fn inner(&self) -> Client {
         Client::new(&self.inner.address)
     }
 
-    /// What the server was asked for up to now: `GET /path`.
+    /// The requests that reached the server so far: `GET /path`.
     pub(crate) fn origin_requests(&self) -> Vec<String> {
         let seen = self.origin.seen.lock();
         seen.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// The address of the outer cache, known before it is started below this folder.
+/// The address of the outer cache, known before the cache is started below this folder.
 pub(crate) fn front_door(dir: &Path) -> String {
     Relay::to(Target::Unix(dir.join("nginx/socket"))).address
 }
@@ -106,15 +109,16 @@ fn path_of_url(url: &str) -> String {
     url.path().to_owned()
 }
 
-/// Deletes what nginx keeps of these paths, which may end with `*`, and of what carries one of these tags: in each of its files stand the key and then
-/// the header. It fetches anew what is not there.
+/// Deletes the files in which nginx keeps answers for these paths, which may end with `*`, or with
+/// one of these tags. Each file begins with the key and then the header. nginx fetches again what
+/// is missing.
 fn forget_files(folder: &Path, paths: &[String], tags: &[String]) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.path().is_dir() {
             forget_files(&entry.path(), paths, tags);
             continue;
         }
-        // One that vanishes meanwhile is gone, too.
+        // A file that vanishes meanwhile is deleted, too.
         let bytes = std::fs::read(entry.path()).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
         let head = text.split("\r\n\r\n").next().unwrap_or_default();
@@ -133,7 +137,7 @@ fn forget_files(folder: &Path, paths: &[String], tags: &[String]) {
     }
 }
 
-/// Has Varnish forget a path that may end with `*`, or a `#tag`.
+/// Makes Varnish forget a path that may end with `*`, or a `#tag`.
 fn ban(varnish: &str, item: &str) {
     let rule = match (item.strip_prefix('#'), item.strip_suffix('*')) {
         (Some(tag), _) => format!("obj.http.Cache-Tag ~ (^|,){tag}(,|$)"),
@@ -149,15 +153,15 @@ fn ban(varnish: &str, item: &str) {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
-/// A program that was started; ended when dropped.
+/// A program that was started. It is ended when dropped.
 struct Program {
     child: Child,
-    /// Where it listens.
+    /// The socket on which it listens.
     socket: PathBuf,
 }
 
 impl Program {
-    /// Starts it and waits until it listens.
+    /// Starts the program and waits until it listens.
     fn start(mut command: Command, dir: &Path, socket: PathBuf) -> Self {
         let log = dir.join("log");
         let file = std::fs::File::create(&log).expect("a log");
@@ -184,7 +188,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Asked politely, Varnish's manager takes its child along.
+        // If Varnish's manager is ended by SIGTERM, it ends its child too.
         let _ = Command::new("kill")
             .args(["-TERM", &self.child.id().to_string()])
             .status();
@@ -197,7 +201,7 @@ impl Drop for Program {
     }
 }
 
-/// A server's program, which Debian puts where not everybody's path leads.
+/// The program of a server, which Debian installs where `PATH` may not lead.
 fn command(name: &str) -> Command {
     let path = Path::new("/usr/sbin").join(name);
     Command::new(if path.exists() {
@@ -207,12 +211,13 @@ fn command(name: &str) -> Command {
     })
 }
 
-/// Varnish as it comes, save that it leaves compression to others, as CloudFront does here.
+/// Starts Varnish with its default settings, except that it leaves compression to others, as
+/// CloudFront does here.
 fn start_varnish(dir: &Path, origin: &str) -> Program {
     std::fs::create_dir(dir).expect("a folder");
     let (host, port) = origin.split_once(':').expect("host and port");
     let rules = dir.join("rules.vcl");
-    // One site, whichever relay was asked.
+    // There is only one site, whichever relay was asked.
     let text = format!(
         "vcl 4.1;\n\
          backend default {{ .host = \"{host}\"; .port = \"{port}\"; }}\n\
@@ -239,9 +244,11 @@ fn start_varnish(dir: &Path, origin: &str) -> Program {
     Program::start(varnishd, dir, socket)
 }
 
-/// nginx in two steps. The first keeps nothing: it puts what Cloudflare reads in the place of what nginx reads. The second
-/// is the cache; what it hands out carries what the browser is to read. It knows no stale answers but those that the
-/// headers allow, and looks for those only while `X-Accel-Expires` has not come yet; so that header stands last.
+/// Starts nginx in two steps. The first step keeps nothing: it replaces the headers that nginx
+/// reads with those that Cloudflare reads. The second step is the cache, and what it hands out
+/// carries what the browser is to read. nginx shows stale answers only as the headers allow, and it
+/// reads that part of them only while `X-Accel-Expires` has not come yet; so that header stands
+/// last.
 fn start_nginx(dir: &Path, inner: &Path) -> Program {
     std::fs::create_dir(dir).expect("a folder");
     let socket = dir.join("socket");
@@ -340,7 +347,7 @@ impl Relay {
         let noted = seen.clone();
         let target = Arc::new(Mutex::new(target));
         let leads_to = target.clone();
-        // Ends with the test's process.
+        // The thread ends with the test's process.
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 // Where nobody listens, the connection just ends.
@@ -365,7 +372,7 @@ impl Relay {
     }
 }
 
-/// One connection, in both directions until both are over.
+/// Passes one connection on in both directions, until both have ended.
 fn pass_on(
     client: TcpStream,
     server: impl Duplex,
@@ -386,7 +393,8 @@ fn pass_on(
     Ok(())
 }
 
-/// Copies requests, which have no bodies here, and notes the first line of each before it is passed on.
+/// Copies requests, which have no bodies here, and notes the first line of each before passing it
+/// on.
 fn note_requests(from: impl Read, to: &impl Duplex, seen: &Mutex<Vec<String>>) -> io::Result<()> {
     let (mut from, mut to) = (BufReader::new(from), BufWriter::new(to.another()?));
     let mut line = Vec::new();

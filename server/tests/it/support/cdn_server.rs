@@ -1,5 +1,6 @@
-//! Cloudflare and CloudFront in one: strict about what their two APIs are asked, and in front of a site that it makes up,
-//! through two caches in a row, the outer of which fetches from the inner one whatever that still has.
+//! Cloudflare and CloudFront in one stand-in. It is strict about what their two APIs are asked. It
+//! also plays a site behind two caches in a row, where the outer cache fetches from the inner one
+//! whatever that still has.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -21,17 +22,18 @@ const ZONE: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const TOKEN: &str = "a-token-of-the-tests-that-purges-0123456";
 pub(crate) const DISTRIBUTION: &str = "E2QWRUHAPOMQZL";
 
-/// Requests with tags or prefixes that Cloudflare's Free plan takes at once, and within a minute after that.
+/// How many requests with tags or prefixes Cloudflare's Free plan takes at once, and per minute
+/// after that.
 const LIMITED_REQUESTS_AT_ONCE: f64 = 25.0;
 const LIMITED_REQUESTS_A_MINUTE: f64 = 5.0;
-/// Invalidations of wildcards that CloudFront has under way at once.
+/// How many wildcard invalidations CloudFront carries out at once.
 const MOST_WILDCARDS: usize = 15;
 const NAMESPACE: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
 
-/// What was purged, for whoever has real caches to purge.
+/// What was purged, for tests that have real caches to purge.
 #[derive(Debug, Clone)]
 pub(crate) enum Purged {
-    /// Addresses, prefixes or tags, at the outer cache.
+    /// URLs, prefixes or tags, at the outer cache.
     Outer {
         files: Vec<String>,
         prefixes: Vec<String>,
@@ -50,12 +52,12 @@ pub(crate) enum Trouble {
     Says(u16, String, Option<u32>),
     /// Not at all.
     Hangs,
-    /// It does as it should, and then does not answer.
+    /// It is carried out, but no answer comes.
     HangsWhenDone,
 }
 
 impl Trouble {
-    /// Cloudflare's envelope around an error.
+    /// An error in Cloudflare's format.
     pub(crate) fn cloudflare(status: u16, code: u32) -> Self {
         let body = json!({
             "success": false, "errors": [{"code": code, "message": "as scripted"}],
@@ -64,7 +66,7 @@ impl Trouble {
         Self::Says(status, body.to_string(), None)
     }
 
-    /// CloudFront's document around an error.
+    /// An error in CloudFront's format.
     pub(crate) fn cloudfront(status: u16, code: &str) -> Self {
         Self::Says(status, error_document(code), None)
     }
@@ -82,7 +84,7 @@ fn error_document(code: &str) -> String {
 struct Invalidation {
     id: String,
     paths: Vec<String>,
-    /// It is done when it has been asked about so often.
+    /// How often it must still be asked about before it is done.
     polls_left: u32,
 }
 
@@ -90,34 +92,36 @@ struct Invalidation {
 struct State {
     cloudflare_troubles: VecDeque<Trouble>,
     cloudfront_troubles: VecDeque<Trouble>,
-    /// Says yes and does nothing.
+    /// Accepts every purge and does nothing.
     idle: bool,
     polls: u32,
-    /// By caller reference.
+    /// The invalidations by their caller reference.
     invalidations: BTreeMap<String, Invalidation>,
-    /// What was asked and taken, in order: `cloudflare files 5`, `cloudflare tags p-…`, `cloudfront /i/…/*`.
+    /// What was asked and accepted, in order: `cloudflare files 5`, `cloudflare tags p-…`,
+    /// `cloudfront /i/…/*`.
     log: Vec<String>,
     requests: usize,
-    /// When requests with tags or prefixes were taken, seconds since 1970.
+    /// When requests with tags or prefixes were accepted, in seconds since 1970.
     limited_requests: Vec<f64>,
     clock: Clock,
     violations: Vec<String>,
-    /// Paths that the two caches hold, where they are there; a path's tags are told by the id in it.
+    /// The paths that each of the two caches holds, where the cache is there. The id in a path
+    /// tells its tags.
     outer: Option<BTreeSet<String>>,
     inner: Option<BTreeSet<String>>,
-    /// By id, when pictures end, as their addresses say.
+    /// When pictures end, as their URLs say, by their id.
     ends: BTreeMap<String, String>,
     /// What the site answers for paths that no cache holds.
     site_status: u16,
     effect: Option<Effect>,
-    /// Every byte of headers and bodies that came in from the site's own looks.
+    /// The method, URI and headers of every request by which the site looked at itself.
     looks: Vec<String>,
 }
 
-/// The stand-in; it serves until the process ends.
+/// The stand-in. It serves until the process ends.
 #[derive(Clone)]
 pub(crate) struct CdnServer {
-    /// Of both APIs, and of the site through both caches.
+    /// The address of both APIs, and of the site through both caches.
     pub(crate) endpoint: String,
     state: Arc<Mutex<State>>,
 }
@@ -127,7 +131,7 @@ impl CdnServer {
         Self::start_at(Clock::default())
     }
 
-    /// One that lives by this clock.
+    /// A stand-in that goes by this clock.
     pub(crate) fn start_at(clock: Clock) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         listener.set_nonblocking(true).expect("is set");
@@ -140,7 +144,7 @@ impl CdnServer {
             ..State::default()
         }));
         let shared = state.clone();
-        // A thread of its own, so that tests that wait for processes can use it too.
+        // It has a thread of its own, so that tests that block on processes can use it too.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -188,7 +192,8 @@ impl CdnServer {
         CloudflareClient::new(&config, url, clock).expect("a client")
     }
 
-    /// A server of its own process that is behind this, with the site at this address.
+    /// Sets up a server in a process of its own that is behind this stand-in, with the site at this
+    /// address.
     pub(crate) fn before(&self, launch: Launch, public_url: &str) -> Launch {
         launch
             .with_variable("CATTO_PUBLIC_URL", public_url)
@@ -202,12 +207,12 @@ impl CdnServer {
             .with_variable("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     }
 
-    /// From now on it says yes and does nothing, or the reverse.
+    /// From now on it accepts every purge and does nothing, or stops doing so.
     pub(crate) fn is_idle(&self, idle: bool) {
         lock(&self.state).idle = idle;
     }
 
-    /// Invalidations are done once they have been asked about so often.
+    /// Invalidations are done once they have been asked about this often.
     pub(crate) fn done_after_polls(&self, polls: u32) {
         lock(&self.state).polls = polls;
     }
@@ -220,12 +225,12 @@ impl CdnServer {
         lock(&self.state).cloudfront_troubles.push_back(trouble);
     }
 
-    /// What the site says to who looks where no cache holds anything.
+    /// The status that the site answers with where no cache holds anything.
     pub(crate) fn site_says(&self, status: u16) {
         lock(&self.state).site_status = status;
     }
 
-    /// Both caches hold these addresses from now on.
+    /// Both caches hold these paths from now on.
     pub(crate) fn hold(&self, paths: &[String]) {
         let mut state = lock(&self.state);
         let state = &mut *state;
@@ -237,13 +242,13 @@ impl CdnServer {
         for cache in [&mut state.outer, &mut state.inner].into_iter().flatten() {
             cache.extend(paths.iter().cloned());
         }
-        // Cloudflare's key holds who had it fetched by a script, too.
+        // Cloudflare's cache key also holds the site whose script fetched it.
         if let Some(outer) = &mut state.outer {
             outer.extend(paths.iter().map(|path| format!("{path} for another site")));
         }
     }
 
-    /// Neither cache holds anything whose address has this in it any more.
+    /// Makes both caches drop everything under paths that contain this.
     pub(crate) fn forget(&self, part: &str) {
         let mut state = lock(&self.state);
         let state = &mut *state;
@@ -252,7 +257,7 @@ impl CdnServer {
         }
     }
 
-    /// What the caches hold whose address has this in it.
+    /// What the caches hold under paths that contain this.
     pub(crate) fn held(&self, part: &str) -> Vec<String> {
         let state = lock(&self.state);
         let caches = [&state.outer, &state.inner].into_iter().flatten();
@@ -260,17 +265,17 @@ impl CdnServer {
         held.cloned().collect()
     }
 
-    /// A viewer somewhere asks for this address; answers what was shown.
+    /// Requests this path as a visitor does, and returns the status that was shown.
     pub(crate) fn view(&self, path: &str) -> u16 {
         lock(&self.state).view(path).0
     }
 
-    /// Called for every purge that takes effect.
+    /// Calls `effect` for every purge that takes effect.
     pub(crate) fn on_purge(&self, effect: impl Fn(&Purged) + Send + 'static) {
         lock(&self.state).effect = Some(Box::new(effect));
     }
 
-    /// What was asked of both APIs and taken, in order. Everything must have been in order.
+    /// What was asked of both APIs and accepted, in order. Panics if any request was not in order.
     #[track_caller]
     pub(crate) fn log(&self) -> Vec<String> {
         let state = lock(&self.state);
@@ -278,7 +283,7 @@ impl CdnServer {
         state.log.clone()
     }
 
-    /// What of that begins so.
+    /// The part of the log whose lines begin like this.
     #[track_caller]
     pub(crate) fn log_of(&self, start: &str) -> Vec<String> {
         let log = self.log();
@@ -292,7 +297,7 @@ impl CdnServer {
         lock(&self.state).requests
     }
 
-    /// Paths of all invalidations: what would be paid for.
+    /// The number of paths in all invalidations, which is what would be paid for.
     pub(crate) fn paid_paths(&self) -> usize {
         let state = lock(&self.state);
         state
@@ -302,7 +307,7 @@ impl CdnServer {
             .sum()
     }
 
-    /// The head of every look at the site.
+    /// The method, URI and headers of every request by which the site looked at itself.
     pub(crate) fn looks(&self) -> Vec<String> {
         lock(&self.state).looks.clone()
     }
@@ -360,7 +365,7 @@ impl State {
     }
 }
 
-/// True where CloudFront would forget this path.
+/// True where this item of an invalidation covers this path.
 fn covers(ends: &BTreeMap<String, String>, item: &str, path: &str) -> bool {
     match item.strip_prefix('#') {
         Some(tag) => carries(ends, path, tag),
@@ -368,8 +373,8 @@ fn covers(ends: &BTreeMap<String, String>, item: &str, path: &str) -> bool {
     }
 }
 
-/// Images lie in the bucket, whose answers have no tag that a CDN reads; pages have the tag of their picture, and those of when
-/// it ends.
+/// True where an answer for this path carries this tag. Images lie in the bucket, whose answers
+/// have no tag that a CDN reads. Pages have the tag of their picture, and those of when it ends.
 fn carries(ends: &BTreeMap<String, String>, path: &str, tag: &str) -> bool {
     let is_of = |id: &str| path.contains(id);
     let is_page = !path.starts_with("/i/");
@@ -530,7 +535,7 @@ fn cloudflare_items(
     if request.len() != 1 || given.iter().all(|list| list.is_empty()) {
         return Err("either files, prefixes or tags, and nothing else".into());
     }
-    // Without a scheme, and with a path.
+    // A prefix has no scheme, and has a path.
     let is_prefix = |text: &String| {
         let parts = text.split_once('/');
         !text.contains("//")
@@ -555,7 +560,7 @@ fn cloudflare_items(
     Ok([files, prefixes, tags])
 }
 
-/// Cloudflare's bucket of tokens: full at first, one is put back every twelve seconds.
+/// Cloudflare's token bucket. It is full at first, and one token is put back every twelve seconds.
 fn take_limited_request(state: &mut State) -> bool {
     let now = state.clock.now().as_duration().as_secs_f64();
     let (mut tokens, mut last) = (LIMITED_REQUESTS_AT_ONCE, now);
@@ -685,7 +690,7 @@ fn document(invalidation: &Invalidation, reference: &str) -> String {
     )
 }
 
-/// Paths and caller reference of an invalidation batch, or what is wrong with it.
+/// The paths and the caller reference of an invalidation batch, or what is wrong with it.
 fn read_batch(body: &str) -> Result<(Vec<String>, String), String> {
     let wrong = || format!("no invalidation batch: {body}");
     let inside = |text: &str, start: &str, end: &str| -> Option<(String, String)> {

@@ -1,4 +1,5 @@
-//! The real binary as a process of its own, for what only a process can show: being killed, being started again.
+//! The real binary in a process of its own, for what only a process can show: being killed and
+//! being started again.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,8 @@ use serde_json::Value;
 
 use super::{models_dir, write_site};
 
-/// How long anything here may take before the test fails. Far longer than it does on a busy machine.
+/// How long anything here may take before the test fails. It is far longer than a busy machine
+/// needs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How the binary is started.
@@ -18,13 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Launch {
     pub(crate) data_dir: PathBuf,
     pub(crate) site_dir: PathBuf,
-    /// What runs the binary instead of the system itself: a tracer, a namespace.
+    /// A program that runs the binary, such as a tracer or a namespace.
     wrapper: Vec<String>,
     variables: Vec<(&'static str, String)>,
 }
 
 impl Launch {
-    /// Data and site below this folder.
+    /// Puts data and site below this folder.
     pub(crate) fn within(dir: &Path) -> Self {
         let site_dir = dir.join("site");
         write_site(&site_dir);
@@ -36,7 +38,7 @@ impl Launch {
         }
     }
 
-    /// With one more environment variable.
+    /// Adds an environment variable.
     pub(crate) fn with_variable(mut self, name: &'static str, value: &str) -> Self {
         self.variables.push((name, value.to_owned()));
         self
@@ -124,7 +126,7 @@ impl Launch {
     }
 }
 
-/// A running server; killed when dropped.
+/// A running server, which is killed when dropped.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
@@ -143,18 +145,18 @@ impl Server {
             .clone()
     }
 
-    /// As a power cut would end the process.
+    /// Ends the process as a power cut would.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("is killed");
         self.child.wait().expect("ends");
     }
 
-    /// As a platform asks it to end.
+    /// Asks the process to end, as a platform does.
     pub(crate) fn terminate(&self) {
         send_term("kill", &["-TERM", &self.child.id().to_string()]);
     }
 
-    /// Asks what the wrapper started to end.
+    /// Asks the process that the wrapper started to end.
     pub(crate) fn terminate_children(&self) {
         send_term("pkill", &["-TERM", "-P", &self.child.id().to_string()]);
     }
@@ -187,7 +189,7 @@ fn send_term(program: &str, arguments: &[&str]) {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Ended already where the test waited for it.
+        // It has ended already where the test waited for it.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -246,7 +248,7 @@ impl Client {
     }
 
     fn url(&self, path: &str) -> String {
-        // Links name the public URL, whatever the port.
+        // Links name the public URL, whatever the port is.
         let path = path.strip_prefix("http://127.0.0.1:3000").unwrap_or(path);
         format!("http://{}{path}", self.address)
     }
@@ -255,7 +257,7 @@ impl Client {
         read(self.agent.get(self.url(path)).call()?)
     }
 
-    /// With this `Accept-Encoding`.
+    /// Requests a path with this `Accept-Encoding`.
     pub(crate) fn get_encoded(&self, path: &str, encoding: &str) -> Reply {
         let request = self.agent.get(self.url(path));
         read(request.header("Accept-Encoding", encoding).call()?)

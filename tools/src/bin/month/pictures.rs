@@ -1,4 +1,5 @@
-//! The month's uploads: photographs, each cut, turned and lit differently, so that no two are the same to anyone.
+//! The month's uploads: photographs, each cut, mirrored and lit differently, so that no two have
+//! the same bytes or look the same.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -11,7 +12,7 @@ use rand::seq::SliceRandom;
 
 use crate::Done;
 
-/// What a picture really is, as Rekognition would tell.
+/// What a picture really shows, as Rekognition would tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Truth {
     Cat,
@@ -22,12 +23,13 @@ pub(crate) enum Truth {
 /// One upload.
 pub(crate) struct Upload {
     pub(crate) truth: Truth,
-    /// Of what it was made.
+    /// What it was made from.
     pub(crate) of: &'static str,
     pub(crate) file: Vec<u8>,
 }
 
-/// What abuse is made of: photographs without a cat, flat screens, noise, and what the decency model takes for skin.
+/// What abuse is made from: photographs without a cat, flat screens, noise, and what the decency
+/// model takes for skin.
 const ABUSE: [(&str, Truth); 6] = [
     ("astronaut.png", Truth::NoCat),
     ("coffee.png", Truth::NoCat),
@@ -37,7 +39,7 @@ const ABUSE: [(&str, Truth); 6] = [
     ("refused.jpg", Truth::Indecent),
 ];
 
-/// `count` uploads in a random order, half of them cats.
+/// Makes `count` uploads in a random order, half of them of cats.
 pub(crate) fn uploads(count: usize, random: &mut StdRng) -> Done<Vec<Upload>> {
     let mut uploads = Vec::with_capacity(count);
     let cat = photograph("chelsea.png")?;
@@ -76,7 +78,8 @@ fn photograph(name: &str) -> Done<Raster> {
     Ok(imaging::decode_still(&path, &inspected, deadline)?)
 }
 
-/// A part of at least 70 % of each side, perhaps mirrored, a little lighter or darker, at most 480 pixels wide.
+/// A part of at least 70 % of each side, perhaps mirrored, a little lighter or darker, and at most
+/// 480 pixels wide.
 fn varied(source: &Raster, random: &mut StdRng) -> Raster {
     let part = |side: u32, random: &mut StdRng| {
         let length = (f64::from(side) * random.random_range(0.7..1.0)) as u32;

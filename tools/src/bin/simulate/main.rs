@@ -1,5 +1,6 @@
-//! A week of traffic on a virtual clock: the real router behind simulated caches, one inner and 1, 10 or 100 outer ones.
-//! Prints what reaches each level. Everything random is seeded, so two runs print the same.
+//! Simulates a week of traffic on a virtual clock: the real router behind simulated caches, with
+//! one inner cache and 1, 10 or 100 outer ones. Prints what reaches each level. Everything random
+//! is seeded, so two runs print the same.
 
 #![expect(clippy::print_stdout, reason = "the report is for the terminal")]
 
@@ -43,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Event::Sweep => runtime.block_on(site.sweep())?,
             Event::Ask(request) => {
                 let keys = (keys.outer(&request.url), keys.inner(&request.url));
-                // At one instant the server says the same to all worlds.
+                // At one instant the server gives all worlds the same answer.
                 let mut fetched: Option<Arc<Answer>> = None;
                 for world in &mut worlds {
                     world.ask(&request, &keys, now, || {
@@ -69,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Requests and the bytes of their answers.
+/// A number of requests and the bytes of their answers.
 #[derive(Debug, Default, Clone, Copy)]
 struct Count {
     requests: u64,
@@ -98,11 +99,11 @@ impl Count {
 /// Why the server was asked.
 #[derive(Debug, Default, Clone, Copy)]
 struct Reasons {
-    /// Never asked for before.
+    /// It was never asked for this before.
     first: u64,
-    /// What was kept is over.
+    /// What was kept has expired.
     over: u64,
-    /// What was answered last might not be kept.
+    /// The answer before was one that must not be kept.
     unkept: u64,
 }
 
@@ -114,14 +115,14 @@ struct Line {
     reasons: Reasons,
 }
 
-/// So many outer caches over one inner cache, and what went through them.
+/// A number of outer caches in front of one inner cache, and what went through them.
 struct World {
     outers: usize,
     chain: Chain,
     lines: HashMap<&'static str, Line>,
     asked: HashSet<String>,
     unkept: HashSet<String>,
-    /// Answers that showed a picture past its end, which must not be.
+    /// Answers that showed a picture past its end. There must be none.
     late: u64,
     /// Answers that showed a picture after its deletion.
     after_deletion: u64,

@@ -1,5 +1,6 @@
-//! The site under simulation: the real router, index and storage in a temporary folder, on a clock that stands where the
-//! simulation puts it. One photograph is uploaded and screened; every other picture is a copy of its row and files.
+//! The site under simulation: the real router, index and storage in a temporary folder, on a clock
+//! that the simulation sets. One photograph is uploaded and screened; every other picture is a copy
+//! of its row and files.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -9,20 +10,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
-use cattocdn::config::{
-    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig,
-    LimitsConfig, OriginConfig, ScreeningConfig, StorageConfig,
-};
+use cattocdn::config::Config;
 use cattocdn::domain::expiry::{ExpiresAt, Retention, rfc3339};
 use cattocdn::domain::search::index_text;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::router;
+use cattocdn::http::state::AppState;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{Screener, ScreeningError};
 use cattocdn::site;
-use cattocdn::state::AppState;
-use fast_image_resize::images::Image;
-use fast_image_resize::{PixelType, ResizeOptions, Resizer};
 use http_body_util::BodyExt;
 use imaging::Raster;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
@@ -31,12 +27,13 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use tools::caches::Answer;
+use tools::config::{self, ADMIN_TOKEN};
 
-/// When the week begins: 15 January 2027, 08:00 UTC, which is the beginning of a slot of `/random`.
+/// When the week begins: 15 January 2027, 08:00 UTC, which is also the beginning of a slot of
+/// `/random`.
 pub(crate) const START_MS: i64 = 1_800_000_000_000;
 pub(crate) const RETENTION_SECONDS: i64 = 7 * 24 * 3600;
-const ADMIN_TOKEN: &str = "the-admin-of-the-simulation";
-/// Columns that every copy has from the photograph.
+/// The columns that every copy takes from the photograph.
 const COPIED: &str = "delete_token_hash, content_hash, size_bytes, width, height, animated, alt, thumbhash, placeholder, \
                       perceptual_hash, stripped, variants, stored_bytes, rules";
 
@@ -51,7 +48,7 @@ pub(crate) struct Picture {
     pub(crate) tags: Vec<&'static str>,
 }
 
-/// As in image URLs.
+/// The form of an instant in image URLs.
 pub(crate) fn compact(second: i64) -> String {
     ExpiresAt::from_second(second).compact()
 }
@@ -62,7 +59,7 @@ pub(crate) struct Site {
     state: AppState,
     index: SqliteConnection,
     images: PathBuf,
-    /// The photograph's files.
+    /// The folder with the files of the photograph.
     files: PathBuf,
     sequence: i64,
     _dir: TempDir,
@@ -71,7 +68,7 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) async fn start() -> Done<Self> {
         let dir = tempfile::tempdir()?;
-        let config = config(dir.path())?;
+        let config = configured(dir.path())?;
         write_site(&config.http.site_dir)?;
         let clock = Clock::default();
         clock.stop_at(START_MS - 3 * RETENTION_SECONDS * 1000);
@@ -93,13 +90,13 @@ impl Site {
         Ok(site)
     }
 
-    /// Uploads the photograph, keeps its row and files, and lets it end.
+    /// Uploads the photograph, keeps its row and files, and lets it expire.
     async fn take_photograph(&mut self) -> Done {
         let request = Request::post("/api/v1/pictures?wait=0").body(photograph()?.into())?;
         let (status, _, body) = self.send(request).await?;
         let answer: serde_json::Value = serde_json::from_slice(&body)?;
         let id = answer["id"].as_str().ok_or("no id")?.to_owned();
-        if status != StatusCode::ACCEPTED || !self.state.pictures.screen_next().await? {
+        if status != StatusCode::ACCEPTED || !self.state.pictures.screening.screen_next().await? {
             return Err(format!("the photograph was not taken: {answer}").into());
         }
         let path = format!("/api/v1/pictures/{id}");
@@ -162,7 +159,7 @@ impl Site {
     }
 
     pub(crate) async fn sweep(&self) -> Done {
-        self.state.pictures.expire().await?;
+        self.state.pictures.endings.expire().await?;
         Ok(())
     }
 
@@ -198,41 +195,15 @@ impl Site {
     }
 }
 
-fn config(dir: &Path) -> Done<Config> {
-    let data_dir = dir.join("data");
-    Ok(Config {
-        http: HttpConfig {
-            listen: ([127, 0, 0, 1], 0).into(),
-            public_url: "https://catto.example".parse()?,
-            abuse_contact: Some("abuse@catto.example".into()),
-            admin_token: Some(ADMIN_TOKEN.to_owned().into()),
-            site_dir: dir.join("site"),
-        },
-        origin: OriginConfig {
-            keys: Vec::new(),
-            client_address: ClientAddress::Socket,
-        },
-        storage: StorageConfig::Disk,
-        files: FilesConfig {
-            database_url: format!("sqlite://{}", data_dir.join("index.sqlite").display()),
-            models_dir: dir.join("models"),
-            data_dir,
-        },
-        limits: LimitsConfig {
-            // All uploads of the week come from nowhere, which is one client.
-            uploads_per_hour: 1_000_000.try_into()?,
-            ..LimitsConfig::default()
-        },
-        retention: Retention::new(Duration::from_secs(u64::try_from(RETENTION_SECONDS)?))
-            .ok_or("no retention")?,
-        budget: BudgetConfig::default(),
-        hosting: HostingConfig::default(),
-        screening: ScreeningConfig::default(),
-        cdn: CdnConfig::default(),
-    })
+fn configured(dir: &Path) -> Done<Config> {
+    let mut config = config::for_testing(dir);
+    config.http.public_url = "https://catto.example".parse()?;
+    config.retention = Retention::new(Duration::from_secs(u64::try_from(RETENTION_SECONDS)?))
+        .ok_or("no retention")?;
+    Ok(config)
 }
 
-/// What a build leaves, in small: the pages need no more than the names.
+/// Writes what a build leaves, in small: the pages need nothing but the names.
 fn write_site(site_dir: &Path) -> Done {
     let pkg = site_dir.join("pkg");
     std::fs::create_dir_all(&pkg)?;
@@ -250,7 +221,7 @@ fn write_site(site_dir: &Path) -> Done {
     Ok(())
 }
 
-/// The same files under a second name each, which takes no room.
+/// Gives the same files a second name each, which takes no room on the disk.
 fn copy_files(from: &Path, to: &Path) -> Done {
     for file in std::fs::read_dir(from)? {
         let file = file?;
@@ -259,20 +230,23 @@ fn copy_files(from: &Path, to: &Path) -> Done {
     Ok(())
 }
 
-/// A picture of 6 megapixels, so that its files weigh what a photograph's do.
+/// A picture of 6 megapixels, so that its files are as large as a photograph's.
 fn photograph() -> Done<Vec<u8>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/tests/fixtures/chelsea.png");
     let file = std::io::BufReader::new(std::fs::File::open(path)?);
     let mut reader = png::Decoder::new(file).read_info()?;
     let mut rgb = vec![0; reader.output_buffer_size().ok_or("too large")?];
     let info = reader.next_frame(&mut rgb)?;
-    let cat = Image::from_vec_u8(info.width, info.height, rgb, PixelType::U8x3)?;
+    let cat = Raster {
+        width: info.width,
+        height: info.height,
+        rgb,
+    };
     let (width, height) = (3000_u16, 2000_u16);
-    let mut large = Image::new(width.into(), height.into(), PixelType::U8x3);
-    Resizer::new().resize(&cat, &mut large, &ResizeOptions::default())?;
+    let large = imaging::to_size(&cat, width.into(), height.into())?;
     let mut bytes = Vec::new();
     jpeg_encoder::Encoder::new(&mut bytes, 85).encode(
-        large.buffer(),
+        &large.rgb,
         width,
         height,
         jpeg_encoder::ColorType::Rgb,
@@ -280,7 +254,7 @@ fn photograph() -> Done<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Sees a cat in everything.
+/// A screener that sees a cat in everything.
 struct SeesCats;
 
 impl Screener for SeesCats {

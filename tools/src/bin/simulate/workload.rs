@@ -1,4 +1,4 @@
-//! Who asks for what, and when: a week that begins with a week's pictures there.
+//! Decides who requests what, and when. The week begins with a week's pictures already there.
 
 use std::collections::VecDeque;
 use std::iter::Peekable;
@@ -14,9 +14,10 @@ use crate::site::{Picture, RETENTION_SECONDS};
 const REQUESTS: i64 = 1_000_000;
 const UPLOADS_PER_WEEK: usize = 1000;
 const DELETIONS: usize = 50;
-/// Distinct lists and searches.
+/// The number of distinct lists and searches.
 const QUERIES: usize = 500;
-/// How much more the first of many is asked for than the n-th: n to this power.
+/// The exponent of the Zipf distribution: the first item is requested n to this power times as
+/// often as the n-th.
 const ZIPF: f64 = 0.9;
 const HOUR_MS: i64 = 3_600_000;
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
@@ -32,8 +33,9 @@ pub(crate) const ROUTES: [&str; 6] = [
     "with fbclid",
 ];
 
-/// Files of a picture by how often they are asked for, in per cent: the gallery's cards, pages, large views, previews.
-/// Which of the published files suits such a place is the site's business.
+/// The format and width of the files of a picture, and their share of requests in per cent: cards
+/// of the gallery, pages, large views, previews. The site decides which published file suits each
+/// place.
 const FILES: [(Format, u32, u32); 5] = [
     (Format::Webp, 640, 45),
     (Format::Webp, 320, 25),
@@ -81,7 +83,7 @@ const THINGS: [&str; 24] = [
 pub(crate) enum Event {
     Publish(Picture),
     Delete(String),
-    /// The sweeper's turn.
+    /// The sweeper runs.
     Sweep,
     Ask(Request),
 }
@@ -91,18 +93,18 @@ pub(crate) enum Event {
 pub(crate) struct Request {
     pub(crate) route: &'static str,
     pub(crate) url: String,
-    /// Which of many clients, hence which outer cache.
+    /// The number of the client, which decides which outer cache it uses.
     pub(crate) client: usize,
-    /// The end of the picture that is asked for, milliseconds since 1970.
+    /// The end of the requested picture, in milliseconds since 1970.
     pub(crate) ends: Option<i64>,
     /// Whether that picture was deleted before.
     pub(crate) deleted: bool,
 }
 
-/// A picture that can be asked for.
+/// A picture that can be requested.
 #[derive(Debug)]
 struct Known {
-    /// The smaller, the better known.
+    /// The smaller this is, the better known is the picture.
     obscurity: f64,
     id: String,
     ends_ms: i64,
@@ -116,11 +118,11 @@ pub(crate) struct Workload {
     requests_made: i64,
     uploads: Peekable<IntoIter<i64>>,
     deletions: Peekable<IntoIter<i64>>,
-    /// When pictures end, in order: then the sweeper wakes.
+    /// When pictures end, in order. The sweeper wakes then.
     ends: VecDeque<i64>,
-    /// By obscurity.
+    /// The pictures, ordered by obscurity.
     known: Vec<Known>,
-    /// The sums of the first n weights.
+    /// At index n, the sum of the first n + 1 weights.
     weights: Vec<f64>,
     queries: Vec<String>,
 }
@@ -156,7 +158,7 @@ impl Workload {
         }
     }
 
-    /// The next thing that happens, and its millisecond since 1970.
+    /// The next event, and when it happens in milliseconds since 1970.
     pub(crate) fn next(&mut self) -> Option<(i64, Event)> {
         if self.requests_made == REQUESTS {
             return None;
@@ -256,7 +258,7 @@ impl Workload {
         }
     }
 
-    /// A picture's file or page.
+    /// A request for a picture's file or page.
     fn of_picture(&mut self, route: &'static str, client: usize) -> Request {
         let chosen = self.zipf(self.known.len());
         let mut file = self.random.random_range(0..100);
@@ -283,7 +285,7 @@ impl Workload {
         }
     }
 
-    /// A rank below `count`: low ones often, high ones seldom.
+    /// A rank below `count`. Low ones are frequent, high ones rare.
     fn zipf(&mut self, count: usize) -> usize {
         let draw = self.random.random::<f64>() * self.weights[count - 1];
         self.weights
@@ -292,7 +294,8 @@ impl Workload {
     }
 }
 
-/// The gallery first, then every tag's page and pairs of words in a random order; every fifth of the pairs by the API.
+/// The gallery first, then the page of every tag and pairs of words, in a random order. Every fifth
+/// of the pairs is a request to the API.
 fn queries(random: &mut StdRng) -> Vec<String> {
     let mut rest: Vec<String> = BREEDS
         .iter()
