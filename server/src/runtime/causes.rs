@@ -1,5 +1,5 @@
-//! An error with what caused it. Errors say in their own words only what they know themselves; their
-//! causes know the rest.
+//! An error with what caused it. Errors say in their own words only what they know themselves;
+//! their causes know the rest.
 
 use std::error::Error;
 use std::fmt::Write;

@@ -1,4 +1,5 @@
-//! The last step of a purge: one look at the site from outside, which leaves a receipt or begins a new round.
+//! The last step of a purge: one look at the site from outside, which leaves a receipt or begins a
+//! new round.
 
 use super::{LEASE, Purging, new_batch, rest_after};
 use crate::db::{ClaimedLook, Postponed, PurgeOrder};
