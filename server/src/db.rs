@@ -91,8 +91,8 @@ pub struct Db {
     scans: Arc<Semaphore>,
     /// Permits to wait for one of those.
     waiting_scans: Arc<Semaphore>,
-    /// The names of files that only another version of the program knows, of which a warning was
-    /// written.
+    /// Names of files that only another version of the program knows and for which a warning was
+    /// logged.
     unknown_files: Arc<Mutex<BTreeSet<String>>>,
 }
 

@@ -1,4 +1,4 @@
-//! The route table, then the layers in order. Only here and below is HTTP known.
+//! The routes, then the layers in their order. Only this module and those below it know HTTP.
 
 pub mod answers;
 pub(crate) mod api;
@@ -43,10 +43,10 @@ use crate::http::error::Error;
 use crate::http::state::AppState;
 use crate::pictures::Status;
 
-/// Every address of the site, with what it tells caches.
+/// Every address of the site, with what it declares to caches.
 fn routes() -> Vec<Route> {
     vec![
-        // Pictures' bytes, and what pages load.
+        // The bytes of pictures, and the files that pages load.
         Route::new(
             "/i/{expires}/{id}/{name}",
             Kept(Kind::Image, Key::Path),
@@ -62,7 +62,7 @@ fn routes() -> Vec<Route> {
             Kept(Kind::Document, Key::Path),
             get(assets::get_favicon),
         ),
-        // Pages.
+        // The pages.
         Route::by_leptos("/", Kept(Kind::List, Key::Query(&["after"]))),
         Route::by_leptos("/search", Kept(Kind::List, Key::Query(&["q", "after"]))),
         Route::by_leptos("/tags/{tag}", Kept(Kind::List, Key::Query(&["after"]))),
@@ -71,7 +71,7 @@ fn routes() -> Vec<Route> {
             .and(post(pages::upload_picture)),
         Route::by_leptos("/about", Kept(Kind::Document, Key::Path)),
         Route::by_leptos("/status", Kept(Kind::List, Key::Query(&[]))),
-        // Its address holds a secret.
+        // This address holds a secret.
         Route::by_leptos("/delete/{id}/{token}", Never).and(post(pages::delete_picture)),
         // What programs read and send.
         Route::new(
@@ -109,7 +109,7 @@ fn routes() -> Vec<Route> {
         // What the site's own islands send.
         Route::by_leptos("/api/ui/upload", Never),
         Route::by_leptos("/api/ui/status", Never),
-        // Small texts for machines.
+        // Short texts for machines.
         Route::new(
             "/robots.txt",
             Kept(Kind::Document, Key::Path),
@@ -125,7 +125,7 @@ fn routes() -> Vec<Route> {
     ]
 }
 
-/// What every address of the site declares.
+/// The declarations of all addresses.
 #[must_use]
 pub fn declarations() -> Vec<Declaration> {
     let routes = routes().into_iter();
@@ -148,7 +148,8 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn(spelling::insist_on_spelling))
         .layer(from_fn(pages::answer_functions_in_json))
         .layer(from_fn(pages::check_form))
-        // Only once the body is there and the client is known: who takes a turn is not waited for.
+        // A turn is taken only once the body has been read and the client is known, because nobody
+        // waits for a client while it holds a turn.
         .layer(from_fn_with_state(
             state.answers.clone(),
             answers::take_turn,
@@ -178,7 +179,8 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// A picture that is over answers so to every method.
+/// Answers a method that an address does not take. A picture that is over answers 410 to every
+/// method.
 async fn method_not_allowed(State(state): State<AppState>, uri: Uri) -> Error {
     let id = ["/c/", "/api/v1/pictures/"]
         .into_iter()

@@ -36,7 +36,7 @@ const MAX_WORKERS: usize = 4;
 /// What the loops work on.
 pub struct Work {
     pub pictures: Arc<Pictures>,
-    /// The index, for what is counted in it beside pictures.
+    /// The index, for the counts in it that are not about pictures.
     pub index: Db,
     pub builds: Arc<Builds>,
     pub traffic: Arc<Traffic>,

@@ -6,7 +6,7 @@
 //! `site` puts all of it together from `config`, and `runtime` is what everything builds on.
 //! `doctor` stands apart: it checks what the configuration names.
 
-// First, because the others use its macro.
+// This module comes first, because the others use its macro.
 #[macro_use]
 mod complete;
 

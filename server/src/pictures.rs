@@ -1,8 +1,10 @@
 //! The use cases: a picture is received, screened, published, read, deleted, and over.
 //!
-//! `intake` receives uploads, `screening` is a worker's turn, `endings` hides and deletes, `purging` has caches forget,
-//! `recovery` mends what a crash left, `reading` answers. They share the `collection`, and know of each other only what their
-//! types hold. All of it knows domain, imaging, storage, screening, CDNs and index, and nothing of HTTP or pages.
+//! `intake` receives uploads, `screening` takes a worker's turn, `endings` hides and deletes,
+//! `purging` has caches purged, `recovery` mends what a crash left behind, and `reading` answers
+//! questions. They share the `collection`, and know only those of each other that their types hold.
+//! All of them know the domain, imaging, storage, screening, CDNs and the index, and nothing of
+//! HTTP or pages.
 
 mod clients;
 mod collection;
@@ -48,20 +50,21 @@ pub struct PicturesParts {
     pub db: Db,
     pub storage: Arc<dyn ObjectStorage>,
     pub screener: Arc<dyn Screener>,
-    /// Who is asked about pictures that the policy does not decide; absent where it decides all, or nothing is screened.
+    /// Gives a second opinion on pictures that the policy does not decide; `None` where the policy
+    /// decides all of them, or nothing is screened.
     pub reviewer: Option<RekognitionReviewer>,
     pub budget: Arc<Budget>,
-    /// What stands in front of the site and is told of deletions.
+    /// The CDNs in front of the site, which are told of deletions.
     pub cdns: Cdns,
     pub clock: Clock,
-    /// Holds unfinished and unscreened uploads; private.
+    /// The folder of unfinished and unscreened uploads, which is private.
     pub incoming_dir: PathBuf,
     pub limits: LimitsConfig,
     pub retention: Retention,
     pub policy: Policy,
-    /// What becomes of pictures that cannot be paid for.
+    /// What happens to pictures that cannot be paid for.
     pub budget_spent: BudgetSpent,
-    /// When a picture that waits for the month to turn looks again.
+    /// How long a picture that waits for the next month rests before it checks the budget again.
     pub spent_rest: Duration,
     pub admin_token: Option<SecretString>,
 }
@@ -78,10 +81,10 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Prepares the folder of incoming files, and puts the use cases together.
+    /// Creates the folder of incoming files, and puts the use cases together.
     ///
     /// # Errors
-    /// When the folder cannot be made.
+    /// When the folder cannot be created.
     pub async fn open(parts: PicturesParts) -> anyhow::Result<Self> {
         let PicturesParts {
             db,

@@ -161,15 +161,15 @@ impl Successor for Purging {
     }
 }
 
-/// What a site consists of when nobody visits it: all that a command needs.
+/// The parts of a site that a command needs, without those that only visitors need.
 pub struct Core {
     pub index: Db,
     pub budget: Arc<Budget>,
     pub pictures: Pictures,
 }
 
-/// Opens only the index, the storage and the CDNs, for commands that need no site. Nobody is asked
-/// for a second opinion.
+/// Opens only the index, the storage and the CDNs, for commands that need no site. No second
+/// opinion can be asked for.
 ///
 /// # Errors
 /// When the data folder or the index cannot be used.

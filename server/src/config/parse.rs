@@ -30,7 +30,7 @@ pub(super) fn is_plain(url: &Url) -> bool {
         && url.password().is_none()
 }
 
-/// True for a URL that leads whoever follows it to their own machine.
+/// True for a URL that leads everybody who follows it to their own machine.
 pub(crate) fn is_here(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -46,7 +46,7 @@ pub(super) fn parse_client_address(text: &str) -> Result<ClientAddress, String> 
         Some(("header", name)) => name
             .parse()
             .map(ClientAddress::Header)
-            .map_err(|_| format!("`{name}` is no name of a header")),
+            .map_err(|_| format!("`{name}` is not a valid name of a header")),
         _ => Err("must be `socket` or `header:NAME`".into()),
     }
 }
@@ -161,7 +161,7 @@ mod tests {
     fn a_contact_is_an_address_or_a_link() {
         assert!(is_contact("abuse@catto.example") && is_contact("https://catto.example/abuse"));
         assert!(!is_contact("javascript:alert(1)") && !is_contact("somebody"));
-        // No link can be made of it: `javascript:` would be its scheme.
+        // A link made of this would have the scheme `javascript:`.
         assert!(!is_contact("javascript:a@b.c"));
     }
 

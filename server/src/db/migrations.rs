@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-/// Reads files of `server/migrations` at compile time, each as its name without `.sql` and its text.
+/// Reads files of `server/migrations` at compile time, each as its name without `.sql` and its
+/// text.
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
         [$(($name, include_str!(concat!("../../migrations/", $name, ".sql")))),*]

@@ -11,8 +11,8 @@ use crate::domain::picture::{Life, PictureId, Published};
 use crate::domain::search::{self, SearchQuery};
 use crate::domain::verdict::{Reason, Rules, Verdict};
 
-/// A warning is written for so many names of files that only another version of the program knows,
-/// and none for further ones, so that what is remembered of them stays small.
+/// For how many names of files that only another version of the program knows a warning is logged.
+/// There is none for further names, so that few of them have to be remembered.
 const UNKNOWN_FILES: usize = 32;
 
 /// Which pictures a list holds.

@@ -651,7 +651,8 @@ async fn renew_overtaken(
             .await?;
         let order = PurgeOrder {
             batch: PictureId::random().as_str().to_owned(),
-            // Of a file of another version nothing is known any more, and its folder covers it.
+            // Files of another version are no longer known here, and the purge of the folder covers
+            // them.
             steps: steps_for_picture(cdns, &id, ExpiresAt::from_second(ends_at), &[]),
             picture: Some(id),
             round: row.try_get("round")?,

@@ -127,7 +127,7 @@ pub(super) fn read_hash(row: &SqliteRow, column: &str) -> Result<Sha256Hash, DbE
     Ok(Sha256Hash::from_slice(bytes).context("a stored hash has not 32 bytes")?)
 }
 
-/// Reads where a picture is in its life. `tell` is called as [`read_published`] calls it.
+/// Reads the state of a picture. `tell` is called as [`read_published`] calls it.
 pub(super) fn read_life(row: &SqliteRow, tell: impl Fn(&str)) -> Result<Life, DbError> {
     let state: &str = row.try_get("state")?;
     Ok(match state {
@@ -155,8 +155,8 @@ pub(super) fn read_expiry(row: &SqliteRow) -> Result<Option<ExpiresAt>, DbError>
 }
 
 /// Reads the names of a picture's files, so that they can be deleted. `None` where the row names
-/// none, or where its list is damaged, because a picture that is over must go all the same. A name
-/// that no version of the program would write is left out, because nothing lies under it.
+/// none or its list is damaged, because a picture that is over must be deleted all the same. A name
+/// that no version of the program would write is left out, because no file has it.
 pub(super) fn read_file_names(row: &SqliteRow) -> Result<Option<Vec<FileName>>, DbError> {
     #[derive(Deserialize)]
     struct Named {

@@ -78,7 +78,8 @@ pub(crate) fn network_of(extensions: &Extensions) -> ClientNetwork {
     noted.unwrap_or(ClientNetwork::UNKNOWN)
 }
 
-/// True where the request carries one of the configured keys. Takes as long whichever it is, and whether or not.
+/// True where the request carries one of the configured keys. It takes the same time for each key
+/// and for none.
 fn has_key(config: &OriginConfig, headers: &HeaderMap) -> bool {
     let Some(given) = headers.get(ORIGIN_KEY) else {
         return false;

@@ -51,7 +51,7 @@ impl Error {
         self
     }
 
-    /// A failure of ours that has no better words. Whoever meets it logs what happened.
+    /// A failure on our side for which there is no better code. The caller logs what happened.
     pub(crate) fn internal() -> Self {
         Self::new(
             ErrorCode::Internal,
@@ -83,7 +83,7 @@ impl Error {
         )
     }
 
-    /// Logs a failure of ours once, and tells the client only its code.
+    /// Logs a failure on our side once, and gives the client only the code and this message.
     fn unavailable(
         code: ErrorCode,
         message: &str,

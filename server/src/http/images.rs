@@ -141,7 +141,8 @@ async fn find(state: &AppState, id: &PictureId, expires_at: ExpiresAt) -> Result
         }) if was == expires_at => Err(Error::gone()),
         Ok(_) => Err(Error::not_found()),
         Err(error) => match state.pictures.reading.find_by_manifest(id).await {
-            // It may have been deleted a moment ago; nobody should keep it on the manifest's word.
+            // The picture may have been deleted a moment ago, so no cache should keep it on the
+            // manifest's word alone.
             Ok(Some(published)) if published.expires_at == expires_at => Ok(Found {
                 published: Box::new(published),
                 policy: CachePolicy::NoStore,

@@ -104,7 +104,7 @@ pub(crate) fn filter_of(query: &ListQuery) -> Result<ListFilter, Error> {
 /// them to expire decides.
 pub(crate) async fn list_tags(pictures: &Pictures) -> Result<(TagList, CachePolicy), Error> {
     let tags = pictures.reading.list_tags().await?;
-    // Read last, so that it covers every picture that was counted.
+    // This is read last, so that it covers every picture that was counted.
     let ends = pictures.endings.next_expiry().await?;
     let list = TagList {
         tags: tags

@@ -1,4 +1,5 @@
-//! The pages: Leptos' wiring, the forms that work without scripts, and errors in words for browsers.
+//! The pages: the wiring of Leptos, the forms that work without scripts, and errors as pages for
+//! browsers.
 
 use std::sync::Arc;
 
@@ -27,16 +28,16 @@ use crate::http::shares::UnderWay;
 use crate::http::state::AppState;
 use crate::http::upload::{self, DEFAULT_WAIT};
 
-/// Paths whose answers never become a page, whatever the client accepts: programs read them, and caches hold one answer
-/// for all.
+/// Prefixes of paths whose answers are never pages, whatever the client accepts. Programs read
+/// them, and caches hold one answer for everyone.
 const MACHINE_PATHS: [&str; 3] = ["/api/", "/i/", "/pkg/"];
-/// The server functions.
+/// The prefix of the server functions.
 const FUNCTIONS: &str = "/api/ui/";
-/// No error of a server function comes near this; it only bounds the buffer.
+/// The most bytes of a server function's error. None comes near this; it only bounds the buffer.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 
-/// Every declared page of the app, its server functions, and the page for what is not found. A
-/// page that declares nothing is not there.
+/// Every declared page of the app, its server functions, and the page for what is not found. A page
+/// without a declaration is left out.
 pub(crate) fn routes(state: &AppState, declarations: &Declarations) -> Router<AppState> {
     let options = state.leptos.clone();
     let mut pages = generate_route_list(App);
@@ -51,8 +52,9 @@ pub(crate) fn routes(state: &AppState, declarations: &Declarations) -> Router<Ap
         .fallback(not_found)
 }
 
-/// Attaches the cache policy of what a page shows. One that shows nothing has the policy that its
-/// address declares; where that tells nothing either, the page waits for something.
+/// Attaches the cache policy of what a page shows. A page that shows no picture gets the policy
+/// that its address declares; where there is none either, the page is not kept, because it waits
+/// for something.
 async fn attach_page_policy(mut request: Request, next: Next) -> Response {
     let shown = Shown::default();
     request.extensions_mut().insert(shown.clone());
@@ -68,8 +70,8 @@ async fn attach_page_policy(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// `POST /upload`: the form that works without scripts. It leads to the picture's page, or says the
-/// error in words.
+/// `POST /upload`: the form that works without scripts. It redirects to the picture's page, or
+/// answers with a page that explains the error.
 pub(crate) async fn upload_picture(State(state): State<AppState>, request: Request) -> Response {
     let done = async {
         let accepted = receive_form(&state.pictures, request).await?;
@@ -102,8 +104,8 @@ pub(crate) async fn delete_picture(
     render_interstitial(&state, page).await
 }
 
-/// The page that says an error in words, made in this turn or in one of its own; in plain words where too many pages are being
-/// made.
+/// The page that explains an error, made in this turn or in one of its own. It is a plain page
+/// where too many pages are being made.
 pub(crate) async fn render_error(
     state: &AppState,
     error: ApiError,
@@ -119,7 +121,7 @@ pub(crate) async fn render_error(
             page.extensions_mut().insert(turn);
             page
         }
-        // Caches keep one page for all, and not this one.
+        // Caches keep one page for everyone, and it must not be this one.
         Err(crowded)
             if StatusCode::from_u16(error.code.status())
                 .is_ok_and(|status| CachePolicy::of_absence(status).is_some()) =>
@@ -164,7 +166,7 @@ async fn not_found() -> Error {
     Error::not_found()
 }
 
-/// Says an error in words where a browser asked for a page.
+/// Replaces an error by a page that explains it, where a browser asked for a page.
 pub(crate) async fn explain_errors(
     State(state): State<AppState>,
     request: Request,
@@ -176,7 +178,7 @@ pub(crate) async fn explain_errors(
         .iter()
         .any(|path| request.uri().path().starts_with(path));
     let mut response = next.run(request).await;
-    // A path that is no UTF-8 is refused by the framework, in its own words.
+    // The framework refuses a path that is not valid UTF-8, in its own words.
     if response.status() == StatusCode::BAD_REQUEST
         && response.extensions().get::<ApiError>().is_none()
     {
@@ -191,7 +193,8 @@ pub(crate) async fn explain_errors(
     let Some(error) = response.extensions_mut().remove::<ApiError>() else {
         return response;
     };
-    // What caches keep must read the same for everyone: where pages are, it is a page.
+    // What caches keep must read the same for everyone, so under the paths of pages it is always a
+    // page.
     let kept = reads && CachePolicy::of_absence(response.status()).is_some();
     if !is_page_path || !(wants_page || kept) {
         return response;
@@ -214,7 +217,8 @@ pub(crate) async fn explain_errors(
     page
 }
 
-/// Server functions parse their body unasked; one that is no form with a boundary is answered before them.
+/// Answers a body that is no form with a boundary before a server function parses it, which it does
+/// unasked.
 pub(crate) async fn check_form(request: Request, next: Next) -> Response {
     if request.method() == Method::POST && request.uri().path() == "/api/ui/upload" {
         match receive::multipart_boundary(request.headers()) {
@@ -226,8 +230,9 @@ pub(crate) async fn check_form(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Makes server functions answer as the API does. Leptos sends whoever accepts HTML back to the `Referer`, with the error in
-/// the address, and answers 500 to whatever it cannot read; here everybody gets JSON, and an error the status of its code.
+/// Makes server functions answer as the API does. Leptos redirects a client that accepts HTML to
+/// the `Referer`, with the error in the address, and answers 500 to whatever it cannot read. Here
+/// every client gets JSON, and an error has the status of its code.
 pub(crate) async fn answer_functions_in_json(mut request: Request, next: Next) -> Response {
     if !request.uri().path().starts_with(FUNCTIONS) {
         return next.run(request).await;

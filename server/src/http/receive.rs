@@ -1,6 +1,5 @@
 //! Receives uploads: from the body of a request, which is a multipart form or the bytes of the file
-//! itself, to a file that waits for its verdict. What is answered then is said in `http/upload` and
-//! `http/pages`.
+//! itself, to a file that waits for its verdict. `http/upload` and `http/pages` answer them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +18,7 @@ use crate::pictures::{Accepted, IncomingUpload, Pictures, UploadError};
 
 /// When a sender that was called off should try again.
 const CALLED_OFF_FOR: Duration = Duration::from_secs(30);
-/// What a form may add to its file, bytes: boundaries, headers, the file's name.
+/// How many bytes a form may add to its file: boundaries, headers and the file's name.
 const FORM_BYTES: u64 = 64 * 1024;
 
 /// The boundary of a multipart form, or `None` for any other content type.

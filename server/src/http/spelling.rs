@@ -50,9 +50,9 @@ pub(crate) async fn insist_on_spelling(mut request: Request, next: Next) -> Resp
     }
 }
 
-/// The address without its query. Where caches know an address by its path alone, nothing may come
-/// of the query: a page repeats what was searched for, and would show the words of whoever had a
-/// cache fetch it to everybody who gets it from that cache.
+/// The address without its query. Where the cache key is the path alone, the answer must not depend
+/// on the query: a page repeats what was searched for, and a cache would show the words of whoever
+/// had it fetch the page to everybody else.
 fn without_query(uri: &Uri) -> Uri {
     let mut parts = uri.clone().into_parts();
     let path = uri.path().parse();

@@ -27,9 +27,9 @@ use crate::runtime::clock::Clock;
 pub struct AppState {
     /// The use cases: all that can be done with pictures.
     pub pictures: Arc<Pictures>,
-    /// The index, for what is counted in it beside pictures.
+    /// The index, for the counts in it that are not about pictures.
     pub index: Db,
-    /// What an upload may be, and how much of it there may be.
+    /// What an upload may be, and how many there may be.
     pub limits: Arc<LimitsConfig>,
     /// What may still be spent this month on Rekognition's calls and CloudFront's paths.
     pub budget: Arc<Budget>,
@@ -67,7 +67,7 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// What the background loops of this site work on.
+    /// The parts of this state that the background loops work on.
     #[must_use]
     pub fn work(&self) -> Work {
         Work {

@@ -19,9 +19,9 @@ use crate::http::views;
 use crate::pictures::{Accepted, Status};
 use crate::runtime::causes::chain;
 
-/// How long an upload's answer waits for the verdict where the client does not say.
+/// How long the answer to an upload waits for the verdict where the client does not say.
 pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(20);
-/// The longest that a client may ask to wait, seconds.
+/// The longest that a client may ask to wait, in seconds.
 const MAX_WAIT_SECONDS: u64 = 25;
 
 /// `POST /api/v1/pictures` and `PUT /api/v1/pictures[/{name}]`: a multipart form with one file, or
@@ -59,7 +59,7 @@ pub(crate) async fn answer(
         .await
     {
         Ok(status) => status,
-        // The upload is safe; an error here would lose its token.
+        // The upload is safe, and an error here would lose its delete token.
         Err(error) => {
             tracing::error!(
                 error = chain(&error),
@@ -76,7 +76,7 @@ pub(crate) async fn answer(
     }
 }
 
-/// Reads `wait` from the query: whole seconds, 0 to 25.
+/// Parses `wait` from the query: whole seconds from 0 to 25.
 fn parse_wait(query: &str) -> Result<Duration, Error> {
     let Some((_, value)) =
         url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "wait")

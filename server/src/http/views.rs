@@ -76,7 +76,7 @@ pub(crate) fn upload(
     }
 }
 
-/// Width and height of the widest file that can be served.
+/// The width and height of the widest file that can be served.
 fn largest(published: &Published) -> (u32, u32) {
     let sizes = published
         .readable()
@@ -94,7 +94,7 @@ pub(crate) fn image_url(site: &SiteView, published: &Published, name: &FileName)
     format!("{}/{path}", site.public_url)
 }
 
-/// The addresses of the files that this very picture has.
+/// The addresses of the files that this picture has, by name.
 fn images(site: &SiteView, published: &Published) -> BTreeMap<String, String> {
     let files = published.readable().map(|(_, variant)| &variant.name);
     files

@@ -52,7 +52,7 @@ impl Look {
 /// What this server last saw of itself from outside.
 pub struct SelfProbe {
     is_on: bool,
-    /// The address of this site, as strangers see it.
+    /// The public address of this site.
     public_url: Url,
     latest: RwLock<Option<Look>>,
 }

@@ -110,7 +110,7 @@ pub(super) struct Part {
 /// What is known of all clients.
 pub(super) struct Clients {
     clock: Clock,
-    /// What each may still upload.
+    /// How many uploads each client may still send.
     allowance: Allowance,
     lately: Recent<Lately>,
     senders: Mutex<LruCache<PictureId, Sent>>,
@@ -119,7 +119,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// Knows nobody yet. Each client may send so many uploads an hour.
+    /// Starts without knowing any client. Each may send this many uploads an hour.
     pub(super) fn new(clock: Clock, uploads_per_hour: NonZeroU32) -> Self {
         let most = NonZeroUsize::new(MAX_SENDERS).expect("is not 0");
         Self {
@@ -139,7 +139,7 @@ impl Clients {
         self.allowance.take(client)
     }
 
-    /// Takes the count of an upload back that was refused for no fault of this client's.
+    /// Takes back the count of an upload that was refused through no fault of this client.
     pub(super) fn give_back_upload(&self, client: ClientNetwork) {
         self.allowance.give_back(client);
     }
@@ -223,14 +223,15 @@ impl Clients {
         self.senders.lock().pop(id).map(|sent| sent.client)
     }
 
-    /// Notes what came of a waiting upload, for whoever sent it, and forgets who that was.
+    /// Notes for its sender what came of a waiting upload, and forgets who the sender was.
     pub(super) fn settle(&self, id: &PictureId, ending: Ending) {
         if let Some(client) = self.forget(id) {
             self.note_ending(client, ending);
         }
     }
 
-    /// Notes what came of an upload of this client. A refusal takes another one off its allowance.
+    /// Notes what came of an upload of this client. A refusal takes one more upload off its
+    /// allowance.
     pub(super) fn note_ending(&self, client: ClientNetwork, ending: Ending) {
         if ending == Ending::Refused {
             self.allowance.charge(client);

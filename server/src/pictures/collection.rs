@@ -1,5 +1,5 @@
-//! What all use cases share: the pictures themselves, as index, objects and incoming files hold them, the clock that they
-//! live by, and what is remembered of the clients that sent them.
+//! What all use cases share: the pictures themselves, in the index, in the storage and as incoming
+//! files; the clock by which they live; and what is remembered of the clients that sent them.
 
 use std::sync::Arc;
 
@@ -18,10 +18,11 @@ use crate::domain::verdict::{Reason, Rules, Verdict};
 use crate::runtime::clock::Clock;
 use crate::storage::{Folder, ObjectStorage, StorageError, StorageKey};
 
-/// How long a refused upload's reason can be asked for, seconds; then it is gone.
+/// How long the reason of a refused upload can be asked for, in seconds. After that the upload
+/// counts as gone.
 const REJECTION_SECONDS: i64 = 24 * 3600;
 
-/// How long a refusal is remembered, so that the same bytes cost no second look, seconds.
+/// How long a refusal is remembered, so that the same bytes cost no second look, in seconds.
 pub(super) const REMEMBERED_SECONDS: i64 = 30 * 24 * 3600;
 
 /// What a visitor may know of a picture at this moment.
@@ -30,7 +31,7 @@ pub enum Status {
     Screening,
     Published(Box<Published>),
     Rejected(Reason),
-    /// Over; with the instant that stands in its image URLs, if it was ever published.
+    /// The picture is over. `expires_at` is the expiry in its image URLs, if it was ever published.
     Gone {
         expires_at: Option<ExpiresAt>,
     },
@@ -46,9 +47,9 @@ pub(super) struct Collection {
     pub(super) clock: Clock,
     /// How long a picture is published, and how long an upload may wait for its verdict.
     pub(super) retention: Retention,
-    /// What each client may still send, and has sent and used lately.
+    /// What each client may still send, and what it has sent and used lately.
     pub(super) clients: Clients,
-    /// Counts every change of a picture's state; waiting uploads, workers and the sweeper watch it.
+    /// Counts every change of a picture's state. Waiting uploads, workers and the sweeper watch it.
     changes: watch::Sender<u64>,
 }
 
@@ -77,23 +78,25 @@ impl Collection {
         self.changes.subscribe()
     }
 
-    /// Tells all who watch that something has changed.
+    /// Tells everybody who watches that something has changed.
     pub(super) fn changed(&self) {
         self.changes
             .send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Seconds since 1970.
+    /// The current time in seconds since 1970.
     pub(super) fn now_second(&self) -> i64 {
         self.clock.now().as_second()
     }
 
-    /// Uploads received until this second and undecided now are over, like pictures of that age.
+    /// Uploads that were received by this second and are still undecided are over, like pictures of
+    /// that age.
     pub(super) fn overdue(&self, now: Timestamp) -> i64 {
         now.as_second() - i64::from(self.retention.seconds())
     }
 
-    /// What an answer about this time must be true of: this second, and the last change of any picture.
+    /// The moment for which an answer about the time `about` holds: this second, after the latest
+    /// change of any picture.
     pub(super) fn moment(&self, about: i64, second: i64) -> Moment {
         Moment {
             about,
@@ -102,7 +105,7 @@ impl Collection {
         }
     }
 
-    /// Where this picture is in its life, as the clock has it.
+    /// The state of this picture at the present time.
     ///
     /// # Errors
     /// When the index fails.
@@ -129,7 +132,7 @@ impl Collection {
         })
     }
 
-    /// What was decided on these bytes under these rules.
+    /// The verdict that was reached on these bytes under these rules.
     ///
     /// # Errors
     /// When the index fails.
@@ -144,7 +147,8 @@ impl Collection {
             .await
     }
 
-    /// Frees the space of a removed picture, unless a worker holds it, which then does so itself.
+    /// Deletes the objects of a removed picture, unless a worker holds it, which then does so
+    /// itself.
     ///
     /// # Errors
     /// When the index or the storage fails.
@@ -155,7 +159,7 @@ impl Collection {
         }
     }
 
-    /// Deletes every byte of these pictures, then leaves their tombstones.
+    /// Deletes every byte of these pictures, then empties their rows to tombstones.
     ///
     /// # Errors
     /// When the index or the storage fails.
@@ -170,7 +174,8 @@ impl Collection {
             } = dead;
             self.incoming.delete(id).await?;
             if let Some(expires_at) = expires_at {
-                // The manifest first: where this is cut off, the picture must not come back when the index is rebuilt.
+                // The manifest goes first. Where this is cut off, the picture must not come back
+                // when the index is rebuilt.
                 keys.push(StorageKey::Manifest { id: id.clone() });
                 keys.extend(self.file_keys(id, *expires_at, files.as_deref()).await?);
             }
@@ -181,12 +186,12 @@ impl Collection {
         Ok(self.db.bury(&ids).await?)
     }
 
-    /// Every file that a picture may have, to be deleted: all that a version of the program stores
-    /// under a name that this one knows, and those of `names`. Where nobody knows the names, the
-    /// folder is listed.
+    /// The keys of every file that a picture may have, in order to delete them: those with a name
+    /// that this version of the program knows, and those of `names`. Where the names are not known,
+    /// the picture's folder is listed.
     ///
     /// # Errors
-    /// When the storage cannot list.
+    /// When the storage cannot list the folder.
     pub(super) async fn file_keys(
         &self,
         id: &PictureId,

@@ -1,4 +1,5 @@
-//! How pictures end: deleted by their owner, taken down, or over. Hidden first, then their bytes.
+//! How pictures end: deleted by their owner, taken down, or expired. A picture is hidden first,
+//! then its bytes are deleted.
 
 mod purge_share;
 
@@ -21,25 +22,27 @@ use crate::domain::picture::{DeleteToken, PictureId};
 use crate::domain::purge::{Cdn, KEPT_FOR_ADMINS};
 use crate::storage::StorageKey;
 
-/// Whose word a deletion is.
+/// On whose word a picture is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Word {
     Owner,
     Admin,
 }
 
-/// Objects of this many pictures are deleted before the sweeper looks at the index again.
+/// How many pictures the sweeper deletes before it asks the index again.
 const SWEEP_BATCH: u32 = 500;
-/// A picture's bytes are deleted so many seconds after its end at the latest, where nothing is wrong.
+/// How long after a picture's end its bytes are deleted at the latest, in seconds, where nothing is
+/// wrong.
 pub(super) const SWEEP_PATIENCE: i64 = 2;
-/// How long what is over is known, beside the retention, so that its link can say so: at least this long after its end,
-/// seconds. After that it is unknown, as what never was.
+/// How long a picture that is over is remembered, beside the retention, so that its link can say
+/// so: at least this long after its end, in seconds. After that its id is unknown.
 const KNOWN_SECONDS: i64 = 30 * 24 * 3600;
-/// So many are forgotten at once…
+/// How many pictures are forgotten in one step…
 const FORGET_BATCH: u32 = 500;
-/// …and so often in one pass of the sweeper, so that an index with a million takes some hours and keeps nobody waiting.
+/// …and how many steps one pass of the sweeper takes. An index with a million such pictures takes
+/// some hours, and keeps nobody waiting.
 const FORGET_BATCHES: u32 = 20;
-/// Space is given back to the disk in so many steps of 2 MiB in one pass.
+/// How many steps of 2 MiB in one pass give space back to the disk.
 const SPACE_STEPS: u32 = 16;
 
 /// Why a picture cannot be deleted.
@@ -61,11 +64,11 @@ impl From<DbError> for DeleteError {
     }
 }
 
-/// Ends pictures, and forgets those that are over.
+/// Ends pictures, and forgets those that have been over for long.
 pub struct Endings {
     collection: Arc<Collection>,
     purging: Arc<Purging>,
-    /// What each client may still have purged by itself.
+    /// How many deletions each client may still have purged one by one.
     purge_share: PurgeShare,
     admin_token: Option<SecretString>,
 }
@@ -84,8 +87,9 @@ impl Endings {
         }
     }
 
-    /// Succeeds when this is the token of this picture's owner, who may delete it now. The admin's is as wrong here as any:
-    /// whoever guesses must not learn which one it is.
+    /// Succeeds when this is the token of the picture's owner and the picture can be deleted now.
+    /// The admin's token is as wrong here as any other, because a client that guesses must not
+    /// learn that it guessed the admin's.
     pub async fn check_deletion(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
         match self.collection.status(id).await? {
             Status::Screening | Status::Published(_) => {}
@@ -109,7 +113,7 @@ impl Endings {
         })
     }
 
-    /// Deletes a picture at once, with the admin's token alone.
+    /// Deletes a picture at once, with the admin's token only.
     pub async fn delete_as_admin(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
         if !self.is_admin(token) {
             return Err(DeleteError::Forbidden);
@@ -117,8 +121,8 @@ impl Endings {
         self.hide_and_delete(id, Word::Admin, false).await
     }
 
-    /// Deletes a picture at once, with its owner's token alone. Beyond this client's share of the day, CloudFront is told of it
-    /// together with others.
+    /// Deletes a picture at once, with its owner's token only. Beyond this client's share of the
+    /// day, CloudFront purges the deletion together with others.
     pub async fn delete_own(
         &self,
         id: &PictureId,
@@ -130,8 +134,9 @@ impl Endings {
         self.hide_and_delete(id, Word::Owner, shared).await
     }
 
-    /// Deletes a published picture with everything published that looks like it, and refuses from now on what does; only with
-    /// the admin's token. Once this returns, nothing that the ban covers is published any more.
+    /// Deletes a published picture and every published picture that looks like it, and refuses such
+    /// pictures from now on. It takes the admin's token. Once this returns, nothing that the ban
+    /// covers is published any more.
     pub async fn ban(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
         if !self.is_admin(token) {
             return Err(DeleteError::Forbidden);
@@ -144,7 +149,8 @@ impl Endings {
             }
         };
         let ban = Ban::of(published.perceptual_hash);
-        // Without this picture where its owner was quicker; the ban stands.
+        // Where the owner deleted the picture first, it is not among these; the ban stands all the
+        // same.
         let hidden = self
             .record_ban(ban)
             .await
@@ -154,7 +160,8 @@ impl Endings {
         Ok(())
     }
 
-    /// Makes a ban durable, as an object and in the index, where it hides what it covers. Answers what it hid.
+    /// Makes a ban durable, as an object and in the index, which hides what the ban covers. Returns
+    /// the pictures that were hidden.
     async fn record_ban(&self, ban: Ban) -> anyhow::Result<Vec<PictureId>> {
         let now = self.collection.now_second();
         let note = format!("{{\"banned_at\":\"{}\"}}\n", rfc3339(now));
@@ -167,9 +174,11 @@ impl Endings {
         Ok(self.collection.db.ban(ban, purge, now).await?)
     }
 
-    /// Deletes a picture at once, on the operator's word: hidden first, then its bytes; caches are told by the queue.
+    /// Deletes a picture at once, on the operator's word. It is hidden first, then its bytes are
+    /// deleted; the queue has the CDNs purge it.
     ///
-    /// Once it is hidden this succeeds: the bytes that cannot be deleted now are the sweeper's.
+    /// This succeeds once the picture is hidden. Bytes that cannot be deleted now are left to the
+    /// sweeper.
     pub async fn take_down(&self, id: &PictureId) -> Result<(), DeleteError> {
         self.hide_and_delete(id, Word::Admin, false).await
     }
@@ -193,14 +202,15 @@ impl Endings {
                 None => DeleteError::NotFound,
             });
         }
-        // Where it had no verdict yet, it was sent in vain.
+        // An upload that had no verdict yet was sent in vain.
         self.collection.clients.settle(id, Ending::Copy);
         tracing::info!(picture = %id, "deleted a picture");
         self.clear_hidden(std::slice::from_ref(id)).await;
         Ok(())
     }
 
-    /// Deletes the bytes of pictures that were just hidden; those that cannot be deleted now are the sweeper's.
+    /// Deletes the bytes of pictures that were just hidden. Those that cannot be deleted now are
+    /// left to the sweeper.
     async fn clear_hidden(&self, hidden: &[PictureId]) {
         self.collection.changed();
         for id in hidden {
@@ -211,12 +221,13 @@ impl Endings {
                 );
             }
         }
-        // Their bytes are gone, so caches can be told.
+        // The bytes are gone, so the CDNs can be told.
         self.collection.changed();
     }
 
-    /// One pass of the sweeper: frees the space of everything that is over. Handlers go by the clock and never wait for it.
-    /// Answers how many pictures were swept; can be repeated at any time.
+    /// One pass of the sweeper: deletes the objects of everything that is over. Handlers go by the
+    /// clock and never wait for it. Returns how many pictures were swept. It can be repeated at any
+    /// time.
     pub async fn expire(&self) -> anyhow::Result<u64> {
         let mut swept = 0;
         let mut failed = None;
@@ -231,7 +242,7 @@ impl Endings {
             if self.collection.sweep(&dead).await.is_ok() {
                 swept += dead.len() as u64;
             } else {
-                // One that cannot be deleted must not keep the others.
+                // A picture that cannot be deleted must not stop the others.
                 for one in &dead {
                     match self.collection.sweep(std::slice::from_ref(one)).await {
                         Ok(()) => swept += 1,
@@ -258,7 +269,8 @@ impl Endings {
         failed.map_or(Ok(swept), Err)
     }
 
-    /// Forgets what has been over for long, and gives the space back that it took in the index.
+    /// Forgets pictures that have been over for long, and gives their space in the index back to
+    /// the disk.
     async fn forget_ended(&self) -> Result<(), DbError> {
         let db = &self.collection.db;
         let over_by = self.collection.overdue(self.collection.clock.now()) - KNOWN_SECONDS;
@@ -270,7 +282,7 @@ impl Endings {
         db.give_back_space(SPACE_STEPS).await
     }
 
-    /// The second at which the next picture ends, if any lives.
+    /// The second at which the next live picture expires; `None` where none is live.
     pub async fn next_expiry(&self) -> Result<Option<ExpiresAt>, DbError> {
         self.collection
             .db
@@ -279,7 +291,7 @@ impl Endings {
     }
 }
 
-/// Under which terms caches are told of a deletion.
+/// The terms on which the CDNs are told of a deletion.
 fn terms(cdns: &[Cdn], word: Word, shared: bool) -> PurgeTerms<'_> {
     PurgeTerms {
         cdns,

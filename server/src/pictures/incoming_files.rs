@@ -1,4 +1,5 @@
-//! The private folder of uploads without a verdict: one file for each, named by the picture's id.
+//! The private folder of uploads without a verdict. It has one file for each, named by the
+//! picture's id.
 
 use std::fs::Permissions;
 use std::io::ErrorKind;
@@ -11,9 +12,9 @@ use tokio::fs;
 use crate::db::Db;
 use crate::domain::picture::PictureId;
 
-/// Only the server's own user may look into the folder.
+/// Permissions with which only the server's own user can look into the folder.
 const PRIVATE_FOLDER: u32 = 0o700;
-/// Marks a file that is not whole yet.
+/// The ending of files that are not complete yet.
 const UNFINISHED: &str = "part";
 
 /// The folder that holds unfinished and unscreened uploads.
@@ -23,10 +24,10 @@ pub(super) struct IncomingFiles {
 }
 
 impl IncomingFiles {
-    /// Makes the folder where it is absent, and closes it to others.
+    /// Creates the folder where it is absent, and closes it to other users.
     ///
     /// # Errors
-    /// When that cannot be done.
+    /// When the folder cannot be created or closed.
     pub(super) async fn open(folder: PathBuf) -> anyhow::Result<Self> {
         fs::create_dir_all(&folder)
             .await
@@ -35,7 +36,7 @@ impl IncomingFiles {
             .await
             .with_context(|| format!("cannot close {} to others", folder.display()))?;
         if let Some(above) = folder.parent() {
-            // The folder must outlive a power cut, as the rows of what lies in it do.
+            // The folder must survive a power cut, as the rows of the uploads in it do.
             fs::File::open(above).await?.sync_all().await?;
         }
         Ok(Self { folder })
@@ -46,20 +47,20 @@ impl IncomingFiles {
         &self.folder
     }
 
-    /// The file of a whole upload.
+    /// The path of a complete upload.
     pub(super) fn path(&self, id: &PictureId) -> PathBuf {
         self.folder.join(id.as_str())
     }
 
-    /// The file of an upload that is still being received.
+    /// The path of an upload that is still being received.
     pub(super) fn unfinished_path(&self, id: &PictureId) -> PathBuf {
         self.path(id).with_extension(UNFINISHED)
     }
 
-    /// Deletes an upload's file. One that is absent is no error.
+    /// Deletes an upload's file. An absent file is no error.
     ///
     /// # Errors
-    /// When the file is there and cannot be deleted.
+    /// When the file exists and cannot be deleted.
     pub(super) async fn delete(&self, id: &PictureId) -> anyhow::Result<()> {
         match fs::remove_file(self.path(id)).await {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -69,7 +70,8 @@ impl IncomingFiles {
         }
     }
 
-    /// Deletes files that no waiting upload owns, because a crash left them. Only at start, before uploads begin.
+    /// Deletes files that belong to no waiting upload, because a crash left them behind. It may
+    /// only be called at start, before uploads begin.
     ///
     /// # Errors
     /// When the folder or the index cannot be used.
@@ -77,7 +79,7 @@ impl IncomingFiles {
         let mut entries = fs::read_dir(&self.folder).await?;
         while let Some(entry) = entries.next_entry().await? {
             if entry.file_type().await?.is_dir() {
-                // Not ours.
+                // It is not ours.
                 continue;
             }
             let id = entry.file_name().to_str().and_then(PictureId::parse);

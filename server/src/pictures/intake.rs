@@ -1,4 +1,5 @@
-//! Receiving uploads: who may send how much, whose turn it is, and what is refused before a worker sees it.
+//! Receives uploads: who may send how much, whose turn it is, and what is refused before a worker
+//! sees it.
 
 mod room;
 mod turns;
@@ -22,9 +23,10 @@ use crate::domain::client::ClientNetwork;
 use crate::domain::hash::Sha256Hash;
 use crate::domain::verdict::{Reason, Verdict};
 
-/// The most containers of uploads that are read at the same time.
+/// The most uploads whose containers are read at the same time.
 const MAX_INSPECTIONS: usize = 2;
-/// The longest that a client is told to wait for the month to turn: the operator may raise the limit.
+/// The longest that a client is told to wait for the next month, because the operator may raise the
+/// limit before.
 const LONGEST_WAIT_FOR_MONTH: Duration = Duration::from_secs(24 * 3600);
 
 /// Why an upload is not accepted.
@@ -36,48 +38,50 @@ pub enum UploadError {
     TooLarge { max_bytes: u64 },
     #[error("too many uploads of this client")]
     TooManyOfClient {
-        /// Until it may send the next.
+        /// The time until the client may send the next upload.
         wait: Duration,
     },
     #[error("too many uploads today")]
     TooManyToday {
-        /// Until enough of them are a day old.
+        /// The time until enough of today's uploads are a day old.
         wait: Duration,
     },
-    /// Many of today's uploads were refused or were copies. Until that is better, whoever sent such lately must wait.
+    /// Many of today's uploads were refused or were copies. Until there are fewer, clients that
+    /// sent such uploads lately must wait.
     #[error("too many uploads in vain, of this client and of all")]
     TooManyInVain {
-        /// Until this client is not known for them any more.
+        /// The time until this client is no longer known for such uploads.
         wait: Duration,
     },
     #[error("this client has its part of the day")]
     PartOfDay {
-        /// Until it may send the next.
+        /// The time until the client may send the next upload.
         wait: Duration,
     },
     #[error("this client has its part of the store")]
     PartOfStore {
-        /// Until it may send the next.
+        /// The time until the client may send the next upload.
         wait: Duration,
     },
     #[error("too many uploads at once")]
     Busy,
     #[error("too many uploads wait for their verdict")]
     QueueFull {
-        /// Until there may be room, as fast as pictures were worked on lately.
+        /// The time until there may be room, estimated from how fast pictures were worked on
+        /// lately.
         wait: Duration,
     },
     #[error("this month's budget is spent")]
     BudgetSpent {
-        /// Until it may be worth another try.
+        /// The time until another attempt may succeed.
         wait: Duration,
     },
     #[error("the store is full")]
     StorageFull {
-        /// Until enough pictures have ended.
+        /// The time until enough pictures have expired.
         wait: Duration,
     },
-    /// What the file is, or what was decided on the same bytes before, refuses it at once.
+    /// The file itself, or an earlier verdict on the same bytes, refuses the picture at once.
     #[error("the picture is refused")]
     Refused(Reason),
     #[error(transparent)]
@@ -87,7 +91,7 @@ pub enum UploadError {
 }
 
 impl UploadError {
-    /// True where the client is not at fault: then the upload does not count for its hour.
+    /// True where the client is not at fault. The upload then does not count towards its hour.
     fn is_ours(&self) -> bool {
         matches!(
             self,
@@ -113,9 +117,9 @@ pub struct Intake {
     inspector: Arc<Inspector>,
     second_opinions: Arc<SecondOpinions>,
     limits: LimitsConfig,
-    /// Uploads whose containers may be read at once.
+    /// Permits to read the container of an upload.
     inspections: Semaphore,
-    /// Uploads that may be received at once.
+    /// Turns to upload.
     turns: Turns,
 }
 
@@ -136,13 +140,14 @@ impl Intake {
         }
     }
 
-    /// Begins an upload of this client, unless its hour, everybody's day, the store or the queue is full. Waits a moment
-    /// for its turn.
+    /// Begins an upload of this client, unless its hour, everybody's day, the store or the queue is
+    /// full. Waits a moment for its turn.
     ///
     /// # Errors
-    /// [`UploadError::TooManyOfClient`], [`UploadError::TooManyToday`], [`UploadError::TooManyInVain`],
-    /// [`UploadError::StorageFull`], [`UploadError::QueueFull`], [`UploadError::Busy`], [`UploadError::BudgetSpent`], or the
-    /// disk's.
+    /// [`UploadError::TooManyOfClient`], [`UploadError::TooManyToday`],
+    /// [`UploadError::TooManyInVain`], [`UploadError::PartOfDay`], [`UploadError::PartOfStore`],
+    /// [`UploadError::StorageFull`], [`UploadError::QueueFull`], [`UploadError::Busy`],
+    /// [`UploadError::BudgetSpent`], or an error of the disk or the index.
     pub async fn begin_upload(
         self: &Arc<Self>,
         client: ClientNetwork,
@@ -163,7 +168,7 @@ impl Intake {
         client: ClientNetwork,
     ) -> Result<IncomingUpload, UploadError> {
         let gauge = self.gauge().await?;
-        // Nobody knows yet how large the picture is, but its files take a byte at least.
+        // The size of the picture's files is not known yet, but they take at least one byte.
         if let Err(full) = self.check_room(&gauge, 1) {
             return Err(self.refusal_of(full).await);
         }
@@ -177,13 +182,14 @@ impl Intake {
         IncomingUpload::begin(self.clone(), client, turn).await
     }
 
-    /// The largest file that is taken, bytes.
+    /// The largest file that is accepted, in bytes.
     #[must_use]
     pub fn max_upload_bytes(&self) -> u64 {
         self.limits.max_upload_bytes
     }
 
-    /// An upload of this client was called off for the sake of others, which is no fault of its own: it does not count.
+    /// Notes that an upload of this client was called off to make room for others. The client is
+    /// not at fault, so the upload does not count.
     pub fn note_called_off(&self, client: ClientNetwork) {
         self.collection.clients.give_back_upload(client);
         tracing::info!("called off a slow upload, as others wait for their turn");
@@ -200,8 +206,8 @@ impl Intake {
         }
     }
 
-    /// Looks at the header of a received file, in its turn. What the file is, or what was decided on these bytes before,
-    /// may refuse it already: then it costs no row and no worker.
+    /// Inspects the header of a received file, in its turn. The file itself or an earlier verdict
+    /// on the same bytes may refuse it already; then it costs no row and no worker.
     async fn inspect_incoming(
         &self,
         path: &Path,
@@ -218,7 +224,7 @@ impl Intake {
         if let Some(reason) = refusal_by_shape(&inspected) {
             return Err(UploadError::Refused(reason));
         }
-        // Where the models cannot be asked who they are, the upload waits for them.
+        // Where the models cannot say who they are, the upload waits for them.
         if let Ok(rules) = header.rules
             && let Some(Verdict::Rejected(reason)) = self
                 .collection

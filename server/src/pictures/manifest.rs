@@ -1,4 +1,5 @@
-//! The object that travels with a picture: enough to rebuild its index row.
+//! The manifest: an object stored beside a picture, with everything needed to rebuild its index
+//! row.
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -13,19 +14,21 @@ use crate::domain::variant::FileName;
 use crate::domain::verdict::Rules;
 use crate::storage::{StorageError, StorageKey};
 
-/// The only version there is. A field that is added must have a default; any other change needs another number.
+/// The version of the format, of which there has been no other. A new field must have a default;
+/// any other change needs a new number.
 const VERSION: u32 = 1;
 
-/// More pictures than there will ever be, and exact in every reader of JSON.
+/// The largest sequence number. It is more than there will ever be pictures, and exact in every
+/// JSON parser.
 const LARGEST_SEQUENCE: i64 = 1 << 53;
 
-/// `meta/{id}.json`.
+/// The content of `meta/{id}.json`.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Manifest {
     version: u32,
     id: String,
     sequence: i64,
-    /// Hexadecimal SHA-256 of the token; the token itself is nowhere.
+    /// The hexadecimal SHA-256 of the delete token. The token itself is stored nowhere.
     delete_token_sha256: String,
     content_sha256: String,
     size_bytes: u64,
@@ -39,11 +42,11 @@ pub(super) struct Manifest {
     tags: Vec<ManifestTag>,
     thumbhash: Vec<u8>,
     placeholder: String,
-    /// Hexadecimal, as a JSON number would lose digits in other readers.
+    /// The hash in hexadecimal, because other parsers would lose digits of a JSON number.
     perceptual_hash: String,
     stripped: Vec<String>,
     variants: Vec<ManifestVariant>,
-    /// Under which rules it was approved.
+    /// The rules under which the picture was approved.
     rules_sha256: String,
 }
 
@@ -63,7 +66,7 @@ struct ManifestVariant {
 }
 
 impl Collection {
-    /// Reads a picture's manifest. One that says nonsense counts as unavailable.
+    /// Reads a picture's manifest. One that makes no sense counts as unavailable.
     pub(super) async fn read_manifest(
         &self,
         id: &PictureId,
@@ -80,7 +83,7 @@ impl Collection {
     }
 }
 
-/// The end that a manifest says, of this version of the program or another.
+/// The expiry in a manifest, even of another version of the program.
 pub(super) fn expiry_in(bytes: &[u8]) -> Option<ExpiresAt> {
     #[derive(Deserialize)]
     struct Expiry {

@@ -1,7 +1,7 @@
-//! How caches in front of the site forget what was deleted: the queue in the index is worked off, one request at a time, and
-//! in the end the site is looked at from outside.
+//! Has the caches in front of the site forget what was deleted. The queue in the index is worked
+//! off one request at a time, and in the end the site is looked at from outside.
 //!
-//! Pictures that simply end need none of this, since caches end by themselves.
+//! Pictures that simply expire need none of this, because caches expire them by themselves.
 
 mod gather;
 mod look;
@@ -25,25 +25,25 @@ use crate::domain::purge::{
 };
 use crate::runtime::causes::chain;
 
-/// How long a worker may hold a row, seconds: several times what a request may take.
+/// How long a worker may hold a row, in seconds: several times as long as a request may take.
 const LEASE: i64 = 120;
-/// The rest after the first failure, seconds; each further one is twice as long…
+/// The rest after the first failure, in seconds. Each further rest is twice as long…
 const FIRST_REST: i64 = 5;
 /// …up to this.
 const LONGEST_REST: i64 = 3600;
-/// The rest where a CDN is asked too often and does not say how long to wait, seconds.
+/// The rest where a CDN throttles requests and does not say how long to wait, in seconds.
 const THROTTLED_REST: i64 = 60;
-/// How often CloudFront is asked whether it is done, seconds.
+/// How often CloudFront is asked whether a purge is done, in seconds.
 const ASK_AGAIN: i64 = 5;
-/// How long after the last CDN's word the site is looked at, seconds.
+/// How long after the last CDN has finished the site is looked at, in seconds.
 const LOOK_AFTER: i64 = 5;
-/// How long receipts are kept, seconds.
+/// How long receipts are kept, in seconds.
 const RECEIPT_SECONDS: i64 = 30 * 24 * 3600;
 
-/// Has caches forget.
+/// Has the CDNs purge what was deleted.
 pub struct Purging {
     collection: Arc<Collection>,
-    /// What stands in front of the site and is told of deletions.
+    /// The CDNs in front of the site, which are told of deletions.
     cdns: Cdns,
     budget: Arc<Budget>,
     /// When deletions were last purged together.
@@ -60,7 +60,8 @@ impl Purging {
         }
     }
 
-    /// Where purges are worked off; each by a loop of its own, so that one that hangs does not keep the others.
+    /// Where purges are worked off: every CDN that is configured, and the look at the site. Each
+    /// has a loop of its own, so that one that hangs does not hold up the others.
     #[must_use]
     pub fn purge_targets(&self) -> Vec<PurgeTarget> {
         let mut targets: Vec<_> = self.cdn_names().into_iter().map(PurgeTarget::Cdn).collect();
@@ -74,11 +75,11 @@ impl Purging {
         self.cdns.names()
     }
 
-    /// Has every CDN forget what carries this tag, all pages with `html` for one; durable once this returns, and worked off by
-    /// the running server.
+    /// Has every CDN purge what carries this tag; `html`, for one, is the tag of all pages. The
+    /// purge is durable once this returns, and the running server works it off.
     ///
     /// # Errors
-    /// When it is no tag, or the index fails.
+    /// When this is no valid tag, or the index fails.
     pub async fn enqueue_purge_of_tag(&self, tag: &str) -> anyhow::Result<()> {
         let tag = CacheTag::parse(tag).with_context(|| format!("`{tag}` cannot be a cache tag"))?;
         let now = self.collection.now_second();
@@ -87,9 +88,9 @@ impl Purging {
             picture: None,
             steps: steps_for_tag(&self.cdn_names(), tag),
             round: 1,
-            // Nobody's deletion hangs on it.
+            // No deletion depends on it, so it leaves these paths to admins.
             keep: KEPT_FOR_ADMINS,
-            // No page is kept longer than a picture lives.
+            // No page is kept for longer than a picture lives.
             ends_at: now + i64::from(self.collection.retention.seconds()),
             due_at: now,
             shared: false,
@@ -99,10 +100,10 @@ impl Purging {
         Ok(())
     }
 
-    /// Does one thing that is due at this target. False when nothing is.
+    /// Does one step that is due at this target. Returns false when none is.
     ///
     /// # Errors
-    /// When the index fails; what a CDN does or does not is the queue's business.
+    /// When the index fails. Failures of a CDN are noted in the queue instead.
     pub async fn purge_next(&self, target: PurgeTarget) -> anyhow::Result<bool> {
         match target {
             PurgeTarget::Cdn(cdn) => match self.cdns.get(cdn) {
@@ -141,7 +142,8 @@ impl Purging {
                 },
             }),
             None => {
-                // Where it is paid for there is one row: each under a name of its own.
+                // Where a CDN is paid by the path, one row is claimed at a time, each with a
+                // reference of its own.
                 if cdn.is_paid() && !self.reserve_path(first).await? {
                     return Ok(true);
                 }
@@ -198,7 +200,8 @@ impl Purging {
                 let wait = wait.map_or(THROTTLED_REST, whole_seconds);
                 postponed.due_at = now + wait.clamp(1, LONGEST_REST);
             }
-            // One bad item must not keep the others, nor a lost ticket its purge.
+            // One bad item must not hold up the others, and a ticket that the CDN no longer knows
+            // must not hold up its purge.
             PurgeError::Rejected(_) => {
                 postponed.ticket = None;
                 if claimed.len() > 1 {
@@ -230,7 +233,7 @@ impl Purging {
         Ok(())
     }
 
-    /// Takes up the queue that an earlier run left behind. Only at start.
+    /// Takes up the queue that an earlier process left behind. It may only be called at start.
     ///
     /// # Errors
     /// When the index fails.
@@ -245,7 +248,7 @@ impl Purging {
         Ok(())
     }
 
-    /// Drops purges that nobody needs any more, because their picture's time is over.
+    /// Deletes purges that nobody needs any more because their picture has expired.
     pub(super) async fn sweep(&self) -> anyhow::Result<()> {
         let now = self.collection.now_second();
         let dropped = self
@@ -264,7 +267,8 @@ fn new_batch() -> String {
     PictureId::random().as_str().to_owned()
 }
 
-/// By which a CDN knows a repeat: the same for every attempt at one row.
+/// The reference by which a CDN recognises a repeated request. It is the same for every attempt at
+/// one row.
 fn reference(purge: &ClaimedPurge) -> String {
     let kind = match purge.item.kind() {
         PurgeKind::Images => "images",

@@ -1,4 +1,4 @@
-//! What everybody may know: where a picture is in its life, which pictures there are, and their bytes.
+//! What everybody may know: the state of a picture, which pictures there are, and their bytes.
 
 mod one_answer;
 
@@ -20,13 +20,13 @@ use crate::domain::picture::{PictureId, Published};
 use crate::domain::variant::VariantName;
 use crate::storage::{StorageError, StorageKey};
 
-/// Answers what is asked about pictures, and changes nothing.
+/// Answers questions about pictures, and changes nothing.
 pub struct Reading {
     collection: Arc<Collection>,
-    /// What everybody asks for alike, and what takes a look at every picture.
+    /// These are the same for everybody, and finding them takes a look at every picture.
     tags: OneAnswer<Vec<(String, u32)>>,
     chosen: OneAnswer<Option<Published>>,
-    /// Cancelled when the server stops: nobody waits for a verdict any more.
+    /// Cancelled when the server stops. From then on nobody waits for a verdict.
     stopping: CancellationToken,
 }
 
@@ -46,7 +46,7 @@ impl Reading {
         self.collection.changes()
     }
 
-    /// Where this picture is in its life, as the clock has it.
+    /// The state of this picture at the present time.
     ///
     /// # Errors
     /// When the index fails.
@@ -54,8 +54,8 @@ impl Reading {
         self.collection.status(id).await
     }
 
-    /// A published picture as its manifest tells it: for reading while the index cannot be asked. `None` where there is
-    /// none, or its time is over.
+    /// A published picture as its manifest describes it, for reading while the index cannot be
+    /// asked. `None` where there is none, or it has expired.
     pub async fn find_by_manifest(
         &self,
         id: &PictureId,
@@ -69,7 +69,7 @@ impl Reading {
         Ok((!over).then_some(published))
     }
 
-    /// Published pictures, newest first.
+    /// Lists published pictures, newest first.
     pub async fn list(&self, filter: &ListFilter) -> Result<Vec<Published>, DbError> {
         self.collection
             .db
@@ -77,15 +77,15 @@ impl Reading {
             .await
     }
 
-    /// Every tag with its count, most used first.
+    /// Lists every tag with its count, most used first.
     pub async fn list_tags(&self) -> Result<Vec<(String, u32)>, DbError> {
         let now = self.collection.now_second();
         let count = async || self.collection.db.list_tags(now).await;
         self.tags.get(self.collection.moment(now, now), count).await
     }
 
-    /// The picture of the slot between these two seconds, drawn from those that live through it, or else from those that
-    /// live now.
+    /// The picture for the slot between these two seconds. It is drawn from the pictures that live
+    /// through the slot, or else from those that are live now.
     pub async fn choose(&self, begins: i64, ends: i64) -> Result<Option<Published>, DbError> {
         let seed = Sha256Hash::of(&begins.to_le_bytes()).0;
         let draw = seed
@@ -107,7 +107,7 @@ impl Reading {
             .await
     }
 
-    /// These bytes (both ends included) of one published file.
+    /// These bytes of one published file; the range includes both ends.
     pub async fn read_image(
         &self,
         id: &PictureId,
@@ -123,7 +123,8 @@ impl Reading {
         self.collection.storage.get(&key, Some(range)).await
     }
 
-    /// Waits until this picture is decided, at most this long or until the server stops; then says where it is.
+    /// Waits until this picture is decided, but no longer than `at_most` or until the server stops.
+    /// Then returns the picture's state.
     pub async fn wait_for_verdict(
         &self,
         id: &PictureId,
@@ -147,7 +148,8 @@ impl Reading {
         }
     }
 
-    /// Ends all waiting for verdicts: the server stops, and who waits is told to ask again later.
+    /// Ends all waiting for verdicts, because the server stops. Clients that wait are told to ask
+    /// again later.
     pub fn stop_waiting(&self) {
         self.stopping.cancel();
     }

@@ -1,5 +1,5 @@
-//! What is done before anything else: what an earlier run left behind is taken up, and an index that is lost, damaged or
-//! older than the objects is made anew from them.
+//! What is done before anything else: what an earlier process left behind is taken up, and an index
+//! that is lost, damaged or older than the storage is rebuilt from it.
 
 use std::sync::Arc;
 
@@ -12,29 +12,29 @@ use crate::domain::picture::{Life, PictureId};
 use crate::runtime::causes::chain;
 use crate::storage::{Folder, StorageError, StorageKey};
 
-/// Manifests that are read at once.
+/// How many manifests are read at the same time.
 const READ_AT_ONCE: usize = 16;
 
-/// What came of rebuilding the index.
+/// The outcome of rebuilding the index.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Rebuilt {
     /// Pictures that the index knew already.
     pub known: u64,
-    /// Pictures that it knows again.
+    /// Pictures that were restored.
     pub restored: u64,
-    /// Pictures that the index knows to be over, or that a ban covers: their objects are deleted.
+    /// Pictures that the index knows to be over, or that a ban covers. Their objects were deleted.
     pub ended: u64,
-    /// Bans that it knows now.
+    /// Bans that the index knows now.
     pub bans: u64,
-    /// Pictures that the index held for published but whose manifest is gone: buried.
+    /// Pictures that were published in the index but have no manifest any more. They were buried.
     pub lost: u64,
-    /// Files of pictures that have neither manifest nor row: deleted.
+    /// Files of pictures that have neither a manifest nor a row. They were deleted.
     pub orphans: u64,
-    /// What could not be read, each with its reason; left as it is.
+    /// What could not be read, each with its reason. It was left as it is.
     pub unreadable: Vec<String>,
 }
 
-/// Makes index, objects and incoming files agree again.
+/// Makes index, storage and incoming files agree again.
 pub struct Recovery {
     collection: Arc<Collection>,
     budget: Arc<Budget>,
@@ -54,8 +54,8 @@ impl Recovery {
         }
     }
 
-    /// Takes up what an earlier run left behind. Only before uploads and workers begin, and only in the one process that
-    /// serves.
+    /// Takes up what an earlier process left behind. It may only be called before uploads and
+    /// workers begin, and only in the one process that serves.
     ///
     /// # Errors
     /// When the folder of incoming files, the storage or the index cannot be used.
@@ -73,8 +73,8 @@ impl Recovery {
         incoming.delete_orphans(db).await
     }
 
-    /// Makes the index able to shrink, once in its life. Where that fails, for instance because the disk is full, the index is
-    /// only larger than it need be.
+    /// Makes the index able to shrink, once in its life. Where that fails, for instance because the
+    /// disk is full, the index only stays larger than it has to be.
     async fn make_index_shrinkable(&self) {
         match self.collection.db.make_shrinkable().await {
             Ok(_) => {}
@@ -85,10 +85,11 @@ impl Recovery {
         }
     }
 
-    /// Makes the index agree with the objects: restores every published picture exactly, its delete token included, and
-    /// every ban, and what this month may have cost; forgets what has no objects any more; deletes files that no picture has.
-    /// Pictures whose time is over are restored as such, for the sweeper; what a ban covers is not. Only while nothing serves
-    /// from this index.
+    /// Makes the index agree with the storage. It restores every published picture exactly,
+    /// including its delete token, and every ban, and what this month may have cost. It buries
+    /// pictures that have no manifest any more, and deletes files that belong to no picture.
+    /// Pictures that have expired are restored as expired, for the sweeper; pictures that a ban
+    /// covers are not restored. It may only be called while no server uses this index.
     ///
     /// # Errors
     /// When the index or the storage cannot be used at all.
@@ -132,7 +133,8 @@ impl Recovery {
                     } else if matches!(db.find(id).await?, Some(Life::Published(_))) {
                         rebuilt.known += 1;
                     } else {
-                        // It ended, or a ban came; a crash left its objects, or a backup brought them back.
+                        // The picture ended or was banned. A crash left its objects, or a backup
+                        // brought them back.
                         let mut keys = vec![StorageKey::Manifest { id: id.clone() }];
                         let names: Vec<_> = published
                             .variants
@@ -145,7 +147,7 @@ impl Recovery {
                         rebuilt.ended += 1;
                     }
                 }
-                // Deleted since it was listed.
+                // The manifest was deleted after it had been listed.
                 Err(StorageError::NotFound) => {}
                 Err(StorageError::Unavailable(error)) => {
                     rebuilt.unreadable.push(format!("{id}: {error:#}"));
@@ -159,8 +161,8 @@ impl Recovery {
         Ok(rebuilt)
     }
 
-    /// Rebuilds an index that is new although there are objects, because somebody lost it; or one whose rebuilding was cut
-    /// off.
+    /// Rebuilds an index that is new although the storage has objects, because somebody lost it, or
+    /// one whose rebuild was cut off.
     ///
     /// # Errors
     /// When the index or the storage cannot be used.
@@ -180,7 +182,7 @@ impl Recovery {
         Ok(())
     }
 
-    /// Buries pictures that the index shows but whose manifest is gone.
+    /// Buries pictures that are published in the index but have no manifest any more.
     async fn bury_lost(
         &self,
         manifests: &[PictureId],
@@ -196,7 +198,8 @@ impl Recovery {
         Ok(())
     }
 
-    /// Deletes files of pictures without a manifest, unless a publication of them is under way in the index.
+    /// Deletes files of pictures without a manifest, unless the index says that such a picture is
+    /// just being published.
     async fn delete_orphaned_files(
         &self,
         manifests: &[PictureId],

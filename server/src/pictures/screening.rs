@@ -1,4 +1,5 @@
-//! A worker's turn: the next waiting picture is taken up, looked at, rendered, and published or refused.
+//! A worker's turn: takes the next waiting picture, looks at it, renders it, and publishes or
+//! refuses it.
 
 mod attempts;
 mod delay;
@@ -33,13 +34,15 @@ use crate::config::LimitsConfig;
 use crate::db::{Claimed, DbError, Waiting};
 use crate::domain::verdict::Reason;
 
-/// How long a worker may hold a picture before another may take it. Longer than any picture is worked on.
+/// How long a worker may hold a picture before another may take it. It is longer than any picture
+/// is worked on.
 const LEASE: Duration = Duration::from_secs(600);
-/// How often work on one picture is begun before it is refused: it may be what kills the workers. Kills from outside hit
-/// the same picture so often only by malice; an attempt that failed by the picture's own doing counts twice.
+/// How many attempts a picture gets before it is refused, because it may be what ends the process.
+/// Only malice would make kills from outside hit the same picture so often. An attempt that failed
+/// through the picture's own doing counts twice.
 const MAX_ATTEMPTS: u32 = 10;
 
-/// Decides what becomes of uploads, and publishes those that are cats.
+/// Decides about uploads, and publishes those that show cats.
 pub struct Screening {
     collection: Arc<Collection>,
     inspector: Arc<Inspector>,
@@ -47,7 +50,7 @@ pub struct Screening {
     limits: LimitsConfig,
     /// Held by the worker that chooses its next picture, so that the next worker sees what it took.
     choosing: Mutex<()>,
-    /// What pictures that are being decoded may take.
+    /// The memory for pictures that are being decoded.
     memory: Memory,
 }
 
@@ -68,22 +71,24 @@ impl Screening {
         })
     }
 
-    /// Succeeds when whoever looks at pictures can be asked.
+    /// Succeeds when the models and the second opinion can be used.
     ///
     /// # Errors
-    /// When the models cannot be used, or a second opinion refuses our configuration.
+    /// When the models cannot be used, or the second opinion refuses our configuration.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         self.inspector.check()?;
         self.second_opinions.check()
     }
 
-    /// Takes the next waiting picture through screening and publication. False when none waits.
+    /// Takes the next waiting picture through screening and publication. Returns false when none
+    /// waits.
     pub async fn screen_next(&self) -> Result<bool, DbError> {
         let Some((claimed, estimate)) = self.claim_next().await? else {
             return Ok(false);
         };
         let received = &claimed.received;
-        // Counted at once, so that whoever chooses next knows of it, and mended once it is known.
+        // The estimate counts at once, so that the next choice knows of it, and is corrected once
+        // the real time is known.
         let (clients, clock) = (&self.collection.clients, &self.collection.clock);
         let sender = clients.sender(&received.id);
         clients.note_work(sender, estimate.as_secs_f64());
@@ -113,7 +118,8 @@ impl Screening {
         Ok(true)
     }
 
-    /// Takes the picture that should be worked on next, with how long that may take, where one may be begun.
+    /// Takes the picture that should be worked on next, with how long that may take; `None` where
+    /// none may be begun.
     async fn claim_next(&self) -> Result<Option<(Claimed, Duration)>, DbError> {
         let db = &self.collection.db;
         let _choosing = self.choosing.lock().await;
@@ -133,7 +139,7 @@ impl Screening {
             };
             let lease = i64::try_from(LEASE.as_secs()).unwrap_or(i64::MAX);
             let leased_until = second.saturating_add(lease);
-            // Where it was deleted meanwhile, another one is next.
+            // Where the picture was deleted meanwhile, another one is next.
             if let Some(claimed) = db.claim(&next.id, second, leased_until, overdue).await? {
                 return Ok(Some((claimed, next.work)));
             }
@@ -149,7 +155,7 @@ impl Screening {
         let Screened {
             judged,
             looked,
-            // Until what was encoded is stored or dropped.
+            // This is held until what was encoded is stored or dropped.
             memory: _memory,
         } = if received.attempts > MAX_ATTEMPTS {
             Screened::refused(Reason::Corrupt)
@@ -161,7 +167,7 @@ impl Screening {
                 self.publish(received, *rendered, rules, looked).await?
             }
             Judged::Rejected(reason, rules) => {
-                // What cannot be decoded cannot be the next time either.
+                // What cannot be decoded now cannot be decoded the next time either.
                 let lasts = reason.is_of_the_pixels() || reason == Reason::Corrupt;
                 let rules = lasts.then_some(rules);
                 self.reject(received, reason, rules).await?
@@ -171,7 +177,8 @@ impl Screening {
         if kept {
             return self.collection.incoming.delete(&received.id).await;
         }
-        // Deleted or overdue meanwhile, which leaves the bytes to us or the sweeper; or another worker's, whose they are.
+        // The picture was deleted or became overdue meanwhile, and its bytes are left to us or the
+        // sweeper; or another worker holds it, and they are that worker's.
         self.collection.db.release(received).await?;
         self.collection.clear_removed(&received.id).await
     }

@@ -1,18 +1,18 @@
-//! An error with what caused it. Errors say in their own words only what they know themselves;
-//! their causes know the rest.
+//! Errors together with their causes. An error's own text says only what it knows itself, and its
+//! causes tell the rest.
 
 use std::error::Error;
 use std::fmt::Write;
 use std::iter::successors;
 
-/// The error, what caused it, what caused that, and so on.
+/// Iterates over the error, its cause, the cause of that, and so on.
 pub(crate) fn causes<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     successors(Some(error), |error| (**error).source())
 }
 
-/// The error and its causes on one line, as `{:#}` writes an [`anyhow::Error`].
+/// The error and its causes in one line, in the format in which `{:#}` writes an [`anyhow::Error`].
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     for cause in causes(error).skip(1) {

@@ -1,4 +1,5 @@
-//! Whether there is room for one more upload: in the day, in the queue, in the store, and in one client's part of them.
+//! Decides whether there is room for one more upload: in the day, in the queue, in the store, and
+//! in one client's part of them.
 
 use std::time::Duration;
 
@@ -8,43 +9,49 @@ use crate::domain::client::ClientNetwork;
 use crate::pictures::endings::SWEEP_PATIENCE;
 use crate::pictures::screening::MIN_WORKERS;
 
-/// One client has at most one in so many parts of what the others leave of the queue, the day and the store…
+/// One client gets at most this fraction of what the others leave of the queue, the day and the
+/// store…
 const PART: u32 = 4;
-/// …but so many waiting uploads it may always have…
+/// …but it may always have this many waiting uploads…
 const LEAST_WAITING: u32 = 16;
-/// …of so many bytes together…
+/// …of this many bytes together…
 const LEAST_WAITING_BYTES: u64 = 64 * 1024 * 1024;
-/// …so many uploads of about a day…
+/// …this many uploads in about a day…
 const LEAST_OF_DAY: u32 = 60;
-/// …and so many bytes stored.
+/// …and this many stored bytes.
 const LEAST_STORED: u64 = 64_000_000;
-/// Uploads are counted over this many seconds.
+/// The time over which uploads are counted, in seconds.
 const DAY_SECONDS: i64 = 24 * 3600;
-/// More uploads than these never wait for a verdict: at half a second each the last would wait for minutes.
+/// The most uploads that wait for a verdict. At half a second each, the last would wait for
+/// minutes.
 const MAX_WAITING: u32 = 500;
-/// The most bytes that uploads without a verdict take on the disk; those that are still being received are not counted.
+/// The most bytes on disk of uploads without a verdict. Those that are still being received do not
+/// count.
 const MAX_WAITING_BYTES: u64 = 1_000_000_000;
-/// As long as fewer uploads than these were in vain within a day, nobody is kept from uploading for it.
+/// As long as fewer uploads than this were in vain within a day, no client is refused because of
+/// them.
 const FEW_IN_VAIN: u32 = 20;
-/// The queue is thought of in so many equal parts. Whoever finds it full is told to wait until one of them is worked off.
+/// The number of equal parts of the queue. A client that finds the queue full is told to wait until
+/// one part is worked off.
 const PARTS_OF_QUEUE: u32 = 10;
 /// The longest that a client is told to wait for the queue.
 const LONGEST_WAIT_FOR_QUEUE: Duration = Duration::from_secs(600);
 
-/// What takes no more uploads.
+/// What is too full for another upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
-    /// The day, with so many uploads more than it takes.
+    /// The day is full. There are `over` more uploads than it takes.
     Day { over: u32 },
-    /// The queue, with so many uploads.
+    /// The queue is full. It has this many uploads.
     Queue { waiting: u32 },
-    /// The store: so many bytes are missing. `waiting` is given where uploads that wait may turn out smaller than what is
-    /// reserved for them, and so free enough.
+    /// The store is full. `missing` bytes are lacking. `waiting` is given where uploads that wait
+    /// may turn out smaller than what is reserved for them, and so free enough.
     Store { missing: u64, waiting: Option<u32> },
 }
 
 impl Intake {
-    /// Fails where the day, the queue or the store is too full for a picture whose files take so many bytes.
+    /// Fails where the day, the queue or the store is too full for a picture whose files take this
+    /// many bytes.
     pub(super) fn check_room(&self, gauge: &Gauge, bytes: u64) -> Result<(), Full> {
         let limits = &self.limits;
         if let Some(over) = gauge.counted.checked_sub(limits.uploads_per_day) {
@@ -69,8 +76,9 @@ impl Intake {
         }
     }
 
-    /// Succeeds unless the day has seen too much in vain, and this client is known for it: whoever sends copies and junk
-    /// costs others neither their day nor room in the index.
+    /// Fails where the day has seen too many uploads in vain and this client is known for such. A
+    /// client that sends copies and junk so takes neither the day nor room in the index from
+    /// others.
     pub(super) fn check_client(
         &self,
         gauge: &Gauge,
@@ -87,8 +95,9 @@ impl Intake {
         }
     }
 
-    /// Fails where this client has its part of the queue, the day or the store already: a quarter of what the others leave, so
-    /// that no few clients can take all of it. A little is left to everybody whatever the others have.
+    /// Fails where this client already has its part of the queue, the day or the store. That is a
+    /// quarter of what the others leave, so that a few clients cannot take all of it. A little is
+    /// left to every client, whatever the others have.
     pub(super) fn check_part(
         &self,
         gauge: &Gauge,
@@ -119,7 +128,7 @@ impl Intake {
             });
         }
         let all = gauge.stored_bytes.saturating_add(gauge.reserved_bytes);
-        // Sizes of stores are exact as floats.
+        // The sizes of stores are exact as floats.
         let own_bytes = own.stored_bytes + own.reserved_bytes as f64;
         let left = limits.max_stored_bytes as f64 - (all as f64 - own_bytes).max(0.0);
         let part = (left / f64::from(PART)).max(LEAST_STORED as f64);
@@ -134,11 +143,12 @@ impl Intake {
         Ok(())
     }
 
-    /// The refusal that tells a client what is full, and when to come again.
+    /// The refusal that tells a client what is full and when to come again.
     pub(super) async fn refusal_of(&self, full: Full) -> UploadError {
         let now = self.collection.now_second();
         let db = &self.collection.db;
-        // The time from now until this second; where there is none, a day, which is also the most.
+        // The time from now until this second. Where there is none it is a day, which is also the
+        // most.
         let until = |second: Option<i64>| {
             let wait = second.map_or(DAY_SECONDS, |second| second - now);
             Duration::from_secs(wait.clamp(1, DAY_SECONDS).cast_unsigned())
@@ -168,7 +178,8 @@ impl Intake {
         }
     }
 
-    /// How long it takes to work off one of [`PARTS_OF_QUEUE`] of so many waiting uploads, as fast as that went lately.
+    /// How long it takes to work off one of [`PARTS_OF_QUEUE`] of this many waiting uploads, at the
+    /// recent pace.
     fn wait_for_queue(&self, waiting: u32) -> Duration {
         let ahead = waiting.div_ceil(PARTS_OF_QUEUE);
         let wait = f64::from(ahead) * self.collection.clients.pace() / f64::from(MIN_WORKERS);
@@ -177,7 +188,7 @@ impl Intake {
             .min(LONGEST_WAIT_FOR_QUEUE)
     }
 
-    /// What the day, the queue and the store hold now.
+    /// How full the day, the queue and the store are now.
     ///
     /// # Errors
     /// When the index fails.
@@ -186,7 +197,7 @@ impl Intake {
         self.collection.db.gauge(self.day_ago(), now).await
     }
 
-    /// The second from which on an upload belongs to the last day.
+    /// The second after which an upload belongs to the last 24 hours.
     pub(super) fn day_ago(&self) -> i64 {
         self.collection.now_second() - DAY_SECONDS
     }

@@ -1,4 +1,5 @@
-//! An upload under way: its bytes are streamed to a private file, counted, hashed, and made durable before the index row.
+//! An upload under way. Its bytes are streamed to a private file, counted and hashed, and made
+//! durable before the row in the index.
 
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,9 +22,10 @@ use crate::domain::picture::{DeleteToken, PictureId, Received};
 use crate::pictures::clients::Ending;
 use crate::pictures::screening::estimated_work;
 
-/// Bytes of an upload are written in pieces of this many: each costs a turn on a thread that may wait for the disk.
+/// The size of the pieces in which an upload is written, in bytes. Each piece costs a turn on a
+/// thread that may wait for the disk.
 const WRITE_BUFFER: usize = 128 * 1024;
-/// Only the server's own user may read what is not screened yet.
+/// Permissions with which only the server's own user can read what is not screened yet.
 const PRIVATE: u32 = 0o600;
 
 /// An upload under way. Dropping it deletes what was received.
@@ -42,15 +44,15 @@ pub struct IncomingUpload {
 #[derive(Debug)]
 pub struct Accepted {
     pub id: PictureId,
-    /// Told once; only its hash is kept.
+    /// The delete token. It is given out once, and only its hash is kept.
     pub delete_token: DeleteToken,
 }
 
 impl IncomingUpload {
-    /// Makes the file of an upload that has its turn.
+    /// Creates the file of an upload that has its turn.
     ///
     /// # Errors
-    /// When the file cannot be made.
+    /// When the file cannot be created.
     pub(super) async fn begin(
         intake: Arc<Intake>,
         client: ClientNetwork,
@@ -58,7 +60,8 @@ impl IncomingUpload {
     ) -> Result<Self, UploadError> {
         let id = PictureId::random();
         let path = intake.collection.incoming.unfinished_path(&id);
-        // Made and given its owner in one go: a request dropped in between would leave a file that nobody deletes.
+        // Creating the file and tying it to its owner is one step. A request dropped in between
+        // would leave a file that nobody deletes.
         let (path, file) = spawn_blocking(move || -> anyhow::Result<_> {
             let mut how = File::options();
             how.write(true).create_new(true).mode(PRIVATE);
@@ -80,16 +83,17 @@ impl IncomingUpload {
         })
     }
 
-    /// Cancelled when its sender is so slow, while others wait, that it must make room: whoever reads should drop the upload.
+    /// A token that is cancelled when the sender is too slow while others wait. The reader should
+    /// then drop the upload to make room.
     #[must_use]
     pub fn called_off(&self) -> CancellationToken {
         self.turn.called_off()
     }
 
-    /// Takes the next bytes.
+    /// Writes the next bytes.
     ///
     /// # Errors
-    /// [`UploadError::TooLarge`] from the first byte over the limit on, or the disk's.
+    /// [`UploadError::TooLarge`] from the first byte over the limit on, or an error of the disk.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
         let max_bytes = self.intake.limits.max_upload_bytes;
         self.size_bytes += bytes.len() as u64;
@@ -105,17 +109,20 @@ impl IncomingUpload {
         Ok(())
     }
 
-    /// Looks at the header, makes the bytes durable, then records the upload and hands it to the workers.
+    /// Inspects the header, makes the bytes durable, then records the upload and hands it to the
+    /// workers.
     ///
     /// # Errors
-    /// What the header already tells (type, size, bombs), [`UploadError::Empty`], or the disk's. Nothing is left behind.
+    /// What the header tells already (type, size, decompression bombs), [`UploadError::Empty`], a
+    /// refusal for lack of room, or an error of the disk. Nothing is left behind.
     pub async fn finish(self) -> Result<Accepted, UploadError> {
         if self.size_bytes == 0 {
             return Err(UploadError::Empty);
         }
         self.turn.is_whole();
         let (intake, client) = (self.intake.clone(), self.client);
-        // On a task of its own: a client that hangs up now must not stop it between the file and its row.
+        // This runs in a task of its own. A client that hangs up now must not stop it between the
+        // file and its row.
         let done = tokio::spawn(self.complete())
             .await
             .context("the upload's task ended early")?;
@@ -143,7 +150,8 @@ impl IncomingUpload {
         let most_stored_bytes = intake.limits.max_stored_bytes;
         let foreseen = Foreseen {
             work: estimated_work(&inspected),
-            // A picture may be expected to take more than a small store holds at all; then what it really takes decides.
+            // The estimate may be more than a small store can hold at all. Then the picture's real
+            // size decides later.
             stored_bytes: inspected.most_stored_bytes().min(most_stored_bytes),
         };
         let final_path = collection.incoming.path(&self.id);
@@ -172,7 +180,7 @@ impl IncomingUpload {
             leased_until: 0,
             attempts: 0,
         };
-        // Before a worker can take it up.
+        // This happens before a worker can take the upload.
         let gauge = intake.gauge().await?;
         intake.check_part(&gauge, self.client, self.size_bytes, foreseen.stored_bytes)?;
         collection.clients.remember(
@@ -189,7 +197,7 @@ impl IncomingUpload {
             .await;
         let accepted = match accepted {
             Ok(accepted) => accepted,
-            // It may have been committed all the same: then the file is the row's.
+            // The row may have been committed all the same; then the file belongs to it.
             Err(error) => match collection.db.is_screening(&self.id).await {
                 Ok(true) => Ok(()),
                 Ok(false) => {
@@ -197,7 +205,8 @@ impl IncomingUpload {
                     return Err(error.into());
                 }
                 Err(_) => {
-                    // Nobody knows; what no row owns is deleted at the next start.
+                    // Nobody knows whether there is a row. A file without one is deleted at the
+                    // next start.
                     kept.keep().context("cannot keep the incoming file")?;
                     return Err(error.into());
                 }

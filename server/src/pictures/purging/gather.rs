@@ -1,4 +1,4 @@
-//! How the paths that a month may cost are made to last: each is reserved before it is asked for, and deletions for which
+//! Makes the month's paths last. Each path is reserved before it is used, and deletions for which
 //! there are too few are purged together.
 
 use super::{LONGEST_REST, Purging, rest_after};
@@ -9,7 +9,8 @@ use crate::domain::purge::{
     Cdn, EndingSpan, PATHS_OF_SPAN, PurgeTarget, kept_of, rest_after_shared, spans_of,
 };
 
-/// When deletions were last purged together, and for which month somebody was told that no path is left for it.
+/// When deletions were last purged together, and the month for which the log has said that no path
+/// is left.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     /// Seconds since 1970.
@@ -18,8 +19,8 @@ pub(super) struct Pace {
 }
 
 impl Purging {
-    /// Has deletions that wait for each other purged together, when it is time: owners' at a rate that the month's paths last
-    /// for, admins' at once.
+    /// Has deletions purged together, when it is time: those of owners at a rate at which the
+    /// month's paths last, those of admins at once.
     pub(super) async fn gather(&self, cdn: Cdn) -> anyhow::Result<()> {
         let (db, budget) = (&self.collection.db, &self.budget);
         let (target, now) = (PurgeTarget::Cdn(cdn), self.collection.now_second());
@@ -40,7 +41,7 @@ impl Purging {
             let is_admins = waiting.keep == 0;
             let cost = PATHS_OF_SPAN.saturating_mul(u32::try_from(spans.len()).unwrap_or(u32::MAX));
             let rest = rest_after_shared(cost, left, seconds_left);
-            // A clock that was put back must not make it rest for longer.
+            // A clock that was put back must not make the rest longer.
             let rests = gathered_at.is_some_and(|at| (at..at.saturating_add(rest)).contains(&now));
             if !is_admins && (waiting.under_way || rests) {
                 return Vec::new();
@@ -52,15 +53,16 @@ impl Purging {
             pace().gathered_at = Some(now);
             tracing::info!(%cdn, pictures = gathered, "deletions are purged together");
         }
-        // Once a month, however many wait.
+        // The log says so once a month, however many deletions wait.
         if is_spent && pace().told_in.replace(budget.month()) != Some(budget.month()) {
             tracing::warn!("no CloudFront path is left this month; deletions wait to be purged");
         }
         Ok(())
     }
 
-    /// Reserves the path that this costs, unless an earlier attempt of this month has. False where the month has none left: the
-    /// row waits then, for others with which it is purged together, or for more budget or the next month.
+    /// Reserves the path that this row costs, unless an earlier attempt did so this month. Returns
+    /// false where the month has none left. The row then waits for others with which it is purged
+    /// together, for more budget, or for the next month.
     pub(super) async fn reserve_path(&self, purge: &ClaimedPurge) -> anyhow::Result<bool> {
         let budget = &self.budget;
         if purge.reserved.as_ref() == Some(&budget.month().to_string()) {
@@ -92,7 +94,7 @@ impl Purging {
                     .await?;
                 return match error {
                     BudgetError::Spent => {
-                        // Once, and not every hour.
+                        // The log says so once, and not every hour.
                         if purge.attempts == 1 {
                             tracing::warn!(item = %purge.item, "no CloudFront path is left this month; a purge waits");
                         }

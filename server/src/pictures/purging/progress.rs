@@ -1,4 +1,4 @@
-//! How far the purge of one picture is, for whoever asked for it.
+//! How far the purge of one picture has come, for whoever asked for it.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,19 +8,20 @@ use crate::domain::expiry::rfc3339;
 use crate::domain::picture::PictureId;
 use crate::domain::purge::{Cdn, PurgeReceipt, Sight};
 
-/// How often one who waits looks again.
+/// How often somebody who waits checks again.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
 
-/// How far the purge of one picture is.
+/// How far the purge of one picture has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurgeProgress {
-    /// Steps that are not done, without those of CDNs that the site has not just now.
+    /// The steps that are still to be done, without those of CDNs that are not configured at
+    /// present.
     pub left: u32,
     /// What the look saw, once there was one.
     pub receipt: Option<PurgeReceipt>,
 }
 
-/// In words, for whoever asked.
+/// The progress in words.
 impl fmt::Display for PurgeProgress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(receipt) = &self.receipt else {
@@ -62,7 +63,7 @@ impl fmt::Display for PurgeProgress {
 }
 
 impl Purging {
-    /// How far the purge of this picture is.
+    /// How far the purge of this picture has come.
     ///
     /// # Errors
     /// When the index fails.
@@ -77,7 +78,8 @@ impl Purging {
         })
     }
 
-    /// Waits until the purge of this picture is done, at most this long; where no server does the work, it is done here.
+    /// Waits until the purge of this picture is done, but no longer than `at_most`. Where no server
+    /// does the work, `work` is true and it is done here.
     ///
     /// # Errors
     /// When the index fails.

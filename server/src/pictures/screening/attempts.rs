@@ -1,5 +1,6 @@
-//! What one attempt at publishing may do to what another has stored. The instant that a row notes tells whose objects are
-//! whose: each attempt notes its own before it stores anything, and says it in its manifest.
+//! What one attempt at publishing may do to what another has stored. The expiry that is noted on
+//! the row tells whose objects are whose: each attempt notes its own before it stores anything, and
+//! its manifest states the same.
 
 use bytes::Bytes;
 
@@ -9,14 +10,14 @@ use crate::domain::picture::PictureId;
 use crate::pictures::manifest;
 use crate::storage::{StorageError, StorageKey};
 
-/// A manifest of this id is there that this site has not written.
+/// There is a manifest of this id that this site has not written.
 #[derive(Debug, thiserror::Error)]
 #[error("another server has published this picture; does one run on a copy of this data folder?")]
 struct Taken;
 
 impl Screening {
-    /// Deletes what the attempt that noted this instant may have stored. A manifest that says another one is not its work,
-    /// and stays.
+    /// Deletes what the attempt that noted this expiry may have stored. A manifest with another
+    /// expiry is not that attempt's work, and stays.
     pub(super) async fn delete_attempt(
         &self,
         id: &PictureId,
@@ -30,12 +31,13 @@ impl Screening {
         self.collection.storage.delete(&keys).await
     }
 
-    /// Stores the manifest of an attempt where there is none: of several servers on one storage, one publishes an id.
-    /// `earlier` is what the attempt before this one had noted. A worker that lost its lease may still have stored that
-    /// one's manifest after it was looked for; it is out of date and is replaced.
+    /// Stores the manifest of an attempt where there is none. Of several servers on one storage,
+    /// only one can so publish an id. `earlier` is the expiry that the attempt before this one had
+    /// noted. A worker that lost its lease may still have stored that attempt's manifest after it
+    /// was looked for. Such a manifest is out of date and is replaced.
     ///
     /// # Errors
-    /// [`Taken`] where there is another one; this attempt's files are deleted then.
+    /// [`Taken`] where there is another manifest. This attempt's files are then deleted.
     pub(super) async fn create_manifest(
         &self,
         id: &PictureId,
@@ -55,7 +57,7 @@ impl Screening {
                 return Ok(());
             }
         }
-        // Of the same instant they would be the other one's files as well.
+        // Where both attempts have the same expiry, the files are the other one's as well.
         if there != Some(noted) {
             let files = self.collection.file_keys(id, noted, Some(&[])).await?;
             storage.delete(&files).await?;
@@ -63,7 +65,7 @@ impl Screening {
         Err(Taken.into())
     }
 
-    /// The instant that the stored manifest says, where there is one that says any.
+    /// The expiry in the stored manifest; `None` where there is no manifest, or it states none.
     async fn manifest_expiry(&self, id: &PictureId) -> Result<Option<ExpiresAt>, StorageError> {
         let key = StorageKey::Manifest { id: id.clone() };
         match self.collection.storage.get(&key, None).await {

@@ -1,4 +1,5 @@
-//! Why a picture has no verdict yet although a worker took it up, and how long it rests before the next one does.
+//! Why a picture has no verdict yet although a worker took it, and how long it rests before the
+//! next attempt.
 
 use std::time::Duration;
 
@@ -9,34 +10,36 @@ use crate::runtime::compute::ComputeError;
 use crate::screening::ScreeningError;
 use crate::storage::StorageError;
 
-/// How long a picture rests when screening or storage is unavailable, seconds.
+/// How long a picture rests when screening or storage is unavailable, in seconds.
 const RETRY_SECONDS: i64 = 5;
-/// How long a picture rests for which there is no room, seconds: room comes as others end.
+/// How long a picture rests for which there is no room, in seconds. Room comes as other pictures
+/// end.
 const RETRY_FULL_SECONDS: i64 = 60;
 
-/// What keeps a picture from its verdict, and is not its own fault.
+/// What keeps a picture from its verdict without being its own fault.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Delay {
     /// There is no room for the picture's files.
     #[error("the store is full (CATTO_MAX_STORED_BYTES)")]
     Full,
-    /// The memory that all pictures share stayed taken.
+    /// The memory that all pictures share did not become free.
     #[error("no memory became free in time")]
     NoMemory,
-    /// It waits for somebody else: for an outage to end, or for a month. The log has told of it, once for all pictures.
+    /// It waits for an outage to end, or for the next month. The log has said so once for all
+    /// pictures.
     #[error("{why}; it waits for {} s", .rest.as_secs())]
     SecondOpinion { why: String, rest: Duration },
-    /// Budget or index failed before or after a paid call.
+    /// The budget or the index failed before or after a paid call.
     #[error("a second opinion could not be had")]
     Unpaid(#[source] anyhow::Error),
 }
 
-/// True where the log must tell that this picture waits.
+/// True where the log must say that this picture waits.
 pub(super) fn is_news(error: &anyhow::Error) -> bool {
     !matches!(error.downcast_ref(), Some(Delay::SecondOpinion { .. }))
 }
 
-/// Whose fault the failure of an attempt is. What is not an outage and comes again and again is the picture's.
+/// Who is to blame for a failed attempt. A failure that is no outage is the picture's.
 pub(super) fn blame(error: &anyhow::Error) -> Blame {
     let is_outage = error.is::<Delay>()
         || error.is::<ScreeningError>()
@@ -51,7 +54,7 @@ pub(super) fn blame(error: &anyhow::Error) -> Blame {
     }
 }
 
-/// How long a picture rests after an attempt that failed so, seconds.
+/// How long a picture rests after an attempt with this error, in seconds.
 pub(super) fn rest_seconds(error: &anyhow::Error) -> i64 {
     match error.downcast_ref() {
         Some(Delay::SecondOpinion { rest, .. }) => {

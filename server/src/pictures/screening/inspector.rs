@@ -1,4 +1,5 @@
-//! What is known of an upload before its pixels are decoded: what its header says, and under which rules it is judged.
+//! What is known of an upload before its pixels are decoded: what its header tells, and the rules
+//! under which it is judged.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,37 +12,38 @@ use crate::domain::verdict::Rules;
 use crate::runtime::compute::{self, ComputeError};
 use crate::screening::{Screener, ScreeningError};
 
-/// Reads headers, and knows who judges.
+/// Reads headers, and knows who judges pictures.
 pub(crate) struct Inspector {
     pub(crate) screener: Arc<dyn Screener>,
     pub(crate) policy: Policy,
-    /// True where the local models see every picture: to judge it, or to stand in for calls that cannot be paid.
+    /// True where the local models see every picture, to judge it or to stand in for calls that
+    /// cannot be paid for.
     pub(crate) looks_locally: bool,
     /// How large a picture may be.
     pub(crate) limits: Limits,
 }
 
-/// What a header says, and who judges the picture.
+/// What a header tells, and the rules under which the picture is judged.
 pub(crate) struct Header {
     pub(crate) inspected: Result<Inspected, ImageError>,
-    /// Fails where the models cannot be asked which ones they are.
+    /// The current rules. This fails where the models cannot say who they are.
     pub(crate) rules: Result<RulesNow, ScreeningError>,
 }
 
-/// Under which rules pictures are judged now.
+/// The rules under which pictures are judged now.
 pub(crate) struct RulesNow {
-    /// Of whoever has the last word.
+    /// The rules of whoever has the last word.
     pub(crate) in_force: Rules,
-    /// Of the local models alone, for when nobody else can be paid.
+    /// The rules of the local models alone, for when nobody else can be paid.
     pub(crate) local_alone: Rules,
 }
 
 impl Inspector {
-    /// Looks at a file's header, and asks under which rules pictures are judged now. On a thread that steps back for
-    /// requests.
+    /// Inspects a file's header, and reads the rules under which pictures are judged now. This runs
+    /// on a thread of low priority.
     ///
     /// # Errors
-    /// When there is no such thread, or it panics.
+    /// When the thread cannot be started, or it panics.
     pub(crate) async fn inspect(&self, path: PathBuf) -> Result<Header, ComputeError> {
         let (screener, policy) = (self.screener.clone(), self.policy);
         let (looks_locally, limits) = (self.looks_locally, self.limits.clone());
@@ -62,7 +64,7 @@ impl Inspector {
         .await
     }
 
-    /// Succeeds where the models can be used, or need not be.
+    /// Succeeds where the models can be used or are not needed.
     ///
     /// # Errors
     /// When they are needed and cannot be used.

@@ -1,4 +1,5 @@
-//! The memory that all pictures share while they are decoded and until what was made of them is stored.
+//! The memory that all pictures share while they are decoded, and until what was made of them is
+//! stored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,29 +8,31 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::delay::Delay;
 
-/// Permits of the semaphore stand for this many bytes each.
+/// How many bytes one permit of the semaphore stands for.
 const UNIT: u64 = 1024;
-/// How often the process may end while a picture has all memory to itself, before the picture is refused as too large: each
-/// attempt that is cut off doubles the memory that the next one sets aside, since the estimate may be too low.
+/// How often the process may end while a picture has all of the memory, before the picture is
+/// refused as too large. Each attempt that is cut off doubles the memory that the next one sets
+/// aside, because the estimate may be too low.
 const MAX_ENDS_WITH_ALL_MEMORY: usize = 3;
-/// How long a picture waits for memory, well within its lease; a decoder that was given up may hold some for ever.
+/// How long a picture waits for memory. This is well within its lease. A decoder that was given up
+/// may hold some for ever.
 const MEMORY_WAIT: Duration = Duration::from_secs(180);
 
 /// All of the memory.
 pub(super) struct Memory {
     permits: Arc<Semaphore>,
-    /// As many units as there are altogether.
+    /// The number of units in all.
     all: u64,
 }
 
-/// The part of it that one picture has, until this is dropped.
+/// The share of one picture, which it has until this is dropped.
 pub(super) struct Share(OwnedSemaphorePermit);
 
 impl Memory {
-    /// So many bytes.
+    /// Memory of this many bytes.
     ///
     /// # Errors
-    /// When they are more than this machine can count.
+    /// When that is more than this machine can count.
     pub(super) fn new(bytes: u64) -> anyhow::Result<Self> {
         let all = bytes / UNIT;
         Ok(Self {
@@ -38,11 +41,12 @@ impl Memory {
         })
     }
 
-    /// Waits for the memory of a picture that needs so many bytes by its estimate, after so many attempts that ended with the
-    /// process. `None` for a picture that had all of the memory often enough.
+    /// Waits for the memory of a picture that is estimated to need this many bytes, after `cut_off`
+    /// attempts that ended with the process. `None` for a picture that had all of the memory too
+    /// often.
     ///
     /// # Errors
-    /// [`Delay::NoMemory`] where none becomes free in time.
+    /// [`Delay::NoMemory`] where not enough becomes free in time.
     pub(super) async fn wait_for(&self, bytes: u64, cut_off: u32) -> anyhow::Result<Option<Share>> {
         // A picture that needs the last byte must not wait for a permit that does not exist.
         let Some(units) = share_of(bytes.div_ceil(UNIT), cut_off, self.all) else {
@@ -56,7 +60,7 @@ impl Memory {
 }
 
 impl Share {
-    /// Keeps so many bytes of it, as far as it has them, and gives back the rest.
+    /// Keeps this many bytes of the share, or all that it has, and gives back the rest.
     pub(super) fn keep(mut self, bytes: u64) -> Self {
         let units = usize::try_from(bytes.div_ceil(UNIT)).unwrap_or(usize::MAX);
         match self.0.split(units.min(self.0.num_permits())) {
@@ -66,8 +70,9 @@ impl Share {
     }
 }
 
-/// How much of the memory a picture sets aside that needs `base`, in the same units as `all`, after so many attempts that
-/// ended with the process. `None` where it had all of it often enough.
+/// How much memory a picture sets aside, after `cut_off` attempts that ended with the process.
+/// `base` is its estimate, in the same units as `all`. `None` where the picture had all of the
+/// memory too often.
 fn share_of(base: u64, cut_off: u32, all: u64) -> Option<u64> {
     let share = |doublings: u32| {
         base.saturating_mul(2_u64.saturating_pow(doublings))

@@ -1,4 +1,5 @@
-//! How a picture's verdict is carried out: it is published, file by file and the row last, or refused.
+//! Carries out a picture's verdict: it is published, with the files first and the row last, or
+//! refused.
 
 use std::time::Duration;
 
@@ -15,8 +16,9 @@ use crate::pictures::manifest::Manifest;
 use crate::storage::StorageKey;
 
 impl Screening {
-    /// Stores the variants, then the manifest, then the row; only then does any URL answer. Refuses the picture where a ban
-    /// came meanwhile. False when the picture is no longer this worker's.
+    /// Stores the variants, then the manifest, then the row; only then does any URL answer. Refuses
+    /// the picture where a ban came meanwhile. Returns false when the worker no longer holds the
+    /// picture.
     pub(super) async fn publish(
         &self,
         received: &Received,
@@ -26,7 +28,8 @@ impl Screening {
     ) -> anyhow::Result<bool> {
         let now = self.collection.clock.now();
         let id = &received.id;
-        // Before anything is stored; a ban that comes later is found by the step that publishes.
+        // This is checked before anything is stored. A ban that comes later is found by the
+        // transaction that publishes.
         if self.is_banned(rendered.perceptual_hash).await? {
             return self.reject(received, Reason::Banned, None).await;
         }
@@ -45,10 +48,11 @@ impl Screening {
         let bytes = variants.iter().map(|variant| variant.size_bytes).sum();
         let max_stored_bytes = self.limits.max_stored_bytes;
         if bytes > max_stored_bytes {
-            // It would wait for ever.
+            // The picture would wait for ever.
             return self.reject(received, Reason::StorageFull, None).await;
         }
-        // Before this attempt notes an instant of its own: only the noted one tells what an attempt has left.
+        // This comes before the attempt notes an expiry of its own, because only the noted one
+        // tells what an earlier attempt has left.
         let earlier = self.collection.db.planned_expiry(received).await?;
         if let Some(earlier) = earlier {
             self.delete_attempt(id, earlier).await?;
@@ -67,7 +71,8 @@ impl Screening {
         let sequence = match begun {
             Begun::Lost => return Ok(false),
             Begun::Full => {
-                // So that it need not be looked at again when there is room.
+                // The verdict is noted, so that the picture need not be looked at again when there
+                // is room.
                 let approved = Verdict::Approved {
                     tags: rendered.tags,
                     alt: rendered.alt,
@@ -131,14 +136,14 @@ impl Screening {
                 tracing::info!(picture = %id, expires_at = %expires_at.timestamp(), "published a picture");
                 Ok(true)
             }
-            // What was stored is deleted with it.
+            // This also deletes what was stored.
             Publishing::Banned => self.reject(received, Reason::Banned, None).await,
             Publishing::Lost => Ok(false),
         }
     }
 
-    /// Refuses a picture for this reason, which is remembered under these rules where there are any. False when the picture is
-    /// no longer this worker's.
+    /// Refuses a picture for this reason, which is remembered under `rules` where they are given.
+    /// Returns false when the worker no longer holds the picture.
     pub(super) async fn reject(
         &self,
         received: &Received,
@@ -146,7 +151,8 @@ impl Screening {
         rules: Option<Rules>,
     ) -> anyhow::Result<bool> {
         let id = &received.id;
-        // An attempt that was cut off while publishing, under other rules or before too many others, left its objects.
+        // An attempt that was cut off while publishing, under other rules or too often, left its
+        // objects behind.
         if let Some(planned) = self.collection.db.planned_expiry(received).await? {
             self.delete_attempt(id, planned).await?;
         }
@@ -164,7 +170,7 @@ impl Screening {
             self.collection.clients.settle(
                 id,
                 match reason {
-                    // An empty purse and a small store are not the client's fault.
+                    // An empty budget and a small store are not the client's fault.
                     Reason::BudgetSpent | Reason::StorageFull => Ending::NobodysFault,
                     _ => Ending::Refused,
                 },

@@ -1,5 +1,6 @@
-//! What follows the local look: pictures that it did not decide are shown to somebody who is paid, and what that somebody
-//! said is noted on the picture's row before anything else happens, so that it is never paid again.
+//! What follows the local look. Pictures that it did not decide are shown to a service that is
+//! paid, and its answer is noted on the picture's row before anything else happens, so that it is
+//! never paid for twice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,24 +19,27 @@ use crate::domain::verdict::{Reason, Review, Rules, Verdict};
 use crate::pictures::collection::Collection;
 use crate::runtime::causes::chain;
 
-/// How long a picture rests after its review failed, doubled with each failure of the same bytes.
+/// How long a picture rests after its review failed. The rest doubles with each failure of the same
+/// bytes.
 const SHORTEST_REST: Duration = Duration::from_secs(5);
-/// The longest such rest, six hours: a picture that the service chokes on costs about forty calls in a week.
+/// The longest such rest, six hours. A picture on which the service fails every time then costs
+/// about forty calls in a week.
 const LONGEST_REST: Duration = Duration::from_secs(LONGEST_REST_OF_ALL.cast_unsigned());
 
-/// Asks for second opinions, and knows what becomes of pictures for which none can be had.
+/// Asks for second opinions, and knows what happens to pictures for which none can be had.
 pub(crate) struct SecondOpinions {
     collection: Arc<Collection>,
-    /// Who is asked; absent where the local models decide all, or nothing is screened.
+    /// The service that is asked; `None` where the local models decide everything, or nothing is
+    /// screened.
     reviewer: Option<RekognitionReviewer>,
     budget: Arc<Budget>,
-    /// What becomes of pictures that cannot be paid for.
+    /// What happens to pictures that cannot be paid for.
     when_spent: BudgetSpent,
-    /// When a picture that waits for the month to turn looks again.
+    /// How long a picture that waits for the next month rests before it checks the budget again.
     spent_rest: Duration,
 }
 
-/// Notes on the picture's own row.
+/// Notes the steps of a review on the picture's own row.
 struct Row<'a> {
     db: &'a Db,
     received: &'a Received,
@@ -76,17 +80,18 @@ impl SecondOpinions {
         }
     }
 
-    /// Succeeds unless whoever is asked refuses our configuration.
+    /// Succeeds unless the service refuses our configuration.
     ///
     /// # Errors
-    /// When it does: somebody must mend that.
+    /// When it does, and somebody must mend that.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         self.reviewer
             .as_ref()
             .map_or(Ok(()), RekognitionReviewer::check)
     }
 
-    /// For how long uploads are refused because none could be paid for; `None` where they are not.
+    /// For how long uploads are refused because no second opinion can be paid for; `None` where
+    /// they are not.
     ///
     /// # Errors
     /// When the index fails.
@@ -105,8 +110,8 @@ impl SecondOpinions {
             .ok_or_else(|| anyhow::anyhow!("there is nobody to ask for a second opinion"))
     }
 
-    /// What is decided already of a picture that is known to need a second opinion, without a look at it: nothing where it
-    /// can be asked for now.
+    /// What is already decided about a picture that is known to need a second opinion, before it is
+    /// looked at; `None` where the service can be asked now.
     pub(super) async fn foresee(
         &self,
         received: &Received,
@@ -123,8 +128,8 @@ impl SecondOpinions {
         }
     }
 
-    /// Has a picture wait where the same bytes have failed in another's review and rest: however often somebody uploads them,
-    /// they are tried as often as one picture.
+    /// Makes a picture wait where the review of another one with the same bytes failed and that one
+    /// rests. However often the same bytes are uploaded, they are so tried as often as one picture.
     async fn check_others(&self, received: &Received) -> anyhow::Result<()> {
         let until = self
             .collection
@@ -144,8 +149,8 @@ impl SecondOpinions {
         }
     }
 
-    /// Asks for a second opinion on a picture, from where an earlier review of it came to. `alone` are the rules under which
-    /// the local models' own verdict is remembered.
+    /// Asks for a second opinion on a picture, beginning where an earlier review of it stopped.
+    /// `alone` are the rules under which the local models' own verdict is remembered.
     pub(super) async fn review(
         &self,
         received: &Received,
@@ -172,7 +177,8 @@ impl SecondOpinions {
         {
             Ok(verdict) => (verdict, rules),
             Err(ReviewError::Spent) => match (self.when_spent, local) {
-                // Remembered as what it is: under the rules of the local models alone.
+                // The verdict is remembered as what it is: one under the rules of the local models
+                // alone.
                 (BudgetSpent::Local, Some(local)) => (local, alone),
                 (BudgetSpent::Wait, _) => {
                     self.collection
@@ -243,7 +249,7 @@ fn waits(error: ReviewError) -> anyhow::Error {
     }
 }
 
-/// How long a picture rests whose reviews failed so often, at a price.
+/// How long a picture rests after this many failed reviews that may have been billed.
 fn rest_after(failures: u32) -> Duration {
     (SHORTEST_REST * (1 << failures.min(20))).min(LONGEST_REST)
 }

@@ -1,5 +1,6 @@
-//! What a worker does with a picture before anything of it is stored: it finds out whether its bytes are known, looks at it,
-//! renders it, and has somebody else asked where that is needed.
+//! What a worker does with a picture before anything of it is stored: it finds out whether the
+//! bytes are known, looks at the picture, renders it, and asks for a second opinion where one is
+//! needed.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -17,16 +18,16 @@ use crate::db::Claimed;
 use crate::domain::verdict::{Reason, Review, Verdict};
 use crate::runtime::compute;
 
-/// What is held of the image that Rekognition is shown, as a multiple of it: the image, and the request made of it in base64,
-/// with what is left over while that grows.
+/// How many times the size of the image for Rekognition is held in memory: the image, and the
+/// request made of it in base64, with what is left over while that grows.
 const COPIES_OF_SHOWN: usize = 4;
 
-/// What came of an attempt before anything is stored.
+/// The outcome of an attempt before anything is stored.
 pub(super) struct Screened {
     pub(super) judged: Judged,
-    /// Somebody looked at the picture for it; otherwise the same bytes were known.
+    /// Whether the picture was looked at in this attempt. Otherwise the same bytes were known.
     pub(super) looked: bool,
-    /// The share of the memory that what was encoded takes, until it is stored or dropped.
+    /// The share of the memory that the encoded files take until they are stored or dropped.
     pub(super) memory: Option<Share>,
 }
 
@@ -45,8 +46,9 @@ impl Screened {
 }
 
 impl Screening {
-    /// Looks at the picture and renders it, within the memory that all pictures share. The same bytes under the same rules
-    /// are not looked at again. What time was spent on it is put into `worked`.
+    /// Looks at the picture and renders it, within the memory that all pictures share. The same
+    /// bytes under the same rules are not looked at again. `worked` is set to the time that was
+    /// spent on it.
     pub(super) async fn screen(
         &self,
         claimed: &Claimed,
@@ -69,7 +71,7 @@ impl Screening {
         let approval = match (known, &review) {
             (Some(Verdict::Rejected(reason)), _) => return Ok(Screened::refused(reason)),
             (Some(Verdict::Approved { tags, alt }), _) => Some((tags, alt)),
-            // Decided before a crash, or before there was no room.
+            // It was decided before a crash, or before there was no room.
             (None, Some(Review::Judged(Verdict::Rejected(reason)))) => {
                 let judged = Judged::Rejected(*reason, rules);
                 return Ok(Screened::without_a_look(judged));
@@ -87,7 +89,8 @@ impl Screening {
         };
         let inspected = match header.inspected {
             Ok(inspected) => inspected,
-            // Without its bytes it can never be decided. A whole folder that is away may come back.
+            // Without its file the picture can never be decided. But a whole folder that is missing
+            // may come back.
             Err(ImageError::Io(error)) if error.kind() == ErrorKind::NotFound => {
                 tokio::fs::metadata(collection.incoming.folder())
                     .await
@@ -124,7 +127,8 @@ impl Screening {
         let give_up = job.timeout + self.limits.give_up_after;
         let work = compute::run(move || {
             let done = job.run();
-            // Held by the thread until here, which may outlive this call. What was encoded is still held afterwards.
+            // The thread holds the memory until here, and may outlive this call. What was encoded
+            // is still held afterwards.
             let kept = memory.keep(done.as_ref().map_or(0, encoded_bytes));
             (done, kept)
         });
@@ -161,7 +165,7 @@ impl Screening {
     }
 }
 
-/// The bytes that are held of what was encoded, until it is stored or dropped.
+/// The bytes of what was encoded, which are held until it is stored or dropped.
 fn encoded_bytes(outcome: &Outcome) -> u64 {
     let of = |rendered: &Rendered| {
         rendered
