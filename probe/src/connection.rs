@@ -45,7 +45,7 @@ pub(super) enum FetchError {
         source: io::Error,
     },
     #[error(
-        "this machine has no list of trusted certificates; on Debian it is the package `ca-certificates`"
+        "this machine has no list of trusted certificates; on Debian, install the package `ca-certificates`"
     )]
     NoCertificates,
     #[error("no answer from {authority} within {} while {step}", humantime::format_duration(*.timeout))]
@@ -54,9 +54,7 @@ pub(super) enum FetchError {
         step: &'static str,
         timeout: Duration,
     },
-    #[error(
-        "{authority} does not answer with HTTP, or ended in the middle of its answer: {source}"
-    )]
+    #[error("{authority} does not answer with HTTP, or its answer ended too early: {source}")]
     Broken {
         authority: String,
         source: hyper::Error,

@@ -62,8 +62,8 @@ pub(super) fn explain_miss(sighting: &Sighting, answer: Answer<'_>) -> Vec<Findi
     if let Freshness::Forbidden(directive) = freshness {
         found.add(
             "forbidden",
-            format!("the origin forbids shared caches to keep it: `Cache-Control: {directive}`"),
-            "right for what is personal or must never be old; else give it a lifetime at the origin",
+            format!("the origin does not allow shared caches to keep it: `Cache-Control: {directive}`"),
+            "this is right for what is personal or must never be old; otherwise, give it a lifetime at the origin",
         );
         return found.findings;
     }
@@ -76,52 +76,52 @@ pub(super) fn explain_miss(sighting: &Sighting, answer: Answer<'_>) -> Vec<Findi
         found.add(
             "set-cookie",
             format!("the answer sets a cookie ({})", cookies.join(", ")),
-            "let the origin set no cookie on what everybody may share",
+            "make the origin set no cookie on what all visitors may share",
         );
     }
     let varies = varies_by(headers);
     if varies.iter().any(|name| name == "*") {
         found.add(
             "vary",
-            "`Vary: *` says that no answer fits a second request".into(),
-            "let the origin send no `Vary`, or `Vary: Accept-Encoding`",
+            "`Vary: *` says that no answer may be used for another request".into(),
+            "make the origin send no `Vary`, or `Vary: Accept-Encoding`",
         );
     } else if !varies.is_empty() && sighting.layer != Layer::Cloudflare {
         found.add(
             "vary",
             format!(
-                "the answer is kept apart for each value of {}",
+                "a separate answer is kept for each value of {}",
                 varies.join(", ")
             ),
-            "let it vary by nothing but `Accept-Encoding`",
+            "make it vary by nothing but `Accept-Encoding`",
         );
     }
     match freshness {
         Freshness::Never(word) => found.add(
             "never-fresh",
             format!("the answer is never fresh: {word}"),
-            "right where each viewer must get the newest; else give it a lifetime of at least a few seconds",
+            "this is right if every viewer must get the newest; otherwise, give it a lifetime of at least a few seconds",
         ),
         Freshness::Unsaid => found.add(
             "no-freshness",
             "nothing says how long it may be kept: neither `max-age` nor `s-maxage` nor `Expires`".into(),
-            "send `Cache-Control: public, max-age=…` or an `Expires`; what each cache does without differs",
+            "send `Cache-Control: public, max-age=…` or an `Expires`; without one, caches differ in what they do",
         ),
         Freshness::Relative(seconds) | Freshness::Absolute(seconds)
             if seconds <= SHORT_LIFETIME || sighting.did == Did::Expired =>
         {
             found.add(
                 "short-lifetime",
-                format!("its lifetime of {seconds} s was over before it was asked for again"),
-                "right for what is about to end; else lengthen it, or allow `stale-while-revalidate`",
+                format!("its lifetime of {seconds} s was over before it was requested again"),
+                "this is right for what is about to end; otherwise, lengthen it or allow `stale-while-revalidate`",
             );
         }
         // A cache that fetches again each time although the end lies ahead does not honour it.
         Freshness::Absolute(_) if sighting.did == Did::Miss => found.add(
             "only-expires",
-            "its lifetime is told by `Expires` alone, and this cache does not seem to go by it".into(),
-            "see that no rule or policy of this cache replaces the origin's headers; \
-             a `max-age` in its place would add up over caches in a row",
+            "only `Expires` tells its lifetime, and this cache seems to ignore it".into(),
+            "make sure that no rule or policy of this cache replaces the origin's headers; \
+             a `max-age` instead would add up over several caches in a row",
         ),
         Freshness::Forbidden(_) | Freshness::Relative(_) | Freshness::Absolute(_) => {}
     }
@@ -137,8 +137,8 @@ pub(super) fn explain_uneven(layer: &Layer, hits: usize, asked: usize) -> Findin
         Some(layer),
         "uneven",
         format!("{hits} of {asked} repeats hit"),
-        "an edge location is several machines, and each fills by itself: ask more often with `--repeat`; \
-         if it stays so, the answer is being dropped early for want of viewers",
+        "an edge location has several machines, and each fills its own cache: repeat more often with `--repeat`; \
+         if that does not help, the cache drops the answer early because few viewers ask for it",
     )
 }
 
@@ -147,9 +147,9 @@ pub(super) fn explain_no_cache() -> Finding {
     finding(
         None,
         "no-cache",
-        "no cache shows itself in the answer, so every request seems to reach the origin".into(),
-        "see that the name leads to the CDN (a proxied DNS record at Cloudflare, a CNAME to CloudFront) \
-         and that you ask the public address, not the origin's own",
+        "no cache can be seen in the answer, so every request seems to reach the origin".into(),
+        "make sure that the name leads to the CDN (a proxied DNS record at Cloudflare, a CNAME to CloudFront), \
+         and that you measure the public address and not the origin's own",
     )
 }
 
@@ -165,8 +165,8 @@ pub(super) fn oddities(sightings: &[Sighting], answer: Answer<'_>) -> Vec<Findin
         found.push(finding(
             Some(&Layer::Cloudflare),
             "browser-ttl",
-            "browsers keep it for 4 hours, which looks like Cloudflare's own Browser Cache TTL in place of the origin's".into(),
-            "set Browser Cache TTL to \"Respect Existing Headers\" in the zone",
+            "browsers keep it for 4 hours, which looks like Cloudflare's own Browser Cache TTL instead of the origin's".into(),
+            "in the zone, set Browser Cache TTL to \"Respect Existing Headers\"",
         ));
     }
     let age = age_seconds(headers);
@@ -177,8 +177,8 @@ pub(super) fn oddities(sightings: &[Sighting], answer: Answer<'_>) -> Vec<Findin
         found.push(finding(
             None,
             "older-than-lifetime",
-            format!("its `Age` of {age} s is beyond its `max-age` of {lifetime} s, so browsers take it for stale at once"),
-            "an edge lifetime that is longer than the browser's does this; harmless where a repeat visit may ask again",
+            format!("its `Age` of {age} s is beyond its `max-age` of {lifetime} s, so browsers treat it as stale at once"),
+            "this comes from a lifetime at the edge that is longer than the browser's; it is harmless if browsers may ask again at each visit",
         ));
     }
     let hit_at_cloudfront = sightings
@@ -189,8 +189,8 @@ pub(super) fn oddities(sightings: &[Sighting], answer: Answer<'_>) -> Vec<Findin
         found.push(finding(
             Some(&Layer::CloudFront),
             "shared-cookie",
-            format!("everybody is given the same cookie ({}) from the cache", cookies.join(", ")),
-            "let the origin set no cookie here, or strip it in CloudFront's response headers policy",
+            format!("the cache gives all visitors the same cookie ({})", cookies.join(", ")),
+            "make the origin set no cookie here, or remove it in CloudFront's response headers policy",
         ));
     }
     found
@@ -208,19 +208,21 @@ pub(super) fn explain_status(answer: Answer<'_>) -> Option<Finding> {
         return Some(finding(
             Some(&Layer::Cloudflare),
             "challenged",
-            format!("Cloudflare took the probe for a robot and answered {status}"),
-            "switch Bot Fight Mode off, or let the probe's address pass, while you measure",
+            format!("Cloudflare took the probe for a bot and answered {status}"),
+            "while you measure, switch Bot Fight Mode off or let the probe's address pass",
         ));
     }
     let remedy = match status {
-        300..=399 if status != 304 => "name the address that it leads to, if you mean that",
-        401 | 403 => {
-            "the public address should answer without a secret: see that you do not ask the origin itself"
+        300..=399 if status != 304 => {
+            "measure the address that it leads to, if that is what you mean"
         }
-        404 | 410 => "the address is wrong, or what it named is over",
-        429 => "ask more slowly with `--pause`",
-        400..=499 => "see what the server says to it",
-        500..=599 => "see the server's log; errors are no matter of caching",
+        401 | 403 => {
+            "the public address should answer without a secret: make sure that you do not measure the origin itself"
+        }
+        404 | 410 => "the address is wrong, or what was there is gone",
+        429 => "measure more slowly with `--pause`",
+        400..=499 => "look at what the server answers",
+        500..=599 => "look at the server's log; errors have nothing to do with caching",
         _ => return None,
     };
     Some(finding(
@@ -265,7 +267,7 @@ impl Reasons<'_> {
         {
             return self.add(
                 "rule",
-                "a rule or setting takes it out of the cache, although its ending is on the default list".into(),
+                "a rule or setting keeps it out of the cache, although its ending is on the default list".into(),
                 "look for a Cache Rule with \"Bypass cache\", a page rule, or Development Mode",
             );
         }
@@ -275,8 +277,8 @@ impl Reasons<'_> {
         );
         self.add(
             "not-default-extension",
-            format!("{what} is not in the default extensions that Cloudflare caches"),
-            "add a Cache Rule that makes the host \"Eligible for cache\"; `deploy/cloudflare.json` has it",
+            format!("{what} is not among the default extensions that Cloudflare caches"),
+            "add a Cache Rule that makes the host \"Eligible for cache\"; `deploy/cloudflare.json` has such a rule",
         );
     }
 
@@ -284,15 +286,15 @@ impl Reasons<'_> {
         let (message, remedy) = match sighting.did {
             Did::Failed => (
                 "the cache reports an error",
-                "look for the request in its log; its quota or its way to the origin may be at fault",
+                "look for the request in its log; its quota or its connection to the origin may be the cause",
             ),
             Did::Bypassed => (
-                "the cache passed it by, for no reason that its headers tell",
+                "the request went past the cache, for no reason that the headers tell",
                 "look for a rule that bypasses the cache, and for an `Authorization` header that is added on the way",
             ),
             _ => (
-                "the answer may be kept, and still the cache did not have it",
-                "ask again: a cache may store only after a moment; if it stays so, look at the cache's own lifetimes and its key",
+                "the answer may be kept, but the cache did not have it",
+                "measure again, because a cache may need a moment to store an answer; if that does not help, look at the cache's own lifetimes and its key",
             ),
         };
         self.add("unexplained", message.into(), remedy);

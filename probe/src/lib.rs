@@ -59,10 +59,10 @@ pub async fn glance(url: &Url, timeout: Duration) -> anyhow::Result<Glance> {
 /// The arguments of `cattocdn probe`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Probe {
-    /// What to request, `http://…` or `https://…`; a page brings its assets along
+    /// The addresses to measure, http://… or https://…; for a page, its assets are measured too
     #[arg(value_name = "URL", required = true, value_parser = parse_url)]
     urls: Vec<Url>,
-    /// How often to request it again after the first time
+    /// How many times to request each address again after the first time
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
     /// Print JSON instead of tables
@@ -80,12 +80,13 @@ pub struct Probe {
 }
 
 fn parse_url(text: &str) -> Result<Url, String> {
-    let mut url = Url::parse(text).map_err(|error| format!("{error}; it begins with https://"))?;
+    let mut url =
+        Url::parse(text).map_err(|error| format!("{error}; an address begins with https://"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err("only http:// and https:// addresses can be asked".into());
+        return Err("only http:// and https:// addresses can be measured".into());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("the probe sends no passwords, so the address must hold none".into());
+        return Err("the probe sends no passwords, so the address must not have one".into());
     }
     url.set_fragment(None);
     Ok(url)

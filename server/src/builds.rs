@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use self::record::Record;
 use crate::domain::build::{AssetKind, AssetName, BuildId, Coding, files_end, is_served};
 use crate::domain::expiry::{ExpiresAt, Retention};
-use crate::domain::picture::Sha256Hash;
+use crate::domain::hash::Sha256Hash;
 use crate::runtime::clock::Clock;
 use crate::storage::{Folder, ObjectStorage, StorageError, StorageKey};
 

@@ -183,7 +183,7 @@ impl fmt::Display for ConfigError {
         for problem in &self.0 {
             write!(formatter, "\n  - {problem}")?;
         }
-        write!(formatter, "\nSee .env.sample for every variable.")
+        write!(formatter, "\nThe file .env.sample explains every variable.")
     }
 }
 
@@ -313,7 +313,7 @@ impl FilesConfig {
         if !database_url.starts_with("sqlite:") {
             env.problem(
                 "CATTO_DATABASE_URL",
-                "must begin with `sqlite:`; no other database is supported yet",
+                "must begin with `sqlite:`, because no other database is supported yet",
             );
         }
         Self {
@@ -332,11 +332,14 @@ impl StorageConfig {
         match storage.as_str() {
             "s3" => {
                 if bucket.is_none() {
-                    env.problem("CATTO_S3_BUCKET", "is not set, and CATTO_STORAGE is `s3`");
+                    env.problem(
+                        "CATTO_S3_BUCKET",
+                        "is not set, but CATTO_STORAGE is `s3`, which needs it",
+                    );
                 } else if !bucket.as_deref().is_some_and(is_bucket) {
                     env.problem(
                         "CATTO_S3_BUCKET",
-                        "is not the plain name of a bucket: 3 to 63 letters, digits, dots, hyphens and underscores",
+                        "is not the plain name of a bucket, which has 3 to 63 letters, digits, dots, hyphens and underscores",
                     );
                 }
                 Self::S3(S3Config {

@@ -30,7 +30,9 @@ pub use self::endings::Dead;
 pub use self::ledger::{LedgerRow, Spending};
 use self::migrations::MIGRATIONS;
 pub use self::pictures::ListFilter;
-pub use self::purges::{ClaimedPurge, Postponed, PurgeOrder, PurgeTerms, SharedPurges};
+pub use self::purges::{
+    ClaimedLook, ClaimedPurge, Postponed, PurgeOrder, PurgeTerms, SharedPurges,
+};
 pub use self::queue::{
     Begun, Blame, Claimed, Foreseen, Gauge, LONGEST_REST_OF_ALL, Publishing, Waiting,
 };

@@ -25,15 +25,16 @@ use crate::runtime::clock::Clock;
 pub use self::report::{Check, Outcome, Report};
 
 /// Why something at Amazon was not checked.
-const WITHOUT_CREDENTIALS: &str = "not asked without credentials";
+const WITHOUT_CREDENTIALS: &str = "not checked without credentials";
 
 /// The options of `cattocdn doctor`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Doctor {
-    /// Print JSON in place of the table
+    /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
-    /// Also make both calls of Rekognition that screening needs: two paid calls, about $0.002, counted in the month's budget
+    /// Also try both Rekognition calls that screening needs: they are paid, about $0.002, and count
+    /// in the month's budget
     #[arg(long)]
     probe_rekognition: bool,
 }
@@ -52,7 +53,7 @@ impl Doctor {
                         Check::failed(
                             "configuration",
                             problem.clone(),
-                            "Mend this variable; .env.sample explains it",
+                            "Correct this variable; .env.sample explains it",
                         )
                     })
                     .collect(),
@@ -62,7 +63,7 @@ impl Doctor {
 
     async fn examine(&self, config: &Config, clock: &Clock) -> Vec<Check> {
         let mut checks = vec![
-            Check::ok("configuration", "every variable can be read"),
+            Check::ok("configuration", "every variable is valid"),
             local::data_dir(&config.files.data_dir),
             local::models(config).await,
             local::public_url(&config.http, &config.origin),
@@ -77,7 +78,10 @@ impl Doctor {
         {
             match aws::load().await {
                 Ok(sdk) => {
-                    checks.push(Check::ok("AWS credentials", "there are some, and a region"));
+                    checks.push(Check::ok(
+                        "AWS credentials",
+                        "there are credentials, and a region is set",
+                    ));
                     Some(sdk)
                 }
                 Err(error) => {
@@ -95,7 +99,7 @@ impl Doctor {
         match (bucket, &sdk) {
             (None, _) => checks.push(Check::skipped(
                 "bucket",
-                "pictures lie in the data folder (CATTO_STORAGE is `disk`)",
+                "not used: pictures lie in the data folder (CATTO_STORAGE is `disk`)",
             )),
             (Some(bucket), Some(sdk)) => {
                 checks.extend(bucket::look_at(sdk, bucket, config.retention, clock).await);
@@ -107,7 +111,7 @@ impl Doctor {
             (true, None) => checks.push(Check::skipped("Rekognition", WITHOUT_CREDENTIALS)),
             (false, _) if asks => checks.push(Check::skipped(
                 "Rekognition",
-                "not asked; --probe-rekognition makes two paid calls, about $0.002",
+                "not called; --probe-rekognition makes two paid calls, about $0.002",
             )),
             (false, _) => checks.push(Check::skipped(
                 "Rekognition",

@@ -49,7 +49,10 @@ impl Report {
         if self.layers.is_empty() {
             return Ok(());
         }
-        writeln!(out, "All together; hits of what may be cached\n{table}")
+        writeln!(
+            out,
+            "All addresses together (hits are counted for what may be cached)\n{table}"
+        )
     }
 
     fn summary(&self) -> String {
@@ -63,7 +66,7 @@ impl Report {
             .count();
         let outcome = match self.verdict {
             Verdict::Cached => "all is well",
-            Verdict::NotCached => "see above for what was not",
+            Verdict::NotCached => "see above for those that were not",
             Verdict::Unreachable => "something could not be fetched",
         };
         format!(
@@ -80,7 +83,7 @@ fn write_page(out: &mut fmt::Formatter<'_>, page: &PageReport, repeat: u32) -> f
     let base = page.assets.first().map(|asset| asset.short_name.clone());
     let name = |asset: &AssetReport| short(&asset.short_name, base.as_ref());
     let mut cold = Table::new(&[
-        "THE FIRST TIME",
+        "FIRST REQUEST",
         "KIND",
         "STATUS",
         "SENT",
@@ -92,7 +95,7 @@ fn write_page(out: &mut fmt::Formatter<'_>, page: &PageReport, repeat: u32) -> f
         "  CACHES",
     ]);
     let mut warm = Table::new(&[
-        &format!("{repeat} TIMES MORE"),
+        &format!("{repeat} REPEATS"),
         "FIRST BYTE p50",
         "p95",
         "TOTAL p50",
@@ -123,7 +126,7 @@ fn write_page(out: &mut fmt::Formatter<'_>, page: &PageReport, repeat: u32) -> f
         writeln!(out, "  -> {}", finding.remedy)?;
     }
     if page.left_out > 0 {
-        writeln!(out, "{} more assets were not asked for", page.left_out)?;
+        writeln!(out, "{} more assets were not measured", page.left_out)?;
     }
     writeln!(out)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Asset;
 use crate::domain::build::{AssetName, Coding};
 use crate::domain::expiry::{parse_rfc3339, rfc3339};
-use crate::domain::picture::Sha256Hash;
+use crate::domain::hash::Sha256Hash;
 use crate::storage::StorageKey;
 
 /// The version of the format, of which there has been no other. A new field must have a default;

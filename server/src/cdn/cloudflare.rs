@@ -90,7 +90,7 @@ impl CloudflareClient {
     pub fn new(config: &CloudflareConfig, public_url: Url, clock: Clock) -> anyhow::Result<Self> {
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_native_roots(crypto::ring::default_provider())
-            .context("this machine has no list of trusted certificates; on Debian it is the package `ca-certificates`")?;
+            .context("this machine has no list of trusted certificates; on Debian, install the package `ca-certificates`")?;
         // Plain HTTP is allowed only for a stand-in on this machine.
         let connector = match config.endpoint.scheme() {
             "http" => connector.https_or_http(),

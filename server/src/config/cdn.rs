@@ -59,13 +59,13 @@ fn cloudflare_from_env(env: &mut Env) -> Option<CloudflareConfig> {
     if zone.as_deref().is_some_and(|zone| !is_zone(zone)) {
         env.problem(
             "CATTO_CLOUDFLARE_ZONE",
-            "is not the id of a zone: 32 digits and letters from a to f",
+            "is not the id of a zone, which has 32 digits and letters from a to f",
         );
     }
     if token.as_ref().is_some_and(|token| !is_token(token)) {
         env.problem(
             "CATTO_CLOUDFLARE_TOKEN",
-            "is not an API token: at least 16 letters, digits, hyphens and underscores",
+            "is not an API token, which has at least 16 letters, digits, hyphens and underscores",
         );
     }
     match (zone, token) {
@@ -80,7 +80,10 @@ fn cloudflare_from_env(env: &mut Env) -> Option<CloudflareConfig> {
                 Some(_) => ("CATTO_CLOUDFLARE_ZONE", "CATTO_CLOUDFLARE_TOKEN"),
                 None => ("CATTO_CLOUDFLARE_TOKEN", "CATTO_CLOUDFLARE_ZONE"),
             };
-            env.problem(missing, &format!("is not set, and {set} is"));
+            env.problem(
+                missing,
+                &format!("is not set, but {set} is, and both are needed"),
+            );
             None
         }
     }
@@ -91,7 +94,7 @@ fn cloudfront_from_env(env: &mut Env) -> Option<CloudFrontConfig> {
     if !is_distribution(&distribution) {
         env.problem(
             "CATTO_CLOUDFRONT_DISTRIBUTION",
-            "is not the id of a distribution: capital letters and digits, such as E2QWRUHAPOMQZL",
+            "is not the id of a distribution, which has capital letters and digits, such as E2QWRUHAPOMQZL",
         );
     }
     Some(CloudFrontConfig { distribution })

@@ -46,7 +46,7 @@ pub(super) fn parse_client_address(text: &str) -> Result<ClientAddress, String> 
         Some(("header", name)) => name
             .parse()
             .map(ClientAddress::Header)
-            .map_err(|_| format!("`{name}` is no name of a header")),
+            .map_err(|_| format!("`{name}` is not a valid name of a header")),
         _ => Err("must be `socket` or `header:NAME`".into()),
     }
 }

@@ -138,13 +138,13 @@ impl ScreeningConfig {
         if policy.certainty.no_cat > policy.thresholds.cat {
             env.problem(
                 "CATTO_CERTAIN_NO_CAT",
-                "is above CATTO_CAT_THRESHOLD: what is a cat cannot certainly be none",
+                "is above CATTO_CAT_THRESHOLD, so that a picture could be a cat and certainly no cat",
             );
         }
         if policy.certainty.indecent < policy.thresholds.indecent {
             env.problem(
                 "CATTO_CERTAIN_UNSAFE",
-                "is below CATTO_UNSAFE_THRESHOLD: what is decent cannot certainly be indecent",
+                "is below CATTO_UNSAFE_THRESHOLD, so that a picture could be decent and certainly indecent",
             );
         }
         Self {

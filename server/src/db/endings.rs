@@ -212,7 +212,8 @@ mod tests {
 
     use super::*;
     use crate::db::Foreseen;
-    use crate::domain::picture::{DeleteToken, Sha256Hash};
+    use crate::domain::hash::Sha256Hash;
+    use crate::domain::picture::DeleteToken;
 
     #[tokio::test]
     async fn no_worker_takes_up_an_upload_that_the_sweeper_found_overdue() {

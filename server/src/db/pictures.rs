@@ -1,14 +1,13 @@
 //! Reads the `pictures` table.
 
-use std::sync::PoisonError;
-
 use anyhow::Context;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 
 use super::rows::{read_life, read_published, read_tags};
 use super::{Db, DbError};
-use crate::domain::picture::{Life, PictureId, Published, Sha256Hash};
+use crate::domain::hash::Sha256Hash;
+use crate::domain::picture::{Life, PictureId, Published};
 use crate::domain::search::{self, SearchQuery};
 use crate::domain::verdict::{Reason, Rules, Verdict};
 
@@ -120,10 +119,7 @@ impl Db {
 
     /// Logs a warning once for each name, however many pictures have such a file.
     fn tell_of_unknown_file(&self, name: &str) {
-        let mut told = self
-            .unknown_files
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.unknown_files.lock();
         if told.len() < UNKNOWN_FILES && told.insert(name.to_owned()) {
             tracing::warn!(
                 name,

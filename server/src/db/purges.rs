@@ -10,7 +10,8 @@ use super::{Db, DbError};
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::PictureId;
 use crate::domain::purge::{
-    Cdn, EndingSpan, PurgeItem, PurgeKind, PurgeReceipt, PurgeStep, PurgeTarget, steps_for_picture,
+    Cdn, EndingSpan, Look, PurgeAction, PurgeItem, PurgeKind, PurgeReceipt, PurgeStep, PurgeTarget,
+    steps_for_picture,
 };
 use crate::domain::variant::FileName;
 
@@ -71,6 +72,15 @@ pub struct SharedPurges {
     pub under_way: bool,
 }
 
+/// A look at the site that a worker holds.
+#[derive(Debug, Clone)]
+pub struct ClaimedLook {
+    /// Its row of the queue.
+    pub step: ClaimedPurge,
+    /// What is looked at.
+    pub look: Look,
+}
+
 /// A row of the queue that a worker holds.
 #[derive(Debug, Clone)]
 pub struct ClaimedPurge {
@@ -120,12 +130,43 @@ impl Db {
         Ok(())
     }
 
-    /// Takes steps that are due at `target`, all of one kind: at most as many as `most` allows for
+    /// Takes steps that are due at this CDN, all of one kind: at most as many as `most` allows for
     /// that kind, and at most [`MOST_CLAIMED`]. No more than `most_under_way` folders are being
-    /// purged at that target at the same time, where 0 means no limit. A step waits for the earlier
+    /// purged there at the same time, where 0 means no limit. A step waits for the earlier
     /// steps of its batch, but only for those at one of `targets`: a CDN that is not configured
     /// holds up nothing.
     pub async fn claim_purges(
+        &self,
+        cdn: Cdn,
+        targets: &[PurgeTarget],
+        most: impl Fn(PurgeKind) -> usize,
+        most_under_way: u32,
+        now: i64,
+        leased_until: i64,
+    ) -> Result<Vec<ClaimedPurge>, DbError> {
+        let target = PurgeTarget::Cdn(cdn);
+        self.claim_steps(target, targets, most, most_under_way, now, leased_until)
+            .await
+    }
+
+    /// Takes one look at the site that is due, under the same conditions.
+    pub async fn claim_look(
+        &self,
+        targets: &[PurgeTarget],
+        now: i64,
+        leased_until: i64,
+    ) -> Result<Option<ClaimedLook>, DbError> {
+        let claimed = self
+            .claim_steps(PurgeTarget::Site, targets, |_| 1, 0, now, leased_until)
+            .await?;
+        let Some(step) = claimed.into_iter().next() else {
+            return Ok(None);
+        };
+        let look = Look::at(&step.item).context("a look is at no picture")?;
+        Ok(Some(ClaimedLook { step, look }))
+    }
+
+    async fn claim_steps(
         &self,
         target: PurgeTarget,
         targets: &[PurgeTarget],
@@ -220,10 +261,11 @@ impl Db {
     /// span because it is too early. Returns how many deletions are covered.
     pub async fn gather_purges(
         &self,
-        target: PurgeTarget,
+        cdn: Cdn,
         now: i64,
         choose: impl FnOnce(&SharedPurges) -> Vec<EndingSpan> + Send,
     ) -> Result<usize, DbError> {
+        let target = PurgeTarget::Cdn(cdn);
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let rows = sqlx::query(
             "SELECT * FROM
@@ -268,8 +310,7 @@ impl Db {
                     .items()
                     .map(|item| PurgeStep {
                         number: 1,
-                        target,
-                        item,
+                        action: PurgeAction::Tell(cdn, item),
                     })
                     .into(),
                 round: 1,
@@ -393,21 +434,21 @@ impl Db {
     /// of purges where one is needed.
     pub async fn finish_look(
         &self,
-        look: &ClaimedPurge,
+        claimed: &ClaimedLook,
         receipt: Option<&PurgeReceipt>,
         again: Option<&PurgeOrder>,
         now: i64,
     ) -> Result<(), DbError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        if !delete(&mut transaction, look).await? {
+        if !delete(&mut transaction, &claimed.step).await? {
             return Ok(());
         }
-        if let (Some(receipt), Some(picture)) = (receipt, &look.picture) {
+        if let Some(receipt) = receipt {
             sqlx::query(
                 "INSERT OR REPLACE INTO purge_receipts (picture, looked_at, status, cloudflare, cloudfront, rounds)
                  VALUES (?, ?, ?, ?, ?, ?)",
             )
-            .bind(picture.as_str())
+            .bind(claimed.look.id.as_str())
             .bind(receipt.looked_at)
             .bind(receipt.status)
             .bind(&receipt.cloudflare)
@@ -540,8 +581,8 @@ async fn insert(
         .bind(&order.batch)
         .bind(order.picture.as_ref().map(PictureId::as_str))
         .bind(step.number)
-        .bind(step.target.as_str())
-        .bind(step.item.to_string())
+        .bind(step.action.target().as_str())
+        .bind(step.action.item().to_string())
         .bind(order.round)
         .bind(order.keep)
         .bind(now)

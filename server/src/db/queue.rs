@@ -10,7 +10,8 @@ use super::bans::is_banned;
 use super::rows::{PUBLISH, bind_published, read_hash, read_id, read_received, to_i64};
 use super::{Db, DbError};
 use crate::domain::expiry::ExpiresAt;
-use crate::domain::picture::{PictureId, Published, Received, Sha256Hash};
+use crate::domain::hash::Sha256Hash;
+use crate::domain::picture::{PictureId, Published, Received};
 use crate::domain::verdict::{Reason, Rules};
 
 /// How full the day, the queue and the store are. It decides whether a new upload is accepted.

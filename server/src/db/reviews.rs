@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::{TagRecord, from_json, to_json};
 use super::{Db, DbError};
-use crate::domain::picture::{Received, Sha256Hash};
+use crate::domain::hash::Sha256Hash;
+use crate::domain::picture::Received;
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
 
 #[derive(Serialize, Deserialize)]

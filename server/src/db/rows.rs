@@ -9,8 +9,10 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 
 use super::DbError;
 use crate::domain::expiry::ExpiresAt;
-use crate::domain::picture::{Life, PictureId, Published, Received, Sha256Hash, Tag, Variant};
+use crate::domain::hash::Sha256Hash;
+use crate::domain::picture::{Life, PictureId, Published, Received, Variant};
 use crate::domain::search;
+use crate::domain::tag::Tag;
 use crate::domain::variant::FileName;
 use crate::domain::verdict::{Reason, Rules};
 

@@ -49,16 +49,19 @@ impl<T> Asked<T> {
         match self {
             Self::Set(set) => Ok(Some(set)),
             Self::Absent => Ok(None),
-            Self::Unsupported => Err(Check::skipped(name, "not supported by this server")),
+            Self::Unsupported => Err(Check::skipped(
+                name,
+                "this server does not support such a setting",
+            )),
             Self::Denied => Err(Check::warning(
                 name,
-                "these credentials may not look",
+                "these credentials are not allowed to see this",
                 format!("Allow them {permission}, as deploy/template.yaml does"),
             )),
             Self::Failed(problem) => Err(Check::failed(
                 name,
                 format!("no answer: {problem}"),
-                "Try again; if it stays, ask whoever runs the server",
+                "Try again; if that does not help, ask whoever runs the server",
             )),
         }
     }

@@ -42,12 +42,12 @@ pub(super) async fn look_at(
             let its_region =
                 response.and_then(|answer| answer.headers().get("x-amz-bucket-region"));
             let remedy = if skew::is_refused(reader.ahead()) {
-                "Mend this machine's clock first".into()
+                "Correct this machine's clock first".into()
             } else if let Some(region) = its_region.filter(|region| **region != *own_region) {
                 format!("The bucket lies in {region}: set AWS_REGION={region}")
             } else {
                 let status = response.map(|answer| answer.status().as_u16());
-                format!("Look whether {}", doubt(error.code(), status))
+                format!("Check that {}", doubt(error.code(), status))
             };
             let detail = format!("{bucket} cannot be reached: {}", told(&error));
             return vec![Check::failed("bucket", detail, remedy), clock];
@@ -74,15 +74,15 @@ pub(super) async fn look_at(
 fn doubt(code: Option<&str>, status: Option<u16>) -> &'static str {
     match (code.unwrap_or_default(), status) {
         (_, None) => {
-            "this machine has a way to the server (AWS_ENDPOINT_URL_S3), and whether the server names buckets in the path (CATTO_S3_FORCE_PATH_STYLE)"
+            "this machine can reach the server (AWS_ENDPOINT_URL_S3), and that CATTO_S3_FORCE_PATH_STYLE is set if the server wants the bucket in the path"
         }
         ("NoSuchBucket" | "NotFound", _) | (_, Some(404)) => {
-            "there is a bucket of this name (CATTO_S3_BUCKET)"
+            "there is a bucket with this name (CATTO_S3_BUCKET)"
         }
         (_, Some(401 | 403)) => {
-            "the AWS credentials are right and may s3:ListBucket on this bucket, and whether it is yours"
+            "the AWS credentials are right and allow s3:ListBucket on this bucket, and that the bucket is yours"
         }
-        (_, Some(301 | 307 | 400)) => "the region is the bucket's (AWS_REGION)",
+        (_, Some(301 | 307 | 400)) => "AWS_REGION is the region of the bucket",
         _ => "the server is well, and try again",
     }
 }
@@ -104,12 +104,12 @@ fn judge_region(its: Option<&str>, own: &str) -> Check {
         None => Check::skipped(name, "this server does not tell where the bucket lies"),
         Some(region) if region == own => Check::ok(
             name,
-            format!("{region}, as AWS_REGION, where Rekognition is asked"),
+            format!("{region}, the same as AWS_REGION, where Rekognition is called"),
         ),
         Some(region) => Check::failed(
             name,
             format!(
-                "the bucket lies in {region}, and AWS_REGION is {own}, where Rekognition is asked"
+                "the bucket lies in {region}, but AWS_REGION, where Rekognition is called, is {own}"
             ),
             format!("Set AWS_REGION={region} if Rekognition is there, or move the bucket to {own}"),
         ),
@@ -131,13 +131,13 @@ fn judge_versioning(status: Option<&BucketVersioningStatus>) -> Check {
         None => Check::ok(name, "off"),
         Some(BucketVersioningStatus::Suspended) => Check::warning(
             name,
-            "suspended: versions from before live on",
-            "Delete old versions, or take a new bucket, which never had any",
+            "suspended: versions from before are still there",
+            "Delete the old versions, or use a new bucket that never had any",
         ),
         Some(_) => Check::failed(
             name,
-            "on: pictures that are deleted live on as older versions",
-            "Take a bucket without versioning; suspending it keeps the versions that there are",
+            "on: deleted pictures live on as older versions",
+            "Use a bucket without versioning; suspending it would keep the versions that are there",
         ),
     }
 }

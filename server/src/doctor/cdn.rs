@@ -28,7 +28,7 @@ pub(super) async fn cloudflare(
             return Check::failed(
                 CLOUDFLARE,
                 format!("{error:#}"),
-                "Install the list of trusted certificates, and look at CATTO_CLOUDFLARE_TOKEN",
+                "Install the list of trusted certificates (`ca-certificates` on Debian), and check CATTO_CLOUDFLARE_TOKEN",
             );
         }
     };
@@ -36,7 +36,7 @@ pub(super) async fn cloudflare(
 }
 
 fn judge_token(status: Result<String, PurgeError>) -> Check {
-    let new_token = "Make a token with the permission Cache Purge for this zone alone, and set CATTO_CLOUDFLARE_TOKEN";
+    let new_token = "Create a token with only the permission Cache Purge for this zone, and set CATTO_CLOUDFLARE_TOKEN to it";
     match status {
         Ok(status) if status == "active" => Check::ok(CLOUDFLARE, "the token is active"),
         Ok(status) => Check::failed(
@@ -46,13 +46,13 @@ fn judge_token(status: Result<String, PurgeError>) -> Check {
         ),
         Err(error @ (PurgeError::Refused(_) | PurgeError::Rejected(_))) => Check::failed(
             CLOUDFLARE,
-            format!("the token is not known: {}", chain(&error)),
+            format!("Cloudflare does not accept the token: {}", chain(&error)),
             new_token,
         ),
         Err(error) => Check::failed(
             CLOUDFLARE,
             format!("no answer: {}", chain(&error)),
-            "Try again; look whether this machine reaches Cloudflare",
+            "Try again, and check that this machine can reach Cloudflare",
         ),
     }
 }
@@ -89,7 +89,7 @@ fn judge_distribution(distribution: Option<&Distribution>, id: &str, public_url:
         return Check::failed(
             CLOUDFRONT,
             format!("the distribution {id} is disabled"),
-            "Enable it in the CloudFront console, or unset CATTO_CLOUDFRONT_DISTRIBUTION",
+            "Enable it in the CloudFront console, or remove CATTO_CLOUDFRONT_DISTRIBUTION",
         );
     }
     let host = public_url.host_str().unwrap_or_default();
@@ -102,20 +102,20 @@ fn judge_distribution(distribution: Option<&Distribution>, id: &str, public_url:
     if !knows_host {
         return Check::failed(
             CLOUDFRONT,
-            format!("the distribution {id} is not for {host}"),
-            "Add the host to its alternate domain names (SiteHost of deploy/template.yaml), or mend CATTO_PUBLIC_URL",
+            format!("the distribution {id} does not serve {host}"),
+            "Add the host to its alternate domain names (SiteHost of deploy/template.yaml), or correct CATTO_PUBLIC_URL",
         );
     }
     if distribution.status() != "Deployed" {
         return Check::warning(
             CLOUDFRONT,
             format!("the distribution {id} is being changed"),
-            "Look again in some minutes",
+            "Check again in a few minutes",
         );
     }
     Check::ok(
         CLOUDFRONT,
-        format!("the distribution {id} is enabled and for {host}"),
+        format!("the distribution {id} is enabled and serves {host}"),
     )
 }
 

@@ -87,7 +87,7 @@ fn judge(rules: &[Rule], retention: Retention) -> Check {
     let images = Folder::Images.prefix();
     let days_needed = retention.seconds().div_ceil(24 * 3600);
     let wanted = format!(
-        "Give the bucket one rule: expire what begins with `{images}` after {days_needed} days (RetentionDays of deploy/template.yaml)"
+        "Give the bucket one rule: expire objects whose keys begin with `{images}` after {days_needed} days (RetentionDays of deploy/template.yaml)"
     );
     for rule in rules {
         let touches =
@@ -96,7 +96,7 @@ fn judge(rules: &[Rule], retention: Retention) -> Check {
         if touches(&Folder::Manifests.prefix()) {
             return Check::failed(
                 NAME,
-                format!("the rule `{name}` deletes manifests and bans, which must stay"),
+                format!("the rule `{name}` deletes manifests and bans, which must be kept"),
                 wanted,
             );
         }
@@ -107,7 +107,9 @@ fn judge(rules: &[Rule], retention: Retention) -> Check {
             None => {
                 return Check::failed(
                     NAME,
-                    format!("the rule `{name}` deletes pictures from a date on, however young"),
+                    format!(
+                        "the rule `{name}` deletes all pictures from a date on, however new they are"
+                    ),
                     wanted,
                 );
             }
@@ -115,7 +117,7 @@ fn judge(rules: &[Rule], retention: Retention) -> Check {
                 return Check::failed(
                     NAME,
                     format!(
-                        "the rule `{name}` deletes pictures after {days} days, and they live {}",
+                        "the rule `{name}` deletes pictures after {days} days, but they live {}",
                         retention.in_words()
                     ),
                     wanted,
@@ -132,20 +134,20 @@ fn judge(rules: &[Rule], retention: Retention) -> Check {
     match backstop {
         None => Check::failed(
             NAME,
-            "no rule deletes pictures that the sweeper could not",
+            "no rule deletes pictures that the server could not delete",
             wanted,
         ),
         Some(days) if days > days_needed => Check::warning(
             NAME,
             format!(
-                "pictures live {}, and what the sweeper could not delete stays {days} days",
+                "pictures live {}, but what the server could not delete stays {days} days",
                 retention.in_words()
             ),
             wanted,
         ),
         Some(days) => Check::ok(
             NAME,
-            format!("what begins with `{images}` is deleted after {days} days"),
+            format!("objects whose keys begin with `{images}` are deleted after {days} days"),
         ),
     }
 }

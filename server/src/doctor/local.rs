@@ -35,15 +35,15 @@ pub(super) fn data_dir(data_dir: &Path) -> Check {
             file.close()
         });
     match written {
-        Ok(()) if there => Check::ok(name, format!("{} can be written", data_dir.display())),
+        Ok(()) if there => Check::ok(name, format!("files can be made in {}", data_dir.display())),
         Ok(()) => Check::ok(
             name,
-            format!("{} does not exist yet and can be made", data_dir.display()),
+            format!("{} does not exist yet, but can be made", data_dir.display()),
         ),
         Err(error) => Check::failed(
             name,
-            format!("{} cannot be written: {error}", tried.display()),
-            "Let the user that the server runs as write there, or name another folder (CATTO_DATA_DIR)",
+            format!("no file can be made in {}: {error}", tried.display()),
+            "Allow the user that the server runs as to write there, or set CATTO_DATA_DIR to another folder",
         ),
     }
 }
@@ -58,14 +58,19 @@ pub(super) async fn models(config: &Config) -> Check {
     let screener = LocalScreener::new(models_dir);
     let checked = compute::run(move || screener.check()).await;
     let problem = match checked {
-        Ok(Ok(())) => return Check::ok(name, format!("both load from {}", models_dir.display())),
+        Ok(Ok(())) => {
+            return Check::ok(
+                name,
+                format!("both can be loaded from {}", models_dir.display()),
+            );
+        }
         Ok(Err(error)) => chain(&error),
         Err(error) => error.to_string(),
     };
     Check::failed(
         name,
         problem,
-        "Run `make models`, or name the folder that holds them (CATTO_MODELS_DIR)",
+        "Run `make models`, or set CATTO_MODELS_DIR to the folder that holds them",
     )
 }
 
@@ -75,11 +80,11 @@ pub(super) fn public_url(http: &HttpConfig, origin: &OriginConfig) -> Check {
     let url = http.public_url.as_str().trim_end_matches('/');
     let is_private = is_here(&http.public_url);
     let others_come = !http.listen.ip().is_loopback() || !origin.keys.is_empty();
-    let remedy = "Set CATTO_PUBLIC_URL to what visitors type";
+    let remedy = "Set CATTO_PUBLIC_URL to the address that visitors type";
     if is_private && others_come {
         return Check::failed(
             name,
-            format!("{url} leads every visitor to their own machine"),
+            format!("{url} leads visitors to their own machine"),
             remedy,
         );
     }
@@ -87,7 +92,7 @@ pub(super) fn public_url(http: &HttpConfig, origin: &OriginConfig) -> Check {
         return Check::warning(
             name,
             format!("{url} is not encrypted"),
-            "Put a proxy or CDN with a certificate in front, and set CATTO_PUBLIC_URL to its https address",
+            "Put a proxy or a CDN with a certificate in front, and set CATTO_PUBLIC_URL to its https address",
         );
     }
     Check::ok(name, url)

@@ -62,8 +62,8 @@ impl Place {
         } else {
             Check::warning(
                 name,
-                format!("objects lose what they carry: {}", forgotten.join(", ")),
-                "Let no CDN read this bucket directly: caches would keep pictures too long",
+                format!("objects lose some of their headers: {}", forgotten.join(", ")),
+                "Do not let a CDN read this bucket directly, because caches would keep pictures for too long",
             )
         });
         if let Some(key) = keys.first() {
@@ -135,8 +135,8 @@ impl Place {
             Ok(bytes) if bytes == TEXT => {}
             _ => {
                 return Err((
-                    "came back as something else".into(),
-                    "Look at what stands between this machine and the bucket".into(),
+                    "came back changed".into(),
+                    "Check what stands between this machine and the bucket, such as a proxy".into(),
                 ));
             }
         }
@@ -159,15 +159,23 @@ impl Place {
             .body(ByteStream::from_static(TEXT))
             .send()
             .await;
-        let danger = "Never let two servers use this bucket: one might publish over the other";
+        let danger = "Never let two servers use this bucket, because one could overwrite what the other publishes";
         match again {
-            Ok(_) => Check::warning(name, "a taken key is overwritten all the same", danger),
+            Ok(_) => Check::warning(
+                name,
+                "an object that is there is overwritten, although that was forbidden",
+                danger,
+            ),
             Err(error) => {
                 let status = error.raw_response().map(|answer| answer.status().as_u16());
                 if error.code() == Some("PreconditionFailed") || status == Some(412) {
-                    Check::ok(name, "a taken key is left as it is")
+                    Check::ok(name, "an object that is there is not overwritten")
                 } else {
-                    Check::warning(name, format!("not understood: {}", told(&error)), danger)
+                    Check::warning(
+                        name,
+                        format!("the server does not understand it: {}", told(&error)),
+                        danger,
+                    )
                 }
             }
         }
@@ -181,7 +189,7 @@ impl Place {
             let Err(error) = request.send().await else {
                 return Check::failed(
                     name,
-                    format!("anybody can read {key} past the site"),
+                    format!("anybody can read {key} directly from the bucket"),
                     "Block public access to the bucket; only the site and its CDN may read it",
                 );
             };
@@ -190,10 +198,10 @@ impl Place {
                 return Check::warning(
                     name,
                     format!(
-                        "a request without credentials is not plainly refused: {}",
+                        "a request without credentials is not clearly refused: {}",
                         told(&error)
                     ),
-                    "Ask for an object without credentials by hand, and see that nobody gets it",
+                    "Request an object by hand without credentials, and make sure that you do not get it",
                 );
             }
         }
@@ -222,8 +230,8 @@ impl Place {
             None => Check::ok(name, "the objects of this check are deleted again"),
             Some((problem, remedy)) => Check::failed(
                 name,
-                format!("{problem}; left in the bucket: {}", left.join(", ")),
-                format!("{remedy}; then delete what is left"),
+                format!("{problem}; still in the bucket: {}", left.join(", ")),
+                format!("{remedy}; then delete these objects"),
             ),
         }
     }
@@ -234,6 +242,6 @@ fn remedy(status: Option<u16>, permission: &str) -> String {
         Some(401 | 403) => {
             format!("Allow these credentials {permission} on the bucket's `i/*` and `meta/*`")
         }
-        _ => "Try again; if it stays, ask whoever runs the server".into(),
+        _ => "Try again; if that does not help, ask whoever runs the server".into(),
     }
 }

@@ -58,7 +58,7 @@ async fn policy(client: &Client, bucket: &str) -> Setting {
         .await;
     match Asked::of(status, Some("NoSuchBucketPolicy")).or_check(NAME, "s3:GetBucketPolicyStatus") {
         Ok(Some(answer)) => match answer.policy_status.and_then(|status| status.is_public) {
-            Some(true) => Setting::Open("its policy lets everybody in"),
+            Some(true) => Setting::Open("its policy lets everybody read it"),
             Some(false) => Setting::Private,
             None => Setting::Unsupported,
         },
@@ -72,7 +72,7 @@ async fn acl(client: &Client, bucket: &str) -> Setting {
     // Every bucket has an access control list, so there is no code for its absence.
     match Asked::of(acl, None).or_check(NAME, "s3:GetBucketAcl") {
         Ok(Some(answer)) if answer.grants().iter().any(is_to_everybody) => {
-            Setting::Open("its access control list lets everybody in")
+            Setting::Open("its access control list lets everybody read it")
         }
         Ok(_) => Setting::Private,
         Err(check) => check.into(),
@@ -101,16 +101,17 @@ fn is_complete(block: &PublicAccessBlockConfiguration) -> bool {
 fn judge(policy: Setting, acl: Setting) -> Check {
     match (policy, acl) {
         (Setting::Open(how), _) | (_, Setting::Open(how)) => {
-            Check::failed(NAME, format!("the bucket is open: {how}"), REMEDY)
+            Check::failed(NAME, format!("the bucket is public: {how}"), REMEDY)
         }
         (Setting::Unseen(check), _) | (_, Setting::Unseen(check)) => check,
-        (Setting::Unsupported, Setting::Unsupported) => {
-            Check::skipped(NAME, "not supported by this server; see \"strangers\"")
-        }
+        (Setting::Unsupported, Setting::Unsupported) => Check::skipped(
+            NAME,
+            "this server does not support such settings; see \"strangers\"",
+        ),
         (Setting::Private | Setting::Unsupported, Setting::Private | Setting::Unsupported) => {
             Check::warning(
                 NAME,
-                "nothing opens the bucket, but nothing keeps it from being opened",
+                "the bucket is private, but nothing prevents it from being made public",
                 REMEDY,
             )
         }

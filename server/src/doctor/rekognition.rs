@@ -38,31 +38,33 @@ async fn prepare(sdk: &SdkConfig, config: &Config, clock: &Clock) -> Result<Prep
     let image = imaging::screening_image(&gradient()).map_err(|error| {
         Check::failed(
             NAME,
-            format!("no picture can be made to send: {error}"),
-            "This is a fault of CattoCDN; please report it",
+            format!("the picture to send cannot be made: {error}"),
+            "This is a bug in CattoCDN; please report it",
         )
     })?;
     let uncounted = |error: anyhow::Error, remedy: &str| {
         Check::failed(
             NAME,
-            format!("not asked, because calls cannot be counted: {error:#}"),
+            format!("not called, because calls cannot be counted: {error:#}"),
             remedy,
         )
     };
     let budget = site::open_budget(config, clock).await.map_err(|error| {
         uncounted(
             error,
-            "Start the server first: it makes the index. If it does not start, mend what fails above",
+            "Start the server first, because it makes the index; if it does not start, mend what failed above",
         )
     })?;
     let reserved = budget.reserve(Paid::RekognitionCalls, CALLS, 0).await;
     let reserved = reserved.map_err(|error| match error {
         BudgetError::Spent => Check::failed(
             NAME,
-            "not asked, because this month's calls are spent",
-            "Wait for the next month (UTC), or allow more (CATTO_REKOGNITION_MONTHLY_CALLS)",
+            "not called, because this month's calls are spent",
+            "Wait for the next month (UTC), or allow more calls (CATTO_REKOGNITION_MONTHLY_CALLS)",
         ),
-        BudgetError::Unavailable(error) => uncounted(error, "Mend what fails above, and try again"),
+        BudgetError::Unavailable(error) => {
+            uncounted(error, "Mend what failed above, and try again")
+        }
     })?;
     Ok(Prepared {
         client: RekognitionClient::new(sdk, RekognitionOptions::of(&config.screening)),
@@ -91,8 +93,8 @@ impl Prepared {
         if let Err(error) = self.budget.give_back(&self.reserved, free).await {
             checks.push(Check::warning(
                 "budget",
-                format!("{free} unused calls stay counted: {error:#}"),
-                "`cattocdn budget set` tells what was used",
+                format!("{free} calls that were not billed still count as used: {error:#}"),
+                "Correct the number with `cattocdn budget set`",
             ));
         }
         checks
@@ -101,19 +103,19 @@ impl Prepared {
 
 fn judge(name: &'static str, permission: &str, answer: Result<(), RekognitionError>) -> Check {
     let Err(error) = answer else {
-        return Check::ok(name, "answers");
+        return Check::ok(name, "it answers");
     };
     let remedy = match &error {
         RekognitionError::Refused(_) => format!(
-            "Allow these credentials {permission} on \"*\", and look whether they are right and AWS_REGION has Rekognition"
+            "Allow these credentials {permission} on \"*\", and check that they are right and that AWS_REGION has Rekognition"
         ),
         RekognitionError::Throttled(_) => {
-            "Try again later; if it stays, ask Amazon for more calls per second".into()
+            "Try again later; if that does not help, ask Amazon for more calls per second".into()
         }
         RekognitionError::Unreachable(_) | RekognitionError::Unavailable(_) => {
-            "Try again; look whether this machine reaches Amazon (AWS_REGION)".into()
+            "Try again, and check that this machine can reach Amazon in AWS_REGION".into()
         }
-        RekognitionError::InvalidImage(_) => "This is a fault of CattoCDN; please report it".into(),
+        RekognitionError::InvalidImage(_) => "This is a bug in CattoCDN; please report it".into(),
     };
     Check::failed(name, chain(&error), remedy)
 }

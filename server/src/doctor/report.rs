@@ -122,7 +122,7 @@ impl fmt::Display for Report {
         let outcome_width = Outcome::Warning.as_str().len();
         writeln!(
             out,
-            "{:name_width$}  {:outcome_width$}  WHAT WAS SEEN",
+            "{:name_width$}  {:outcome_width$}  WHAT WAS FOUND",
             "CHECK", "RESULT"
         )?;
         for check in rows() {

@@ -104,26 +104,23 @@ pub(super) fn is_refused(ahead: Option<SignedDuration>) -> bool {
 pub(super) fn judge(ahead: Option<SignedDuration>) -> Check {
     let name = "clock";
     let Some(ahead) = ahead else {
-        return Check::skipped(
-            name,
-            "no answer of the bucket's server says what time it is",
-        );
+        return Check::skipped(name, "the bucket's server does not say what time it is");
     };
     let way = if ahead.is_negative() { "slow" } else { "fast" };
     let seconds = ahead.abs().as_secs();
     let detail = format!("{seconds} s {way}, compared with the bucket's server");
-    let remedy = "Synchronise this machine's clock, for instance with systemd-timesyncd or chrony";
+    let remedy = "Synchronise this machine's clock, for example with systemd-timesyncd or chrony";
     if is_refused(Some(ahead)) {
         Check::failed(
             name,
-            format!("{detail}: signed requests are refused from 15 minutes on"),
+            format!("{detail}; from 15 minutes on, signed requests are refused"),
             remedy,
         )
     } else if ahead.abs() > WARNING {
         Check::warning(
             name,
             format!(
-                "{detail}: pictures end that much too {}",
+                "{detail}; pictures end that much too {}",
                 if ahead.is_negative() { "late" } else { "early" }
             ),
             remedy,

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::expiry::{ExpiresAt, Retention};
-use super::picture::Sha256Hash;
+use super::hash::Sha256Hash;
 
 /// For how many seconds the files of a replaced build are served beyond the retention of a picture.
 /// Pages that caches still hold name these files.

@@ -5,7 +5,7 @@
 //! label that has "cat" among its parents.
 
 use crate::domain::labels::with_article;
-use crate::domain::picture::Tag;
+use crate::domain::tag::Tag;
 use crate::domain::verdict::{Reason, Verdict};
 
 /// The version of the rules below. Verdicts are remembered under it, so raise it whenever they

@@ -1,9 +1,10 @@
 //! Decides who looks at a picture and which of their figures count. It is pure.
 
 use crate::domain::detection::{self, DetectionMinimums};
+use crate::domain::hash::Sha256Hash;
 use crate::domain::labels;
 use crate::domain::moderation::{self, ModerationMinimums};
-use crate::domain::picture::{Sha256Hash, Tag};
+use crate::domain::tag::Tag;
 use crate::domain::verdict::{self, FrameLook, Reason, Rules, Seen, Thresholds, Verdict};
 
 /// Who looks at pictures.

@@ -324,8 +324,74 @@ impl fmt::Display for CacheTag {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurgeStep {
     pub number: u8,
-    pub target: PurgeTarget,
-    pub item: PurgeItem,
+    pub action: PurgeAction,
+}
+
+/// What is done in one step of a purge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PurgeAction {
+    /// This CDN is told to forget something.
+    Tell(Cdn, PurgeItem),
+    /// The site is looked at from outside, to see whether a picture is forgotten.
+    Look(Look),
+}
+
+impl PurgeAction {
+    /// Where it happens.
+    #[must_use]
+    pub const fn target(&self) -> PurgeTarget {
+        match self {
+            Self::Tell(cdn, _) => PurgeTarget::Cdn(*cdn),
+            Self::Look(_) => PurgeTarget::Site,
+        }
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn item(&self) -> PurgeItem {
+        match self {
+            Self::Tell(_, item) => item.clone(),
+            Self::Look(look) => look.item(),
+        }
+    }
+}
+
+/// A file of a picture for which the site is asked from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    pub id: PictureId,
+    pub expires_at: ExpiresAt,
+    pub name: FileName,
+}
+
+impl Look {
+    /// The look at what this item names; `None` for an item that names no single picture. One that
+    /// names all files of a picture is what earlier versions of the program put into the queue.
+    #[must_use]
+    pub fn at(item: &PurgeItem) -> Option<Self> {
+        let (id, expires_at, name) = match item {
+            PurgeItem::Image {
+                id,
+                expires_at,
+                name,
+            } => (id, expires_at, name.clone()),
+            PurgeItem::Images { id, expires_at } => (id, expires_at, looked_at(&[])),
+            PurgeItem::Folder { .. } | PurgeItem::Ending(_) | PurgeItem::Tag(_) => return None,
+        };
+        Some(Self {
+            id: id.clone(),
+            expires_at: *expires_at,
+            name,
+        })
+    }
+
+    fn item(&self) -> PurgeItem {
+        PurgeItem::Image {
+            id: self.id.clone(),
+            expires_at: self.expires_at,
+            name: self.name.clone(),
+        }
+    }
 }
 
 /// The steps by which the CDNs of this site forget a picture. `files` are the names of its files,
@@ -363,8 +429,11 @@ pub fn steps_for_picture(
     if !steps.is_empty() {
         steps.push(PurgeStep {
             number: 3,
-            target: PurgeTarget::Site,
-            item: image(&looked_at(files)),
+            action: PurgeAction::Look(Look {
+                id: id.clone(),
+                expires_at,
+                name: looked_at(files),
+            }),
         });
     }
     steps
@@ -420,8 +489,7 @@ fn steps_of(cdns: &[Cdn], items: &[PurgeItem]) -> Vec<PurgeStep> {
                 .filter(move |item| cdn != Cdn::CloudFront || item.kind() != PurgeKind::Images);
             needed.map(move |item| PurgeStep {
                 number,
-                target: PurgeTarget::Cdn(cdn),
-                item: item.clone(),
+                action: PurgeAction::Tell(cdn, item.clone()),
             })
         })
         .collect()
@@ -594,7 +662,10 @@ mod tests {
         use PurgeKind::{Folder, Images, Tag};
         let told = |cdns: &[Cdn]| -> Vec<(u8, &str, PurgeKind)> {
             let steps = steps_for_picture(cdns, &id, expires_at, &[]);
-            let parts = |step: &PurgeStep| (step.number, step.target.as_str(), step.item.kind());
+            let parts = |step: &PurgeStep| {
+                let (target, item) = (step.action.target(), step.action.item());
+                (step.number, target.as_str(), item.kind())
+            };
             steps.iter().map(parts).collect()
         };
         assert_eq!(
@@ -633,8 +704,9 @@ mod tests {
             name: name.clone(),
         };
         let told = |name: &FileName| -> Vec<(u8, PurgeTarget)> {
-            let told = steps.iter().filter(|step| step.item == of(name));
-            told.map(|step| (step.number, step.target)).collect()
+            let told = steps.iter().filter(|step| step.action.item() == of(name));
+            told.map(|step| (step.number, step.action.target()))
+                .collect()
         };
         let cloudflare = PurgeTarget::Cdn(Cdn::Cloudflare);
         assert_eq!(told(&files[1]), [(1, cloudflare), (2, cloudflare)]);
@@ -642,6 +714,30 @@ mod tests {
         assert_eq!(told(&files[0]), [(3, PurgeTarget::Site)]);
         assert_eq!(looked_at(&files[1..]), files[1]);
         assert_eq!(looked_at(&[]).to_string(), "640.webp");
+    }
+
+    #[test]
+    fn only_a_picture_can_be_looked_at() {
+        let (id, expires_at) = picture();
+        let look = Look {
+            id: id.clone(),
+            expires_at,
+            name: FileName::parse("960.avif").expect("a name"),
+        };
+        assert_eq!(Look::at(&look.item()), Some(look));
+        let of_all = PurgeItem::Images {
+            id: id.clone(),
+            expires_at,
+        };
+        let usual = Look::at(&of_all).expect("earlier versions queued it");
+        assert_eq!(usual.name.to_string(), "640.webp");
+        for item in [
+            PurgeItem::tag_of(&id),
+            PurgeItem::Folder { id, expires_at },
+            PurgeItem::Ending(EndingSpan::any()),
+        ] {
+            assert_eq!(Look::at(&item), None, "{item}");
+        }
     }
 
     #[test]

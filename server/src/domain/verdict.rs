@@ -2,8 +2,9 @@
 //! one place.
 
 use crate::domain::draw::Weight;
+use crate::domain::hash::Sha256Hash;
 use crate::domain::labels;
-use crate::domain::picture::{Sha256Hash, Tag};
+use crate::domain::tag::Tag;
 
 /// The figures that decide, each from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,7 +82,8 @@ pub enum Reason {
 
 impl Reason {
     all_variants! {
-        const ALL = [
+        /// Every reason.
+        pub const ALL = [
             NotACat,
             Indecent,
             Banned,

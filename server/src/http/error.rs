@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::db::DbError;
 use crate::domain::verdict::Reason;
-use crate::pictures::{DeleteError, UploadError};
+use crate::pictures::{DeleteError, UploadError, reason_of};
 use crate::runtime::causes::chain;
 use crate::storage::StorageError;
 use imaging::ImageError;
@@ -236,16 +236,10 @@ impl From<UploadError> for Error {
 
 impl From<ImageError> for Error {
     fn from(error: ImageError) -> Self {
-        let code = match &error {
-            ImageError::Unsupported { .. } => ErrorCode::UnsupportedType,
-            ImageError::TooManyPixels { .. }
-            | ImageError::TooManyBytes
-            | ImageError::TooManyFrames { .. }
-            | ImageError::TimedOut => ErrorCode::TooManyPixels,
-            ImageError::TooSmall { .. } => ErrorCode::TooSmall,
-            ImageError::Corrupt { .. } | ImageError::Empty => ErrorCode::CorruptImage,
-            ImageError::Io(_) | ImageError::Encode { .. } => return Self::storage(&error),
+        let Some(reason) = reason_of(&error) else {
+            return Self::storage(&error);
         };
+        let code = Self::from(reason).0.code;
         let message = error.to_string();
         let mut letters = message.chars();
         let first = letters
@@ -326,6 +320,14 @@ mod tests {
             (86_400, "in 24 hours"),
         ] {
             assert_eq!(in_words(Duration::from_secs(seconds)), words);
+        }
+    }
+
+    #[test]
+    fn a_reason_is_stored_under_the_name_of_the_code_that_clients_get() {
+        for reason in Reason::ALL {
+            let code = serde_json::to_value(Error::from(reason).0.code).expect("a code is a word");
+            assert_eq!(code, reason.as_str());
         }
     }
 }

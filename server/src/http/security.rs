@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use sha2::{Digest, Sha256};
 
-use crate::domain::picture::Sha256Hash;
+use crate::domain::hash::Sha256Hash;
 use crate::http::answers::{self, Turn};
 use crate::http::error::Error;
 use crate::http::pages;

@@ -11,7 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::address::file_path;
 use crate::domain::expiry::rfc3339;
-use crate::domain::picture::{PictureId, Published, Tag};
+use crate::domain::picture::{PictureId, Published};
+use crate::domain::tag::Tag;
 use crate::domain::variant::FileName;
 use crate::pictures::Accepted;
 

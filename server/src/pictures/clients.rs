@@ -5,10 +5,10 @@
 mod allowance;
 
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
+use parking_lot::Mutex;
 
 use self::allowance::Allowance;
 use crate::domain::client::ClientNetwork;
@@ -118,10 +118,6 @@ pub(super) struct Clients {
     seconds_per_picture: Mutex<f64>,
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Clients {
     /// Starts without knowing any client. Each may send this many uploads an hour.
     pub(super) fn new(clock: Clock, uploads_per_hour: NonZeroU32) -> Self {
@@ -161,14 +157,14 @@ impl Clients {
             size_bytes,
             reserved_bytes,
         };
-        locked(&self.senders).put(id.clone(), sent);
+        self.senders.lock().put(id.clone(), sent);
     }
 
     /// What this client uses of what all clients share, as far as it is remembered. `retention` is
     /// how long a picture is stored.
     pub(super) fn part_of(&self, client: ClientNetwork, retention: Duration) -> Part {
         let mut part = Part::default();
-        for (_, sent) in locked(&self.senders).iter() {
+        for (_, sent) in self.senders.lock().iter() {
             if sent.client == client {
                 part.waiting += 1;
                 part.waiting_bytes += sent.size_bytes;
@@ -219,12 +215,12 @@ impl Clients {
 
     /// Who sent a waiting upload; `None` where that is not known, as after a restart.
     pub(super) fn sender(&self, id: &PictureId) -> Option<ClientNetwork> {
-        locked(&self.senders).peek(id).map(|sent| sent.client)
+        self.senders.lock().peek(id).map(|sent| sent.client)
     }
 
     /// Forgets who sent an upload, and returns that client.
     pub(super) fn forget(&self, id: &PictureId) -> Option<ClientNetwork> {
-        locked(&self.senders).pop(id).map(|sent| sent.client)
+        self.senders.lock().pop(id).map(|sent| sent.client)
     }
 
     /// Notes for its sender what came of a waiting upload, and forgets who the sender was.
@@ -272,13 +268,13 @@ impl Clients {
 
     /// Notes how long a picture was worked on.
     pub(super) fn note_pace(&self, seconds: f64) {
-        let mut pace = locked(&self.seconds_per_picture);
+        let mut pace = self.seconds_per_picture.lock();
         *pace += WEIGHT_OF_LAST * (seconds - *pace);
     }
 
     /// How long a picture takes at present, in seconds.
     pub(super) fn pace(&self) -> f64 {
-        *locked(&self.seconds_per_picture)
+        *self.seconds_per_picture.lock()
     }
 
     /// The work that was lately done for the sender of this upload, in seconds; 0 where the sender
@@ -389,6 +385,6 @@ mod tests {
         for _ in 0..2 * MAX_SENDERS {
             clients.remember(&PictureId::random(), client(1), 1, 1);
         }
-        assert_eq!(locked(&clients.senders).len(), MAX_SENDERS);
+        assert_eq!(clients.senders.lock().len(), MAX_SENDERS);
     }
 }

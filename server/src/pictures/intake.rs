@@ -20,7 +20,7 @@ use super::screening::{Inspector, SecondOpinions, refusal_by_shape};
 use crate::config::LimitsConfig;
 use crate::db::DbError;
 use crate::domain::client::ClientNetwork;
-use crate::domain::picture::Sha256Hash;
+use crate::domain::hash::Sha256Hash;
 use crate::domain::verdict::{Reason, Verdict};
 
 /// The most uploads whose containers are read at the same time.

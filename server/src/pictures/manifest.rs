@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::collection::Collection;
 use crate::domain::expiry::{ExpiresAt, parse_rfc3339, rfc3339};
-use crate::domain::picture::{PictureId, Published, Received, Sha256Hash, Tag, Variant};
+use crate::domain::hash::Sha256Hash;
+use crate::domain::picture::{PictureId, Published, Received, Variant};
+use crate::domain::tag::Tag;
 use crate::domain::variant::FileName;
 use crate::domain::verdict::Rules;
 use crate::storage::{StorageError, StorageKey};

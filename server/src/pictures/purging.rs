@@ -7,10 +7,11 @@ mod gather;
 mod look;
 mod progress;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use parking_lot::Mutex;
 
 use self::gather::Pace;
 pub use self::progress::PurgeProgress;
@@ -22,6 +23,7 @@ use crate::domain::picture::PictureId;
 use crate::domain::purge::{
     CacheTag, Cdn, KEPT_FOR_ADMINS, PurgeItem, PurgeKind, PurgeTarget, steps_for_tag,
 };
+use crate::runtime::causes::chain;
 
 /// How long a worker may hold a row, in seconds: several times as long as a request may take.
 const LEASE: i64 = 120;
@@ -121,7 +123,7 @@ impl Purging {
             .collection
             .db
             .claim_purges(
-                PurgeTarget::Cdn(cdn),
+                cdn,
                 &self.purge_targets(),
                 |kind| client.most_at_once(kind),
                 client.most_under_way(),
@@ -220,11 +222,11 @@ impl Purging {
                 tracing::info!(%cdn, items, again_in_s, "a CDN wants to be asked less often");
             }
             PurgeError::Unavailable(_) => tracing::warn!(
-                %cdn, items, again_in_s, error = format!("{:#}", anyhow::Error::from(error)),
+                %cdn, items, again_in_s, error = chain(&error),
                 "could not purge; it is tried again"
             ),
             PurgeError::Refused(_) | PurgeError::Rejected(_) => tracing::error!(
-                %cdn, items, again_in_s, error = format!("{:#}", anyhow::Error::from(error)),
+                %cdn, items, again_in_s, error = chain(&error),
                 "a CDN refuses to purge; it is tried again"
             ),
         }

@@ -15,7 +15,8 @@ use self::one_answer::OneAnswer;
 use super::collection::{Collection, Status};
 use crate::db::{DbError, ListFilter};
 use crate::domain::expiry::ExpiresAt;
-use crate::domain::picture::{PictureId, Published, Sha256Hash};
+use crate::domain::hash::Sha256Hash;
+use crate::domain::picture::{PictureId, Published};
 use crate::domain::variant::VariantName;
 use crate::storage::{StorageError, StorageKey};
 

@@ -9,6 +9,7 @@ use super::collection::Collection;
 use super::purging::Purging;
 use crate::costs::budget::Budget;
 use crate::domain::picture::{Life, PictureId};
+use crate::runtime::causes::chain;
 use crate::storage::{Folder, StorageError, StorageKey};
 
 /// How many manifests are read at the same time.
@@ -78,7 +79,7 @@ impl Recovery {
         match self.collection.db.make_shrinkable().await {
             Ok(_) => {}
             Err(error) => tracing::warn!(
-                error = format!("{:#}", anyhow::Error::from(error)),
+                error = chain(&error),
                 "the index cannot give back space yet; it is tried again at the next start"
             ),
         }

@@ -24,6 +24,7 @@ use self::memory::Memory;
 pub(crate) use self::order::MIN_WORKERS;
 pub(super) use self::order::estimated_work;
 pub use self::pixels::outputs;
+pub(crate) use self::pixels::reason_of;
 pub(super) use self::pixels::refusal_by_shape;
 pub(super) use self::review::SecondOpinions;
 pub use self::reviewer::RekognitionReviewer;

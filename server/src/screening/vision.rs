@@ -12,7 +12,7 @@ use rten::{Model, ModelOptions, RunOptions, ThreadPool};
 use rten_tensor::NdTensor;
 use sha2::{Digest, Sha256};
 
-use crate::domain::picture::Sha256Hash;
+use crate::domain::hash::Sha256Hash;
 use crate::runtime::compute;
 
 /// The file that lists the models with their SHA-256.
@@ -58,7 +58,7 @@ pub enum VisionError {
         source: io::Error,
     },
     /// The manifest has no hash for a model.
-    #[error("{} names no SHA-256 for {model}; `make models` makes both anew", path.display())]
+    #[error("{} names no SHA-256 for {model}; run `make models` to make both models again", path.display())]
     BadManifest {
         /// The manifest.
         path: PathBuf,
@@ -67,7 +67,7 @@ pub enum VisionError {
     },
     /// A model is not the file that the manifest describes.
     #[error(
-        "{} is damaged: its SHA-256 is not the one in {MANIFEST_FILE}; `make models` makes it anew",
+        "{} is damaged: its SHA-256 is not the one in {MANIFEST_FILE}; run `make models` to make it again",
         path.display()
     )]
     Damaged {
@@ -75,7 +75,7 @@ pub enum VisionError {
         path: PathBuf,
     },
     /// A model is intact but the runtime cannot use it.
-    #[error("cannot load {}: {source}; `make models` makes it anew", path.display())]
+    #[error("cannot load {}: {source}; run `make models` to make it again", path.display())]
     Unusable {
         /// The model file.
         path: PathBuf,

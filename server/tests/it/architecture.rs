@@ -396,10 +396,13 @@ fn no_modules_import_each_other_in_a_circle() {
     for (folder, beginning, but) in [
         // Both put everything together, and nothing imports them.
         ("server/src", "crate::", &["lib", "main"][..]),
+        ("server/src/domain", "crate::domain::", &[]),
         ("server/src/http", "crate::http::", &[]),
+        ("imaging/src", "crate::", &["lib"]),
+        ("probe/src", "crate::", &["lib"]),
     ] {
         let imports = imports(folder, beginning, but);
-        assert!(imports.len() > 10, "{folder}: {imports:?}");
+        assert!(imports.len() > 5, "{folder}: {imports:?}");
         for circle in circles(&imports) {
             let modules: Vec<&str> = circle.iter().map(String::as_str).collect();
             let arrows: Vec<String> = imports

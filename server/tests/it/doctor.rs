@@ -247,7 +247,7 @@ async fn what_a_server_does_not_know_is_told_apart_from_what_is_open() {
     let bucket = Bucket::on_s3s_fs().await;
     let findings = Patient::on(&bucket).examine(0);
     for name in ["bucket private", "versioning", "lifecycle"] {
-        findings.assert(name, "skipped", "not supported by this server");
+        findings.assert(name, "skipped", "this server does not support");
     }
     findings.assert("region", "skipped", "does not tell");
     for name in [
@@ -274,7 +274,7 @@ async fn what_a_server_does_not_know_is_told_apart_from_what_is_open() {
     .await;
     let findings = Patient::at(&endpoint, "catto-bucket").examine(1);
     for name in ["bucket private", "versioning", "lifecycle"] {
-        findings.assert(name, "skipped", "not supported by this server");
+        findings.assert(name, "skipped", "this server does not support");
     }
     assert_eq!(findings.failed(), ["put and get"], "{}", findings.0);
 }
@@ -285,8 +285,8 @@ async fn a_bare_bucket_lacks_its_rule_and_its_block() {
     let findings = Patient::on(&bucket).examine(1);
     assert_eq!(findings.failed(), ["lifecycle"]);
     findings.assert("lifecycle", "failed", "no rule");
-    findings.assert_remedy("lifecycle", "what begins with `i/` after 7 days");
-    findings.assert("bucket private", "warning", "nothing keeps it");
+    findings.assert_remedy("lifecycle", "begin with `i/` after 7 days");
+    findings.assert("bucket private", "warning", "nothing prevents it");
     findings.assert_remedy("bucket private", "Block all public access");
 }
 
@@ -294,7 +294,7 @@ async fn a_bare_bucket_lacks_its_rule_and_its_block() {
 async fn a_rule_that_takes_too_much_or_too_soon_fails() {
     let bucket = Bucket::on_moto().await;
     for (prefix, days, outcome, words) in [
-        ("i/", 3, "failed", "after 3 days, and they live 7 days"),
+        ("i/", 3, "failed", "after 3 days, but they live 7 days"),
         ("", 7, "failed", "manifests and bans"),
         ("i/", 30, "warning", "stays 30 days"),
         ("i/", 7, "ok", ""),
@@ -316,7 +316,11 @@ async fn an_open_bucket_fails_by_its_settings_and_by_what_strangers_get() {
     open_to_everybody(&bucket).await;
     let findings = Patient::on(&bucket).examine(1);
     assert_eq!(findings.failed(), ["bucket private", "strangers"]);
-    findings.assert("bucket private", "failed", "its policy lets everybody in");
+    findings.assert(
+        "bucket private",
+        "failed",
+        "its policy lets everybody read it",
+    );
     findings.assert_remedy("bucket private", "Block all public access");
     findings.assert("strangers", "failed", "anybody can read i/");
     findings.assert_remedy("strangers", "Block public access");
@@ -340,7 +344,7 @@ async fn versions_that_outlive_deletion_fail() {
             "<Status>Suspended</Status>",
             "warning",
             "suspended",
-            "Delete old versions",
+            "Delete the old versions",
         ),
         (
             "<Status>Enabled</Status>",
@@ -465,7 +469,7 @@ async fn whatever_fails_both_objects_are_deleted_again() {
 
     let (endpoint, _) = pretender(refuse(Method::DELETE)).await;
     let findings = Patient::at(&endpoint, "catto-bucket").examine(1);
-    findings.assert("delete", "failed", "left in the bucket: i/doctor-probe-");
+    findings.assert("delete", "failed", "still in the bucket: i/doctor-probe-");
     findings.assert_remedy("delete", "s3:DeleteObject");
 }
 
@@ -484,7 +488,7 @@ async fn credentials_that_may_not_look_at_a_setting_are_told_which_permission_it
     })
     .await;
     let findings = Patient::at(&endpoint, "catto-bucket").examine(1);
-    findings.assert("versioning", "warning", "may not look");
+    findings.assert("versioning", "warning", "not allowed to see");
     findings.assert_remedy("versioning", "s3:GetBucketVersioning");
 }
 
@@ -756,7 +760,7 @@ async fn the_distribution_must_be_enabled_and_for_this_site() {
             200,
             distribution(true, "cats.example", "Deployed"),
             "ok",
-            "enabled and for cats.example",
+            "enabled and serves cats.example",
         ),
         (
             200,
@@ -774,7 +778,7 @@ async fn the_distribution_must_be_enabled_and_for_this_site() {
             200,
             distribution(true, "dogs.example", "Deployed"),
             "failed",
-            "not for cats.example",
+            "does not serve cats.example",
         ),
         (
             404,
@@ -782,7 +786,7 @@ async fn the_distribution_must_be_enabled_and_for_this_site() {
             "failed",
             "no distribution E2QWRUHAPOMQZL",
         ),
-        (403, error("AccessDenied"), "warning", "may not look"),
+        (403, error("AccessDenied"), "warning", "not allowed to see"),
     ] {
         let (endpoint, asked) = pretender(move |_| {
             (

@@ -441,14 +441,14 @@ fn the_tables_tell_the_same_to_a_person() {
     assert_eq!(output.status.code(), Some(0), "{text}");
     for (start, words) in [
         (
-            "THE FIRST TIME",
+            "FIRST REQUEST",
             "KIND STATUS SENT PLAIN CONNECT TLS FIRST BYTE TOTAL",
         ),
         (
             "/pkg/a.css",
             "style 200 1.4 kB 2.7 kB Cloudflare MISS, CloudFront Miss",
         ),
-        ("2 TIMES MORE", "p50 p95"),
+        ("2 REPEATS", "p50 p95"),
         ("/i/320.webp", "Cloudflare 2/2, CloudFront not asked"),
         ("Cloudflare", "16 16/16 100 %"),
         ("origin", "8 -"),
@@ -521,7 +521,7 @@ fn every_miss_is_explained_with_its_remedy() {
     let table = text(&output);
     assert_eq!(output.status.code(), Some(1));
     for words in [
-        "`.wasm` is not in the default extensions that Cloudflare caches [not-default-extension]",
+        "`.wasm` is not among the default extensions that Cloudflare caches [not-default-extension]",
         "sets a cookie (id) [set-cookie]",
         "nothing says how long it may be kept",
         "  -> add a Cache Rule",

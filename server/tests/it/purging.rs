@@ -1089,7 +1089,7 @@ fn what_is_wrong_with_the_settings_is_told_at_once_and_no_token_goes_to_another_
     let text = String::from_utf8_lossy(&told.stderr);
     assert!(!told.status.success(), "{text}");
     for problem in [
-        "CATTO_CLOUDFLARE_ZONE is not set, and CATTO_CLOUDFLARE_TOKEN is",
+        "CATTO_CLOUDFLARE_ZONE is not set, but CATTO_CLOUDFLARE_TOKEN is",
         "CATTO_CLOUDFLARE_TOKEN is not an API token",
         "CATTO_CLOUDFLARE_ENDPOINT is `https://api.example.org`",
         "CATTO_CLOUDFRONT_DISTRIBUTION is not the id of a distribution",

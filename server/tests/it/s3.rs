@@ -142,7 +142,7 @@ async fn bodies_are_sent_whole_signed_and_without_newer_checksums() {
     let hash = request.headers["x-amz-content-sha256"].to_str();
     assert_eq!(
         hash.expect("is text"),
-        cattocdn::domain::picture::Sha256Hash::of(b"{}").hex()
+        cattocdn::domain::hash::Sha256Hash::of(b"{}").hex()
     );
 }
 

@@ -8,10 +8,11 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -132,7 +133,7 @@ impl Turns {
     }
 
     fn of(&self, client: ClientNetwork) -> Arc<Semaphore> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients.lock();
         // A client's semaphore is kept only while somebody waits for it or holds one of its
         // permits.
         clients.retain(|_, turns| Arc::strong_count(turns) > 1);
@@ -158,7 +159,7 @@ fn enough_for_others(its: usize, waiting: usize) -> u64 {
 
 impl Senders {
     fn list(&self) -> MutexGuard<'_, Vec<Arc<Sender>>> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list.lock()
     }
 
     /// Calls off one of the senders that are not fast enough: of the client with the most turns,
@@ -169,10 +170,7 @@ impl Senders {
         now: Instant,
     ) {
         let list = self.list();
-        let mut last = self
-            .called_off_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.called_off_at.lock();
         let is_soon = |last: Instant| now.saturating_duration_since(last) < PATIENCE_WITH_SLOW;
         if last.is_some_and(is_soon) {
             return;

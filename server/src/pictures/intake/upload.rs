@@ -17,7 +17,8 @@ use super::turns::Turn;
 use super::{Intake, UploadError};
 use crate::db::Foreseen;
 use crate::domain::client::ClientNetwork;
-use crate::domain::picture::{DeleteToken, PictureId, Received, Sha256Hash};
+use crate::domain::hash::Sha256Hash;
+use crate::domain::picture::{DeleteToken, PictureId, Received};
 use crate::pictures::clients::Ending;
 use crate::pictures::screening::estimated_work;
 

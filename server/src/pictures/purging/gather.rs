@@ -1,8 +1,6 @@
 //! Makes the month's paths last. Each path is reserved before it is used, and deletions for which
 //! there are too few are purged together.
 
-use std::sync::PoisonError;
-
 use super::{LONGEST_REST, Purging, rest_after};
 use crate::costs::budget::{BudgetError, Paid};
 use crate::db::{ClaimedPurge, Postponed, SharedPurges};
@@ -31,7 +29,7 @@ impl Purging {
         }
         let usage = budget.usage(Paid::CloudFrontPaths).await?;
         let seconds_left = budget.seconds_left();
-        let pace = || self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let pace = || self.pace.lock();
         let gathered_at = pace().gathered_at;
         let mut is_spent = false;
         let choose = |waiting: &SharedPurges| -> Vec<EndingSpan> {
@@ -50,7 +48,7 @@ impl Purging {
             }
             spans
         };
-        let gathered = db.gather_purges(target, now, choose).await?;
+        let gathered = db.gather_purges(cdn, now, choose).await?;
         if gathered > 0 {
             pace().gathered_at = Some(now);
             tracing::info!(%cdn, pictures = gathered, "deletions are purged together");

@@ -1,58 +1,44 @@
-//! The last step of a purge: one look at the site from outside, which leaves a receipt or begins a
-//! new round.
+//! The last step of a purge: one look at the site from outside, which leaves a receipt or begins a new round.
 
 use super::{LEASE, Purging, new_batch, rest_after};
-use crate::db::{ClaimedPurge, Postponed, PurgeOrder};
-use crate::domain::expiry::ExpiresAt;
-use crate::domain::picture::PictureId;
-use crate::domain::purge::{
-    PurgeItem, PurgeReceipt, PurgeTarget, Sight, looked_at, steps_for_picture,
-};
-use crate::domain::variant::FileName;
+use crate::db::{ClaimedLook, Postponed, PurgeOrder};
+use crate::domain::purge::{PurgeReceipt, Sight, steps_for_picture};
 
-/// How often the CDNs are told in all, where a look still shows the picture.
+/// How often CDNs are told in all, where a look still shows the picture.
 const MOST_ROUNDS: u32 = 3;
-/// The rest before the CDNs are told again, in seconds, for each round so far.
+/// The rest before the CDNs are told again, seconds, for each round before it.
 const REST_BETWEEN_ROUNDS: i64 = 30;
-/// How often the site is looked at where the answer tells nothing.
+/// How often the site is looked at where nothing can be told from what comes.
 const MOST_LOOKS: u32 = 5;
 
 impl Purging {
-    /// Looks at the address of a picture that every CDN says it has purged.
+    /// Looks at a picture that every CDN says it has forgotten.
     pub(super) async fn look(&self) -> anyhow::Result<bool> {
         let now = self.collection.now_second();
         let claimed = self
             .collection
             .db
-            .claim_purges(
-                PurgeTarget::Site,
-                &self.purge_targets(),
-                |_| 1,
-                0,
-                now,
-                now + LEASE,
-            )
+            .claim_look(&self.purge_targets(), now, now + LEASE)
             .await?;
-        let Some(look) = claimed.first() else {
+        let Some(claimed) = claimed else {
             return Ok(false);
         };
-        let Some((id, expires_at, name)) = looked_for(&look.item) else {
-            anyhow::bail!("the queue wants to look at something that is no picture");
-        };
-        if look.too_early {
-            // The CDNs were told while the bytes were still there, and may have fetched them again.
-            let again = self.another_round(look, look.round, now);
+        let ClaimedLook { step, look } = &claimed;
+        let id = &look.id;
+        if step.too_early {
+            // They were told while the bytes were still there, and may have fetched them again.
+            let again = self.another_round(&claimed, step.round, now);
             self.collection
                 .db
-                .finish_look(look, None, again.as_ref(), now)
+                .finish_look(&claimed, None, Some(&again), now)
                 .await?;
             self.collection.changed();
             return Ok(true);
         }
-        let seen = self.cdns.look(id, expires_at, &name, now).await;
+        let seen = self.cdns.look(id, look.expires_at, &look.name, now).await;
         let now = self.collection.now_second();
         let receipt = PurgeReceipt {
-            rounds: look.round,
+            rounds: step.round,
             ..seen.as_ref().map_or_else(|_| unanswered(now), Clone::clone)
         };
         let status = receipt.status.unwrap_or_default();
@@ -61,35 +47,35 @@ impl Purging {
         match Sight::of(receipt.status) {
             Sight::Gone => {
                 tracing::info!(picture = %id, status, cloudflare, cloudfront, "a deleted picture is gone from the caches asked");
-                self.end_look(look, &receipt, now).await?;
+                self.end_look(&claimed, &receipt, now).await?;
             }
-            Sight::Shown if look.round < MOST_ROUNDS => {
-                tracing::warn!(picture = %id, status, cloudflare, cloudfront, round = look.round, "a cache still shows a deleted picture; it is purged again");
-                let rest = REST_BETWEEN_ROUNDS * i64::from(look.round);
-                let again = self.another_round(look, look.round + 1, now + rest);
+            Sight::Shown if step.round < MOST_ROUNDS => {
+                tracing::warn!(picture = %id, status, cloudflare, cloudfront, round = step.round, "a cache still shows a deleted picture; it is purged again");
+                let rest = REST_BETWEEN_ROUNDS * i64::from(step.round);
+                let again = self.another_round(&claimed, step.round + 1, now + rest);
                 self.collection
                     .db
-                    .finish_look(look, None, again.as_ref(), now)
+                    .finish_look(&claimed, None, Some(&again), now)
                     .await?;
             }
             Sight::Shown => {
-                tracing::error!(picture = %id, status, cloudflare, cloudfront, round = look.round, "a cache goes on showing a deleted picture");
-                self.end_look(look, &receipt, now).await?;
+                tracing::error!(picture = %id, status, cloudflare, cloudfront, round = step.round, "a cache goes on showing a deleted picture");
+                self.end_look(&claimed, &receipt, now).await?;
             }
-            Sight::Unclear if look.attempts < MOST_LOOKS => {
+            Sight::Unclear if step.attempts < MOST_LOOKS => {
                 let postponed = Postponed {
-                    due_at: now + rest_after(look.attempts),
+                    due_at: now + rest_after(step.attempts),
                     ..Postponed::default()
                 };
                 self.collection
                     .db
-                    .postpone_purges(&claimed, postponed)
+                    .postpone_purges(std::slice::from_ref(step), postponed)
                     .await?;
             }
             Sight::Unclear => {
                 let error = seen.err().map(|error| format!("{error:#}"));
                 tracing::warn!(picture = %id, status, error, "could not see whether a deleted picture is gone from the caches");
-                self.end_look(look, &receipt, now).await?;
+                self.end_look(&claimed, &receipt, now).await?;
             }
         }
         Ok(true)
@@ -97,7 +83,7 @@ impl Purging {
 
     async fn end_look(
         &self,
-        look: &ClaimedPurge,
+        claimed: &ClaimedLook,
         receipt: &PurgeReceipt,
         now: i64,
     ) -> anyhow::Result<()> {
@@ -105,41 +91,26 @@ impl Purging {
         Ok(self
             .collection
             .db
-            .finish_look(look, receipt, None, now)
+            .finish_look(claimed, receipt, None, now)
             .await?)
     }
 
-    /// The same purges once more, under a new reference. CloudFront would take a repeated reference
-    /// for the request that it knows.
-    fn another_round(&self, look: &ClaimedPurge, round: u32, due_at: i64) -> Option<PurgeOrder> {
-        let (id, expires_at, name) = looked_for(&look.item)?;
-        // Files of another version are no longer known here, and the purge of the folder covers
-        // them.
-        let files = [name];
-        Some(PurgeOrder {
+    /// The same purges once more, under new names: CloudFront would take a repeat for the one that
+    /// it knows.
+    fn another_round(&self, claimed: &ClaimedLook, round: u32, due_at: i64) -> PurgeOrder {
+        let ClaimedLook { step, look } = claimed;
+        // Of a file of another version no more is known by now, and its folder covers it.
+        let files = [look.name.clone()];
+        PurgeOrder {
             batch: new_batch(),
-            picture: Some(id.clone()),
-            steps: steps_for_picture(&self.cdn_names(), id, expires_at, &files),
+            picture: Some(look.id.clone()),
+            steps: steps_for_picture(&self.cdn_names(), &look.id, look.expires_at, &files),
             round,
-            keep: look.keep,
-            ends_at: look.ends_at,
+            keep: step.keep,
+            ends_at: step.ends_at,
             due_at,
-            shared: look.shared,
-        })
-    }
-}
-
-/// The file that is requested to see whether the picture is gone.
-fn looked_for(item: &PurgeItem) -> Option<(&PictureId, ExpiresAt, FileName)> {
-    match item {
-        PurgeItem::Image {
-            id,
-            expires_at,
-            name,
-        } => Some((id, *expires_at, name.clone())),
-        // Versions before this one queued the look like this.
-        PurgeItem::Images { id, expires_at } => Some((id, *expires_at, looked_at(&[]))),
-        PurgeItem::Folder { .. } | PurgeItem::Ending(_) | PurgeItem::Tag(_) => None,
+            shared: step.shared,
+        }
     }
 }
 

@@ -102,7 +102,8 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::domain::picture::{PictureId, Sha256Hash};
+    use crate::domain::hash::Sha256Hash;
+    use crate::domain::picture::PictureId;
 
     const NOW: i64 = 1_800_000_000;
 

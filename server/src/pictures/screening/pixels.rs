@@ -1,9 +1,7 @@
 //! The blocking middle of a picture's life: decode, look, render.
-//!
-//! What is screened is what is rendered: every frame is shown to the screener before it is encoded,
-//! and the encoders see no other pixels than the screener did. The image for a second opinion is
-//! made from those pixels as well. Everything is rendered before the second opinion is asked for,
-//! so no picture holds the memory for decoding while somebody else decides.
+//! What is screened is what is rendered: every frame is shown to the screener before it is encoded, and the encoders see
+//! no other pixels than the screener did. The image that a second opinion is asked on is made from those pixels too, and
+//! everything is rendered before it is asked for: so nobody holds the memory for decoding while somebody else thinks.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +12,8 @@ use bytes::Bytes;
 
 use crate::domain::ban::Ban;
 use crate::domain::draw;
-use crate::domain::picture::Tag;
 use crate::domain::policy::{Policy, Triage};
+use crate::domain::tag::Tag;
 use crate::domain::variant::{Format, PUBLISHED, VariantName};
 use crate::domain::verdict::{self, FrameLook, Reason, Seen, Verdict};
 use crate::screening::{Screener, squares_of};
@@ -24,15 +22,14 @@ use imaging::{
     Raster, ScreeningImage,
 };
 
-/// Strips of this ratio of the sides or longer are refused, because nobody sees a cat in them.
+/// Longer strips than this, as a ratio of the sides, are refused: nobody sees a cat in them.
 const LONGEST_STRIP: u32 = 40;
 
-/// The most looks that one picture is worth: every frame's decency, and the labels of those that
-/// are drawn, in each square of a long picture. A look takes about 30 ms of one processor, so this
-/// is 17 s.
+/// The most single looks that one picture is worth: every frame's decency and the labels of those that are drawn, in each
+/// square of a long picture. A look takes about 30 ms of one processor, so this is 17 s.
 const MAX_LOOKS: usize = 560;
 
-/// The outcome of looking at a picture.
+/// What came of looking at a picture.
 pub(super) enum Outcome {
     Rejected(Reason),
     Approved(Box<Rendered>),
@@ -42,11 +39,11 @@ pub(super) enum Outcome {
 
 /// A picture that the local look did not decide.
 pub(super) struct Unsure {
-    /// The rendered picture, without tags and description.
+    /// Without tags and description.
     pub(super) rendered: Box<Rendered>,
-    /// The image of it that is shown for the second opinion.
+    /// What is shown of it.
     pub(super) image: ScreeningImage,
-    /// The verdict of the local models alone, where they looked.
+    /// What the local models would say alone, where they looked.
     pub(super) local: Option<Verdict>,
 }
 
@@ -85,7 +82,7 @@ pub fn outputs() -> Vec<Output> {
     PUBLISHED.iter().map(output).collect()
 }
 
-/// One picture that is to be looked at and rendered.
+/// One picture to be looked at and rendered.
 pub(super) struct Job {
     pub(super) path: PathBuf,
     pub(super) inspected: Inspected,
@@ -95,7 +92,7 @@ pub(super) struct Job {
     /// Whether the screener sees the picture.
     pub(super) looks_locally: bool,
     pub(super) bans: Arc<[Ban]>,
-    /// The tags and the description of an earlier approval of the same bytes under the same rules.
+    /// The tags and words of an earlier approval of the same bytes under the same rules.
     pub(super) approval: Option<(Vec<Tag>, String)>,
     /// Becomes true once the screener has seen any of it.
     pub(super) looked: Arc<AtomicBool>,
@@ -103,8 +100,7 @@ pub(super) struct Job {
     pub(super) timeout: Duration,
 }
 
-/// Why a picture of this shape is refused whatever it shows: it is too narrow to see a cat in it,
-/// or would take too many looks.
+/// Why a picture of this shape is refused, whatever it shows: it is too narrow to see a cat in it, or worth too many looks.
 pub(crate) fn refusal_by_shape(inspected: &Inspected) -> Option<Reason> {
     let (long, short) = (
         inspected.width.max(inspected.height),
@@ -119,11 +115,10 @@ pub(crate) fn refusal_by_shape(inspected: &Inspected) -> Option<Reason> {
 }
 
 impl Job {
-    /// Decodes, screens and renders. This blocks.
+    /// Decodes, screens and renders. Blocking.
     ///
     /// # Errors
-    /// When screening or reading is unavailable. Everything that is wrong with the picture itself
-    /// is an [`Outcome`].
+    /// When screening or reading is unavailable; everything that is wrong with the picture itself is an [`Outcome`].
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         if let Some(reason) = refusal_by_shape(&self.inspected) {
             return Ok(Outcome::Rejected(reason));
@@ -136,7 +131,10 @@ impl Job {
         };
         match done {
             Ok(outcome) => Ok(outcome),
-            Err(Failure::Image(error)) => rejection_of(error).map(Outcome::Rejected),
+            Err(Failure::Image(error)) => match reason_of(&error) {
+                Some(reason) => Ok(Outcome::Rejected(reason)),
+                None => Err(error.into()),
+            },
             Err(Failure::Unavailable(error)) => Err(error),
         }
     }
@@ -164,8 +162,7 @@ impl Job {
         self.looks_locally && self.approval.is_none()
     }
 
-    /// Decides about a picture by what was seen of it. The image for a second opinion is made only
-    /// where one is needed.
+    /// What is to become of a picture of which this was seen; a refusal needs no rendering.
     fn decide(
         &self,
         seen: &[Seen],
@@ -189,7 +186,7 @@ impl Job {
     fn animation(&self, deadline: Instant) -> Result<Outcome, Failure> {
         let kept = self.kept_frames();
         let durations_ms = self.inspected.kept_durations_ms();
-        // The draw is random, so that nobody can put cats only where they will be looked for.
+        // By chance, so that nobody can put cats where they will be looked for, and only there.
         let weights = draw::weights(&durations_ms, &rand::random());
         let mut seen: Vec<Seen> = Vec::with_capacity(kept);
         let mut encoder: Option<AnimationEncoder> = None;
@@ -291,7 +288,7 @@ impl Job {
         files: Vec<imaging::Variant>,
     ) -> Result<Rendered, ImageError> {
         let thumbhash = imaging::thumbhash(first)?;
-        // The files are in the order of the outputs that were asked for.
+        // In the order of the outputs that were asked for.
         let files = PUBLISHED.iter().zip(files).map(|(name, file)| File {
             name: *name,
             width: file.width,
@@ -331,12 +328,11 @@ enum Next {
     },
 }
 
-/// The verdict to which a decoding error amounts.
-///
-/// # Errors
-/// When the error is the disk's and not the picture's.
-pub(super) fn rejection_of(error: ImageError) -> anyhow::Result<Reason> {
-    Ok(match error {
+/// The reason for which a picture with this error is refused; `None` where the disk or an encoder
+/// failed, which is not the picture's fault.
+#[must_use]
+pub(crate) fn reason_of(error: &ImageError) -> Option<Reason> {
+    Some(match error {
         ImageError::Unsupported { .. } => Reason::Unsupported,
         ImageError::TooManyPixels { .. }
         | ImageError::TooManyBytes
@@ -344,7 +340,7 @@ pub(super) fn rejection_of(error: ImageError) -> anyhow::Result<Reason> {
         | ImageError::TimedOut => Reason::TooManyPixels,
         ImageError::TooSmall { .. } => Reason::TooSmall,
         ImageError::Corrupt { .. } | ImageError::Empty => Reason::Corrupt,
-        ImageError::Io(_) | ImageError::Encode { .. } => return Err(error.into()),
+        ImageError::Io(_) | ImageError::Encode { .. } => return None,
     })
 }
 

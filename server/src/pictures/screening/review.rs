@@ -17,6 +17,7 @@ use crate::db::{Db, LONGEST_REST_OF_ALL};
 use crate::domain::picture::Received;
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
 use crate::pictures::collection::Collection;
+use crate::runtime::causes::chain;
 
 /// How long a picture rests after its review failed. The rest doubles with each failure of the same
 /// bytes.
@@ -192,7 +193,7 @@ impl SecondOpinions {
             },
             Err(ReviewError::Unreadable(error)) => {
                 tracing::error!(
-                    picture = %received.id, error = format!("{:#}", anyhow::Error::from(error)),
+                    picture = %received.id, error = chain(&error),
                     "refused a picture that Rekognition cannot read"
                 );
                 return Ok(Judged::Refused(Reason::Corrupt));

@@ -1,17 +1,16 @@
-//! Gets a second opinion on a picture from Amazon Rekognition, within the budget.
+//! A second opinion on a picture from Amazon Rekognition, within the budget.
 //!
-//! Each call is reserved before it is made. A call that may have been billed stays counted; one
-//! that certainly was not is used for the next attempt or given back. The ledger therefore never
-//! states less than the bill. After a failure no calls are made for a while, so that an outage
-//! holds up no worker for long and costs little.
+//! Each call is reserved before it is made. What may have been billed stays counted, what certainly was not is used for the
+//! next attempt or given back; so the ledger never tells less than the bill. After a failure nobody is asked for a while, so
+//! that an outage holds no worker for long and costs little.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use async_trait::async_trait;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::config::{RetryConfig, ScreeningConfig};
 use crate::costs::budget::{Budget, BudgetError, Paid, Reserved};
@@ -19,6 +18,7 @@ use crate::domain::detection;
 use crate::domain::moderation;
 use crate::domain::policy::Policy;
 use crate::domain::verdict::{Reason, Review, Verdict};
+use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
 use crate::screening::{RekognitionClient, RekognitionError};
 use imaging::ScreeningImage;
@@ -28,21 +28,21 @@ use imaging::ScreeningImage;
 pub enum ReviewError {
     #[error("this month has no calls left for it")]
     Spent,
-    /// No calls are made at the moment, because one failed before.
+    /// Nobody is asked just now, because it failed before.
     #[error("Rekognition is not asked for another {} s", .again_in.as_secs())]
     Resting { again_in: Duration },
-    /// The call failed, or our configuration was refused. The log has said so once, when it began.
+    /// It failed, or refuses us: told in the log once, when it began.
     #[error("Rekognition failed")]
     Failed {
-        /// The time until calls are made again.
+        /// Until somebody may be asked again.
         again_in: Duration,
         /// Whether this attempt may be billed all the same.
         may_be_billed: bool,
     },
-    /// Rekognition cannot read the image that we made of the picture.
+    /// Rekognition cannot read what we made of the picture.
     #[error(transparent)]
     Unreadable(RekognitionError),
-    /// The budget or the index failed.
+    /// Budget or index failed.
     #[error(transparent)]
     Unavailable(anyhow::Error),
 }
@@ -56,39 +56,39 @@ impl From<BudgetError> for ReviewError {
     }
 }
 
-/// A place where the steps of a review are noted as soon as they are paid for.
+/// Where the steps of a review are noted as soon as they are paid for.
 #[async_trait]
 pub trait ReviewNotes: Send + Sync {
     /// Makes this step durable before it returns.
     async fn note(&self, review: &Review) -> anyhow::Result<()>;
 }
 
-/// Rekognition's state according to its last answers.
+/// How Rekognition is, by its last answers.
 #[derive(Default)]
 struct Health {
-    /// The number of failures in a row. Each of them makes the rest longer.
+    /// Failures in a row, of which each makes the rest longer.
     failures: u32,
-    /// The end of the rest, by the clock that is never put back.
+    /// Until then nobody is asked; of the clock that is never put back.
     rests_until: Option<Duration>,
-    /// It refuses our configuration, which somebody must mend.
+    /// It refuses our configuration; somebody must look.
     refuses: bool,
 }
 
-/// Asks Rekognition, and pays for it.
+/// Asks Rekognition, and pays.
 pub struct RekognitionReviewer {
     client: RekognitionClient,
     budget: Arc<Budget>,
     clock: Clock,
     policy: Policy,
     retries: RetryConfig,
-    /// The rate limiter that keeps within the account's calls per second.
+    /// Keeps under the account's calls per second.
     bucket: DefaultDirectRateLimiter,
     health: Mutex<Health>,
 }
 
-/// What one review may spend: calls that are reserved and not made yet.
+/// What one review may spend: calls that are reserved and not made.
 struct Purse {
-    /// How many attempts each call gets.
+    /// How often each call may be made.
     attempts: u32,
     reserved: Vec<(Reserved, u32)>,
 }
@@ -108,8 +108,7 @@ impl Purse {
         Ok(())
     }
 
-    /// Takes one call out, which may be billed from now on. Returns the place where it can be put
-    /// back.
+    /// Takes one out: it may be billed from now on. The place is where to put it back.
     fn take(&mut self) -> Option<usize> {
         let place = self.reserved.iter().position(|(_, left)| *left > 0)?;
         self.reserved[place].1 -= 1;
@@ -120,14 +119,13 @@ impl Purse {
         self.reserved[place].1 += 1;
     }
 
-    /// Gives back what was not used. Where that fails the calls stay counted, which does no harm
-    /// but to the month's budget.
+    /// Gives back what was not used. Where that fails it stays counted, which is no harm but to the month.
     async fn empty(self, budget: &Budget) {
         for (reserved, left) in self.reserved {
             if let Err(error) = budget.give_back(&reserved, left).await {
                 tracing::warn!(
                     calls = left,
-                    error = format!("{:#}", anyhow::Error::from(error)),
+                    error = chain(&error),
                     "unused calls stay counted as used"
                 );
             }
@@ -155,10 +153,10 @@ impl RekognitionReviewer {
         }
     }
 
-    /// Succeeds where this review could be made now, as far as is known.
+    /// Succeeds where this review could be made now, for all that is known.
     ///
     /// # Errors
-    /// `Spent` or `Resting`, or `Unavailable` where the index fails.
+    /// `Spent` and `Resting`; `Unavailable` where the index fails.
     pub async fn check_review(&self, review: &Review) -> Result<(), ReviewError> {
         self.check_rest()?;
         let usage = self.budget.usage(Paid::RekognitionCalls).await?;
@@ -168,10 +166,10 @@ impl RekognitionReviewer {
         Ok(())
     }
 
-    /// Succeeds unless Rekognition refuses our configuration.
+    /// Succeeds unless Rekognition refuses our configuration, which somebody must mend.
     ///
     /// # Errors
-    /// When it does, and somebody must mend that.
+    /// When it does.
     pub fn check(&self) -> anyhow::Result<()> {
         if self.health().refuses {
             return Err(anyhow!("Rekognition refuses this server's configuration"));
@@ -179,12 +177,11 @@ impl RekognitionReviewer {
         Ok(())
     }
 
-    /// Judges a picture by this image of it, beginning where an earlier review of the same picture
-    /// stopped. One that `failed_before` gets a single attempt, because the picture may be what the
-    /// service fails on.
+    /// Judges a picture by this image of it, from where an earlier review of the same picture came to. One that
+    /// `failed_before` is tried once: it may be what the service chokes on.
     ///
     /// # Errors
-    /// When there is no verdict. What was noted stays noted.
+    /// When there is no verdict. What was noted stands.
     pub async fn review(
         &self,
         image: &ScreeningImage,
@@ -233,8 +230,8 @@ impl RekognitionReviewer {
         judged(verdict, notes).await
     }
 
-    /// Makes one call until it has an answer, within the limits on attempts and time. Before each
-    /// attempt `to_come` calls are reserved: this one and those that must follow it.
+    /// Makes one call until it has an answer, at most as often and as long as may be. Before each attempt `to_come` calls are
+    /// in the purse: this one and what must follow it.
     async fn attempt<T, Call>(
         &self,
         purse: &mut Purse,
@@ -269,24 +266,20 @@ impl RekognitionReviewer {
                 return Err(ReviewError::Unreadable(error));
             }
             let again = error.retry_helps()
-                // While the service fails, one attempt is enough to tell whether it still does.
+                // While it fails, one attempt tells whether it still does.
                 && attempts < self.attempts(purse.attempts)
                 && begun.elapsed() + pause < self.retries.time_limit;
             if !again {
                 return Err(self.has_failed(&error));
             }
-            tracing::debug!(
-                error = Chain(&error).to_string(),
-                attempts,
-                "a call is made again"
-            );
+            tracing::debug!(error = chain(&error), attempts, "a call is made again");
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
     }
 
     fn health(&self) -> MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+        self.health.lock()
     }
 
     fn attempts(&self, at_most: u32) -> u32 {
@@ -315,11 +308,11 @@ impl RekognitionReviewer {
         *health = Health::default();
     }
 
-    /// Begins a rest, and logs it where it is the first or of a new kind.
+    /// Begins a rest, and tells of it where it is the first or of a new kind.
     fn has_failed(&self, error: &RekognitionError) -> ReviewError {
         let refuses = matches!(error, RekognitionError::Refused(_));
         let mut health = self.health();
-        let text = Chain(error).to_string();
+        let text = chain(error);
         if health.failures == 0 || health.refuses != refuses {
             if refuses {
                 tracing::error!(
@@ -336,7 +329,7 @@ impl RekognitionReviewer {
             tracing::debug!(error = text, "Rekognition still fails");
         }
         let now = self.clock.elapsed();
-        // Where several workers fail together, only one of them lengthens the rest.
+        // Of several workers that failed together one lengthens the rest.
         if health.rests_until.is_none_or(|until| until <= now) {
             health.failures = health.failures.saturating_add(1);
         }
@@ -362,19 +355,4 @@ async fn judged(verdict: Verdict, notes: &dyn ReviewNotes) -> Result<Verdict, Re
 
 async fn noted(review: &Review, notes: &dyn ReviewNotes) -> Result<(), ReviewError> {
     notes.note(review).await.map_err(ReviewError::Unavailable)
-}
-
-/// An error and its causes in one line.
-struct Chain<'a>(&'a RekognitionError);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.0)?;
-        let mut cause = std::error::Error::source(self.0);
-        while let Some(error) = cause {
-            write!(formatter, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }

@@ -13,7 +13,7 @@ use super::Screening;
 use super::inspector::RulesNow;
 use super::judged::Judged;
 use super::memory::Share;
-use super::pixels::{Job, Outcome, Rendered, rejection_of};
+use super::pixels::{Job, Outcome, Rendered, reason_of};
 use crate::db::Claimed;
 use crate::domain::verdict::{Reason, Review, Verdict};
 use crate::runtime::compute;
@@ -98,7 +98,10 @@ impl Screening {
                 tracing::error!(picture = %received.id, "an upload's file is missing");
                 return Ok(Screened::refused(Reason::Corrupt));
             }
-            Err(error) => return Ok(Screened::refused(rejection_of(error)?)),
+            Err(error) => {
+                let reason = reason_of(&error).ok_or(error)?;
+                return Ok(Screened::refused(reason));
+            }
         };
         let memory = self
             .memory
