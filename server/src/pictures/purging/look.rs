@@ -1,18 +1,19 @@
-//! The last step of a purge: one look at the site from outside, which leaves a receipt or begins a new round.
+//! The last step of a purge: one look at the site from outside, which leaves a receipt or begins a
+//! new round.
 
 use super::{LEASE, Purging, new_batch, rest_after};
 use crate::db::{ClaimedLook, Postponed, PurgeOrder};
 use crate::domain::purge::{PurgeReceipt, Sight, steps_for_picture};
 
-/// How often CDNs are told in all, where a look still shows the picture.
+/// How often the CDNs are told in all, where a look still shows the picture.
 const MOST_ROUNDS: u32 = 3;
-/// The rest before the CDNs are told again, seconds, for each round before it.
+/// The rest before the CDNs are told again, in seconds, for each round so far.
 const REST_BETWEEN_ROUNDS: i64 = 30;
-/// How often the site is looked at where nothing can be told from what comes.
+/// How often the site is looked at where the answer tells nothing.
 const MOST_LOOKS: u32 = 5;
 
 impl Purging {
-    /// Looks at a picture that every CDN says it has forgotten.
+    /// Looks at the address of a picture that every CDN says it has purged.
     pub(super) async fn look(&self) -> anyhow::Result<bool> {
         let now = self.collection.now_second();
         let claimed = self
@@ -26,7 +27,7 @@ impl Purging {
         let ClaimedLook { step, look } = &claimed;
         let id = &look.id;
         if step.too_early {
-            // They were told while the bytes were still there, and may have fetched them again.
+            // The CDNs were told while the bytes were still there, and may have fetched them again.
             let again = self.another_round(&claimed, step.round, now);
             self.collection
                 .db
@@ -95,11 +96,12 @@ impl Purging {
             .await?)
     }
 
-    /// The same purges once more, under new names: CloudFront would take a repeat for the one that
-    /// it knows.
+    /// The same purges once more, under a new reference. CloudFront would take a repeated reference
+    /// for the request that it knows.
     fn another_round(&self, claimed: &ClaimedLook, round: u32, due_at: i64) -> PurgeOrder {
         let ClaimedLook { step, look } = claimed;
-        // Of a file of another version no more is known by now, and its folder covers it.
+        // Files of another version are no longer known here, and the purge of the folder covers
+        // them.
         let files = [look.name.clone()];
         PurgeOrder {
             batch: new_batch(),

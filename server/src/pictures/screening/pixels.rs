@@ -1,7 +1,9 @@
 //! The blocking middle of a picture's life: decode, look, render.
-//! What is screened is what is rendered: every frame is shown to the screener before it is encoded, and the encoders see
-//! no other pixels than the screener did. The image that a second opinion is asked on is made from those pixels too, and
-//! everything is rendered before it is asked for: so nobody holds the memory for decoding while somebody else thinks.
+//!
+//! What is screened is what is rendered: every frame is shown to the screener before it is encoded,
+//! and the encoders see no other pixels than the screener did. The image for a second opinion is
+//! made from those pixels as well. Everything is rendered before the second opinion is asked for,
+//! so no picture holds the memory for decoding while somebody else decides.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,14 +24,15 @@ use imaging::{
     Raster, ScreeningImage,
 };
 
-/// Longer strips than this, as a ratio of the sides, are refused: nobody sees a cat in them.
+/// Strips of this ratio of the sides or longer are refused, because nobody sees a cat in them.
 const LONGEST_STRIP: u32 = 40;
 
-/// The most single looks that one picture is worth: every frame's decency and the labels of those that are drawn, in each
-/// square of a long picture. A look takes about 30 ms of one processor, so this is 17 s.
+/// The most looks that one picture is worth: every frame's decency, and the labels of those that
+/// are drawn, in each square of a long picture. A look takes about 30 ms of one processor, so this
+/// is 17 s.
 const MAX_LOOKS: usize = 560;
 
-/// What came of looking at a picture.
+/// The outcome of looking at a picture.
 pub(super) enum Outcome {
     Rejected(Reason),
     Approved(Box<Rendered>),
@@ -39,11 +42,11 @@ pub(super) enum Outcome {
 
 /// A picture that the local look did not decide.
 pub(super) struct Unsure {
-    /// Without tags and description.
+    /// The rendered picture, without tags and description.
     pub(super) rendered: Box<Rendered>,
-    /// What is shown of it.
+    /// The image of it that is shown for the second opinion.
     pub(super) image: ScreeningImage,
-    /// What the local models would say alone, where they looked.
+    /// The verdict of the local models alone, where they looked.
     pub(super) local: Option<Verdict>,
 }
 
@@ -82,7 +85,7 @@ pub fn outputs() -> Vec<Output> {
     PUBLISHED.iter().map(output).collect()
 }
 
-/// One picture to be looked at and rendered.
+/// One picture that is to be looked at and rendered.
 pub(super) struct Job {
     pub(super) path: PathBuf,
     pub(super) inspected: Inspected,
@@ -92,7 +95,7 @@ pub(super) struct Job {
     /// Whether the screener sees the picture.
     pub(super) looks_locally: bool,
     pub(super) bans: Arc<[Ban]>,
-    /// The tags and words of an earlier approval of the same bytes under the same rules.
+    /// The tags and the description of an earlier approval of the same bytes under the same rules.
     pub(super) approval: Option<(Vec<Tag>, String)>,
     /// Becomes true once the screener has seen any of it.
     pub(super) looked: Arc<AtomicBool>,
@@ -100,7 +103,8 @@ pub(super) struct Job {
     pub(super) timeout: Duration,
 }
 
-/// Why a picture of this shape is refused, whatever it shows: it is too narrow to see a cat in it, or worth too many looks.
+/// Why a picture of this shape is refused whatever it shows: it is too narrow to see a cat in it,
+/// or would take too many looks.
 pub(crate) fn refusal_by_shape(inspected: &Inspected) -> Option<Reason> {
     let (long, short) = (
         inspected.width.max(inspected.height),
@@ -115,10 +119,11 @@ pub(crate) fn refusal_by_shape(inspected: &Inspected) -> Option<Reason> {
 }
 
 impl Job {
-    /// Decodes, screens and renders. Blocking.
+    /// Decodes, screens and renders. This blocks.
     ///
     /// # Errors
-    /// When screening or reading is unavailable; everything that is wrong with the picture itself is an [`Outcome`].
+    /// When screening or reading is unavailable. Everything that is wrong with the picture itself
+    /// is an [`Outcome`].
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         if let Some(reason) = refusal_by_shape(&self.inspected) {
             return Ok(Outcome::Rejected(reason));
@@ -162,7 +167,8 @@ impl Job {
         self.looks_locally && self.approval.is_none()
     }
 
-    /// What is to become of a picture of which this was seen; a refusal needs no rendering.
+    /// Decides about a picture by what was seen of it. The image for a second opinion is made only
+    /// where one is needed.
     fn decide(
         &self,
         seen: &[Seen],
@@ -186,7 +192,7 @@ impl Job {
     fn animation(&self, deadline: Instant) -> Result<Outcome, Failure> {
         let kept = self.kept_frames();
         let durations_ms = self.inspected.kept_durations_ms();
-        // By chance, so that nobody can put cats where they will be looked for, and only there.
+        // The draw is random, so that nobody can put cats only where they will be looked for.
         let weights = draw::weights(&durations_ms, &rand::random());
         let mut seen: Vec<Seen> = Vec::with_capacity(kept);
         let mut encoder: Option<AnimationEncoder> = None;
@@ -288,7 +294,7 @@ impl Job {
         files: Vec<imaging::Variant>,
     ) -> Result<Rendered, ImageError> {
         let thumbhash = imaging::thumbhash(first)?;
-        // In the order of the outputs that were asked for.
+        // The files are in the order of the outputs that were asked for.
         let files = PUBLISHED.iter().zip(files).map(|(name, file)| File {
             name: *name,
             width: file.width,

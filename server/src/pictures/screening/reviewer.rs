@@ -1,8 +1,9 @@
-//! A second opinion on a picture from Amazon Rekognition, within the budget.
+//! Gets a second opinion on a picture from Amazon Rekognition, within the budget.
 //!
-//! Each call is reserved before it is made. What may have been billed stays counted, what certainly was not is used for the
-//! next attempt or given back; so the ledger never tells less than the bill. After a failure nobody is asked for a while, so
-//! that an outage holds no worker for long and costs little.
+//! Each call is reserved before it is made. A call that may have been billed stays counted; one
+//! that certainly was not is used for the next attempt or given back. The ledger therefore never
+//! states less than the bill. After a failure no calls are made for a while, so that an outage
+//! holds up no worker for long and costs little.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,21 +29,21 @@ use imaging::ScreeningImage;
 pub enum ReviewError {
     #[error("this month has no calls left for it")]
     Spent,
-    /// Nobody is asked just now, because it failed before.
+    /// No calls are made at the moment, because one failed before.
     #[error("Rekognition is not asked for another {} s", .again_in.as_secs())]
     Resting { again_in: Duration },
-    /// It failed, or refuses us: told in the log once, when it began.
+    /// The call failed, or our configuration was refused. The log has said so once, when it began.
     #[error("Rekognition failed")]
     Failed {
-        /// Until somebody may be asked again.
+        /// The time until calls are made again.
         again_in: Duration,
         /// Whether this attempt may be billed all the same.
         may_be_billed: bool,
     },
-    /// Rekognition cannot read what we made of the picture.
+    /// Rekognition cannot read the image that we made of the picture.
     #[error(transparent)]
     Unreadable(RekognitionError),
-    /// Budget or index failed.
+    /// The budget or the index failed.
     #[error(transparent)]
     Unavailable(anyhow::Error),
 }
@@ -56,39 +57,39 @@ impl From<BudgetError> for ReviewError {
     }
 }
 
-/// Where the steps of a review are noted as soon as they are paid for.
+/// A place where the steps of a review are noted as soon as they are paid for.
 #[async_trait]
 pub trait ReviewNotes: Send + Sync {
     /// Makes this step durable before it returns.
     async fn note(&self, review: &Review) -> anyhow::Result<()>;
 }
 
-/// How Rekognition is, by its last answers.
+/// Rekognition's state according to its last answers.
 #[derive(Default)]
 struct Health {
-    /// Failures in a row, of which each makes the rest longer.
+    /// The number of failures in a row. Each of them makes the rest longer.
     failures: u32,
-    /// Until then nobody is asked; of the clock that is never put back.
+    /// The end of the rest, by the clock that is never put back.
     rests_until: Option<Duration>,
-    /// It refuses our configuration; somebody must look.
+    /// It refuses our configuration, which somebody must mend.
     refuses: bool,
 }
 
-/// Asks Rekognition, and pays.
+/// Asks Rekognition, and pays for it.
 pub struct RekognitionReviewer {
     client: RekognitionClient,
     budget: Arc<Budget>,
     clock: Clock,
     policy: Policy,
     retries: RetryConfig,
-    /// Keeps under the account's calls per second.
+    /// The rate limiter that keeps within the account's calls per second.
     bucket: DefaultDirectRateLimiter,
     health: Mutex<Health>,
 }
 
-/// What one review may spend: calls that are reserved and not made.
+/// What one review may spend: calls that are reserved and not made yet.
 struct Purse {
-    /// How often each call may be made.
+    /// How many attempts each call gets.
     attempts: u32,
     reserved: Vec<(Reserved, u32)>,
 }
@@ -108,7 +109,8 @@ impl Purse {
         Ok(())
     }
 
-    /// Takes one out: it may be billed from now on. The place is where to put it back.
+    /// Takes one call out, which may be billed from now on. Returns the place where it can be put
+    /// back.
     fn take(&mut self) -> Option<usize> {
         let place = self.reserved.iter().position(|(_, left)| *left > 0)?;
         self.reserved[place].1 -= 1;
@@ -119,7 +121,8 @@ impl Purse {
         self.reserved[place].1 += 1;
     }
 
-    /// Gives back what was not used. Where that fails it stays counted, which is no harm but to the month.
+    /// Gives back what was not used. Where that fails the calls stay counted, which does no harm
+    /// but to the month's budget.
     async fn empty(self, budget: &Budget) {
         for (reserved, left) in self.reserved {
             if let Err(error) = budget.give_back(&reserved, left).await {
@@ -153,10 +156,10 @@ impl RekognitionReviewer {
         }
     }
 
-    /// Succeeds where this review could be made now, for all that is known.
+    /// Succeeds where this review could be made now, as far as is known.
     ///
     /// # Errors
-    /// `Spent` and `Resting`; `Unavailable` where the index fails.
+    /// `Spent` or `Resting`, or `Unavailable` where the index fails.
     pub async fn check_review(&self, review: &Review) -> Result<(), ReviewError> {
         self.check_rest()?;
         let usage = self.budget.usage(Paid::RekognitionCalls).await?;
@@ -166,10 +169,10 @@ impl RekognitionReviewer {
         Ok(())
     }
 
-    /// Succeeds unless Rekognition refuses our configuration, which somebody must mend.
+    /// Succeeds unless Rekognition refuses our configuration.
     ///
     /// # Errors
-    /// When it does.
+    /// When it does, and somebody must mend that.
     pub fn check(&self) -> anyhow::Result<()> {
         if self.health().refuses {
             return Err(anyhow!("Rekognition refuses this server's configuration"));
@@ -177,11 +180,12 @@ impl RekognitionReviewer {
         Ok(())
     }
 
-    /// Judges a picture by this image of it, from where an earlier review of the same picture came to. One that
-    /// `failed_before` is tried once: it may be what the service chokes on.
+    /// Judges a picture by this image of it, beginning where an earlier review of the same picture
+    /// stopped. One that `failed_before` gets a single attempt, because the picture may be what the
+    /// service fails on.
     ///
     /// # Errors
-    /// When there is no verdict. What was noted stands.
+    /// When there is no verdict. What was noted stays noted.
     pub async fn review(
         &self,
         image: &ScreeningImage,
@@ -230,8 +234,8 @@ impl RekognitionReviewer {
         judged(verdict, notes).await
     }
 
-    /// Makes one call until it has an answer, at most as often and as long as may be. Before each attempt `to_come` calls are
-    /// in the purse: this one and what must follow it.
+    /// Makes one call until it has an answer, within the limits on attempts and time. Before each
+    /// attempt `to_come` calls are reserved: this one and those that must follow it.
     async fn attempt<T, Call>(
         &self,
         purse: &mut Purse,
@@ -266,7 +270,7 @@ impl RekognitionReviewer {
                 return Err(ReviewError::Unreadable(error));
             }
             let again = error.retry_helps()
-                // While it fails, one attempt tells whether it still does.
+                // While the service fails, one attempt is enough to tell whether it still does.
                 && attempts < self.attempts(purse.attempts)
                 && begun.elapsed() + pause < self.retries.time_limit;
             if !again {
@@ -308,7 +312,7 @@ impl RekognitionReviewer {
         *health = Health::default();
     }
 
-    /// Begins a rest, and tells of it where it is the first or of a new kind.
+    /// Begins a rest, and logs it where it is the first or of a new kind.
     fn has_failed(&self, error: &RekognitionError) -> ReviewError {
         let refuses = matches!(error, RekognitionError::Refused(_));
         let mut health = self.health();
@@ -329,7 +333,7 @@ impl RekognitionReviewer {
             tracing::debug!(error = text, "Rekognition still fails");
         }
         let now = self.clock.elapsed();
-        // Of several workers that failed together one lengthens the rest.
+        // Where several workers fail together, only one of them lengthens the rest.
         if health.rests_until.is_none_or(|until| until <= now) {
             health.failures = health.failures.saturating_add(1);
         }
