@@ -217,7 +217,7 @@ fn Bill(bill: BillView) -> impl IntoView {
         <p>
             "In US dollars, at the prices of "
             <time datetime=bill.prices_as_of.clone()>{bill.prices_as_of.clone()}</time>
-            ". “By month's end” assumes that the rest of the month goes on at the same pace."
+            ". “Projected” assumes that the rest of the month goes on at the same pace."
         </p>
         <div class="table" tabindex="0" role="region" aria-label="The bill, item by item">
             <table>
@@ -226,7 +226,7 @@ fn Bill(bill: BillView) -> impl IntoView {
                         <th scope="col">"What"</th>
                         <th scope="col">"Used"</th>
                         <th scope="col">"So far"</th>
-                        <th scope="col">"By month's end"</th>
+                        <th scope="col">"Projected"</th>
                     </tr>
                 </thead>
                 <tbody>{rows.collect_view()}</tbody>

@@ -29,13 +29,19 @@ pub enum Caching {
 /// of these policies tells caches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// The bytes of a picture.
     Image,
-    /// Every answer has this policy because its address declares it; no handler needs to say so.
+    /// A file whose name changes with its content. Every answer has this policy because its address
+    /// declares it; no handler needs to say so.
     Immutable,
-    /// Every answer has this policy because its address declares it; no handler needs to say so.
+    /// What shows no picture and changes with the build or the settings. Every answer has this
+    /// policy because its address declares it; no handler needs to say so.
     Document,
+    /// Pictures or tags, which change as pictures come and go.
     List,
+    /// One picture's page, or its JSON.
     Picture,
+    /// An answer that is the same for everyone until an instant.
     Slot,
     /// Nothing is at this address, so it answers 404 and nothing else.
     Nothing,

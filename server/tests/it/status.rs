@@ -261,7 +261,7 @@ async fn a_server_sees_through_its_public_address_what_caches_do() {
         image.await.body.len() as u64
     );
     let page = site.get_page("/status").await.text();
-    for words in ["100 %", "3 of 3", "It is a sample"] {
+    for words in ["100 %", "3 of 3", "a sample from one place"] {
         assert!(page.contains(words), "{words}");
     }
 

@@ -308,7 +308,7 @@ fn Published(picture: CardView, url: String, token: String, deletion: String) ->
                 <CopyField label="Delete link" text=deletion/>
                 <p>
                     "Keep this link in case you change your mind. We show it only once, here and \
-                    now."
+                    now. "
                     <a href=deletion_path>"Delete the picture"</a>
                 </p>
             </div>
