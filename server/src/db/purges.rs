@@ -132,9 +132,9 @@ impl Db {
 
     /// Takes steps that are due at this CDN, all of one kind: at most as many as `most` allows for
     /// that kind, and at most [`MOST_CLAIMED`]. No more than `most_under_way` folders are being
-    /// purged there at the same time, where 0 means no limit. A step waits for the earlier
-    /// steps of its batch, but only for those at one of `targets`: a CDN that is not configured
-    /// holds up nothing.
+    /// purged there at the same time, where 0 means no limit. A step waits for the earlier steps of
+    /// its batch, but only for those at one of `targets`: a CDN that is not configured holds up
+    /// nothing.
     pub async fn claim_purges(
         &self,
         cdn: Cdn,
