@@ -2,6 +2,7 @@
 
 mod api;
 mod modules;
+mod width;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
