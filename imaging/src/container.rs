@@ -52,8 +52,8 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// A still of this size, 8 bits deep, that takes nothing beside its pixels. The walker says where
-    /// the file is something else.
+    /// A still of this size, 8 bits deep, that takes nothing beside its pixels. The walker says
+    /// where the file is something else.
     pub(super) fn still((width, height): (u32, u32), storage: Storage, metadata: Metadata) -> Self {
         let pixels = u64::from(width) * u64::from(height);
         Self {

@@ -227,8 +227,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_many_wrong_ones_at_once_no_more_are_tried_and_the_rest_is_told_when_the_hour_is_over()
-     {
+    async fn of_many_wrong_ones_at_once_the_rest_is_told_when_the_hour_is_over() {
         let (guesses, _) = stopped();
         let tried = AtomicU32::new(0);
         let deed = async || {

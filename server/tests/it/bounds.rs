@@ -40,8 +40,7 @@ async fn send(site: &Site, method: Method, path: &str, body: Body) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_is_refused_where_it_is_larger_than_its_address_takes_and_ignored_where_none_is_taken()
- {
+async fn a_body_is_refused_where_it_is_too_large_and_ignored_where_none_is_taken() {
     let site = Site::start().await;
     for body in [Body::from(vec![b'x'; 1025]), chunked(1025)] {
         send(&site, Method::POST, "/api/ui/status", body)

@@ -225,8 +225,7 @@ fn unique_cat() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_deleted_picture_is_forgotten_by_the_inner_cache_first_and_then_once_more_by_the_outer_one()
- {
+async fn a_deleted_picture_is_forgotten_by_the_inner_cache_and_then_once_more_by_the_outer() {
     let world = World::start().await;
     let picture = world.publish().await;
     world.server.done_after_polls(2);

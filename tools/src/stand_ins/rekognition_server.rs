@@ -244,7 +244,7 @@ fn violation(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Op
     if !features.is_none_or(|features| *features == json!(["GENERAL_LABELS"])) {
         return Some(format!("{features:?} costs extra"));
     }
-    image_violation(request.get("Image")?)
+    image_violation(request.get("Image"))
 }
 
 /// Checks that every part of a signature of version 4 is there and well-formed. Whether its sum is
@@ -281,14 +281,14 @@ pub fn signature_violation(
     (!well_formed).then(|| format!("authorization {authorization} of {date}"))
 }
 
-/// Checks that the picture is a JPEG that the service accepts, and that it is small.
-fn image_violation(image: &Value) -> Option<String> {
-    let fields = image.as_object()?;
-    if fields.len() != 1 {
+/// Checks that the picture is a JPEG that the service accepts, and that it is small. What is missing
+/// is a violation as well.
+fn image_violation(image: Option<&Value>) -> Option<String> {
+    let Some(fields) = image.and_then(Value::as_object).filter(|it| it.len() == 1) else {
         return Some("Image must have Bytes and nothing else".into());
-    }
-    let bytes = fields.get("Bytes")?.as_str()?;
-    let Ok(bytes) = BASE64_STANDARD.decode(bytes) else {
+    };
+    let bytes = fields.get("Bytes").and_then(Value::as_str);
+    let Some(Ok(bytes)) = bytes.map(|bytes| BASE64_STANDARD.decode(bytes)) else {
         return Some("Bytes is no base64".into());
     };
     if bytes.len() > 5_000_000 {
@@ -298,9 +298,32 @@ fn image_violation(image: &Value) -> Option<String> {
     if let Err(error) = decoder.decode() {
         return Some(format!("no JPEG: {error}"));
     }
-    let info = decoder.info()?;
+    let Some(info) = decoder.info() else {
+        return Some("a JPEG without a size".into());
+    };
     let (width, height) = (u32::from(info.width), u32::from(info.height));
     let good =
         width.min(height) >= 80 && width.max(height) <= 10_000 && width * height <= 1_000_000;
     (!good).then(|| format!("{width} x {height} pixels"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_without_a_picture_breaks_the_rules() {
+        for image in [
+            json!(null),
+            json!("picture"),
+            json!({}),
+            json!({"S3Object": {}}),
+            json!({"Bytes": 7}),
+            json!({"Bytes": "no base64!"}),
+            json!({"Bytes": ""}),
+        ] {
+            assert!(image_violation(Some(&image)).is_some(), "{image}");
+        }
+        assert!(image_violation(None).is_some());
+    }
 }
