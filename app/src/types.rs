@@ -199,8 +199,9 @@ pub struct SiteView {
     pub retention: String,
     /// Where abuse is reported: an e-mail address or a URL.
     pub abuse_contact: Option<String>,
-    /// Whether pictures may be shown to Amazon Rekognition.
-    pub asks_rekognition: bool,
+    /// Who may be shown pictures beside our own models, by the name that visitors know: `Amazon
+    /// Rekognition`.
+    pub second_opinion: Option<String>,
     /// The limits for uploads.
     pub rules: UploadRules,
 }

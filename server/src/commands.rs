@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use cattocdn::config::Config;
-use cattocdn::costs::budget::Paid;
 use cattocdn::domain::picture::PictureId;
 use cattocdn::pictures::DeleteError;
 use cattocdn::runtime::clock::Clock;
@@ -103,17 +102,12 @@ pub(crate) async fn budget(
     let Core { index, budget, .. } = open_core(config, screener, Clock::default()).await?;
     budget.restore_if_lost().await?;
     if let Some(BudgetCommand::Set(set)) = command {
-        for (what, used) in [
-            (Paid::RekognitionCalls, set.rekognition_calls),
-            (Paid::CloudFrontPaths, set.cloudfront_paths),
-        ] {
-            if let Some(used) = used {
-                budget.set_used(what, used).await?;
-            }
+        for (what, used) in set.0 {
+            budget.set_used(what, used).await?;
         }
     }
     println!("{} (UTC)", budget.month());
-    for what in Paid::ALL {
+    for what in budget.kinds() {
         let usage = budget.usage(what).await?;
         let unknown = if budget.is_unknown(what).await? {
             " (the count was lost, so all of them count as used; correct it with `cattocdn budget set`)"
@@ -122,9 +116,7 @@ pub(crate) async fn budget(
         };
         println!(
             "{:<18} {} of {}{unknown}",
-            what.as_str(),
-            usage.used,
-            usage.limit
+            what.name, usage.used, usage.limit
         );
     }
     index.close().await;

@@ -26,7 +26,7 @@ pub(crate) use self::parse::is_here;
 use self::parse::{
     is_bucket, is_contact, parse_client_address, parse_pixels, parse_public_url, parse_retention,
 };
-pub use self::screening::{BudgetSpent, RetryConfig, ScreeningConfig};
+pub use self::screening::{Asked, BudgetSpent, RetryConfig, ScreeningConfig};
 use crate::config::env::Env;
 use crate::domain::expiry::Retention;
 

@@ -2,7 +2,7 @@
 //! how to mend it.
 //!
 //! `local` checks this machine, `bucket` Amazon S3 or its substitute, `cdn` the CDNs that are told
-//! to purge pictures, and `rekognition` makes two calls where they are asked for. Answers are
+//! to purge pictures, and `second_opinion` makes paid calls where they are asked for. Answers are
 //! judged by small pure functions, and `report` holds the results. Nothing here changes what a site
 //! has: two small objects and one empty file are written under names of their own and deleted
 //! again.
@@ -14,8 +14,8 @@ mod lifecycle;
 mod local;
 mod objects;
 mod privacy;
-mod rekognition;
 mod report;
+mod second_opinion;
 mod skew;
 
 use crate::aws;
@@ -33,10 +33,10 @@ pub struct Doctor {
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
-    /// Also try both Rekognition calls that screening needs: they are paid, about $0.002, and count
-    /// in the month's budget
-    #[arg(long)]
-    probe_rekognition: bool,
+    /// Also make each paid call that a second opinion takes (with Rekognition two, about $0.002); they
+    /// count in the month's budget
+    #[arg(long, visible_alias = "probe-rekognition")]
+    probe_second_opinion: bool,
 }
 
 impl Doctor {
@@ -69,13 +69,14 @@ impl Doctor {
             local::public_url(&config.http, &config.origin),
         ];
         let asks = config.screening.policy.asks();
+        let vendor = config.screening.asked.vendor();
+        let asks_amazon = vendor.is_at_amazon && (asks || self.probe_second_opinion);
         let bucket = match &config.storage {
             StorageConfig::Disk => None,
             StorageConfig::S3(bucket) => Some(bucket),
         };
         let cdn = &config.cdn;
-        let sdk = if bucket.is_some() || asks || self.probe_rekognition || cdn.cloudfront.is_some()
-        {
+        let sdk = if bucket.is_some() || asks_amazon || cdn.cloudfront.is_some() {
             match aws::load().await {
                 Ok(sdk) => {
                     checks.push(Check::ok(
@@ -106,17 +107,19 @@ impl Doctor {
             }
             (Some(_), None) => checks.push(Check::skipped("bucket", WITHOUT_CREDENTIALS)),
         }
-        match (self.probe_rekognition, &sdk) {
-            (true, Some(sdk)) => checks.extend(rekognition::call(sdk, config, clock).await),
-            (true, None) => checks.push(Check::skipped("Rekognition", WITHOUT_CREDENTIALS)),
-            (false, _) if asks => checks.push(Check::skipped(
-                "Rekognition",
-                "not called; --probe-rekognition makes two paid calls, about $0.002",
-            )),
-            (false, _) => checks.push(Check::skipped(
-                "Rekognition",
+        if self.probe_second_opinion {
+            checks.extend(second_opinion::try_out(sdk.as_ref(), config, clock).await);
+        } else if asks {
+            let cost = vendor.cost_of_trial;
+            checks.push(Check::skipped(
+                vendor.name,
+                format!("not called; --probe-second-opinion makes {cost}"),
+            ));
+        } else {
+            checks.push(Check::skipped(
+                vendor.name,
                 "not used (CATTO_SCREENING is `local`)",
-            )),
+            ));
         }
         let public_url = &config.http.public_url;
         checks.push(match &cdn.cloudflare {

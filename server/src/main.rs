@@ -8,13 +8,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use cattocdn::config::Config;
+use cattocdn::config::{BudgetConfig, Config};
+use cattocdn::costs::budget::Paid;
 use cattocdn::doctor::Doctor;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{LocalScreener, Screener};
 use cattocdn::site;
 use cattocdn::site::claim::Claim;
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, ArgGroup, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 use probe::Probe;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,7 +52,7 @@ enum Command {
     /// versioning is off, that there is a fitting lifecycle rule, that this machine's clock is
     /// right, and that objects can be put, got and deleted: it writes two small objects under names
     /// of their own and deletes them again. With CDNs it checks the token and the distribution. It
-    /// calls Rekognition only with --probe-rekognition, because those calls are paid.
+    /// asks for a second opinion only with --probe-second-opinion, because that is paid.
     ///
     /// Please run it as the user that the server runs as; the server may be running meanwhile. It
     /// prints no secret.
@@ -97,15 +98,46 @@ enum BudgetCommand {
     Set(SetBudget),
 }
 
-#[derive(Args)]
-#[group(required = true, multiple = true)]
-struct SetBudget {
-    /// How many calls of Amazon Rekognition were made, as the AWS console shows under Billing
-    #[arg(long, value_name = "N")]
-    rekognition_calls: Option<u32>,
-    /// How many paths were invalidated at CloudFront
-    #[arg(long, value_name = "N")]
-    cloudfront_paths: Option<u32>,
+/// What was used of everything that costs money, for what was told of it.
+#[derive(Debug, Clone)]
+struct SetBudget(Vec<(Paid, u32)>);
+
+impl Args for SetBudget {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let options = kinds().map(|what| {
+            Arg::new(what.name)
+                .long(what.name)
+                .value_name("N")
+                .value_parser(clap::value_parser!(u32))
+                .help(what.help)
+        });
+        let all = ArgGroup::new("used").required(true).multiple(true);
+        command
+            .args(options)
+            .group(all.args(kinds().map(|what| what.name)))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SetBudget {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let told = |what: Paid| Some((what, *matches.get_one::<u32>(what.name)?));
+        Ok(Self(kinds().filter_map(told).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Everything that costs money.
+fn kinds() -> impl Iterator<Item = Paid> {
+    let limits = BudgetConfig::default().limits();
+    limits.into_iter().map(|(what, _)| what)
 }
 
 /// The most threads that wait for the disk. The index and the decoders have further threads of

@@ -19,7 +19,6 @@ mod screening;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -34,15 +33,15 @@ pub use self::reading::Reading;
 pub use self::recovery::{Rebuilt, Recovery};
 use self::screening::{Inspector, SecondOpinions};
 pub(crate) use self::screening::{MIN_WORKERS, reason_of};
-pub use self::screening::{RekognitionReviewer, Screening, outputs};
+pub use self::screening::{Screening, outputs};
 use crate::cdn::Cdns;
-use crate::config::{BudgetSpent, LimitsConfig};
+use crate::config::{BudgetSpent, LimitsConfig, RetryConfig};
 use crate::costs::budget::Budget;
 use crate::db::Db;
 use crate::domain::expiry::Retention;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Other, Policy};
 use crate::runtime::clock::Clock;
-use crate::screening::Screener;
+use crate::screening::{Screener, SecondOpinion};
 use crate::storage::ObjectStorage;
 
 /// What the use cases need.
@@ -52,7 +51,7 @@ pub struct PicturesParts {
     pub screener: Arc<dyn Screener>,
     /// Gives a second opinion on pictures that the policy does not decide; `None` where the policy
     /// decides all of them, or nothing is screened.
-    pub reviewer: Option<RekognitionReviewer>,
+    pub second_opinion: Option<Arc<dyn SecondOpinion>>,
     pub budget: Arc<Budget>,
     /// The CDNs in front of the site, which are told of deletions.
     pub cdns: Cdns,
@@ -64,8 +63,9 @@ pub struct PicturesParts {
     pub policy: Policy,
     /// What happens to pictures that cannot be paid for.
     pub budget_spent: BudgetSpent,
-    /// How long a picture that waits for the next month rests before it checks the budget again.
-    pub spent_rest: Duration,
+    /// How often and when a paid call is made again, and how long a picture that waits for the next
+    /// month rests before it checks the budget again.
+    pub retries: RetryConfig,
     pub admin_token: Option<SecretString>,
 }
 
@@ -90,7 +90,7 @@ impl Pictures {
             db,
             storage,
             screener,
-            reviewer,
+            second_opinion,
             budget,
             cdns,
             clock,
@@ -99,12 +99,17 @@ impl Pictures {
             retention,
             policy,
             budget_spent,
-            spent_rest,
+            retries,
             admin_token,
         } = parts;
+        let other = second_opinion.as_ref().map(|opinion| Other {
+            id: opinion.vendor().id.to_owned(),
+            rules: opinion.rules(),
+        });
         let inspector = Arc::new(Inspector {
             screener,
             policy,
+            other: other.unwrap_or_default(),
             looks_locally: policy.looks_locally() || budget_spent == BudgetSpent::Local,
             limits: imaging::Limits {
                 max_pixels: limits.max_pixels,
@@ -122,10 +127,10 @@ impl Pictures {
         ));
         let second_opinions = Arc::new(SecondOpinions::new(
             collection.clone(),
-            reviewer,
+            second_opinion,
             budget.clone(),
             budget_spent,
-            spent_rest,
+            retries,
         ));
         let purging = Arc::new(Purging::new(collection.clone(), cdns, budget.clone()));
         Ok(Self {

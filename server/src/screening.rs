@@ -1,14 +1,15 @@
 //! Looks at frames and says what is in them, without deciding anything: `domain::policy` does that.
 //!
-//! The local models see every picture; Amazon Rekognition, which is paid per call, is asked about
-//! what they did not decide.
+//! The local models see every picture; somebody else, who is paid per call, is asked about what
+//! they did not decide. Each such vendor has a folder of its own.
 
 mod local;
-mod rekognition;
+pub mod rekognition;
+mod second_opinion;
 pub mod vision;
 
 pub use self::local::{LocalScreener, squares_of};
-pub use self::rekognition::{Found, RekognitionClient, RekognitionError, RekognitionOptions};
+pub use self::second_opinion::{SecondOpinion, SecondOpinionError, Trial, Vendor};
 use crate::domain::verdict::FrameLook;
 use imaging::Raster;
 

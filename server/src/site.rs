@@ -10,12 +10,13 @@ use std::time::Duration;
 use anyhow::Context;
 use app::types::{SiteView, UploadRules};
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use leptos::config::LeptosOptions;
 
 use crate::aws;
 use crate::builds::{Build, Builds, Successor};
 use crate::cdn::Cdns;
-use crate::config::{Config, StorageConfig};
+use crate::config::{Asked, Config, StorageConfig};
 use crate::costs::billing::Billing;
 use crate::costs::budget::Budget;
 use crate::costs::counted_storage::CountedStorage;
@@ -26,9 +27,10 @@ use crate::http::guesses::Guesses;
 use crate::http::shares::{ScanShares, Shares};
 use crate::http::state::AppState;
 use crate::jobs::self_probe::SelfProbe;
-use crate::pictures::{Pictures, PicturesParts, Purging, RekognitionReviewer};
+use crate::pictures::{Pictures, PicturesParts, Purging};
 use crate::runtime::clock::Clock;
-use crate::screening::{RekognitionClient, RekognitionOptions, Screener};
+use crate::screening::rekognition::Rekognition;
+use crate::screening::{Screener, SecondOpinion};
 use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
 
 /// How long the start waits until this build's files are stored. Whatever is not stored by then is
@@ -41,8 +43,8 @@ pub struct Services {
     /// The CDNs that are told when a picture is deleted.
     pub cdns: Cdns,
     pub screener: Arc<dyn Screener>,
-    /// The client for paid calls; `None` where nobody makes any.
-    pub rekognition: Option<RekognitionClient>,
+    /// Who is paid for a verdict on what the local models do not decide; absent where nobody is asked.
+    pub second_opinion: Option<Arc<dyn SecondOpinion>>,
 }
 
 /// Opens the index and the storage, and puts the site together.
@@ -58,7 +60,7 @@ pub async fn open(
         storage: open_storage(config).await?,
         cdns: Cdns::open(&config.cdn, &config.http.public_url, &clock).await?,
         screener,
-        rekognition: open_rekognition(config).await?,
+        second_opinion: open_second_opinion(config).await?,
     };
     open_with(config, services, clock).await
 }
@@ -91,6 +93,7 @@ pub async fn open_with(
     // Leptos looks for the hash file relative to the executable's folder unless its path is
     // absolute.
     let site_dir = std::path::absolute(&config.http.site_dir)?;
+    let (asks, asked) = (config.screening.policy.asks(), config.screening.asked);
     let site = SiteView {
         public_url: config
             .http
@@ -100,7 +103,7 @@ pub async fn open_with(
             .to_owned(),
         retention: config.retention.in_words(),
         abuse_contact: config.http.abuse_contact.clone(),
-        asks_rekognition: config.screening.policy.asks(),
+        second_opinion: asks.then(|| asked.vendor().full_name.to_owned()),
         rules: UploadRules {
             max_bytes: config.limits.max_upload_bytes,
             max_pixels: config.limits.max_pixels,
@@ -182,18 +185,36 @@ pub async fn open_core(
         storage: open_storage(config).await?,
         cdns: Cdns::open(&config.cdn, &config.http.public_url, &clock).await?,
         screener,
-        rekognition: None,
+        second_opinion: None,
     };
     core_on(config, services, clock).await
 }
 
-/// The client for paid calls, where the configuration asks for them.
-async fn open_rekognition(config: &Config) -> anyhow::Result<Option<RekognitionClient>> {
-    if !config.screening.policy.asks() {
+/// Whoever is asked for a second opinion, where the configuration wants one.
+async fn open_second_opinion(config: &Config) -> anyhow::Result<Option<Arc<dyn SecondOpinion>>> {
+    let screening = &config.screening;
+    if !screening.policy.asks() {
         return Ok(None);
     }
-    let options = RekognitionOptions::of(&config.screening);
-    Ok(Some(RekognitionClient::new(&aws::load().await?, options)))
+    let sdk = if screening.asked.vendor().is_at_amazon {
+        Some(aws::load().await?)
+    } else {
+        None
+    };
+    Ok(second_opinion(config, sdk.as_ref()))
+}
+
+/// Whoever can be asked for a second opinion with this configuration. `None` for one at Amazon where
+/// there are no settings to reach that with.
+#[must_use]
+pub fn second_opinion(
+    config: &Config,
+    amazon: Option<&SdkConfig>,
+) -> Option<Arc<dyn SecondOpinion>> {
+    let screening = &config.screening;
+    Some(match screening.asked {
+        Asked::Rekognition => Arc::new(Rekognition::new(amazon?, &screening.rekognition)),
+    })
 }
 
 /// Opens the index and the storage only for the budget, for commands that spend but show no
@@ -206,7 +227,7 @@ pub async fn open_budget(config: &Config, clock: &Clock) -> anyhow::Result<Budge
         .await
         .context("there is no index of this version yet (CATTO_DATABASE_URL); starting the server makes it")?;
     let storage = open_storage(config).await?;
-    let budget = Budget::new(db, storage, clock.clone(), config.budget.clone());
+    let budget = Budget::new(db, storage, clock.clone(), config.budget.limits());
     budget.restore_if_lost().await?;
     Ok(budget)
 }
@@ -244,7 +265,7 @@ async fn core_on(config: &Config, services: Services, clock: Clock) -> anyhow::R
         storage,
         cdns,
         screener,
-        rekognition,
+        second_opinion,
     } = services;
     let data_dir = &config.files.data_dir;
     let db = open_db(config).await?;
@@ -252,16 +273,14 @@ async fn core_on(config: &Config, services: Services, clock: Clock) -> anyhow::R
         db.clone(),
         storage.clone(),
         clock.clone(),
-        config.budget.clone(),
+        config.budget.limits(),
     ));
     let screening = &config.screening;
-    let reviewer = rekognition
-        .map(|client| RekognitionReviewer::new(client, budget.clone(), clock.clone(), screening));
     let pictures = Pictures::open(PicturesParts {
         db: db.clone(),
         storage,
         screener,
-        reviewer,
+        second_opinion,
         budget: budget.clone(),
         cdns,
         clock,
@@ -270,7 +289,7 @@ async fn core_on(config: &Config, services: Services, clock: Clock) -> anyhow::R
         retention: config.retention,
         policy: screening.policy,
         budget_spent: screening.budget_spent,
-        spent_rest: screening.retries.spent_rest,
+        retries: screening.retries.clone(),
         admin_token: config.http.admin_token.clone(),
     })
     .await?;

@@ -16,10 +16,10 @@ pub(crate) fn AboutPage() -> impl IntoView {
             <p>"You can reach us at "<a href=contact_url(&contact)>{contact.clone()}</a>"."</p>
         }
     });
-    let second_opinion = site.asks_rekognition.then(|| {
+    let second_opinion = site.second_opinion.map(|vendor| {
         view! {
             <p>
-                "For some or all pictures we also ask Amazon Rekognition. It gets a small copy \
+                "For some or all pictures we also ask "{vendor}". It gets a small copy \
                 without hidden data, and learns nothing else about you."
             </p>
         }

@@ -99,12 +99,16 @@ fn Figure(#[prop(into)] name: String, value: String, children: Children) -> impl
     }
 }
 
+/// These words, with which a line begins.
+fn capitalized(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
 fn budget(budget: BudgetView) -> impl IntoView {
-    let name = match budget.what.as_str() {
-        "rekognition-calls" => "Calls to Rekognition".to_owned(),
-        "cloudfront-paths" => "Paths purged at CloudFront".to_owned(),
-        _ => budget.what,
-    };
+    let name = capitalized(&budget.words);
     let limit = count(budget.limit.into());
     let words = if budget.is_known {
         format!("of {limit} this month at most")

@@ -51,8 +51,12 @@ pub struct OriginView {
 /// What was used this month of something that costs money, and how much may be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetView {
-    /// What it is: `rekognition-calls` or `cloudfront-paths`.
+    /// What it is, for programs: `rekognition-calls` or `cloudfront-paths`.
     pub what: String,
+    /// The same for people, where there are several: `paths purged at CloudFront`. The JSON does
+    /// not have it.
+    #[serde(skip)]
+    pub words: String,
     /// How many were used.
     pub used: u32,
     /// How many may be used in a month. The server stops there.

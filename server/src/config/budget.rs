@@ -1,7 +1,10 @@
 //! What may be spent in a month.
 
+use super::screening::Asked;
 use crate::config::env::Env;
 use crate::domain::paid::Paid;
+use crate::domain::purge::CLOUDFRONT_PATHS;
+use crate::screening::rekognition;
 
 /// How much of each paid service may be used within a month (UTC).
 #[derive(Debug, Clone)]
@@ -27,22 +30,24 @@ impl BudgetConfig {
         let default = Self::default();
         Self {
             rekognition_monthly_calls: env.parsed(
-                "CATTO_REKOGNITION_MONTHLY_CALLS",
+                rekognition::VENDOR.call.variable,
                 default.rekognition_monthly_calls,
             ),
-            cloudfront_monthly_paths: env.parsed(
-                "CATTO_CLOUDFRONT_MONTHLY_PATHS",
-                default.cloudfront_monthly_paths,
-            ),
+            cloudfront_monthly_paths: env
+                .parsed(CLOUDFRONT_PATHS.variable, default.cloudfront_monthly_paths),
         }
     }
 
-    /// The month's limit for this kind.
+    /// Everything that costs money, with the month's limit.
     #[must_use]
-    pub const fn limit(&self, what: Paid) -> u32 {
-        match what {
-            Paid::RekognitionCalls => self.rekognition_monthly_calls,
-            Paid::CloudFrontPaths => self.cloudfront_monthly_paths,
-        }
+    pub fn limits(&self) -> Vec<(Paid, u32)> {
+        let calls = Asked::ALL.map(|asked| {
+            let limit = match asked {
+                Asked::Rekognition => self.rekognition_monthly_calls,
+            };
+            (asked.vendor().call, limit)
+        });
+        let paths = (CLOUDFRONT_PATHS, self.cloudfront_monthly_paths);
+        calls.into_iter().chain([paths]).collect()
     }
 }

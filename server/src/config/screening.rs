@@ -1,26 +1,50 @@
 //! How pictures are judged, by whom, and what happens when that cannot be paid for.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::parse::{parse_choice, parse_share};
 use crate::config::env::Env;
-use crate::domain::detection::DetectionMinimums;
-use crate::domain::moderation::ModerationMinimums;
 use crate::domain::policy::{Certainty, Mode, Policy};
 use crate::domain::verdict::Thresholds;
+use crate::screening::Vendor;
+use crate::screening::rekognition::detection::DetectionMinimums;
+use crate::screening::rekognition::moderation::ModerationMinimums;
+use crate::screening::rekognition::{self, RekognitionOptions};
 
 /// How pictures are judged.
 #[derive(Debug, Clone)]
 pub struct ScreeningConfig {
-    /// `CATTO_SCREENING` and the thresholds that decide.
+    /// `CATTO_SCREENING` and the thresholds by which the local models decide.
     pub policy: Policy,
+    /// `CATTO_SCREENING`: who is asked where the policy asks somebody.
+    pub asked: Asked,
+    /// What decides in Rekognition's answers, and how it is asked.
+    pub rekognition: RekognitionOptions,
     /// `CATTO_BUDGET_SPENT`: what happens to pictures that cannot be paid for.
     pub budget_spent: BudgetSpent,
-    /// `CATTO_REKOGNITION_CALLS_PER_SECOND`: the most calls within a second.
-    pub calls_per_second: NonZeroU32,
     /// How often and when a failed call is made again.
     pub retries: RetryConfig,
+}
+
+/// Who can be asked for a second opinion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    Rekognition,
+}
+
+impl Asked {
+    all_variants! {
+        /// Everybody, in the order in which they are listed.
+        pub const ALL = [Rekognition];
+    }
+
+    /// What is known of this one.
+    #[must_use]
+    pub const fn vendor(self) -> &'static Vendor {
+        match self {
+            Self::Rekognition => &rekognition::VENDOR,
+        }
+    }
 }
 
 /// `CATTO_BUDGET_SPENT`: what happens to pictures that need a call when the month has none left.
@@ -43,8 +67,6 @@ pub struct RetryConfig {
     pub first_pause: Duration,
     /// No attempt begins later than this after the first, so that a worker is not held up for long.
     pub time_limit: Duration,
-    /// How long a call may take.
-    pub call_timeout: Duration,
     /// How long no calls are made after a failure; each further rest is twice as long.
     pub first_rest: Duration,
     /// The longest rest. A failed call may be billed, and at this rate there are only 96 of them a
@@ -64,7 +86,6 @@ impl Default for RetryConfig {
             attempts: 3,
             first_pause: Duration::from_millis(500),
             time_limit: Duration::from_secs(40),
-            call_timeout: Duration::from_secs(10),
             first_rest: Duration::from_secs(5),
             longest_rest: Duration::from_secs(900),
             refused_rest: Duration::from_secs(60),
@@ -78,7 +99,8 @@ impl Default for ScreeningConfig {
         Self {
             policy: Policy::default(),
             budget_spent: BudgetSpent::Refuse,
-            calls_per_second: NonZeroU32::new(5).expect("5 is not 0"),
+            asked: Asked::Rekognition,
+            rekognition: RekognitionOptions::default(),
             retries: RetryConfig::default(),
         }
     }
@@ -91,13 +113,11 @@ impl ScreeningConfig {
             mode,
             thresholds,
             certainty,
-            moderation,
-            detection,
         } = default.policy;
+        let (mode, asked) =
+            env.parsed_with("CATTO_SCREENING", (mode, default.asked), parse_screening);
         let policy = Policy {
-            mode: env.parsed_with("CATTO_SCREENING", mode, |text| {
-                parse_choice(text, &Mode::ALL.map(|mode| (mode.as_str(), mode)))
-            }),
+            mode,
             thresholds: Thresholds {
                 cat: env.parsed_with("CATTO_CAT_THRESHOLD", thresholds.cat, parse_share),
                 indecent: env.parsed_with(
@@ -109,30 +129,6 @@ impl ScreeningConfig {
             certainty: Certainty {
                 no_cat: env.parsed_with("CATTO_CERTAIN_NO_CAT", certainty.no_cat, parse_share),
                 indecent: env.parsed_with("CATTO_CERTAIN_UNSAFE", certainty.indecent, parse_share),
-            },
-            moderation: ModerationMinimums {
-                grave: env.parsed_with(
-                    "CATTO_REKOGNITION_GRAVE_THRESHOLD",
-                    moderation.grave,
-                    parse_share,
-                ),
-                mild: env.parsed_with(
-                    "CATTO_REKOGNITION_MILD_THRESHOLD",
-                    moderation.mild,
-                    parse_share,
-                ),
-            },
-            detection: DetectionMinimums {
-                cat: env.parsed_with(
-                    "CATTO_REKOGNITION_CAT_THRESHOLD",
-                    detection.cat,
-                    parse_share,
-                ),
-                tag: env.parsed_with(
-                    "CATTO_REKOGNITION_TAG_THRESHOLD",
-                    detection.tag,
-                    parse_share,
-                ),
             },
         };
         if policy.certainty.no_cat > policy.thresholds.cat {
@@ -159,11 +155,9 @@ impl ScreeningConfig {
                     ],
                 )
             }),
-            calls_per_second: env.parsed(
-                "CATTO_REKOGNITION_CALLS_PER_SECOND",
-                default.calls_per_second,
-            ),
-            ..default
+            asked,
+            rekognition: rekognition_from_env(env),
+            retries: default.retries,
         }
     }
 
@@ -172,5 +166,42 @@ impl ScreeningConfig {
     #[must_use]
     pub fn needs_local_models(&self) -> bool {
         self.policy.looks_locally() || self.budget_spent == BudgetSpent::Local
+    }
+}
+
+/// Reads `local`, a vendor's name, or `local+` and a vendor's name.
+fn parse_screening(text: &str) -> Result<(Mode, Asked), String> {
+    let mut choices = vec![("local".to_owned(), (Mode::Local, Asked::Rekognition))];
+    for asked in Asked::ALL {
+        let id = asked.vendor().id;
+        choices.push((id.to_owned(), (Mode::Other, asked)));
+        choices.push((format!("local+{id}"), (Mode::LocalThenOther, asked)));
+    }
+    let choices: Vec<(&str, (Mode, Asked))> = choices
+        .iter()
+        .map(|(word, meaning)| (word.as_str(), *meaning))
+        .collect();
+    parse_choice(text, &choices)
+}
+
+fn rekognition_from_env(env: &mut Env) -> RekognitionOptions {
+    let default = RekognitionOptions::default();
+    let ModerationMinimums { grave, mild } = default.moderation;
+    let DetectionMinimums { cat, tag } = default.detection;
+    let mut share = |name, default| env.parsed_with(name, default, parse_share);
+    RekognitionOptions {
+        moderation: ModerationMinimums {
+            grave: share("CATTO_REKOGNITION_GRAVE_THRESHOLD", grave),
+            mild: share("CATTO_REKOGNITION_MILD_THRESHOLD", mild),
+        },
+        detection: DetectionMinimums {
+            cat: share("CATTO_REKOGNITION_CAT_THRESHOLD", cat),
+            tag: share("CATTO_REKOGNITION_TAG_THRESHOLD", tag),
+        },
+        calls_per_second: env.parsed(
+            "CATTO_REKOGNITION_CALLS_PER_SECOND",
+            default.calls_per_second,
+        ),
+        ..default
     }
 }

@@ -1,47 +1,30 @@
 //! What a month costs, computed from what was used and a table of prices. It is pure: what was used
 //! is an argument.
 //!
-//! The prices are in `prices.json`, each with its source. Whoever changes a price changes the date
-//! as well.
+//! The prices are in `prices.json`, and in a table of the same kind beside each vendor who is paid by
+//! the call, each with its source. Whoever changes a price changes the date as well.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// The table of prices, which is compiled in.
 const PRICES: &str = include_str!("prices.json");
 /// The bytes of a billed gigabyte.
 pub const GIGABYTE: f64 = 1e9;
 
-/// A service that a bill may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Item {
-    RekognitionCalls,
-    CloudfrontPaths,
-    S3Storage,
-    S3Writes,
-    S3Reads,
-    FlyMachine,
-    FlyVolume,
-    FlyTraffic,
-}
+/// What a bill may name, as it is called in the tables of prices and in `/status.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item(pub &'static str);
 
 impl Item {
-    all_variants! {
-        /// Every item.
-        pub const ALL = [
-            RekognitionCalls,
-            CloudfrontPaths,
-            S3Storage,
-            S3Writes,
-            S3Reads,
-            FlyMachine,
-            FlyVolume,
-            FlyTraffic,
-        ];
-    }
+    pub const S3_STORAGE: Self = Self("s3-storage");
+    pub const S3_WRITES: Self = Self("s3-writes");
+    pub const S3_READS: Self = Self("s3-reads");
+    pub const FLY_MACHINE: Self = Self("fly-machine");
+    pub const FLY_VOLUME: Self = Self("fly-volume");
+    pub const FLY_TRAFFIC: Self = Self("fly-traffic");
 }
 
 /// The price of one item.
@@ -77,23 +60,45 @@ pub struct Prices {
     /// The day on which the newest price was read, such as `2026-10-07`.
     pub as_of: String,
     pub currency: String,
-    items: BTreeMap<Item, Price>,
+    items: BTreeMap<String, Price>,
 }
 
 impl Prices {
-    /// Parses the table that is compiled in.
+    /// Reads the table that is compiled in, and these of vendors.
     ///
     /// # Errors
-    /// When the table cannot be parsed or lacks an item. A test keeps that from happening.
-    pub fn load() -> anyhow::Result<Self> {
-        let prices: Self = serde_json::from_str(PRICES).context("prices.json")?;
-        for item in Item::ALL {
+    /// When one is no such table, or two disagree; a test keeps that from happening.
+    pub fn load(tables: &[&str]) -> anyhow::Result<Self> {
+        let mut all: Self = serde_json::from_str(PRICES).context("prices.json")?;
+        for table in tables {
+            let table: Self = serde_json::from_str(table).context("a vendor's prices.json")?;
             anyhow::ensure!(
-                prices.items.contains_key(&item),
-                "prices.json has no price of {item:?}"
+                table.currency == all.currency,
+                "the prices are in {} and in {}",
+                all.currency,
+                table.currency
             );
+            // Dates of this form are ordered as their words are.
+            all.as_of = all.as_of.max(table.as_of);
+            for (item, price) in table.items {
+                let known = all.items.insert(item.clone(), price);
+                anyhow::ensure!(known.is_none(), "{item} has two prices");
+            }
         }
-        Ok(prices)
+        Ok(all)
+    }
+
+    /// Succeeds where this item has a price.
+    ///
+    /// # Errors
+    /// When it has none; a test keeps that from happening.
+    pub fn check(&self, item: Item) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.items.contains_key(item.0),
+            "prices.json has no price of {}",
+            item.0
+        );
+        Ok(())
     }
 }
 
@@ -132,7 +137,7 @@ impl Bill {
         let lines: Vec<Line> = uses
             .iter()
             .filter_map(|used| {
-                let price = prices.items.get(&used.item)?;
+                let price = prices.items.get(used.item.0)?;
                 Some(Line {
                     item: used.item,
                     used: used.so_far,
@@ -185,6 +190,13 @@ mod tests {
     use super::*;
 
     const DAY: f64 = 24.0 * 3600.0;
+    /// The table of a vendor whose calls cost a tenth of a cent.
+    const VENDORS: &str = r#"{
+        "as_of": "2026-10-07", "currency": "USD", "items": {"calls": {
+            "label": "Calls", "unit": "calls", "price": 0.001, "per": 1, "free": 0,
+            "note": "As scripted.", "source": "https://vendor.example/"
+        }}
+    }"#;
 
     fn assert_near(found: f64, expected: f64) {
         assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
@@ -192,8 +204,20 @@ mod tests {
 
     #[test]
     fn the_table_prices_every_item_with_a_date_and_a_source() {
-        let prices = Prices::load().expect("is a table");
-        assert_eq!(prices.items.len(), Item::ALL.len());
+        let prices = Prices::load(&[VENDORS]).expect("is a table");
+        for item in [
+            Item("calls"),
+            Item("cloudfront-paths"),
+            Item::S3_STORAGE,
+            Item::S3_WRITES,
+            Item::S3_READS,
+            Item::FLY_MACHINE,
+            Item::FLY_VOLUME,
+            Item::FLY_TRAFFIC,
+        ] {
+            assert!(prices.check(item).is_ok(), "{item:?}");
+        }
+        assert!(prices.check(Item("lunch")).is_err());
         assert_eq!(prices.currency, "USD");
         assert!(prices.as_of.parse::<jiff::civil::Date>().is_ok());
         for (item, price) in &prices.items {
@@ -207,8 +231,19 @@ mod tests {
     }
 
     #[test]
+    fn tables_that_disagree_are_refused() {
+        assert!(Prices::load(&[VENDORS, VENDORS]).is_err());
+        assert!(Prices::load(&[&VENDORS.replace("USD", "EUR")]).is_err());
+        let later = VENDORS.replace("2026-10-07", "2099-01-01");
+        assert_eq!(
+            Prices::load(&[&later]).expect("is a table").as_of,
+            "2099-01-01"
+        );
+    }
+
+    #[test]
     fn what_is_free_costs_nothing_and_what_is_beyond_does() {
-        let prices = Prices::load().expect("is a table");
+        let prices = Prices::load(&[VENDORS]).expect("is a table");
         let cost = |item, units| {
             let used = Use {
                 item,
@@ -217,17 +252,17 @@ mod tests {
             };
             Bill::of(&prices, &[used])
         };
-        assert_near(cost(Item::CloudfrontPaths, 1000.0).so_far, 0.0);
-        assert_near(cost(Item::CloudfrontPaths, 1000.0).projected, 5.0);
-        assert_near(cost(Item::RekognitionCalls, 1000.0).so_far, 1.0);
-        assert_near(cost(Item::S3Writes, 2000.0).so_far, 0.01);
-        assert_near(cost(Item::S3Storage, 10.0).projected, 0.46);
+        assert_near(cost(Item("cloudfront-paths"), 1000.0).so_far, 0.0);
+        assert_near(cost(Item("cloudfront-paths"), 1000.0).projected, 5.0);
+        assert_near(cost(Item("calls"), 1000.0).so_far, 1.0);
+        assert_near(cost(Item::S3_WRITES, 2000.0).so_far, 0.01);
+        assert_near(cost(Item::S3_STORAGE, 10.0).projected, 0.46);
     }
 
     #[test]
     fn a_bill_is_the_sum_of_its_lines() {
-        let prices = Prices::load().expect("is a table");
-        let uses = [Item::FlyMachine, Item::FlyVolume].map(|item| Use {
+        let prices = Prices::load(&[VENDORS]).expect("is a table");
+        let uses = [Item::FLY_MACHINE, Item::FLY_VOLUME].map(|item| Use {
             item,
             so_far: 0.5,
             projected: 1.0,

@@ -1,6 +1,6 @@
 //! Knows what costs money on this site, and how much of each was used this month.
 
-use crate::config::{Config, StorageConfig};
+use crate::config::{Asked, Config, StorageConfig};
 use crate::costs::bill::{Elapsed, GIGABYTE, Item, Prices, Use};
 use crate::costs::budget::{Paid, Usage};
 use crate::domain::traffic::Counts;
@@ -21,8 +21,12 @@ impl Billing {
     /// # Errors
     /// Fails if the table of prices cannot be read. A test makes sure that it can.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
+        let prices = Prices::load(&Asked::ALL.map(|asked| asked.vendor().prices))?;
+        for (what, _) in config.budget.limits() {
+            prices.check(Item(what.name))?;
+        }
         Ok(Self {
-            prices: Prices::load()?,
+            prices,
             in_s3: matches!(config.storage, StorageConfig::S3(_)),
             at_fly: config.hosting.at_fly,
         })
@@ -50,10 +54,6 @@ impl Billing {
         };
         let mut uses = Vec::new();
         for (what, usage) in paid {
-            let item = match what {
-                Paid::RekognitionCalls => Item::RekognitionCalls,
-                Paid::CloudFrontPaths => Item::CloudfrontPaths,
-            };
             let used = f64::from(usage.used);
             // These are counted from the beginning of the month, whenever this server started, and
             // never go beyond their limit.
@@ -65,21 +65,21 @@ impl Billing {
                 .projected(used)
                 .min(f64::from(usage.limit.max(usage.used)));
             uses.push(Use {
-                item,
+                item: Item(what.name),
                 so_far: used,
                 projected: projected.round(),
             });
         }
         if self.in_s3 {
-            uses.push(kept(Item::S3Storage, number(stored_bytes) / GIGABYTE));
-            uses.push(counted(Item::S3Writes, number(counts.storage_writes)));
-            uses.push(counted(Item::S3Reads, number(counts.storage_reads)));
+            uses.push(kept(Item::S3_STORAGE, number(stored_bytes) / GIGABYTE));
+            uses.push(counted(Item::S3_WRITES, number(counts.storage_writes)));
+            uses.push(counted(Item::S3_READS, number(counts.storage_reads)));
         }
         if self.at_fly {
-            uses.push(kept(Item::FlyMachine, 1.0));
-            uses.push(kept(Item::FlyVolume, 1.0));
+            uses.push(kept(Item::FLY_MACHINE, 1.0));
+            uses.push(kept(Item::FLY_VOLUME, 1.0));
             let sent = number(counts.bytes_sent) / GIGABYTE;
-            uses.push(counted(Item::FlyTraffic, sent));
+            uses.push(counted(Item::FLY_TRAFFIC, sent));
         }
         uses
     }
@@ -114,11 +114,12 @@ pub(crate) fn number(count: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::costs::bill::Bill;
+    use crate::screening::rekognition;
 
     #[test]
     fn nothing_is_billed_that_this_site_does_not_use() {
         let billing = |in_s3, at_fly| Billing {
-            prices: Prices::load().expect("is a table"),
+            prices: Prices::load(&[rekognition::VENDOR.prices]).expect("is a table"),
             in_s3,
             at_fly,
         };
@@ -140,7 +141,7 @@ mod tests {
         };
         let bill = |in_s3, at_fly| {
             let billing = billing(in_s3, at_fly);
-            let paid = [(Paid::RekognitionCalls, usage)];
+            let paid = [(rekognition::VENDOR.call, usage)];
             let uses = billing.uses(elapsed, 2_000_000_000, &counts, &paid);
             Bill::of(&billing.prices, &uses)
         };

@@ -7,6 +7,7 @@
 //! little, and too much by at most one block and what was given back lately. Where neither is
 //! known, the month counts as spent until the operator sets it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -14,7 +15,6 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use crate::config::BudgetConfig;
 use crate::db::{Db, DbError, LedgerRow, Spending};
 use crate::domain::month::Month;
 pub use crate::domain::paid::{Paid, Usage};
@@ -55,19 +55,23 @@ pub struct Reserved {
     pub month: Month,
 }
 
-/// The content of the month's object: an upper bound for each kind.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Marks {
-    rekognition_calls: u32,
-    cloudfront_paths: u32,
-}
+/// What the month's object tells: an upper bound of each kind, under its name with `_` for `-`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Marks(BTreeMap<String, u32>);
 
 impl Marks {
-    const fn of(self, what: Paid) -> u32 {
-        match what {
-            Paid::RekognitionCalls => self.rekognition_calls,
-            Paid::CloudFrontPaths => self.cloudfront_paths,
-        }
+    fn of(marks: &[(Paid, u32)]) -> Self {
+        let named = marks.iter().map(|(what, mark)| (Self::name(*what), *mark));
+        Self(named.collect())
+    }
+
+    /// `None` where the object was written by a program that did not know this kind.
+    fn get(&self, what: Paid) -> Option<u32> {
+        self.0.get(&Self::name(what)).copied()
+    }
+
+    fn name(what: Paid) -> String {
+        what.name.replace('-', "_")
     }
 }
 
@@ -76,7 +80,8 @@ pub struct Budget {
     db: Db,
     storage: Arc<dyn ObjectStorage>,
     clock: Clock,
-    limits: BudgetConfig,
+    /// Everything that costs money, and how much of it a month may take.
+    limits: Vec<(Paid, u32)>,
     /// Held while the month's object is written.
     marking: Mutex<()>,
 }
@@ -88,7 +93,7 @@ impl Budget {
         db: Db,
         storage: Arc<dyn ObjectStorage>,
         clock: Clock,
-        limits: BudgetConfig,
+        limits: Vec<(Paid, u32)>,
     ) -> Self {
         Self {
             db,
@@ -112,7 +117,7 @@ impl Budget {
         keep: u32,
     ) -> Result<Reserved, BudgetError> {
         let month = self.month();
-        let limit = self.limits.limit(what);
+        let limit = self.limit(what);
         let reserved = Reserved { what, count, month };
         if count == 0 {
             return Ok(reserved);
@@ -122,7 +127,7 @@ impl Budget {
                 Spending::Reserved { warning } => {
                     if let Some(percent) = warning {
                         tracing::warn!(
-                            what = what.as_str(),
+                            what = what.name,
                             percent,
                             limit,
                             %month,
@@ -156,12 +161,23 @@ impl Budget {
         Ok(())
     }
 
+    /// Everything that costs money.
+    pub fn kinds(&self) -> impl Iterator<Item = Paid> {
+        self.limits.iter().map(|(what, _)| *what)
+    }
+
+    /// How much of this kind a month may take: nothing of one that nobody has declared.
+    fn limit(&self, what: Paid) -> u32 {
+        let found = self.limits.iter().find(|(kind, _)| *kind == what);
+        found.map_or(0, |(_, limit)| *limit)
+    }
+
     /// How many of this kind are used this month. Where nobody knows, it is the whole limit.
     ///
     /// # Errors
     /// When the index fails.
     pub async fn usage(&self, what: Paid) -> Result<Usage, BudgetError> {
-        let limit = self.limits.limit(what);
+        let limit = self.limit(what);
         let row = self.db.ledger_row(self.month(), what).await?;
         Ok(Usage {
             used: row.used.unwrap_or(limit),
@@ -235,8 +251,8 @@ impl Budget {
         what: Paid,
         needed: u32,
     ) -> Result<bool, BudgetError> {
-        let mut before = Vec::with_capacity(Paid::ALL.len());
-        for kind in Paid::ALL {
+        let mut before = Vec::with_capacity(self.limits.len());
+        for kind in self.kinds() {
             before.push((kind, self.db.ledger_row(month, kind).await?));
         }
         let after: Vec<(Paid, u32)> = before
@@ -248,15 +264,8 @@ impl Budget {
                 )
             })
             .collect();
-        let mark = |what: Paid| {
-            let found = after.iter().find(|(kind, _)| *kind == what);
-            found.map_or(0, |(_, mark)| *mark)
-        };
-        let marks = Marks {
-            rekognition_calls: mark(Paid::RekognitionCalls),
-            cloudfront_paths: mark(Paid::CloudFrontPaths),
-        };
-        let bytes = serde_json::to_vec(&marks).context("cannot write the month's ledger")?;
+        let bytes =
+            serde_json::to_vec(&Marks::of(&after)).context("cannot write the month's ledger")?;
         self.storage
             .put(vec![(StorageKey::Ledger { month }, Bytes::from(bytes))])
             .await
@@ -267,7 +276,7 @@ impl Budget {
     /// The mark of this kind in the object that is about to be written. It is never below what is
     /// used or marked, and above the limit only where more was used already.
     fn next_mark(&self, what: Paid, row: LedgerRow, needed: Option<u32>) -> u32 {
-        let limit = self.limits.limit(what);
+        let limit = self.limit(what);
         // Where nobody knows the count, the object must not suggest one: an index restored from it
         // counts the limit.
         let Some(used) = row.used else {
@@ -303,13 +312,17 @@ impl Budget {
                         StorageKey::Ledger { month }.path()
                     )
                 })?;
-                for what in Paid::ALL {
-                    self.db.restore_ledger(month, what, marks.of(what)).await?;
+                for what in self.kinds() {
+                    match marks.get(what) {
+                        Some(mark) => self.db.restore_ledger(month, what, mark).await?,
+                        None => self.db.forget_ledger(month, &[what]).await?,
+                    }
                 }
             }
             Err(StorageError::NotFound) => {
                 if self.is_index_new().await? && self.is_old_site().await? {
-                    self.db.forget_ledger(month).await?;
+                    let kinds: Vec<Paid> = self.kinds().collect();
+                    self.db.forget_ledger(month, &kinds).await?;
                     tracing::warn!(
                         %month,
                         "nobody knows what was spent this month: nothing more is until `cattocdn budget set` tells"

@@ -49,7 +49,7 @@ impl Db {
             "SELECT used, marked, warned_percent FROM ledger WHERE month = ? AND what = ?",
         )
         .bind(month.to_string())
-        .bind(what.as_str())
+        .bind(what.name)
         .fetch_optional(&mut *transaction)
         .await?;
         let warned: u8 = match &row {
@@ -75,7 +75,7 @@ impl Db {
         .bind(after)
         .bind(share)
         .bind(month.to_string())
-        .bind(what.as_str())
+        .bind(what.name)
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -89,7 +89,7 @@ impl Db {
         sqlx::query("UPDATE ledger SET used = max(used - ?, 0) WHERE month = ? AND what = ?")
             .bind(count)
             .bind(month.to_string())
-            .bind(what.as_str())
+            .bind(what.name)
             .execute(&self.pool)
             .await?;
         Ok(())
@@ -99,7 +99,7 @@ impl Db {
     pub async fn ledger_row(&self, month: Month, what: Paid) -> Result<LedgerRow, DbError> {
         let row = sqlx::query("SELECT used, marked FROM ledger WHERE month = ? AND what = ?")
             .bind(month.to_string())
-            .bind(what.as_str())
+            .bind(what.name)
             .fetch_optional(&self.pool)
             .await?;
         read_row(row.as_ref())
@@ -117,7 +117,7 @@ impl Db {
         for (what, before) in before {
             let row = sqlx::query("SELECT used, marked FROM ledger WHERE month = ? AND what = ?")
                 .bind(month.to_string())
-                .bind(what.as_str())
+                .bind(what.name)
                 .fetch_optional(&mut *transaction)
                 .await?;
             if read_row(row.as_ref())?.marked != before.marked {
@@ -130,7 +130,7 @@ impl Db {
                  ON CONFLICT DO UPDATE SET marked = ?3",
             )
             .bind(month.to_string())
-            .bind(what.as_str())
+            .bind(what.name)
             .bind(mark)
             .execute(&mut *transaction)
             .await?;
@@ -146,7 +146,7 @@ impl Db {
              ON CONFLICT DO UPDATE SET used = ?3, marked = 0, warned_percent = 0",
         )
         .bind(month.to_string())
-        .bind(what.as_str())
+        .bind(what.name)
         .bind(used)
         .execute(&self.pool)
         .await?;
@@ -166,22 +166,22 @@ impl Db {
              ON CONFLICT DO UPDATE SET used = max(used, ?3), marked = ?3 WHERE marked < ?3",
         )
         .bind(month.to_string())
-        .bind(what.as_str())
+        .bind(what.name)
         .bind(marked)
         .execute(&self.pool)
         .await?;
         Ok(())
     }
 
-    /// Notes for every kind that has no row that nobody knows what was used.
-    pub async fn forget_ledger(&self, month: Month) -> Result<(), DbError> {
+    /// Notes for each of these kinds that has no row that nobody knows what was used.
+    pub async fn forget_ledger(&self, month: Month, kinds: &[Paid]) -> Result<(), DbError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        for what in Paid::ALL {
+        for what in kinds {
             sqlx::query(
                 "INSERT INTO ledger (month, what, used) VALUES (?, ?, NULL) ON CONFLICT DO NOTHING",
             )
             .bind(month.to_string())
-            .bind(what.as_str())
+            .bind(what.name)
             .execute(&mut *transaction)
             .await?;
         }

@@ -159,6 +159,6 @@ impl Db {
             .iter()
             .map(|text| from_json::<ReviewRecord>(text)?.read())
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(reviews.into_iter().min_by_key(Review::calls_left))
+        Ok(reviews.into_iter().max_by_key(Review::progress))
     }
 }

@@ -53,7 +53,8 @@ pub(super) async fn models(config: &Config) -> Check {
     let name = "models";
     let models_dir = &config.files.models_dir;
     if !config.screening.needs_local_models() {
-        return Check::skipped(name, "not used (CATTO_SCREENING is `rekognition`)");
+        let id = config.screening.asked.vendor().id;
+        return Check::skipped(name, format!("not used (CATTO_SCREENING is `{id}`)"));
     }
     let screener = LocalScreener::new(models_dir);
     let checked = compute::run(move || screener.check()).await;

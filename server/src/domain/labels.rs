@@ -140,7 +140,7 @@ fn things(probs: &[f32], floor: f32) -> Vec<Tag> {
 }
 
 /// Adds the indefinite article: "a sofa", "an umbrella", but "sunglasses".
-pub(super) fn with_article(name: &str) -> String {
+pub(crate) fn with_article(name: &str) -> String {
     if WITHOUT_ARTICLE.contains(&name) {
         name.to_owned()
     } else if name.starts_with(['a', 'e', 'i', 'o', 'u']) {

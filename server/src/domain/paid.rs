@@ -1,28 +1,17 @@
 //! What costs money, and how much of its monthly limit is used.
 
-/// A thing that costs money and is counted by calendar month (UTC).
+/// A kind of thing that costs money and is counted by month (UTC). Whoever sells it declares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Paid {
-    /// Calls of Amazon Rekognition, each for one picture.
-    RekognitionCalls,
-    /// Paths in CloudFront invalidations.
-    CloudFrontPaths,
-}
-
-impl Paid {
-    all_variants! {
-        /// Every kind.
-        pub const ALL = [RekognitionCalls, CloudFrontPaths];
-    }
-
-    /// Its name in the index and in the log.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RekognitionCalls => "rekognition-calls",
-            Self::CloudFrontPaths => "cloudfront-paths",
-        }
-    }
+pub struct Paid {
+    /// Its name in the index, in the log, in `/status.json` and in the table of prices:
+    /// `cloudfront-paths`. It is stored, so it must never change.
+    pub name: &'static str,
+    /// Several of them, as the status page says it: `paths purged at CloudFront`.
+    pub words: &'static str,
+    /// What the option of `cattocdn budget set` that is called like it means.
+    pub help: &'static str,
+    /// The variable that says how many a month may take.
+    pub variable: &'static str,
 }
 
 /// How much of a monthly limit is used.

@@ -1,9 +1,7 @@
 //! Decides who looks at a picture and which of their figures count. It is pure.
 
-use crate::domain::detection::{self, DetectionMinimums};
 use crate::domain::hash::Sha256Hash;
 use crate::domain::labels;
-use crate::domain::moderation::{self, ModerationMinimums};
 use crate::domain::tag::Tag;
 use crate::domain::verdict::{self, FrameLook, Reason, Rules, Seen, Thresholds, Verdict};
 
@@ -12,27 +10,17 @@ use crate::domain::verdict::{self, FrameLook, Reason, Rules, Seen, Thresholds, V
 pub enum Mode {
     /// The two models on this machine, and nobody else.
     Local,
-    /// Amazon Rekognition alone. Every picture is paid for.
-    Rekognition,
-    /// The local models first. What they do not refuse with certainty goes on to Rekognition, which
-    /// decides.
-    LocalThenRekognition,
+    /// Somebody else alone; each picture is paid.
+    Other,
+    /// The local models first; what they do not refuse with certainty goes on to somebody else, who
+    /// then decides and is paid.
+    LocalThenOther,
 }
 
 impl Mode {
     all_variants! {
         /// Every mode.
-        pub const ALL = [Local, Rekognition, LocalThenRekognition];
-    }
-
-    /// The name by which the operator chooses it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Rekognition => "rekognition",
-            Self::LocalThenRekognition => "local+rekognition",
-        }
+        pub const ALL = [Local, Other, LocalThenOther];
     }
 }
 
@@ -67,8 +55,6 @@ pub struct Policy {
     pub mode: Mode,
     pub thresholds: Thresholds,
     pub certainty: Certainty,
-    pub moderation: ModerationMinimums,
-    pub detection: DetectionMinimums,
 }
 
 impl Default for Policy {
@@ -77,10 +63,17 @@ impl Default for Policy {
             mode: Mode::Local,
             thresholds: Thresholds::default(),
             certainty: Certainty::default(),
-            moderation: ModerationMinimums::default(),
-            detection: DetectionMinimums::default(),
         }
     }
+}
+
+/// Who is asked beside the local models.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Other {
+    /// Its name in `CATTO_SCREENING`.
+    pub id: String,
+    /// Everything that decides what its answers mean.
+    pub rules: String,
 }
 
 /// What follows from the local models' look at a picture.
@@ -104,7 +97,7 @@ impl Policy {
         }
     }
 
-    /// True where pictures may go on to Rekognition.
+    /// True where pictures may go on to somebody else.
     #[must_use]
     pub const fn asks(&self) -> bool {
         !matches!(self.mode, Mode::Local)
@@ -113,7 +106,7 @@ impl Policy {
     /// True where the local models must see a picture.
     #[must_use]
     pub const fn looks_locally(&self) -> bool {
-        !matches!(self.mode, Mode::Rekognition)
+        !matches!(self.mode, Mode::Other)
     }
 
     /// True when this frame alone decides against the picture, so that no other frame needs to be
@@ -122,8 +115,8 @@ impl Policy {
     pub fn condemns(&self, look: &FrameLook) -> bool {
         match self.mode {
             Mode::Local => verdict::is_indecent(look, &self.thresholds),
-            Mode::Rekognition => false,
-            Mode::LocalThenRekognition => {
+            Mode::Other => false,
+            Mode::LocalThenOther => {
                 // A score that is NaN refuses the picture: screening fails closed.
                 look.indecency.is_nan() || look.indecency >= self.certainty.indecent
             }
@@ -135,8 +128,8 @@ impl Policy {
     /// | mode | certainly indecent | certainly no cat | everything else |
     /// | --- | --- | --- | --- |
     /// | local | refused | refused | [`verdict::judge`] decides |
-    /// | rekognition | asked | asked | asked |
-    /// | local+rekognition | refused | refused | asked, whatever `judge` would say |
+    /// | other | asked | asked | asked |
+    /// | local then other | refused | refused | asked, whatever `judge` would say |
     #[must_use]
     pub fn triage(&self, seen: &[Seen]) -> Triage {
         match self.mode {
@@ -144,8 +137,8 @@ impl Policy {
                 Verdict::Approved { tags, alt } => Triage::Approve { tags, alt },
                 Verdict::Rejected(reason) => Triage::Refuse(reason),
             },
-            Mode::Rekognition => Triage::Ask,
-            Mode::LocalThenRekognition => {
+            Mode::Other => Triage::Ask,
+            Mode::LocalThenOther => {
                 if seen.iter().any(|seen| self.condemns(&seen.look)) {
                     return Triage::Refuse(Reason::Indecent);
                 }
@@ -164,36 +157,29 @@ impl Policy {
         }
     }
 
-    /// The rules under which a verdict is remembered, given the name of the local screener. They
-    /// hold everything that decides in this mode, and nothing else.
+    /// The rules that a verdict is remembered under, with what the local screener calls itself and who
+    /// else is asked. They hold everything that decides in this mode, and nothing else.
     #[must_use]
-    pub fn rules(&self, screener: &str) -> Rules {
+    pub fn rules(&self, screener: &str, other: &Other) -> Rules {
         // Another version of the program may decode or judge differently.
         let version = env!("CARGO_PKG_VERSION");
+        let text = format!("{version} {}", self.rules_in_words(screener, other));
+        Rules(Sha256Hash::of(text.as_bytes()))
+    }
+
+    fn rules_in_words(&self, screener: &str, other: &Other) -> String {
         let Thresholds { cat, indecent } = self.thresholds;
-        let rekognition = format!(
-            "{} {} {} {} {} {}",
-            moderation::TAXONOMY_VERSION,
-            detection::POLICY_VERSION,
-            self.moderation.grave,
-            self.moderation.mild,
-            self.detection.cat,
-            self.detection.tag
-        );
-        let text = match self.mode {
-            Mode::Local => format!(
-                "{version} {} {cat} {indecent} {screener}",
-                verdict::POLICY_VERSION
-            ),
-            Mode::Rekognition => format!("{version} rekognition {rekognition}"),
-            Mode::LocalThenRekognition => format!(
-                "{version} {} local+rekognition {} {} {screener} {rekognition}",
+        let Other { id, rules } = other;
+        match self.mode {
+            Mode::Local => format!("{} {cat} {indecent} {screener}", verdict::POLICY_VERSION),
+            Mode::Other => format!("{id} {rules}"),
+            Mode::LocalThenOther => format!(
+                "{} local+{id} {} {} {screener} {rules}",
                 verdict::POLICY_VERSION,
                 self.certainty.no_cat,
                 self.certainty.indecent
             ),
-        };
-        Rules(Sha256Hash::of(text.as_bytes()))
+        }
     }
 }
 
@@ -268,66 +254,84 @@ mod tests {
                     Triage::Ask => "ask".to_owned(),
                     Triage::Approve { .. } => "approve".to_owned(),
                 };
-                assert_eq!(&found, expected, "{} {looks:?}", mode.as_str());
+                assert_eq!(&found, expected, "{mode:?} {looks:?}");
             }
         }
     }
 
     #[test]
     fn certainty_that_is_no_number_refuses() {
-        let mut broken = policy(Mode::LocalThenRekognition);
+        let mut broken = policy(Mode::LocalThenOther);
         broken.certainty.no_cat = f32::NAN;
         let triage = broken.triage(&[look(0.0, 0.9)]);
         assert_eq!(triage, Triage::Refuse(Reason::NotACat));
     }
 
+    fn other() -> Other {
+        Other {
+            id: "somebody".into(),
+            rules: "as of 1".into(),
+        }
+    }
+
     #[test]
     fn whatever_decides_in_a_mode_is_part_of_its_rules_and_nothing_else_is() {
         type Change = fn(&mut Policy);
-        let changes: [(&str, Change); 8] = [
+        let changes: [(&str, Change); 4] = [
             ("cat", |policy| policy.thresholds.cat = 0.1),
             ("indecent", |policy| policy.thresholds.indecent = 0.1),
             ("no cat", |policy| policy.certainty.no_cat = 0.1),
             ("certainly indecent", |policy| {
                 policy.certainty.indecent = 0.1
             }),
-            ("grave", |policy| policy.moderation.grave = 0.1),
-            ("mild", |policy| policy.moderation.mild = 0.1),
-            ("rekognition's cat", |policy| policy.detection.cat = 0.1),
-            ("tag", |policy| policy.detection.tag = 0.1),
         ];
-        for (mode, decisive, names_screener) in [
-            (
-                Mode::Local,
-                [true, true, false, false, false, false, false, false],
-                true,
-            ),
-            (
-                Mode::Rekognition,
-                [false, false, false, false, true, true, true, true],
-                false,
-            ),
-            (
-                Mode::LocalThenRekognition,
-                [false, false, true, true, true, true, true, true],
-                true,
-            ),
+        for (mode, decisive, names_screener, names_other) in [
+            (Mode::Local, [true, true, false, false], true, false),
+            (Mode::Other, [false; 4], false, true),
+            (Mode::LocalThenOther, [false, false, true, true], true, true),
         ] {
             let policy = policy(mode);
+            let rules = policy.rules("models", &other());
             for ((name, change), decisive) in changes.iter().zip(decisive) {
                 let mut changed = policy;
                 change(&mut changed);
-                let differs = changed.rules("models") != policy.rules("models");
-                assert_eq!(differs, decisive, "{} {name}", mode.as_str());
+                let differs = changed.rules("models", &other()) != rules;
+                assert_eq!(differs, decisive, "{mode:?} {name}");
             }
-            let differs = policy.rules("others") != policy.rules("models");
-            assert_eq!(differs, names_screener, "{}", mode.as_str());
+            let differs = policy.rules("others", &other()) != rules;
+            assert_eq!(differs, names_screener, "{mode:?}");
+            for changed in [
+                Other {
+                    id: "else".into(),
+                    ..other()
+                },
+                Other {
+                    rules: "as of 2".into(),
+                    ..other()
+                },
+            ] {
+                let differs = policy.rules("models", &changed) != rules;
+                assert_eq!(differs, names_other, "{mode:?} {changed:?}");
+            }
             assert_eq!(
-                policy.local_alone().rules("x"),
-                self::policy(Mode::Local).rules("x")
+                policy.local_alone().rules("x", &other()),
+                self::policy(Mode::Local).rules("x", &other())
             );
         }
-        let rules = Mode::ALL.map(|mode| policy(mode).rules("models"));
+        let rules = Mode::ALL.map(|mode| policy(mode).rules("models", &other()));
         assert!(rules[0] != rules[1] && rules[1] != rules[2] && rules[0] != rules[2]);
+    }
+
+    #[test]
+    fn verdicts_that_are_remembered_are_found_under_the_words_that_they_were_stored_under() {
+        let words = Mode::ALL.map(|mode| policy(mode).rules_in_words("models", &other()));
+        assert_eq!(
+            words,
+            [
+                "2 0.05 0.85 models",
+                "somebody as of 1",
+                "2 local+somebody 0.005 0.97 models as of 1",
+            ]
+        );
     }
 }

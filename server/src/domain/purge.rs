@@ -5,8 +5,17 @@ use std::fmt;
 
 use super::address::{file_path, folder_path, parse_file, parse_folder};
 use super::expiry::ExpiresAt;
+use super::paid::Paid;
 use super::picture::PictureId;
 use super::variant::{self, FileName, PUBLISHED};
+
+/// As what each path of an invalidation is counted and billed.
+pub const CLOUDFRONT_PATHS: Paid = Paid {
+    name: "cloudfront-paths",
+    words: "paths purged at CloudFront",
+    help: "How many paths were invalidated at CloudFront",
+    variable: "CATTO_CLOUDFRONT_MONTHLY_PATHS",
+};
 
 /// CloudFront paths per month that deletions by owners leave to admins.
 pub const KEPT_FOR_ADMINS: u32 = 200;

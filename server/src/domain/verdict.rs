@@ -150,13 +150,13 @@ pub enum Review {
 }
 
 impl Review {
-    /// The most calls that are still needed.
+    /// How far it has come; the further, the higher.
     #[must_use]
-    pub const fn calls_left(&self) -> u32 {
+    pub const fn progress(&self) -> u8 {
         match self {
-            Self::Asked => 2,
+            Self::Asked => 0,
             Self::Decent => 1,
-            Self::Judged(_) => 0,
+            Self::Judged(_) => 2,
         }
     }
 }

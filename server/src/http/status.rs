@@ -39,11 +39,12 @@ pub(crate) async fn read_status(state: &AppState) -> Result<(StatusView, CachePo
     };
     let mut paid = Vec::new();
     let mut budgets = Vec::new();
-    for what in Paid::ALL {
+    for what in state.budget.kinds() {
         let (usage, is_known) = read_budget(&state.budget, what).await?;
         paid.push((what, usage));
         budgets.push(BudgetView {
-            what: what.as_str().to_owned(),
+            what: what.name.to_owned(),
+            words: what.words.to_owned(),
             used: usage.used,
             limit: usage.limit,
             warned_percent: usage.warned_percent(),
@@ -87,10 +88,7 @@ async fn read_budget(budget: &Budget, what: Paid) -> Result<(Usage, bool), Error
 fn warnings(stored: &StoredView, budgets: &[BudgetView]) -> Vec<String> {
     let mut warnings = Vec::new();
     for budget in budgets {
-        let what = match budget.what.as_str() {
-            "rekognition-calls" => "calls to Rekognition",
-            _ => "paths purged at CloudFront",
-        };
+        let what = &budget.words;
         if !budget.is_known {
             warnings.push(format!(
                 "It is not known how many {what} were used this month, so no more are made until the operator tells the number with `cattocdn budget set`."
@@ -113,23 +111,18 @@ fn warnings(stored: &StoredView, budgets: &[BudgetView]) -> Vec<String> {
 
 fn bill(billing: &Billing, uses: &[Use]) -> BillView {
     let bill = Bill::of(&billing.prices, uses);
-    let lines = bill.lines.into_iter().zip(uses).map(|(line, used)| {
-        let item = serde_json::to_value(used.item).ok();
-        BillLineView {
-            item: item
-                .and_then(|item| item.as_str().map(str::to_owned))
-                .unwrap_or_default(),
-            label: line.price.label,
-            used: rounded(line.used, 1e6),
-            unit: line.price.unit,
-            free: line.price.free,
-            price: line.price.price,
-            per: line.price.per,
-            so_far: rounded(line.so_far, 1e4),
-            projected: rounded(line.projected, 1e4),
-            note: line.price.note,
-            source: line.price.source,
-        }
+    let lines = bill.lines.into_iter().map(|line| BillLineView {
+        item: line.item.0.to_owned(),
+        label: line.price.label,
+        used: rounded(line.used, 1e6),
+        unit: line.price.unit,
+        free: line.price.free,
+        price: line.price.price,
+        per: line.price.per,
+        so_far: rounded(line.so_far, 1e4),
+        projected: rounded(line.projected, 1e4),
+        note: line.price.note,
+        source: line.price.source,
     });
     BillView {
         currency: billing.prices.currency.clone(),
@@ -184,7 +177,8 @@ mod tests {
     fn budget(used: u32, is_known: bool) -> BudgetView {
         let usage = Usage { used, limit: 1000 };
         BudgetView {
-            what: "rekognition-calls".into(),
+            what: "calls".into(),
+            words: "calls of somebody".into(),
             used,
             limit: 1000,
             warned_percent: usage.warned_percent(),

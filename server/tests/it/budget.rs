@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cattocdn::config::BudgetConfig;
 use cattocdn::costs::budget::{Budget, BudgetError, Paid, Reserved};
 use cattocdn::db::Db;
 use cattocdn::domain::ban::Ban;
 use cattocdn::domain::month::Month;
+use cattocdn::domain::purge::CLOUDFRONT_PATHS;
 use cattocdn::runtime::clock::Clock;
+use cattocdn::screening::rekognition;
 use cattocdn::storage::{DiskStorage, Folder, ObjectStorage, StorageError, StorageKey};
 use jiff::Timestamp;
 use rand::rngs::StdRng;
@@ -24,6 +25,8 @@ use tokio::sync::Notify;
 use crate::support::process::Launch;
 use crate::support::{Setup, fixture};
 
+/// Everything that costs money.
+const KINDS: [Paid; 2] = [rekognition::VENDOR.call, CLOUDFRONT_PATHS];
 /// By how much the count may be too high after the index was lost, at limits as small as these.
 const BLOCK: u32 = 20;
 
@@ -31,7 +34,7 @@ const BLOCK: u32 = 20;
 struct Books {
     dir: PathBuf,
     clock: Clock,
-    limits: BudgetConfig,
+    limits: Vec<(Paid, u32)>,
     db: Db,
     storage: Arc<dyn ObjectStorage>,
     budget: Arc<Budget>,
@@ -39,10 +42,7 @@ struct Books {
 
 impl Books {
     async fn open(dir: &Path, now: &str, calls: u32, paths: u32) -> Self {
-        let limits = BudgetConfig {
-            rekognition_monthly_calls: calls,
-            cloudfront_monthly_paths: paths,
-        };
+        let limits = vec![(rekognition::VENDOR.call, calls), (CLOUDFRONT_PATHS, paths)];
         let clock = Clock::default();
         let storage = DiskStorage::open(&dir.join("objects")).expect("opens");
         let storage: Arc<dyn ObjectStorage> = Arc::new(storage);
@@ -131,7 +131,7 @@ async fn live_through(seed: u64) {
     for step in 0..150 {
         let month = Month::of(now);
         let kind = random.random_range(0..2);
-        let (what, limit) = (Paid::ALL[kind], limits[kind]);
+        let (what, limit) = (KINDS[kind], limits[kind]);
         let used = *model.entry((month, what)).or_insert(Some(0));
         match random.random_range(0..100) {
             0..60 => {
@@ -166,7 +166,7 @@ async fn live_through(seed: u64) {
                 // Months that are over do not matter any more.
                 model.retain(|(of, _), _| *of == month);
                 open.retain(|reserved| reserved.month == month);
-                for (what, limit) in Paid::ALL.into_iter().zip(limits) {
+                for (what, limit) in KINDS.into_iter().zip(limits) {
                     let before = model.get(&(month, what)).copied().unwrap_or(Some(0));
                     let unknown = books.is_unknown(what).await;
                     let after = books.used(what).await;
@@ -192,7 +192,7 @@ async fn live_through(seed: u64) {
             }
         }
         let month = Month::of(now);
-        for (what, limit) in Paid::ALL.into_iter().zip(limits) {
+        for (what, limit) in KINDS.into_iter().zip(limits) {
             let used = model.get(&(month, what)).copied().unwrap_or(Some(0));
             let most = most.entry((month, what)).or_default();
             *most = (*most).max(used.unwrap_or(limit));
@@ -220,8 +220,8 @@ async fn many_at_once_never_reserve_more_than_there_is() {
         .map(|number| {
             let budget = books.budget.clone();
             tokio::spawn(async move {
-                let calls = budget.reserve(Paid::RekognitionCalls, 2, 1).await;
-                let paths = budget.reserve(Paid::CloudFrontPaths, 1, 0).await;
+                let calls = budget.reserve(rekognition::VENDOR.call, 2, 1).await;
+                let paths = budget.reserve(CLOUDFRONT_PATHS, 1, 0).await;
                 if let (Ok(calls), 0) = (&calls, number % 10) {
                     budget.give_back(calls, 1).await.expect("works");
                 }
@@ -242,37 +242,37 @@ async fn many_at_once_never_reserve_more_than_there_is() {
     assert!((98..=99).contains(&calls), "{calls}");
     assert_eq!(paths, 7);
     books.reopen().await;
-    assert_eq!(books.used(Paid::RekognitionCalls).await, calls);
-    assert_eq!(books.used(Paid::CloudFrontPaths).await, 7);
+    assert_eq!(books.used(rekognition::VENDOR.call).await, calls);
+    assert_eq!(books.used(CLOUDFRONT_PATHS).await, 7);
     // Others may still use what was kept for them.
     while books
         .budget
-        .reserve(Paid::RekognitionCalls, 1, 0)
+        .reserve(rekognition::VENDOR.call, 1, 0)
         .await
         .is_ok()
     {}
-    assert_eq!(books.used(Paid::RekognitionCalls).await, 100);
+    assert_eq!(books.used(rekognition::VENDOR.call).await, 100);
 }
 
 #[tokio::test]
 async fn a_new_month_begins_with_nothing_used_and_what_is_given_back_goes_to_the_old_one() {
     let dir = tempfile::tempdir().expect("a folder");
     let books = Books::open(dir.path(), "2026-11-30T23:59:59Z", 4, 0).await;
-    let november = books.budget.reserve(Paid::RekognitionCalls, 4, 0).await;
+    let november = books.budget.reserve(rekognition::VENDOR.call, 4, 0).await;
     let november = november.expect("there is enough");
     assert!(is_spent(
-        &books.budget.reserve(Paid::RekognitionCalls, 1, 0).await
+        &books.budget.reserve(rekognition::VENDOR.call, 1, 0).await
     ));
     assert_eq!(books.budget.seconds_left(), 1);
     books.set_time("2026-12-01T00:00:00Z".parse().expect("a time"));
-    let december = books.budget.reserve(Paid::RekognitionCalls, 3, 0).await;
+    let december = books.budget.reserve(rekognition::VENDOR.call, 3, 0).await;
     december.expect("there is enough");
     books.budget.give_back(&november, 2).await.expect("works");
-    assert_eq!(books.used(Paid::RekognitionCalls).await, 3);
+    assert_eq!(books.used(rekognition::VENDOR.call).await, 3);
     books.set_time("2026-11-30T23:59:59Z".parse().expect("a time"));
-    assert_eq!(books.used(Paid::RekognitionCalls).await, 2);
+    assert_eq!(books.used(rekognition::VENDOR.call).await, 2);
     assert!(is_spent(
-        &books.budget.reserve(Paid::CloudFrontPaths, 1, 0).await
+        &books.budget.reserve(CLOUDFRONT_PATHS, 1, 0).await
     ));
 }
 
@@ -281,7 +281,7 @@ async fn the_months_object_is_always_ahead_by_at_most_a_block_and_never_above_th
     let dir = tempfile::tempdir().expect("a folder");
     let books = Books::open(dir.path(), "2026-11-15T00:00:00Z", 50, 30).await;
     for used in 1..=50 {
-        let reserved = books.budget.reserve(Paid::RekognitionCalls, 1, 0).await;
+        let reserved = books.budget.reserve(rekognition::VENDOR.call, 1, 0).await;
         reserved.expect("there is enough");
         let marked = books.object("2026-11")["rekognition_calls"]
             .as_u64()
@@ -291,7 +291,7 @@ async fn the_months_object_is_always_ahead_by_at_most_a_block_and_never_above_th
             "{used} {marked}"
         );
     }
-    let reserved = books.budget.reserve(Paid::CloudFrontPaths, 3, 0).await;
+    let reserved = books.budget.reserve(CLOUDFRONT_PATHS, 3, 0).await;
     reserved.expect("there is enough");
     let object = books.object("2026-11");
     assert_eq!(object["rekognition_calls"], 50);
@@ -304,12 +304,12 @@ async fn nothing_is_spent_where_the_months_object_cannot_be_written() {
     let books = Books::open(dir.path(), "2026-11-15T00:00:00Z", 50, 30).await;
     std::fs::remove_dir_all(dir.path().join("objects")).expect("is deleted");
     std::fs::write(dir.path().join("objects"), "no folder").expect("is written");
-    let failed = books.budget.reserve(Paid::RekognitionCalls, 1, 0).await;
+    let failed = books.budget.reserve(rekognition::VENDOR.call, 1, 0).await;
     assert!(
         matches!(failed, Err(BudgetError::Unavailable(_))),
         "{failed:?}"
     );
-    assert_eq!(books.used(Paid::RekognitionCalls).await, 0);
+    assert_eq!(books.used(rekognition::VENDOR.call).await, 0);
 }
 
 #[tokio::test]
@@ -317,62 +317,85 @@ async fn a_new_site_has_its_whole_budget_and_one_whose_count_is_lost_has_none_un
     let dir = tempfile::tempdir().expect("a folder");
     let mut books = Books::open(dir.path(), "2026-11-15T00:00:00Z", 50, 30).await;
     books.budget.restore().await.expect("works");
-    assert_eq!(books.used(Paid::RekognitionCalls).await, 0);
+    assert_eq!(books.used(rekognition::VENDOR.call).await, 0);
 
     let ban = StorageKey::Ban { ban: Ban::of(7) };
     let objects = vec![(ban, Bytes::from_static(b"{}"))];
     books.storage.put(objects).await.expect("is stored");
     books.lose_index().await;
-    for (what, limit) in [(Paid::RekognitionCalls, 50), (Paid::CloudFrontPaths, 30)] {
+    for (what, limit) in [(rekognition::VENDOR.call, 50), (CLOUDFRONT_PATHS, 30)] {
         assert!(books.is_unknown(what).await);
         assert_eq!(books.used(what).await, limit);
         assert!(is_spent(&books.budget.reserve(what, 1, 0).await));
     }
     books
         .budget
-        .set_used(Paid::RekognitionCalls, 12)
+        .set_used(rekognition::VENDOR.call, 12)
         .await
         .expect("works");
     books.reopen().await;
     books.budget.restore().await.expect("works");
-    let reserved = books.budget.reserve(Paid::RekognitionCalls, 1, 0).await;
+    let reserved = books.budget.reserve(rekognition::VENDOR.call, 1, 0).await;
     reserved.expect("there is enough");
-    assert_eq!(books.used(Paid::RekognitionCalls).await, 13);
+    assert_eq!(books.used(rekognition::VENDOR.call).await, 13);
     // What is unknown stays unknown after another loss.
-    assert!(books.is_unknown(Paid::CloudFrontPaths).await);
+    assert!(books.is_unknown(CLOUDFRONT_PATHS).await);
     books.lose_index().await;
-    assert_eq!(books.used(Paid::RekognitionCalls).await, 12 + BLOCK);
-    assert_eq!(books.used(Paid::CloudFrontPaths).await, 30);
+    assert_eq!(books.used(rekognition::VENDOR.call).await, 12 + BLOCK);
+    assert_eq!(books.used(CLOUDFRONT_PATHS).await, 30);
 
     // An index that was there at its beginning counts the next month in full.
     books.set_time("2026-12-01T00:00:00Z".parse().expect("a time"));
-    assert_eq!(books.used(Paid::CloudFrontPaths).await, 0);
+    assert_eq!(books.used(CLOUDFRONT_PATHS).await, 0);
 }
 
 #[tokio::test]
 async fn an_index_that_is_older_than_the_objects_counts_what_they_tell() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut books = Books::open(dir.path(), "2026-11-15T00:00:00Z", 100, 30).await;
-    let reserved = books.budget.reserve(Paid::RekognitionCalls, 5, 0).await;
+    let reserved = books.budget.reserve(rekognition::VENDOR.call, 5, 0).await;
     reserved.expect("there is enough");
     // An index that agrees with the objects is right.
     books.budget.restore().await.expect("works");
-    assert_eq!(books.used(Paid::RekognitionCalls).await, 5);
+    assert_eq!(books.used(rekognition::VENDOR.call).await, 5);
     books.db.close().await;
     let (index, copy) = (dir.path().join("index.sqlite"), dir.path().join("copy"));
     std::fs::copy(&index, &copy).expect("is copied");
     books.reopen().await;
     for _ in 0..40 {
-        let reserved = books.budget.reserve(Paid::RekognitionCalls, 1, 0).await;
+        let reserved = books.budget.reserve(rekognition::VENDOR.call, 1, 0).await;
         reserved.expect("there is enough");
     }
     books.db.close().await;
     std::fs::copy(&copy, &index).expect("is copied");
     books.reopen().await;
-    assert_eq!(books.used(Paid::RekognitionCalls).await, 5);
+    assert_eq!(books.used(rekognition::VENDOR.call).await, 5);
     books.budget.restore().await.expect("works");
-    let used = books.used(Paid::RekognitionCalls).await;
+    let used = books.used(rekognition::VENDOR.call).await;
     assert!((45..=45 + BLOCK).contains(&used), "{used}");
+}
+
+#[tokio::test]
+async fn what_the_months_object_does_not_name_counts_as_spent_and_what_is_no_count_stops_the_start()
+{
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut books = Books::open(dir.path(), "2026-11-15T00:00:00Z", 50, 30).await;
+    let month = books.budget.month();
+    let object = |text: &'static str| {
+        let key = StorageKey::Ledger { month };
+        vec![(key, Bytes::from_static(text.as_bytes()))]
+    };
+    let before = object(r#"{"rekognition_calls":10,"calls_of_another_version":7}"#);
+    books.storage.put(before).await.expect("is stored");
+    books.lose_index().await;
+    assert_eq!(books.used(rekognition::VENDOR.call).await, 10);
+    assert!(books.is_unknown(CLOUDFRONT_PATHS).await);
+    assert!(is_spent(
+        &books.budget.reserve(CLOUDFRONT_PATHS, 1, 0).await
+    ));
+    let broken = object(r#"{"rekognition_calls":"ten","cloudfront_paths":1}"#);
+    books.storage.put(broken).await.expect("is stored");
+    assert!(books.budget.restore().await.is_err());
 }
 
 #[tokio::test]
@@ -383,12 +406,12 @@ async fn what_the_operator_sets_outlives_the_index_also_where_nothing_was_used()
     let objects = vec![(ban, Bytes::from_static(b"{}"))];
     books.storage.put(objects).await.expect("is stored");
     books.lose_index().await;
-    for what in Paid::ALL {
+    for what in KINDS {
         assert!(books.is_unknown(what).await);
         books.budget.set_used(what, 0).await.expect("works");
     }
     books.lose_index().await;
-    for what in Paid::ALL {
+    for what in KINDS {
         assert!(!books.is_unknown(what).await);
         assert_eq!(books.used(what).await, BLOCK);
     }
@@ -457,16 +480,17 @@ async fn a_slow_write_of_one_process_leaves_no_object_that_tells_less_than_anoth
         books.clock.clone(),
         books.limits.clone(),
     );
-    let reserving = tokio::spawn(async move { server.reserve(Paid::RekognitionCalls, 1, 0).await });
+    let reserving =
+        tokio::spawn(async move { server.reserve(rekognition::VENDOR.call, 1, 0).await });
     slow.begun.notified().await;
-    let set = books.budget.set_used(Paid::RekognitionCalls, 520).await;
+    let set = books.budget.set_used(rekognition::VENDOR.call, 520).await;
     set.expect("works");
     slow.arrives.notify_one();
     let reserved = reserving.await.expect("ends well");
     reserved.expect("there is enough");
-    assert_eq!(books.used(Paid::RekognitionCalls).await, 521);
+    assert_eq!(books.used(rekognition::VENDOR.call).await, 521);
     books.lose_index().await;
-    let used = books.used(Paid::RekognitionCalls).await;
+    let used = books.used(rekognition::VENDOR.call).await;
     assert!((521..=521 + BLOCK).contains(&used), "{used}");
 }
 
@@ -479,21 +503,21 @@ async fn a_rebuilt_site_knows_what_its_month_cost() {
     let reserved = site
         .state
         .budget
-        .reserve(Paid::RekognitionCalls, 3, 0)
+        .reserve(rekognition::VENDOR.call, 3, 0)
         .await;
     reserved.expect("there is enough");
     let data_dir = site.data_dir.clone();
     site.stop().await;
     std::fs::remove_file(data_dir.join("index.sqlite")).expect("is deleted");
     let site = Setup::within(dir.path()).start().await;
-    let used = site.state.budget.usage(Paid::RekognitionCalls).await;
+    let used = site.state.budget.usage(rekognition::VENDOR.call).await;
     assert_eq!(used.expect("is known").used, 3 + BLOCK);
     site.stop().await;
 
     std::fs::remove_file(data_dir.join("index.sqlite")).expect("is deleted");
     std::fs::remove_dir_all(data_dir.join("objects/meta/ledger")).expect("is deleted");
     let site = Setup::within(dir.path()).start().await;
-    for what in Paid::ALL {
+    for what in KINDS {
         let reserved = site.state.budget.reserve(what, 1, 0).await;
         assert!(is_spent(&reserved), "{what:?}");
     }

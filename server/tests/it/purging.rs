@@ -12,9 +12,9 @@ use axum::extract::ConnectInfo;
 use axum::http::{Method, StatusCode, header};
 use cattocdn::cdn::{CloudFrontClient, Purge, PurgeError};
 use cattocdn::config::CloudFrontConfig;
-use cattocdn::costs::budget::Paid;
 use cattocdn::domain::month::Month;
 use cattocdn::domain::picture::PictureId;
+use cattocdn::domain::purge::CLOUDFRONT_PATHS;
 use cattocdn::domain::purge::{Cdn, PurgeItem, PurgeTarget};
 use cattocdn::domain::variant::KNOWN_NAMES;
 use cattocdn::pictures::PurgeProgress;
@@ -145,11 +145,7 @@ impl World {
 
     /// Sets how many of the month's 1000 paths are used.
     async fn use_up(&self, paths: u32) {
-        let set = self
-            .site
-            .state
-            .budget
-            .set_used(Paid::CloudFrontPaths, paths);
+        let set = self.site.state.budget.set_used(CLOUDFRONT_PATHS, paths);
         set.await.expect("is set");
     }
 
@@ -1039,7 +1035,7 @@ async fn a_path_is_reserved_once_however_often_it_is_asked_for() {
     };
     world.work_for(300).await;
     world.assert_gone(&picture).await;
-    let usage = world.site.state.budget.usage(Paid::CloudFrontPaths).await;
+    let usage = world.site.state.budget.usage(CLOUDFRONT_PATHS).await;
     assert_eq!(usage.expect("is known").used, 2);
 }
 

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::error::CredentialsError;
-use cattocdn::domain::detection::{self, DetectionMinimums};
-use cattocdn::domain::moderation::{self, ModerationLabel, ModerationMinimums};
 use cattocdn::domain::verdict::{Reason, Verdict};
 use cattocdn::pictures::outputs;
-use cattocdn::screening::{RekognitionClient, RekognitionError, RekognitionOptions};
+use cattocdn::screening::SecondOpinionError;
+use cattocdn::screening::rekognition::detection::{self, DetectionMinimums};
+use cattocdn::screening::rekognition::moderation::{self, ModerationLabel, ModerationMinimums};
+use cattocdn::screening::rekognition::{RekognitionClient, RekognitionError, RekognitionOptions};
 use imaging::{self, ContactSheet, Limits, Raster, ScreeningImage};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -23,7 +24,7 @@ async fn sdk(endpoint: &str) -> SdkConfig {
 }
 
 async fn client(endpoint: &str) -> RekognitionClient {
-    RekognitionClient::new(&sdk(endpoint).await, RekognitionOptions::default())
+    RekognitionClient::new(&sdk(endpoint).await, &RekognitionOptions::default())
 }
 
 fn fixture_path(name: &str) -> std::path::PathBuf {
@@ -190,6 +191,7 @@ async fn every_documented_exception_has_its_class_and_costs_one_request() {
         let error = client.detect_moderation(&image).await.expect_err(name);
         made += 1;
         assert_eq!(class(&error), expected, "{name}");
+        let error = SecondOpinionError::from(error);
         assert_eq!(
             error.retry_helps(),
             matches!(expected, "throttled" | "unavailable"),
@@ -259,7 +261,7 @@ async fn a_server_that_never_answers_is_given_up_after_one_attempt() {
         call_timeout: Duration::from_millis(300),
         ..RekognitionOptions::default()
     };
-    let client = RekognitionClient::new(&sdk(&endpoint).await, options);
+    let client = RekognitionClient::new(&sdk(&endpoint).await, &options);
     let image = image();
     let (error, accepted) = tokio::join!(client.detect_moderation(&image), listener.accept());
     assert_eq!(class(&error.expect_err("times out")), "unavailable");
@@ -290,6 +292,7 @@ async fn a_connection_that_is_cut_is_made_once() {
     let error = client.detect_labels(&image()).await;
     let error = error.expect_err("nobody listens");
     assert_eq!(class(&error), "unreachable");
+    let error = SecondOpinionError::from(error);
     assert!(error.retry_helps() && !error.may_be_billed());
 }
 
@@ -304,7 +307,7 @@ async fn without_credentials_nothing_is_sent() {
         ),
     ] {
         let sdk = aws::sdk_without_credentials(&server.endpoint, error).await;
-        let client = RekognitionClient::new(&sdk, RekognitionOptions::default());
+        let client = RekognitionClient::new(&sdk, &RekognitionOptions::default());
         let error = client.detect_labels(&image()).await.expect_err("fails");
         assert_eq!(class(&error), expected, "{error:?}");
     }

@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use cattocdn::config::{BudgetSpent, Config};
-use cattocdn::costs::budget::Paid;
 use cattocdn::domain::policy::Mode;
 use cattocdn::pictures::outputs;
-use cattocdn::screening::{RekognitionClient, RekognitionOptions};
+use cattocdn::screening::rekognition::{self, Rekognition, RekognitionOptions};
 use imaging::{self, Limits};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -38,14 +37,14 @@ async fn setup_in(
 ) -> Setup {
     let mut setup = Setup::within(dir).screened_by(screener);
     let screening = &mut setup.config.screening;
-    screening.policy.mode = Mode::LocalThenRekognition;
+    screening.policy.mode = Mode::LocalThenOther;
     // As fast as possible, because the tests count calls, not seconds.
-    screening.calls_per_second = 1000.try_into().expect("is not zero");
+    screening.rekognition.calls_per_second = 1000.try_into().expect("is not zero");
     screening.retries.first_pause = Duration::from_millis(1);
     change(&mut setup.config);
     let sdk = aws::sdk(&server.endpoint, SECRET_KEY, None).await;
-    let options = RekognitionOptions::of(&setup.config.screening);
-    setup.asking(RekognitionClient::new(&sdk, options))
+    let rekognition = Rekognition::new(&sdk, &setup.config.screening.rekognition);
+    setup.asking(rekognition)
 }
 
 /// The same as [`setup_in`], started without jobs, so that the test does the workers' work.
@@ -96,7 +95,7 @@ fn assert_waits(answer: &Answer) {
 }
 
 async fn used(site: &Site) -> u32 {
-    let usage = site.state.budget.usage(Paid::RekognitionCalls).await;
+    let usage = site.state.budget.usage(rekognition::VENDOR.call).await;
     usage.expect("is known").used
 }
 
@@ -125,17 +124,17 @@ async fn in_each_mode_those_are_asked_who_should_be() {
         (Mode::Local, sure, 0, "published"),
         (Mode::Local, UNSURE, 0, "unsafe"),
         (Mode::Local, (0.01, 0.0), 0, "not-a-cat"),
-        (Mode::Rekognition, sure, 2, "published"),
-        (Mode::Rekognition, (0.0, 0.99), 2, "published"),
-        (Mode::LocalThenRekognition, sure, 2, "published"),
+        (Mode::Other, sure, 2, "published"),
+        (Mode::Other, (0.0, 0.99), 2, "published"),
+        (Mode::LocalThenOther, sure, 2, "published"),
         // The local models alone would refuse these, but are not certain of it.
-        (Mode::LocalThenRekognition, UNSURE, 2, "published"),
-        (Mode::LocalThenRekognition, (0.01, 0.0), 2, "published"),
-        (Mode::LocalThenRekognition, (0.9, 0.9), 2, "published"),
+        (Mode::LocalThenOther, UNSURE, 2, "published"),
+        (Mode::LocalThenOther, (0.01, 0.0), 2, "published"),
+        (Mode::LocalThenOther, (0.9, 0.9), 2, "published"),
         // What they are certain of costs nothing.
-        (Mode::LocalThenRekognition, (0.0, 0.0), 0, "not-a-cat"),
-        (Mode::LocalThenRekognition, (0.9, 0.99), 0, "unsafe"),
-        (Mode::LocalThenRekognition, (0.0, 0.99), 0, "unsafe"),
+        (Mode::LocalThenOther, (0.0, 0.0), 0, "not-a-cat"),
+        (Mode::LocalThenOther, (0.9, 0.99), 0, "unsafe"),
+        (Mode::LocalThenOther, (0.0, 0.99), 0, "unsafe"),
     ];
     for (mode, (cat, indecency), calls, expected) in cases {
         let dir = tempfile::tempdir().expect("a folder");
@@ -147,14 +146,14 @@ async fn in_each_mode_those_are_asked_who_should_be() {
         .await;
         let before = server.calls().len();
         let answer = judged(&site, "cat.webp").await;
-        let case = format!("{} {cat} {indecency}", mode.as_str());
+        let case = format!("{mode:?} {cat} {indecency}");
         match expected {
             "published" => assert_published(&answer),
             code => answer.assert_error(422, code),
         }
         assert_eq!(server.calls().len() - before, calls, "{case}");
         assert_eq!(used(&site).await as usize, calls, "{case}");
-        let seen = u32::from(mode != Mode::Rekognition);
+        let seen = u32::from(mode != Mode::Other);
         assert_eq!(looks.load(Ordering::SeqCst), seen, "{case}");
     }
 }
@@ -215,10 +214,7 @@ async fn tags_and_description_are_those_of_rekognition() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_an_animation_every_frame_is_seen_here_and_one_sheet_of_all_is_paid() {
-    for (mode, seen) in [
-        (Mode::LocalThenRekognition, true),
-        (Mode::Rekognition, false),
-    ] {
+    for (mode, seen) in [(Mode::LocalThenOther, true), (Mode::Other, false)] {
         let (server, dir) = (RekognitionServer::start().await, tempdir());
         let screener = unsure();
         let looks = screener.looks.clone();
@@ -237,7 +233,7 @@ async fn of_an_animation_every_frame_is_seen_here_and_one_sheet_of_all_is_paid()
         let frame = (&answer.json()["width"], &answer.json()["height"]);
         assert_ne!((&json!(width), &json!(height)), frame);
         let looks = looks.load(Ordering::SeqCst);
-        assert_eq!(looks > 1, seen, "{looks} looks in {}", mode.as_str());
+        assert_eq!(looks > 1, seen, "{looks} looks in {mode:?}");
     }
 }
 
@@ -459,7 +455,7 @@ async fn a_call_that_is_not_answered_keeps_no_more_memory_than_what_was_encoded(
     let site = site_in(dir.path(), &server, unsure(), |config| {
         // This is enough memory for one of the two at a time, and for the files of the other.
         config.limits.decode_memory_bytes = inspected.working_bytes + 1_000_000;
-        config.screening.retries.call_timeout = Duration::from_secs(600);
+        config.screening.rekognition.call_timeout = Duration::from_secs(600);
     })
     .await;
     let (asked, mut is_asked) = tokio::sync::mpsc::unbounded_channel();
@@ -485,15 +481,15 @@ async fn a_call_that_is_not_answered_keeps_no_more_memory_than_what_was_encoded(
 async fn where_nobody_can_be_reached_nothing_is_counted() {
     let (server, dir) = (RekognitionServer::start().await, tempdir());
     let mut setup = Setup::within(dir.path()).screened_by(unsure());
-    setup.config.screening.policy.mode = Mode::LocalThenRekognition;
+    setup.config.screening.policy.mode = Mode::LocalThenOther;
     setup.config.screening.retries.first_pause = Duration::from_millis(1);
     // A port that was free a moment ago.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
     let nowhere = format!("http://{}", listener.local_addr().expect("is bound"));
     drop(listener);
     let sdk = aws::sdk(&nowhere, SECRET_KEY, None).await;
-    let client = RekognitionClient::new(&sdk, RekognitionOptions::default());
-    let site = setup.asking(client).start_without_jobs().await;
+    let rekognition = Rekognition::new(&sdk, &RekognitionOptions::default());
+    let site = setup.asking(rekognition).start_without_jobs().await;
     assert_waits(&judged(&site, "cat.webp").await);
     assert_eq!(used(&site).await, 0);
     assert_eq!(server.calls(), Vec::<String>::new());
@@ -517,7 +513,7 @@ async fn where_the_month_is_spent_uploads_are_refused_and_what_needs_no_call_is_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_accepted_picture_that_cannot_be_paid_for_ends_refused_waits_or_is_judged_here() {
-    let (first, alone) = (Mode::LocalThenRekognition, Mode::Rekognition);
+    let (first, alone) = (Mode::LocalThenOther, Mode::Other);
     for (mode, budget_spent, (cat, indecency), expected) in [
         (first, BudgetSpent::Refuse, UNSURE, "budget-spent"),
         (first, BudgetSpent::Wait, UNSURE, "screening"),
@@ -566,7 +562,7 @@ async fn an_accepted_picture_that_cannot_be_paid_for_ends_refused_waits_or_is_ju
         assert_eq!(looks.load(Ordering::SeqCst), before);
         site.state
             .budget
-            .set_used(Paid::RekognitionCalls, 0)
+            .set_used(rekognition::VENDOR.call, 0)
             .await
             .expect("is set");
         site.clock.advance(Duration::from_secs(601));
@@ -670,7 +666,7 @@ async fn the_same_bytes_are_paid_for_once_until_the_rules_change() {
         .stop()
         .await;
     let site = site_in(dir.path(), &server, unsure(), |config| {
-        config.screening.policy.detection.cat = 0.85;
+        config.screening.rekognition.detection.cat = 0.85;
     })
     .await;
     assert_published(&judged(&site, "cat.webp").await);
@@ -682,7 +678,7 @@ async fn the_same_bytes_are_paid_for_once_until_the_rules_change() {
 async fn storm(seed: u64, with_silence: bool) {
     let (server, dir) = (RekognitionServer::start().await, tempdir());
     let site = site_in(dir.path(), &server, unsure(), |config| {
-        config.screening.retries.call_timeout =
+        config.screening.rekognition.call_timeout =
             Duration::from_millis(if with_silence { 700 } else { 10_000 });
         config.budget.rekognition_monthly_calls = 5000;
     })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
-use cattocdn::costs::budget::Paid;
+use cattocdn::screening::rekognition;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -125,7 +125,7 @@ async fn what_is_paid_for_is_told_with_a_warning_before_it_is_spent() {
     assert_eq!(quiet["warnings"], Value::Array(Vec::new()));
     assert_eq!(quiet["bill"]["so_far"], 0.0);
 
-    let calls = Paid::RekognitionCalls;
+    let calls = rekognition::VENDOR.call;
     site.state
         .budget
         .reserve(calls, 960, 0)

@@ -24,7 +24,7 @@ use cattocdn::http::router;
 use cattocdn::http::state::AppState;
 use cattocdn::jobs::Jobs;
 use cattocdn::runtime::clock::Clock;
-use cattocdn::screening::{LocalScreener, RekognitionClient, Screener, ScreeningError};
+use cattocdn::screening::{LocalScreener, Screener, ScreeningError, SecondOpinion};
 use cattocdn::site::{self, Services, open_storage};
 use cattocdn::storage::ObjectStorage;
 use http_body_util::BodyExt;
@@ -40,7 +40,7 @@ pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) screener: Arc<dyn Screener>,
     storage: Option<Arc<dyn ObjectStorage>>,
-    rekognition: Option<RekognitionClient>,
+    second_opinion: Option<Arc<dyn SecondOpinion>>,
     cdns: Option<Cdns>,
     dir: Option<TempDir>,
 }
@@ -64,7 +64,7 @@ impl Setup {
             config,
             screener: Arc::new(ScriptedScreener::cat()),
             storage: None,
-            rekognition: None,
+            second_opinion: None,
             cdns: None,
             dir: None,
         }
@@ -75,9 +75,9 @@ impl Setup {
         self
     }
 
-    /// Makes the site ask this Rekognition.
-    pub(crate) fn asking(mut self, rekognition: RekognitionClient) -> Self {
-        self.rekognition = Some(rekognition);
+    /// Makes the site ask this one for second opinions.
+    pub(crate) fn asking(mut self, opinion: impl SecondOpinion) -> Self {
+        self.second_opinion = Some(Arc::new(opinion));
         self
     }
 
@@ -131,7 +131,7 @@ impl Setup {
             storage,
             cdns,
             screener: self.screener,
-            rekognition: self.rekognition,
+            second_opinion: self.second_opinion,
         };
         let state = site::open_with(&self.config, services, clock.clone())
             .await

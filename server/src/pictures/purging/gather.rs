@@ -2,9 +2,10 @@
 //! there are too few are purged together.
 
 use super::{LONGEST_REST, Purging, rest_after};
-use crate::costs::budget::{BudgetError, Paid};
+use crate::costs::budget::BudgetError;
 use crate::db::{ClaimedPurge, Postponed, SharedPurges};
 use crate::domain::month::Month;
+use crate::domain::purge::CLOUDFRONT_PATHS;
 use crate::domain::purge::{
     Cdn, EndingSpan, PATHS_OF_SPAN, PurgeTarget, kept_of, rest_after_shared, spans_of,
 };
@@ -27,7 +28,7 @@ impl Purging {
         if !db.is_any_to_gather(target, now).await? {
             return Ok(());
         }
-        let usage = budget.usage(Paid::CloudFrontPaths).await?;
+        let usage = budget.usage(CLOUDFRONT_PATHS).await?;
         let seconds_left = budget.seconds_left();
         let pace = || self.pace.lock();
         let gathered_at = pace().gathered_at;
@@ -70,9 +71,9 @@ impl Purging {
         }
         let again_in_s = i64::try_from(budget.seconds_left()).unwrap_or(i64::MAX);
         let again_in_s = again_in_s.min(LONGEST_REST);
-        let limit = budget.usage(Paid::CloudFrontPaths).await?.limit;
+        let limit = budget.usage(CLOUDFRONT_PATHS).await?.limit;
         let keep = kept_of(limit, purge.keep, purge.picture.is_some());
-        let reserved = match budget.reserve(Paid::CloudFrontPaths, 1, keep).await {
+        let reserved = match budget.reserve(CLOUDFRONT_PATHS, 1, keep).await {
             Ok(reserved) => reserved,
             Err(BudgetError::Spent) if purge.picture.is_some() => {
                 self.collection.db.share_purge(purge).await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use imaging::{ImageError, Inspected, Limits};
 
 use super::pixels::outputs;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Other, Policy};
 use crate::domain::verdict::Rules;
 use crate::runtime::compute::{self, ComputeError};
 use crate::screening::{Screener, ScreeningError};
@@ -16,6 +16,8 @@ use crate::screening::{Screener, ScreeningError};
 pub(crate) struct Inspector {
     pub(crate) screener: Arc<dyn Screener>,
     pub(crate) policy: Policy,
+    /// Who is asked where the policy asks somebody.
+    pub(crate) other: Other,
     /// True where the local models see every picture, to judge it or to stand in for calls that
     /// cannot be paid for.
     pub(crate) looks_locally: bool,
@@ -46,14 +48,15 @@ impl Inspector {
     /// When the thread cannot be started, or it panics.
     pub(crate) async fn inspect(&self, path: PathBuf) -> Result<Header, ComputeError> {
         let (screener, policy) = (self.screener.clone(), self.policy);
+        let other = self.other.clone();
         let (looks_locally, limits) = (self.looks_locally, self.limits.clone());
         compute::run(move || {
             let identity = looks_locally.then(|| screener.identity()).transpose();
             let rules = identity.map(|identity| {
                 let identity = identity.unwrap_or_default();
                 RulesNow {
-                    in_force: policy.rules(&identity),
-                    local_alone: policy.local_alone().rules(&identity),
+                    in_force: policy.rules(&identity, &other),
+                    local_alone: policy.local_alone().rules(&identity, &other),
                 }
             });
             Header {

@@ -5,19 +5,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-
 use super::delay::Delay;
 use super::judged::Judged;
+use super::notes::Notes;
 use super::pixels::Unsure;
-use super::reviewer::{RekognitionReviewer, ReviewError, ReviewNotes};
-use crate::config::BudgetSpent;
-use crate::costs::budget::{Budget, BudgetError, Paid};
-use crate::db::{Db, LONGEST_REST_OF_ALL};
+use super::reviewer::{ReviewError, Reviewer};
+use crate::config::{BudgetSpent, RetryConfig};
+use crate::costs::budget::{Budget, BudgetError};
+use crate::db::LONGEST_REST_OF_ALL;
 use crate::domain::picture::Received;
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
 use crate::pictures::collection::Collection;
 use crate::runtime::causes::chain;
+use crate::screening::SecondOpinion;
 
 /// How long a picture rests after its review failed. The rest doubles with each failure of the same
 /// bytes.
@@ -31,7 +31,7 @@ pub(crate) struct SecondOpinions {
     collection: Arc<Collection>,
     /// The service that is asked; `None` where the local models decide everything, or nothing is
     /// screened.
-    reviewer: Option<RekognitionReviewer>,
+    reviewer: Option<Reviewer>,
     budget: Arc<Budget>,
     /// What happens to pictures that cannot be paid for.
     when_spent: BudgetSpent,
@@ -39,41 +39,19 @@ pub(crate) struct SecondOpinions {
     spent_rest: Duration,
 }
 
-/// Notes the steps of a review on the picture's own row.
-struct Row<'a> {
-    db: &'a Db,
-    received: &'a Received,
-    rules: &'a Rules,
-}
-
-#[async_trait]
-impl ReviewNotes for Row<'_> {
-    async fn note(&self, review: &Review) -> anyhow::Result<()> {
-        Ok(self
-            .db
-            .note_review(self.received, self.rules, review)
-            .await?)
-    }
-}
-
-fn out_of_reach(rest: Duration) -> Delay {
-    Delay::SecondOpinion {
-        why: "Rekognition is out of reach".into(),
-        rest,
-    }
-}
-
 impl SecondOpinions {
     pub(crate) fn new(
         collection: Arc<Collection>,
-        reviewer: Option<RekognitionReviewer>,
+        opinion: Option<Arc<dyn SecondOpinion>>,
         budget: Arc<Budget>,
         when_spent: BudgetSpent,
-        spent_rest: Duration,
+        retries: RetryConfig,
     ) -> Self {
+        let spent_rest = retries.spent_rest;
+        let clock = collection.clock.clone();
         Self {
             collection,
-            reviewer,
+            reviewer: opinion.map(|opinion| Reviewer::new(opinion, budget.clone(), clock, retries)),
             budget,
             when_spent,
             spent_rest,
@@ -85,9 +63,7 @@ impl SecondOpinions {
     /// # Errors
     /// When it does, and somebody must mend that.
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        self.reviewer
-            .as_ref()
-            .map_or(Ok(()), RekognitionReviewer::check)
+        self.reviewer.as_ref().map_or(Ok(()), Reviewer::check)
     }
 
     /// For how long uploads are refused because no second opinion can be paid for; `None` where
@@ -96,15 +72,16 @@ impl SecondOpinions {
     /// # Errors
     /// When the index fails.
     pub(crate) async fn refuses_uploads_for(&self) -> Result<Option<Duration>, BudgetError> {
-        if self.reviewer.is_none() || self.when_spent != BudgetSpent::Refuse {
+        let Some(reviewer) = &self.reviewer else {
+            return Ok(None);
+        };
+        if self.when_spent != BudgetSpent::Refuse || reviewer.can_pay(&Review::Asked).await? {
             return Ok(None);
         }
-        let usage = self.budget.usage(Paid::RekognitionCalls).await?;
-        let is_spent = usage.left() < Review::Asked.calls_left();
-        Ok(is_spent.then(|| Duration::from_secs(self.budget.seconds_left())))
+        Ok(Some(Duration::from_secs(self.budget.seconds_left())))
     }
 
-    fn reviewer(&self) -> anyhow::Result<&RekognitionReviewer> {
+    fn reviewer(&self) -> anyhow::Result<&Reviewer> {
         self.reviewer
             .as_ref()
             .ok_or_else(|| anyhow::anyhow!("there is nobody to ask for a second opinion"))
@@ -117,20 +94,21 @@ impl SecondOpinions {
         received: &Received,
         review: &Review,
     ) -> anyhow::Result<Option<Judged>> {
-        match self.reviewer()?.check_review(review).await {
-            Ok(()) => self.check_others(received).await.map(|()| None),
+        let reviewer = self.reviewer()?;
+        match reviewer.check_review(review).await {
+            Ok(()) => self.check_others(reviewer, received).await.map(|()| None),
             Err(ReviewError::Spent) => match self.when_spent {
                 BudgetSpent::Refuse => Ok(Some(Judged::Refused(Reason::BudgetSpent))),
                 BudgetSpent::Local => Ok(None),
                 BudgetSpent::Wait => Err(self.waits_for_month().into()),
             },
-            Err(error) => Err(waits(error)),
+            Err(error) => Err(waits(reviewer, error)),
         }
     }
 
     /// Makes a picture wait where the review of another one with the same bytes failed and that one
     /// rests. However often the same bytes are uploaded, they are so tried as often as one picture.
-    async fn check_others(&self, received: &Received) -> anyhow::Result<()> {
+    async fn check_others(&self, reviewer: &Reviewer, received: &Received) -> anyhow::Result<()> {
         let until = self
             .collection
             .db
@@ -141,7 +119,7 @@ impl SecondOpinions {
             .saturating_sub(self.collection.now_second());
         match u64::try_from(left) {
             Ok(seconds) if seconds > 0 => Err(Delay::SecondOpinion {
-                why: "Rekognition failed on the same bytes".into(),
+                why: format!("{} failed on the same bytes", reviewer.name()),
                 rest: Duration::from_secs(seconds),
             }
             .into()),
@@ -165,16 +143,13 @@ impl SecondOpinions {
             local,
         } = unsure;
         let failed_before = self.collection.db.failed_reviews(received).await? > 0;
-        let row = Row {
+        let reviewer = self.reviewer()?;
+        let notes = Notes {
             db: &self.collection.db,
             received,
             rules: &rules,
         };
-        let (verdict, rules) = match self
-            .reviewer()?
-            .review(&image, from, failed_before, &row)
-            .await
-        {
+        let (verdict, rules) = match reviewer.review(&image, from, failed_before, &notes).await {
             Ok(verdict) => (verdict, rules),
             Err(ReviewError::Spent) => match (self.when_spent, local) {
                 // The verdict is remembered as what it is: one under the rules of the local models
@@ -192,9 +167,10 @@ impl SecondOpinions {
                 }
             },
             Err(ReviewError::Unreadable(error)) => {
+                let name = reviewer.name();
                 tracing::error!(
                     picture = %received.id, error = chain(&error),
-                    "refused a picture that Rekognition cannot read"
+                    "refused a picture that {name} cannot read"
                 );
                 return Ok(Judged::Refused(Reason::Corrupt));
             }
@@ -203,7 +179,7 @@ impl SecondOpinions {
                     .db
                     .note_review_wanted(received, &rules)
                     .await?;
-                return Err(out_of_reach(again_in).into());
+                return Err(out_of_reach(reviewer, again_in).into());
             }
             Err(ReviewError::Failed {
                 again_in,
@@ -218,9 +194,9 @@ impl SecondOpinions {
                     let failures = self.collection.db.count_failed_review(received).await?;
                     rest = rest.max(rest_after(failures));
                 }
-                return Err(out_of_reach(rest).into());
+                return Err(out_of_reach(reviewer, rest).into());
             }
-            Err(error) => return Err(waits(error)),
+            Err(error) => return Err(waits(reviewer, error)),
         };
         Ok(match verdict {
             Verdict::Rejected(reason) => Judged::Rejected(reason, rules),
@@ -242,9 +218,16 @@ impl SecondOpinions {
     }
 }
 
-fn waits(error: ReviewError) -> anyhow::Error {
+fn out_of_reach(reviewer: &Reviewer, rest: Duration) -> Delay {
+    Delay::SecondOpinion {
+        why: format!("{} is out of reach", reviewer.name()),
+        rest,
+    }
+}
+
+fn waits(reviewer: &Reviewer, error: ReviewError) -> anyhow::Error {
     match error {
-        ReviewError::Resting { again_in } => out_of_reach(again_in).into(),
+        ReviewError::Resting { again_in } => out_of_reach(reviewer, again_in).into(),
         error => Delay::Unpaid(error.into()).into(),
     }
 }

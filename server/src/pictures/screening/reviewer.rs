@@ -1,4 +1,4 @@
-//! Gets a second opinion on a picture from Amazon Rekognition, within the budget.
+//! Gets a second opinion on a picture, within the budget: whoever gives it is paid here.
 //!
 //! Each call is reserved before it is made. A call that may have been billed stays counted; one
 //! that certainly was not is used for the next attempt or given back. The ledger therefore never
@@ -9,41 +9,37 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use async_trait::async_trait;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use imaging::ScreeningImage;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::config::{RetryConfig, ScreeningConfig};
+use super::notes::Notes;
+use crate::config::RetryConfig;
 use crate::costs::budget::{Budget, BudgetError, Paid, Reserved};
-use crate::domain::detection;
-use crate::domain::moderation;
-use crate::domain::policy::Policy;
-use crate::domain::verdict::{Reason, Review, Verdict};
+use crate::domain::verdict::{Review, Verdict};
 use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
-use crate::screening::{RekognitionClient, RekognitionError};
-use imaging::ScreeningImage;
+use crate::screening::{SecondOpinion, SecondOpinionError};
 
 /// Why there is no second opinion.
 #[derive(Debug, thiserror::Error)]
-pub enum ReviewError {
+pub(super) enum ReviewError {
     #[error("this month has no calls left for it")]
     Spent,
-    /// No calls are made at the moment, because one failed before.
-    #[error("Rekognition is not asked for another {} s", .again_in.as_secs())]
+    /// Nobody is asked just now, because it failed before.
+    #[error("nobody is asked for another {} s", .again_in.as_secs())]
     Resting { again_in: Duration },
-    /// The call failed, or our configuration was refused. The log has said so once, when it began.
-    #[error("Rekognition failed")]
+    /// It failed, or refuses us: told in the log once, when it began.
+    #[error("a second opinion failed")]
     Failed {
         /// The time until calls are made again.
         again_in: Duration,
         /// Whether this attempt may be billed all the same.
         may_be_billed: bool,
     },
-    /// Rekognition cannot read the image that we made of the picture.
+    /// Whoever is asked cannot read what we made of the picture.
     #[error(transparent)]
-    Unreadable(RekognitionError),
-    /// The budget or the index failed.
+    Unreadable(SecondOpinionError),
+    /// Budget or index failed.
     #[error(transparent)]
     Unavailable(anyhow::Error),
 }
@@ -57,39 +53,31 @@ impl From<BudgetError> for ReviewError {
     }
 }
 
-/// A place where the steps of a review are noted as soon as they are paid for.
-#[async_trait]
-pub trait ReviewNotes: Send + Sync {
-    /// Makes this step durable before it returns.
-    async fn note(&self, review: &Review) -> anyhow::Result<()>;
-}
-
-/// Rekognition's state according to its last answers.
+/// How whoever is asked is, by the last answers.
 #[derive(Default)]
 struct Health {
     /// The number of failures in a row. Each of them makes the rest longer.
     failures: u32,
     /// The end of the rest, by the clock that is never put back.
     rests_until: Option<Duration>,
-    /// It refuses our configuration, which somebody must mend.
+    /// Our configuration is refused; somebody must look.
     refuses: bool,
 }
 
-/// Asks Rekognition, and pays for it.
-pub struct RekognitionReviewer {
-    client: RekognitionClient,
+/// Asks, and pays.
+pub(super) struct Reviewer {
+    opinion: Arc<dyn SecondOpinion>,
     budget: Arc<Budget>,
     clock: Clock,
-    policy: Policy,
     retries: RetryConfig,
-    /// The rate limiter that keeps within the account's calls per second.
-    bucket: DefaultDirectRateLimiter,
     health: Mutex<Health>,
 }
 
 /// What one review may spend: calls that are reserved and not made yet.
 struct Purse {
-    /// How many attempts each call gets.
+    /// What the calls are counted as.
+    call: Paid,
+    /// How often each call may be made.
     attempts: u32,
     reserved: Vec<(Reserved, u32)>,
 }
@@ -103,7 +91,7 @@ impl Purse {
     async fn fill(&mut self, budget: &Budget, count: u32) -> Result<(), BudgetError> {
         let missing = count.saturating_sub(self.count());
         if missing > 0 {
-            let reserved = budget.reserve(Paid::RekognitionCalls, missing, 0).await?;
+            let reserved = budget.reserve(self.call, missing, 0).await?;
             self.reserved.push((reserved, missing));
         }
         Ok(())
@@ -136,65 +124,77 @@ impl Purse {
     }
 }
 
-impl RekognitionReviewer {
-    /// A reviewer that pays from this budget.
-    #[must_use]
-    pub fn new(
-        client: RekognitionClient,
+impl Reviewer {
+    /// A reviewer that asks this one and pays from this budget.
+    pub(super) fn new(
+        opinion: Arc<dyn SecondOpinion>,
         budget: Arc<Budget>,
         clock: Clock,
-        config: &ScreeningConfig,
+        retries: RetryConfig,
     ) -> Self {
         Self {
-            client,
+            opinion,
             budget,
             clock,
-            policy: config.policy,
-            retries: config.retries.clone(),
-            bucket: RateLimiter::direct(Quota::per_second(config.calls_per_second)),
+            retries,
             health: Mutex::default(),
         }
     }
 
-    /// Succeeds where this review could be made now, as far as is known.
+    /// The name of whoever is asked, for the log.
+    pub(super) fn name(&self) -> &'static str {
+        self.opinion.vendor().name
+    }
+
+    /// Succeeds where this review could be made now, for all that is known.
     ///
     /// # Errors
-    /// `Spent` or `Resting`, or `Unavailable` where the index fails.
-    pub async fn check_review(&self, review: &Review) -> Result<(), ReviewError> {
+    /// `Spent` and `Resting`; `Unavailable` where the index fails.
+    pub(super) async fn check_review(&self, review: &Review) -> Result<(), ReviewError> {
         self.check_rest()?;
-        let usage = self.budget.usage(Paid::RekognitionCalls).await?;
-        if usage.left() < review.calls_left() {
-            return Err(ReviewError::Spent);
+        if self.can_pay(review).await? {
+            Ok(())
+        } else {
+            Err(ReviewError::Spent)
         }
-        Ok(())
     }
 
-    /// Succeeds unless Rekognition refuses our configuration.
+    /// True where the month has as many calls left as this review takes at most.
     ///
     /// # Errors
-    /// When it does, and somebody must mend that.
-    pub fn check(&self) -> anyhow::Result<()> {
+    /// When the index fails.
+    pub(super) async fn can_pay(&self, review: &Review) -> Result<bool, BudgetError> {
+        let usage = self.budget.usage(self.opinion.vendor().call).await?;
+        Ok(usage.left() >= self.opinion.calls_left(review))
+    }
+
+    /// Succeeds unless our configuration is refused, which somebody must mend.
+    ///
+    /// # Errors
+    /// When it is.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
         if self.health().refuses {
-            return Err(anyhow!("Rekognition refuses this server's configuration"));
+            let name = self.name();
+            return Err(anyhow!("{name} refuses this server's configuration"));
         }
         Ok(())
     }
 
-    /// Judges a picture by this image of it, beginning where an earlier review of the same picture
-    /// stopped. One that `failed_before` gets a single attempt, because the picture may be what the
-    /// service fails on.
+    /// Judges a picture by this image of it, from where an earlier review of the same picture came to.
+    /// One that `failed_before` is tried once: it may be what the service chokes on.
     ///
     /// # Errors
-    /// When there is no verdict. What was noted stays noted.
-    pub async fn review(
+    /// When there is no verdict. What was noted stands.
+    pub(super) async fn review(
         &self,
         image: &ScreeningImage,
         from: &Review,
         failed_before: bool,
-        notes: &dyn ReviewNotes,
+        notes: &Notes<'_>,
     ) -> Result<Verdict, ReviewError> {
         self.check_rest()?;
         let mut purse = Purse {
+            call: self.opinion.vendor().call,
             attempts: if failed_before {
                 1
             } else {
@@ -202,70 +202,68 @@ impl RekognitionReviewer {
             },
             reserved: Vec::new(),
         };
-        purse.fill(&self.budget, from.calls_left()).await?;
+        let calls = self.opinion.calls_left(from);
+        purse.fill(&self.budget, calls).await?;
         let done = self.ask(image, from, notes, &mut purse).await;
         purse.empty(&self.budget).await;
         done
     }
 
+    /// Makes one call after the other until the picture is judged, and notes what each has come to.
     async fn ask(
         &self,
         image: &ScreeningImage,
         from: &Review,
-        notes: &dyn ReviewNotes,
+        notes: &Notes<'_>,
         purse: &mut Purse,
     ) -> Result<Verdict, ReviewError> {
-        if from.calls_left() > 1 {
-            let found = self
-                .attempt(purse, 2, || self.client.detect_moderation(image))
-                .await?;
-            let minimums = &self.policy.moderation;
-            let objection = moderation::objection(&found.labels, minimums);
-            if let Some(label) = objection {
-                tracing::debug!(label = label.name, "Rekognition objects");
-                return judged(Verdict::Rejected(Reason::Indecent), notes).await;
+        let mut review = from.clone();
+        loop {
+            if let Review::Judged(verdict) = review {
+                return Ok(verdict);
             }
-            noted(&Review::Decent, notes).await?;
+            let next = self.attempt(purse, image, &review).await?;
+            let noted = notes.note(&next).await;
+            noted.map_err(ReviewError::Unavailable)?;
+            if self.opinion.calls_left(&next) >= self.opinion.calls_left(&review) {
+                // It would be asked, and paid, for ever.
+                let error = anyhow!("{} does not come to a verdict", self.name());
+                return Err(ReviewError::Unavailable(error));
+            }
+            review = next;
         }
-        let found = self
-            .attempt(purse, 1, || self.client.detect_labels(image))
-            .await?;
-        let verdict = detection::judge(&found.labels, &self.policy.detection);
-        judged(verdict, notes).await
     }
 
-    /// Makes one call until it has an answer, within the limits on attempts and time. Before each
-    /// attempt `to_come` calls are reserved: this one and those that must follow it.
-    async fn attempt<T, Call>(
+    /// Makes the next call of a review until it has an answer, at most as often and as long as may be.
+    /// Before each attempt the purse holds as many calls as are still to come: this one and what must
+    /// follow it.
+    async fn attempt(
         &self,
         purse: &mut Purse,
-        to_come: u32,
-        call: impl Fn() -> Call,
-    ) -> Result<T, ReviewError>
-    where
-        Call: Future<Output = Result<T, RekognitionError>>,
-    {
+        image: &ScreeningImage,
+        review: &Review,
+    ) -> Result<Review, ReviewError> {
         let begun = tokio::time::Instant::now();
         let mut pause = self.retries.first_pause;
         let mut attempts = 0;
         loop {
+            let to_come = self.opinion.calls_left(review);
             purse.fill(&self.budget, to_come).await?;
-            self.bucket.until_ready().await;
             let place = purse
                 .take()
                 .ok_or_else(|| ReviewError::Unavailable(anyhow!("the purse is empty")))?;
             attempts += 1;
-            let error = match call().await {
-                Ok(found) => {
+            let error = match self.opinion.ask(image, review).await {
+                Ok(next) => {
                     self.has_answered();
-                    return Ok(found);
+                    return Ok(next);
                 }
                 Err(error) => error,
             };
             if !error.may_be_billed() {
                 purse.put_back(place);
             }
-            if matches!(error, RekognitionError::InvalidImage(_)) {
+            if matches!(error, SecondOpinionError::InvalidImage(_)) {
                 self.has_answered();
                 return Err(ReviewError::Unreadable(error));
             }
@@ -307,30 +305,28 @@ impl RekognitionReviewer {
     fn has_answered(&self) {
         let mut health = self.health();
         if health.failures > 0 {
-            tracing::info!("Rekognition answers again");
+            let name = self.name();
+            tracing::info!("{name} answers again");
         }
         *health = Health::default();
     }
 
-    /// Begins a rest, and logs it where it is the first or of a new kind.
-    fn has_failed(&self, error: &RekognitionError) -> ReviewError {
-        let refuses = matches!(error, RekognitionError::Refused(_));
+    /// Begins a rest, and tells of it where it is the first or of a new kind.
+    fn has_failed(&self, error: &SecondOpinionError) -> ReviewError {
+        let refuses = matches!(error, SecondOpinionError::Refused(_));
         let mut health = self.health();
-        let text = chain(error);
+        let (name, text) = (self.name(), chain(error));
         if health.failures == 0 || health.refuses != refuses {
             if refuses {
                 tracing::error!(
                     error = text,
-                    "Rekognition refuses this server's configuration; pictures that need it wait"
+                    "{name} refuses this server's configuration; pictures that need it wait"
                 );
             } else {
-                tracing::error!(
-                    error = text,
-                    "Rekognition fails; pictures that need it wait"
-                );
+                tracing::error!(error = text, "{name} fails; pictures that need it wait");
             }
         } else {
-            tracing::debug!(error = text, "Rekognition still fails");
+            tracing::debug!(error = text, "{name} still fails");
         }
         let now = self.clock.elapsed();
         // Where several workers fail together, only one of them lengthens the rest.
@@ -350,13 +346,4 @@ impl RekognitionReviewer {
             may_be_billed: error.may_be_billed(),
         }
     }
-}
-
-async fn judged(verdict: Verdict, notes: &dyn ReviewNotes) -> Result<Verdict, ReviewError> {
-    noted(&Review::Judged(verdict.clone()), notes).await?;
-    Ok(verdict)
-}
-
-async fn noted(review: &Review, notes: &dyn ReviewNotes) -> Result<(), ReviewError> {
-    notes.note(review).await.map_err(ReviewError::Unavailable)
 }

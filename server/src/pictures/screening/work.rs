@@ -18,7 +18,7 @@ use crate::db::Claimed;
 use crate::domain::verdict::{Reason, Review, Verdict};
 use crate::runtime::compute;
 
-/// How many times the size of the image for Rekognition is held in memory: the image, and the
+/// How many times the size of the image for a second opinion is held in memory: the image, and the
 /// request made of it in base64, with what is left over while that grows.
 const COPIES_OF_SHOWN: usize = 4;
 

@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 use aws_config::Region;
 use aws_credential_types::Credentials;
 use cattocdn::cdn::Cdns;
-use cattocdn::costs::budget::Paid;
 use cattocdn::domain::client::ClientNetwork;
 use cattocdn::domain::policy::Mode;
 use cattocdn::http::state::AppState;
 use cattocdn::pictures::Status;
 use cattocdn::runtime::clock::Clock;
-use cattocdn::screening::{LocalScreener, RekognitionClient, RekognitionOptions};
+use cattocdn::screening::LocalScreener;
+use cattocdn::screening::rekognition::{self, Rekognition};
 use cattocdn::site::{self, Services};
 use cattocdn::storage::DiskStorage;
 use rand::SeedableRng;
@@ -54,10 +54,10 @@ async fn main() -> Done {
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut details = String::new();
-    for mode in [Mode::Rekognition, Mode::LocalThenRekognition, Mode::Local] {
+    for mode in [Mode::Other, Mode::LocalThenOther, Mode::Local] {
         let month = live(mode, &uploads).await?;
         println!("{}", month.row(mode));
-        if mode == Mode::LocalThenRekognition {
+        if mode == Mode::LocalThenOther {
             details = month.details();
         }
     }
@@ -66,6 +66,15 @@ async fn main() -> Done {
     println!();
     print!("{details}");
     Ok(())
+}
+
+/// As the operator writes it.
+fn name_of(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Local => "local",
+        Mode::Other => "rekognition",
+        Mode::LocalThenOther => "local+rekognition",
+    }
 }
 
 /// What became of one upload.
@@ -105,7 +114,7 @@ impl Month {
             .count();
         format!(
             "| `{}` | {calls} | ${:.2} | {} | {} | {} | {until_spent} | {:.0} |",
-            mode.as_str(),
+            name_of(mode),
             f64::from(calls) * PRICE,
             published(true),
             published(false),
@@ -169,7 +178,7 @@ async fn live(mode: Mode, uploads: &[Upload]) -> Done<Month> {
         });
         before = calls;
     }
-    let used = state.budget.usage(Paid::RekognitionCalls).await?.used;
+    let used = state.budget.usage(rekognition::VENDOR.call).await?.used;
     if used != before {
         return Err(format!("the ledger tells {used} calls, and {before} were made").into());
     }
@@ -187,7 +196,7 @@ async fn open(dir: &Path, mode: Mode, endpoint: &str) -> Done<AppState> {
         PathBuf::from,
     );
     config.screening.policy.mode = mode;
-    config.screening.calls_per_second = 1000.try_into()?;
+    config.screening.rekognition.calls_per_second = 1000.try_into()?;
     let many = 1_000_000;
     config.limits.uploads_per_day = many;
     config.budget.rekognition_monthly_calls = many;
@@ -207,12 +216,12 @@ async fn open(dir: &Path, mode: Mode, endpoint: &str) -> Done<AppState> {
         ))
         .load()
         .await;
-    let options = RekognitionOptions::of(&config.screening);
+    let rekognition = Rekognition::new(&sdk, &config.screening.rekognition);
     let services = Services {
         storage: Arc::new(DiskStorage::open(&config.files.data_dir.join("objects"))?),
         cdns: Cdns::open(&config.cdn, &config.http.public_url, &Clock::default()).await?,
         screener: Arc::new(LocalScreener::new(&config.files.models_dir)),
-        rekognition: Some(RekognitionClient::new(&sdk, options)),
+        second_opinion: Some(Arc::new(rekognition)),
     };
     Ok(site::open_with(&config, services, Clock::default()).await?)
 }

@@ -1,26 +1,36 @@
-//! Checks whether Rekognition answers both calls that screening makes. They cost money, so they are
-//! made only on request, and reserved in the budget like all others.
+//! Checks whether whoever is asked for second opinions answers every kind of call that screening
+//! makes. The calls cost money, so they are made only on request, and reserved in the budget like
+//! all others.
+
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use imaging::{Raster, ScreeningImage};
 
+use super::WITHOUT_CREDENTIALS;
 use super::report::Check;
 use crate::config::Config;
-use crate::costs::budget::{Budget, BudgetError, Paid, Reserved};
+use crate::costs::budget::{Budget, BudgetError, Reserved};
+use crate::domain::verdict::Review;
 use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
-use crate::screening::{RekognitionClient, RekognitionError, RekognitionOptions};
+use crate::screening::{SecondOpinion, SecondOpinionError, Trial, Vendor};
 use crate::site;
-use imaging::{self, Raster, ScreeningImage};
 
-const NAME: &str = "Rekognition";
-/// One call of each kind.
-const CALLS: u32 = 2;
 /// The side of the picture that is sent, in pixels.
 const SIDE: u32 = 128;
 
-/// Makes each of the two calls once.
-pub(super) async fn call(sdk: &SdkConfig, config: &Config, clock: &Clock) -> Vec<Check> {
-    match prepare(sdk, config, clock).await {
+/// Makes every kind of call once. `amazon` is what reaches the vendors that are there.
+pub(super) async fn try_out(
+    amazon: Option<&SdkConfig>,
+    config: &Config,
+    clock: &Clock,
+) -> Vec<Check> {
+    let Some(opinion) = site::second_opinion(config, amazon) else {
+        let name = config.screening.asked.vendor().name;
+        return vec![Check::skipped(name, WITHOUT_CREDENTIALS)];
+    };
+    match prepare(opinion, config, clock).await {
         Ok(prepared) => prepared.call().await,
         Err(check) => vec![check],
     }
@@ -28,23 +38,28 @@ pub(super) async fn call(sdk: &SdkConfig, config: &Config, clock: &Clock) -> Vec
 
 /// Everything that the calls need. They are reserved by now.
 struct Prepared {
-    client: RekognitionClient,
+    opinion: Arc<dyn SecondOpinion>,
     image: ScreeningImage,
     budget: Budget,
     reserved: Reserved,
 }
 
-async fn prepare(sdk: &SdkConfig, config: &Config, clock: &Clock) -> Result<Prepared, Check> {
+async fn prepare(
+    opinion: Arc<dyn SecondOpinion>,
+    config: &Config,
+    clock: &Clock,
+) -> Result<Prepared, Check> {
+    let Vendor { name, call, .. } = *opinion.vendor();
     let image = imaging::screening_image(&gradient()).map_err(|error| {
         Check::failed(
-            NAME,
+            name,
             format!("the picture to send cannot be made: {error}"),
             "This is a bug in CattoCDN; please report it",
         )
     })?;
     let uncounted = |error: anyhow::Error, remedy: &str| {
         Check::failed(
-            NAME,
+            name,
             format!("not called, because calls cannot be counted: {error:#}"),
             remedy,
         )
@@ -55,19 +70,24 @@ async fn prepare(sdk: &SdkConfig, config: &Config, clock: &Clock) -> Result<Prep
             "Start the server first, because it makes the index; if it does not start, mend what failed above",
         )
     })?;
-    let reserved = budget.reserve(Paid::RekognitionCalls, CALLS, 0).await;
+    // As many as a whole review takes: one of each kind.
+    let calls = opinion.calls_left(&Review::Asked);
+    let reserved = budget.reserve(call, calls, 0).await;
     let reserved = reserved.map_err(|error| match error {
         BudgetError::Spent => Check::failed(
-            NAME,
+            name,
             "not called, because this month's calls are spent",
-            "Wait for the next month (UTC), or allow more calls (CATTO_REKOGNITION_MONTHLY_CALLS)",
+            format!(
+                "Wait for the next month (UTC), or allow more calls ({})",
+                call.variable
+            ),
         ),
         BudgetError::Unavailable(error) => {
             uncounted(error, "Mend what failed above, and try again")
         }
     })?;
     Ok(Prepared {
-        client: RekognitionClient::new(sdk, RekognitionOptions::of(&config.screening)),
+        opinion,
         image,
         budget,
         reserved,
@@ -76,20 +96,13 @@ async fn prepare(sdk: &SdkConfig, config: &Config, clock: &Clock) -> Result<Prep
 
 impl Prepared {
     async fn call(self) -> Vec<Check> {
-        let moderation = self.client.detect_moderation(&self.image).await.map(drop);
-        let labels = self.client.detect_labels(&self.image).await.map(drop);
-        let free = [&moderation, &labels]
-            .into_iter()
-            .filter(|result| result.as_ref().is_err_and(|error| !error.may_be_billed()));
-        let free = u32::try_from(free.count()).unwrap_or(0);
-        let mut checks = vec![
-            judge(
-                "Rekognition moderation",
-                "rekognition:DetectModerationLabels",
-                moderation,
-            ),
-            judge("Rekognition labels", "rekognition:DetectLabels", labels),
-        ];
+        let trials = self.opinion.try_out(&self.image).await;
+        let is_free = |trial: &&Trial| {
+            let error = trial.answer.as_ref().err();
+            error.is_some_and(|error| !error.may_be_billed())
+        };
+        let free = u32::try_from(trials.iter().filter(is_free).count()).unwrap_or(0);
+        let mut checks: Vec<Check> = trials.into_iter().map(judge).collect();
         if let Err(error) = self.budget.give_back(&self.reserved, free).await {
             checks.push(Check::warning(
                 "budget",
@@ -101,21 +114,24 @@ impl Prepared {
     }
 }
 
-fn judge(name: &'static str, permission: &str, answer: Result<(), RekognitionError>) -> Check {
+fn judge(trial: Trial) -> Check {
+    let Trial {
+        name,
+        answer,
+        remedy,
+    } = trial;
     let Err(error) = answer else {
         return Check::ok(name, "it answers");
     };
     let remedy = match &error {
-        RekognitionError::Refused(_) => format!(
-            "Allow these credentials {permission} on \"*\", and check that they are right and that AWS_REGION has Rekognition"
-        ),
-        RekognitionError::Throttled(_) => {
-            "Try again later; if that does not help, ask Amazon for more calls per second".into()
+        SecondOpinionError::Refused(_) => remedy,
+        SecondOpinionError::Throttled(_) => {
+            "Try again later; if that does not help, ask for more calls per second".into()
         }
-        RekognitionError::Unreachable(_) | RekognitionError::Unavailable(_) => {
-            "Try again, and check that this machine can reach Amazon in AWS_REGION".into()
+        SecondOpinionError::Unreachable(_) | SecondOpinionError::Unavailable(_) => {
+            "Try again, and check that this machine can reach the vendor".into()
         }
-        RekognitionError::InvalidImage(_) => "This is a bug in CattoCDN; please report it".into(),
+        SecondOpinionError::InvalidImage(_) => "This is a bug in CattoCDN; please report it".into(),
     };
     Check::failed(name, chain(&error), remedy)
 }
