@@ -57,16 +57,6 @@ def cache_policy(behavior):
     return properties(behavior["CachePolicyId"]["Ref"])["CachePolicyConfig"]
 
 
-def query_keys(behavior):
-    """The query parameters that are part of the cache key and so reach the server."""
-    config = cache_policy(behavior)["ParametersInCacheKeyAndForwardedToOrigin"][
-        "QueryStringsConfig"
-    ]
-    return {"none": set(), "whitelist": set(config.get("QueryStrings", []))}[
-        config["QueryStringBehavior"]
-    ]
-
-
 class Bucket(unittest.TestCase):
     """The pictures, and who may read them."""
 
@@ -189,13 +179,6 @@ class Caching(unittest.TestCase):
     def test_every_error_that_cloudfront_would_keep_by_itself_is_named(self):
         codes = {response["ErrorCode"] for response in DISTRIBUTION["CustomErrorResponses"]}
         self.assertLessEqual({404, 414, 500, 501, 502, 503, 504}, codes)
-
-    def test_the_keys_hold_the_query_of_the_contract(self):
-        lists = {"q", "tag", "after", "limit"}
-        self.assertEqual(query_keys(DEFAULT), lists)
-        self.assertEqual(query_keys(BEHAVIORS["/api/*"]), lists | {"wait", "ban"})
-        for pattern in ("/i/*", "/pkg/*", "/c/*", "/upload", "/delete/*"):
-            self.assertEqual(query_keys(BEHAVIORS[pattern]), set(), pattern)
 
     def test_no_query_reaches_the_server_outside_the_key(self):
         for name in of_type("AWS::CloudFront::OriginRequestPolicy"):

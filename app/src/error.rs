@@ -127,7 +127,23 @@ impl ErrorCode {
             Self::TooManyRequests => Some(60),
             Self::ScreeningUnavailable | Self::StorageUnavailable => Some(10),
             Self::BudgetSpent | Self::StorageFull => Some(3600),
-            _ => None,
+            Self::Malformed
+            | Self::Unauthorized
+            | Self::Forbidden
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::Timeout
+            | Self::Gone
+            | Self::TooLarge
+            | Self::TooManyPixels
+            | Self::UnsupportedType
+            | Self::RangeNotSatisfiable
+            | Self::NotACat
+            | Self::Unsafe
+            | Self::Banned
+            | Self::CorruptImage
+            | Self::TooSmall
+            | Self::Internal => None,
         }
     }
 }

@@ -213,3 +213,29 @@ pub struct UploadRules {
     /// The most pixels that the picture may have: its width times its height.
     pub max_pixels: u64,
 }
+
+/// The operator's contact as a link. A contact that is no URL is an e-mail address.
+#[must_use]
+pub fn contact_url(contact: &str) -> String {
+    if contact.contains(':') {
+        contact.to_owned()
+    } else {
+        format!("mailto:{contact}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contact_becomes_a_link_whatever_its_form() {
+        for (contact, href) in [
+            ("abuse@example.org", "mailto:abuse@example.org"),
+            ("mailto:abuse@example.org", "mailto:abuse@example.org"),
+            ("https://example.org/abuse", "https://example.org/abuse"),
+        ] {
+            assert_eq!(contact_url(contact), href);
+        }
+    }
+}

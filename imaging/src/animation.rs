@@ -9,9 +9,9 @@ use gif::{DecodingError, DisposalMethod};
 
 use super::animated_webp::MAX_DURATION_MS;
 use super::canvas::{Canvas, Disposal, Rect};
-use super::decode::Decoded;
 use super::decode_png::PngPlayer;
 use super::decode_webp::WebPPlayer;
+use super::decoded::Decoded;
 use super::error::{check_deadline, guarded};
 use super::source::{TimedFile, open_timed};
 use super::{Format, ImageError, Inspected, Limits, MAX_KEPT_FRAMES, Raster, shrink};

@@ -4,29 +4,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::animation::Player;
+use super::decoded::{Decoded, whole};
 use super::error::guarded;
-use super::{
-    Format, ImageError, Inspected, Raster, color, decode_jpeg, decode_png, decode_webp, shrink,
-};
-
-/// Pixels at their final size, before colour conversion and turning.
-pub(super) struct Decoded {
-    pub(super) raster: Raster,
-    /// True where the pixels were stored gray, which a gray profile needs.
-    pub(super) gray: bool,
-    /// The profile by which the pixels must still be converted.
-    pub(super) icc: Option<Vec<u8>>,
-}
-
-impl Decoded {
-    /// Converts the pixels to sRGB and turns them upright.
-    pub(super) fn finish(mut self, inspected: &Inspected) -> Raster {
-        if let Some(icc) = &self.icc {
-            color::to_srgb(&mut self.raster.rgb, self.gray, icc);
-        }
-        inspected.orientation.apply(self.raster)
-    }
-}
+use super::{Format, ImageError, Inspected, Raster, decode_jpeg, decode_png, decode_webp};
 
 /// Decodes a still, or the first frame of an animation. The result is shrunk to fit in
 /// [`super::MAX_WIDTH`] x [`super::MAX_HEIGHT`], flattened on white, in sRGB, and upright.
@@ -59,27 +39,6 @@ pub fn decode_still(
     })
 }
 
-/// Brings stored pixels, which are all in memory, to their final size. They have 1 (gray) or 3
-/// channels. Gray becomes RGB only after shrinking, when it is small.
-pub(super) fn whole(
-    pixels: Vec<u8>,
-    channels: u32,
-    inspected: &Inspected,
-) -> Result<Raster, ImageError> {
-    let (width, height) = inspected.target();
-    let pixels = if inspected.stored == (width, height) {
-        pixels
-    } else {
-        shrink::shrink(&pixels, channels, inspected.stored, (width, height))?
-    };
-    let rgb = if channels == 1 {
-        color::gray_to_rgb(&pixels)
-    } else {
-        pixels
-    };
-    Ok(Raster { width, height, rgb })
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -89,7 +48,7 @@ mod tests {
         insert_after_soi, jpeg_of, jpeg_of_inks, p3_profile, png_of, png_rgb, segment, solid,
         webp_rgba, webp_still, write,
     };
-    use super::super::{Limits, inspect};
+    use super::super::{Limits, inspect, shrink};
     use super::*;
 
     fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jpeg_decoder::{Decoder, Error, PixelFormat};
 
-use super::decode::Decoded;
+use super::decoded::Decoded;
 use super::error::check_deadline;
 use super::source::open_timed;
 use super::{ImageError, Inspected, Raster, color, memory, shrink};

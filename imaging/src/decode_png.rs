@@ -7,7 +7,7 @@ use std::time::Instant;
 use png::{BlendOp, ColorType, DecodingError, DisposeOp, Reader, Transformations};
 
 use super::canvas::{Canvas, Disposal, Rect, flatten_gray, flatten_rgba, over};
-use super::decode::{Decoded, whole};
+use super::decoded::{Decoded, whole};
 use super::error::check_deadline;
 use super::metadata::MAX_ICC_BYTES;
 use super::shrink::RowShrinker;

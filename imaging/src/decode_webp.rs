@@ -8,7 +8,7 @@ use std::time::Instant;
 use image_webp::{DecodingError, WebPDecoder};
 
 use super::canvas::{flatten_rgba, over};
-use super::decode::{Decoded, whole};
+use super::decoded::{Decoded, whole};
 use super::source::{TimedFile, open_timed};
 use super::{ImageError, Inspected};
 

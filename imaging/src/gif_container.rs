@@ -1,7 +1,7 @@
 //! Walks the blocks of a GIF file (the `GIF89a` specification) to its end, without decompressing.
 
 use super::ImageError;
-use super::inspect::{Container, Storage, browser_delay};
+use super::container::{Container, Storage, browser_delay};
 use super::metadata::Metadata;
 use super::source::Source;
 
@@ -83,15 +83,11 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
         return Err(ImageError::corrupt("no frame"));
     }
     Ok(Container {
-        width,
-        height,
-        bit_depth: 8,
         frames: durations_ms.len() as u32,
         durations_ms,
         frame_pixels,
         largest_frame,
-        storage: Storage::Gif,
-        ..Container::still(metadata)
+        ..Container::still((width, height), Storage::Gif, metadata)
     })
 }
 

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use super::metadata::Metadata;
 use super::orientation::Orientation;
 use super::sniff::{SNIFF_BYTES, sniff};
 use super::source::Source;
@@ -117,83 +116,6 @@ impl Inspected {
     pub(super) fn target(&self) -> (u32, u32) {
         shrink::fit(self.stored, self.orientation)
     }
-}
-
-/// How the pixels are stored, as far as memory depends on it.
-#[derive(Debug)]
-pub(super) enum Storage {
-    /// The sampling factors (across, down) of each component.
-    Jpeg {
-        sampling: Vec<(u8, u8)>,
-        progressive: bool,
-    },
-    /// The number of channels counts after palette and transparency are expanded.
-    Png {
-        channels: u8,
-        bit_depth: u8,
-        interlaced: bool,
-    },
-    /// `in_frames` means that the bitstreams are frames of an animation.
-    WebP {
-        lossless: bool,
-        alpha: bool,
-        in_frames: bool,
-    },
-    /// The pixels are always palette indices.
-    Gif,
-}
-
-/// What a walk through a container found.
-pub(super) struct Container {
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) bit_depth: u8,
-    pub(super) progressive: bool,
-    pub(super) interlaced: bool,
-    pub(super) frames: u32,
-    /// How long each frame is on screen, in milliseconds.
-    pub(super) durations_ms: Vec<u32>,
-    /// The pixels of all frames together, as their headers say.
-    pub(super) frame_pixels: u64,
-    /// The pixels of the largest frame.
-    pub(super) largest_frame: u64,
-    /// What the decoder holds beside the pixels while it decodes one frame, in bytes, as far as it
-    /// depends on the frame's data.
-    pub(super) side_bytes: u64,
-    /// The sum of these bytes over all frames, as a measure of time.
-    pub(super) all_side_bytes: u64,
-    /// True where decoding would take too long, whatever the size.
-    pub(super) too_much_work: bool,
-    pub(super) storage: Storage,
-    pub(super) metadata: Metadata,
-}
-
-impl Container {
-    /// The defaults of a still. The walker fills in the rest.
-    pub(super) fn still(metadata: Metadata) -> Self {
-        Self {
-            width: 0,
-            height: 0,
-            bit_depth: 8,
-            progressive: false,
-            interlaced: false,
-            frames: 1,
-            durations_ms: vec![0],
-            frame_pixels: 0,
-            largest_frame: 0,
-            side_bytes: 0,
-            all_side_bytes: 0,
-            too_much_work: false,
-            storage: Storage::Gif,
-            metadata,
-        }
-    }
-}
-
-/// For how many milliseconds browsers show a frame that asks for `ms`. A frame that asks for 10 or
-/// less gets 100 (in Blink, `WebKit` and Gecko).
-pub(super) fn browser_delay(ms: u32) -> u32 {
-    if ms <= 10 { 100 } else { ms }
 }
 
 /// Inspects a file without decoding a pixel. `outputs` are the files that are to be made of it.
@@ -366,12 +288,5 @@ mod tests {
             &OUTPUTS,
         );
         assert!(matches!(result, Err(ImageError::Io(_))));
-    }
-
-    #[test]
-    fn quick_delays_follow_the_browsers() {
-        for (asked, shown) in [(0, 100), (10, 100), (20, 20), (30, 30), (1000, 1000)] {
-            assert_eq!(browser_delay(asked), shown);
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Walks the segments of a JPEG file (ITU T.81 annex B) to its end, without decoding.
 
 use super::ImageError;
-use super::inspect::{Container, Storage};
+use super::container::{Container, Storage};
 use super::metadata::{MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata};
 use super::source::Source;
 
@@ -80,18 +80,16 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
     let side_bytes = icc.seen_bytes;
     metadata.icc = icc.join();
     let frame = frame.ok_or_else(|| ImageError::corrupt("no frame header"))?;
+    let size = (frame.width, frame.height);
+    let storage = Storage::Jpeg {
+        sampling: frame.sampling,
+        progressive: frame.progressive,
+    };
     Ok(Container {
-        width: frame.width,
-        height: frame.height,
-        bit_depth: 8,
         progressive: frame.progressive,
         too_much_work: visits > MAX_VISITS,
         side_bytes,
-        storage: Storage::Jpeg {
-            sampling: frame.sampling,
-            progressive: frame.progressive,
-        },
-        ..Container::still(metadata)
+        ..Container::still(size, storage, metadata)
     })
 }
 

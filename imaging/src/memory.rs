@@ -1,7 +1,7 @@
 //! Estimates memory before it is spent. The figures are upper bounds. `server/tests/memory` checks
 //! them against the resident memory of real runs, with noise in every format and shape.
 
-use super::inspect::{Container, Storage};
+use super::container::{Container, Storage};
 use super::output::steps;
 use super::screening_image::MAX_PIXELS;
 use super::{Encoding, Output, caps, encode, shrink};
@@ -293,12 +293,7 @@ mod tests {
 
     /// The megabytes for a picture of this size and storage.
     fn megabytes(size: (u32, u32), storage: Storage) -> u64 {
-        let container = Container {
-            width: size.0,
-            height: size.1,
-            storage,
-            ..Container::still(Metadata::default())
-        };
+        let container = Container::still(size, storage, Metadata::default());
         let target = fit(size, Orientation::default());
         working_bytes(&container, 5_000_000, target, &OUTPUTS) / 1_000_000
     }

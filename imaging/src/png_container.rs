@@ -1,7 +1,7 @@
 //! Walks the chunks of a PNG or APNG file (W3C PNG, third edition) to its end, without inflating.
 
 use super::ImageError;
-use super::inspect::{Container, Storage, browser_delay};
+use super::container::{Container, Storage, browser_delay};
 use super::metadata::{MAX_EXIF_BYTES, Metadata};
 use super::source::Source;
 
@@ -103,9 +103,12 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
     };
     let animated = declared_frames.is_some_and(|frames| frames > 1);
     let interlaced = interlace != 0;
+    let storage = Storage::Png {
+        channels: channels + u8::from(transparent),
+        bit_depth,
+        interlaced,
+    };
     Ok(Container {
-        width,
-        height,
         bit_depth,
         interlaced,
         frames: if animated {
@@ -115,13 +118,7 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
         },
         durations_ms: if animated { durations_ms } else { vec![0] },
         frame_pixels,
-        largest_frame: u64::from(width) * u64::from(height),
-        storage: Storage::Png {
-            channels: channels + u8::from(transparent),
-            bit_depth,
-            interlaced,
-        },
-        ..Container::still(metadata)
+        ..Container::still((width, height), storage, metadata)
     })
 }
 

@@ -1,7 +1,7 @@
 //! Walks the RIFF chunks of a WebP file (WebP Container Specification) to its end, without
 //! decoding.
 
-use super::inspect::{Container, Storage, browser_delay};
+use super::container::{Container, Storage, browser_delay};
 use super::metadata::{MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata};
 use super::source::Source;
 use super::{ImageError, Limits, vp8l};
@@ -236,16 +236,18 @@ impl Walk<'_> {
 
     fn finish(self) -> Result<Container, ImageError> {
         let frames = self.durations_ms.len() as u32;
-        let (width, height) = match (self.animated, self.canvas, self.bitstream) {
+        let size = match (self.animated, self.canvas, self.bitstream) {
             (true, Some(canvas), _) if frames > 0 => canvas,
             (false, Some(canvas), Some(bitstream)) if canvas == bitstream => canvas,
             (false, None, Some(bitstream)) => bitstream,
             _ => return Err(ImageError::corrupt("the chunks do not make a picture")),
         };
+        let storage = Storage::WebP {
+            lossless: self.lossless,
+            alpha: self.alpha,
+            in_frames: self.animated,
+        };
         Ok(Container {
-            width,
-            height,
-            bit_depth: 8,
             frames: if self.animated { frames } else { 1 },
             durations_ms: if self.animated {
                 self.durations_ms
@@ -256,12 +258,7 @@ impl Walk<'_> {
             largest_frame: self.largest_frame,
             side_bytes: self.side_bytes,
             all_side_bytes: self.all_side_bytes,
-            storage: Storage::WebP {
-                lossless: self.lossless,
-                alpha: self.alpha,
-                in_frames: self.animated,
-            },
-            ..Container::still(self.metadata)
+            ..Container::still(size, storage, self.metadata)
         })
     }
 }

@@ -13,6 +13,8 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
+use crate::runtime::causes::{causes, chain};
+
 /// How many attempts a request gets, where a client does not say otherwise.
 const MAX_ATTEMPTS: u32 = 3;
 
@@ -53,9 +55,8 @@ pub async fn load() -> anyhow::Result<SdkConfig> {
         // The source of the credentials cannot be reached at the moment. Every request asks it
         // again.
         Err(error) => {
-            let error = anyhow::Error::from(error);
             tracing::warn!(
-                error = format!("{error:#}"),
+                error = chain(&error),
                 "the AWS credentials could not be fetched yet"
             );
         }
@@ -67,14 +68,9 @@ pub async fn load() -> anyhow::Result<SdkConfig> {
 /// where only the source of the credentials cannot be reached at the moment.
 #[must_use]
 pub fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<CredentialsError>() {
-            return are_lacking(error);
-        }
-        cause = error.source();
-    }
-    false
+    causes(error)
+        .find_map(|error| error.downcast_ref())
+        .is_some_and(are_lacking)
 }
 
 const fn are_lacking(error: &CredentialsError) -> bool {

@@ -7,13 +7,14 @@ mod record;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
 use bytes::Bytes;
+use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
 use self::record::Record;
@@ -340,7 +341,7 @@ impl Builds {
                 }
             }
         }
-        *self.kept.write().unwrap_or_else(PoisonError::into_inner) = kept.into();
+        *self.kept.write() = kept.into();
     }
 
     /// Stores those files of the running build that the storage lacks. The record comes first:
@@ -413,9 +414,6 @@ impl Builds {
     }
 
     fn kept(&self) -> Arc<HashMap<AssetName, Kept>> {
-        self.kept
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.kept.read().clone()
     }
 }

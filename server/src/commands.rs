@@ -11,7 +11,7 @@ use cattocdn::pictures::DeleteError;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::LocalScreener;
 use cattocdn::site::claim::Claim;
-use cattocdn::site::{open_pictures, put_aside_if_damaged};
+use cattocdn::site::{Core, open_core, put_aside_if_damaged};
 
 use crate::BudgetCommand;
 
@@ -21,8 +21,8 @@ const TAKEDOWN_PATIENCE: Duration = Duration::from_secs(180);
 /// Deletes everything whose time is up.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn expire(config: &Config, screener: Arc<LocalScreener>) -> anyhow::Result<()> {
-    let pictures = open_pictures(config, screener, Clock::default()).await?;
-    println!("Pictures deleted: {}", pictures.expire().await?);
+    let Core { pictures, .. } = open_core(config, screener, Clock::default()).await?;
+    println!("Pictures deleted: {}", pictures.endings.expire().await?);
     Ok(())
 }
 
@@ -36,9 +36,11 @@ pub(crate) async fn reindex(config: &Config, screener: Arc<LocalScreener>) -> an
             aside.display()
         );
     }
-    let pictures = open_pictures(config, screener, Clock::default()).await?;
-    let rebuilt = pictures.rebuild().await?;
-    pictures.close().await;
+    let Core {
+        index, pictures, ..
+    } = open_core(config, screener, Clock::default()).await?;
+    let rebuilt = pictures.recovery.rebuild().await?;
+    index.close().await;
     println!(
         "Pictures restored: {}; in the index already: {}; bans restored: {}",
         rebuilt.restored, rebuilt.known, rebuilt.bans
@@ -67,24 +69,27 @@ pub(crate) async fn takedown(
 ) -> anyhow::Result<()> {
     let id = PictureId::parse(id)
         .with_context(|| format!("`{id}` is not the id of a picture; please give the 16 characters that its link has behind /c/"))?;
-    let pictures = open_pictures(config, screener, Clock::default()).await?;
-    match pictures.take_down(&id).await {
+    let Core {
+        index, pictures, ..
+    } = open_core(config, screener, Clock::default()).await?;
+    match pictures.endings.take_down(&id).await {
         Ok(()) => println!("{id} is deleted."),
         // When the command is repeated, it tells how far the caches are.
         Err(DeleteError::Gone) => println!("{id} was gone already."),
         Err(error) => return Err(error.into()),
     }
-    if pictures.purge_targets().is_empty() {
+    if pictures.purging.purge_targets().is_empty() {
         println!("No CDN is configured, so none had to be told.");
     } else {
         // This is only a look at the lock: a server that starts meanwhile shares the work.
         let is_served = Claim::is_taken(config)?;
         let progress = pictures
+            .purging
             .finish_purge(&id, !is_served, TAKEDOWN_PATIENCE)
             .await?;
         println!("{progress}");
     }
-    pictures.close().await;
+    index.close().await;
     Ok(())
 }
 
@@ -95,8 +100,7 @@ pub(crate) async fn budget(
     screener: Arc<LocalScreener>,
     command: Option<BudgetCommand>,
 ) -> anyhow::Result<()> {
-    let pictures = open_pictures(config, screener, Clock::default()).await?;
-    let budget = pictures.budget();
+    let Core { index, budget, .. } = open_core(config, screener, Clock::default()).await?;
     budget.restore_if_lost().await?;
     if let Some(BudgetCommand::Set(set)) = command {
         for (what, used) in [
@@ -123,6 +127,6 @@ pub(crate) async fn budget(
             usage.limit
         );
     }
-    pictures.close().await;
+    index.close().await;
     Ok(())
 }

@@ -22,6 +22,7 @@ use url::Url;
 pub use self::budget::BudgetConfig;
 pub use self::cdn::{CdnConfig, CloudFrontConfig, CloudflareConfig};
 pub use self::hosting::HostingConfig;
+pub(crate) use self::parse::is_here;
 use self::parse::{
     is_bucket, is_contact, parse_client_address, parse_pixels, parse_public_url, parse_retention,
 };

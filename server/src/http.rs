@@ -21,14 +21,15 @@ pub(crate) mod images;
 pub(crate) mod list;
 pub(crate) mod pages;
 pub mod readers;
+mod receive;
 pub(crate) mod security;
 pub mod shares;
 mod spelling;
+pub mod state;
 pub(crate) mod status;
 pub(crate) mod upload;
 pub(crate) mod views;
 
-use app::error::ErrorCode;
 use axum::Router;
 use axum::extract::State;
 use axum::http::Uri;
@@ -39,8 +40,8 @@ use crate::domain::picture::PictureId;
 use crate::http::declared::Caching::{Kept, Never};
 use crate::http::declared::{Declaration, Key, Kind, Route};
 use crate::http::error::Error;
+use crate::http::state::AppState;
 use crate::pictures::Status;
-use crate::state::AppState;
 
 /// Every address of the site, with what it tells caches.
 fn routes() -> Vec<Route> {
@@ -66,7 +67,8 @@ fn routes() -> Vec<Route> {
         Route::by_leptos("/search", Kept(Kind::List, Key::Query(&["q", "after"]))),
         Route::by_leptos("/tags/{tag}", Kept(Kind::List, Key::Query(&["after"]))),
         Route::by_leptos("/c/{id}", Kept(Kind::Picture, Key::Path)),
-        Route::by_leptos("/upload", Kept(Kind::Document, Key::Path)).and(post(upload::upload_form)),
+        Route::by_leptos("/upload", Kept(Kind::Document, Key::Path))
+            .and(post(pages::upload_picture)),
         Route::by_leptos("/about", Kept(Kind::Document, Key::Path)),
         Route::by_leptos("/status", Kept(Kind::List, Key::Query(&[]))),
         // Its address holds a secret.
@@ -147,12 +149,15 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn(pages::answer_functions_in_json))
         .layer(from_fn(pages::check_form))
         // Only once the body is there and the client is known: who takes a turn is not waited for.
-        .layer(from_fn_with_state(state.clone(), answers::take_turn))
+        .layer(from_fn_with_state(
+            state.answers.clone(),
+            answers::take_turn,
+        ))
         .layer(from_fn_with_state(
             state.scan_shares.clone(),
             shares::share_scans,
         ))
-        .layer(from_fn_with_state(state.clone(), body::bound_body))
+        .layer(from_fn_with_state(state.limits.clone(), body::bound_body))
         .layer(from_fn(foreign::refuse_foreign_changes))
         .layer(from_fn_with_state(state.clone(), client::identify))
         .layer(from_fn_with_state(state.clone(), pages::explain_errors))
@@ -180,18 +185,11 @@ async fn method_not_allowed(State(state): State<AppState>, uri: Uri) -> Error {
         .find_map(|prefix| uri.path().strip_prefix(prefix))
         .and_then(PictureId::parse);
     if let Some(id) = id
-        && let Ok(Status::Gone { .. }) = state.pictures.status(&id).await
+        && let Ok(Status::Gone { .. }) = state.pictures.reading.status(&id).await
     {
         return Error::gone();
     }
-    not_allowed()
-}
-
-fn not_allowed() -> Error {
-    Error::new(
-        ErrorCode::MethodNotAllowed,
-        "This address does not support that method. Please check both.",
-    )
+    Error::method_not_allowed()
 }
 
 #[cfg(test)]

@@ -7,15 +7,18 @@ pub mod self_probe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::builds::Builds;
 use crate::costs::traffic::{self, Traffic};
+use crate::db::Db;
 use crate::domain::purge::PurgeTarget;
-use crate::pictures::{MIN_WORKERS, Pictures};
+use crate::jobs::self_probe::SelfProbe;
+use crate::pictures::{Endings, MIN_WORKERS, Pictures, Purging, Reading, Screening};
+use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
-use crate::state::AppState;
 
 /// How often the loops look for what was postponed or was queued by another process.
 const RECHECK: Duration = Duration::from_secs(2);
@@ -30,6 +33,17 @@ const SWEEP_AT_MOST_EVERY: Duration = Duration::from_millis(500);
 /// picture.
 const MAX_WORKERS: usize = 4;
 
+/// What the loops work on.
+pub struct Work {
+    pub pictures: Arc<Pictures>,
+    /// The index, for what is counted in it beside pictures.
+    pub index: Db,
+    pub builds: Arc<Builds>,
+    pub traffic: Arc<Traffic>,
+    pub self_probe: Arc<SelfProbe>,
+    pub clock: Clock,
+}
+
 /// The running loops.
 pub struct Jobs {
     stop: CancellationToken,
@@ -40,8 +54,8 @@ impl Jobs {
     /// Starts one worker for each processor, but at least [`MIN_WORKERS`] and at most
     /// [`MAX_WORKERS`], and one loop for each other task.
     #[must_use]
-    pub fn spawn(state: &AppState) -> Self {
-        let pictures = &state.pictures;
+    pub fn spawn(work: &Work) -> Self {
+        let pictures = &work.pictures;
         let jobs = Self {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -50,28 +64,40 @@ impl Jobs {
         let workers = std::thread::available_parallelism()
             .map_or(least, |number| number.get().clamp(least, MAX_WORKERS));
         for _ in 0..workers {
-            jobs.tasks
-                .spawn(screen(pictures.clone(), jobs.stop.clone()));
+            jobs.tasks.spawn(screen(
+                pictures.screening.clone(),
+                pictures.reading.changes(),
+                jobs.stop.clone(),
+            ));
         }
         jobs.tasks.spawn(sweep(
-            pictures.clone(),
-            state.clock.clone(),
+            pictures.endings.clone(),
+            work.clock.clone(),
+            pictures.reading.changes(),
             jobs.stop.clone(),
         ));
         jobs.tasks
-            .spawn(keep_builds(state.builds.clone(), jobs.stop.clone()));
+            .spawn(keep_builds(work.builds.clone(), jobs.stop.clone()));
         jobs.tasks.spawn(save_traffic(
-            state.traffic.clone(),
-            pictures.clone(),
+            work.traffic.clone(),
+            work.index.clone(),
             jobs.stop.clone(),
         ));
-        if state.self_probe.is_on() {
-            jobs.tasks
-                .spawn(look_at_self(state.clone(), jobs.stop.clone()));
+        if work.self_probe.is_on() {
+            jobs.tasks.spawn(look_at_self(
+                work.self_probe.clone(),
+                pictures.reading.clone(),
+                work.clock.clone(),
+                jobs.stop.clone(),
+            ));
         }
-        for target in pictures.purge_targets() {
-            jobs.tasks
-                .spawn(purge(pictures.clone(), target, jobs.stop.clone()));
+        for target in pictures.purging.purge_targets() {
+            jobs.tasks.spawn(purge(
+                pictures.purging.clone(),
+                target,
+                pictures.reading.changes(),
+                jobs.stop.clone(),
+            ));
         }
         jobs
     }
@@ -89,17 +115,17 @@ impl Jobs {
     }
 }
 
-async fn screen(pictures: Arc<Pictures>, stop: CancellationToken) {
-    let mut changes = pictures.changes();
+async fn screen(
+    screening: Arc<Screening>,
+    mut changes: watch::Receiver<u64>,
+    stop: CancellationToken,
+) {
     while !stop.is_cancelled() {
         changes.mark_unchanged();
-        match pictures.screen_next().await {
+        match screening.screen_next().await {
             Ok(true) => continue,
             Ok(false) => {}
-            Err(error) => tracing::error!(
-                error = format!("{:#}", anyhow::Error::from(error)),
-                "the index failed a worker"
-            ),
+            Err(error) => tracing::error!(error = chain(&error), "the index failed a worker"),
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -108,11 +134,15 @@ async fn screen(pictures: Arc<Pictures>, stop: CancellationToken) {
     }
 }
 
-async fn purge(pictures: Arc<Pictures>, target: PurgeTarget, stop: CancellationToken) {
-    let mut changes = pictures.changes();
+async fn purge(
+    purging: Arc<Purging>,
+    target: PurgeTarget,
+    mut changes: watch::Receiver<u64>,
+    stop: CancellationToken,
+) {
     while !stop.is_cancelled() {
         changes.mark_unchanged();
-        match pictures.purge_next(target).await {
+        match purging.purge_next(target).await {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => tracing::error!(
@@ -127,24 +157,25 @@ async fn purge(pictures: Arc<Pictures>, target: PurgeTarget, stop: CancellationT
     }
 }
 
-async fn sweep(pictures: Arc<Pictures>, clock: Clock, stop: CancellationToken) {
-    let mut changes = pictures.changes();
+async fn sweep(
+    endings: Arc<Endings>,
+    clock: Clock,
+    mut changes: watch::Receiver<u64>,
+    stop: CancellationToken,
+) {
     while !stop.is_cancelled() {
         changes.mark_unchanged();
-        let swept = pictures.expire().await;
+        let swept = endings.expire().await;
         if let Err(error) = &swept {
             tracing::error!(
                 error = format!("{error:#}"),
                 "the sweeper failed; it tries again"
             );
         }
-        let next = match pictures.next_expiry().await {
+        let next = match endings.next_expiry().await {
             Ok(next) => next,
             Err(error) => {
-                tracing::error!(
-                    error = format!("{:#}", anyhow::Error::from(error)),
-                    "the index failed the sweeper"
-                );
+                tracing::error!(error = chain(&error), "the index failed the sweeper");
                 None
             }
         };
@@ -190,23 +221,25 @@ async fn keep_builds(builds: Arc<Builds>, stop: CancellationToken) {
 
 /// Adds the traffic counts to the index at regular intervals. `serve` adds the last of them once
 /// all requests have ended.
-async fn save_traffic(traffic: Arc<Traffic>, pictures: Arc<Pictures>, stop: CancellationToken) {
+async fn save_traffic(traffic: Arc<Traffic>, index: Db, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(traffic::SAVE_EVERY) => {}
         }
-        if let Err(error) = traffic.save(pictures.index()).await {
-            tracing::warn!(
-                error = format!("{:#}", anyhow::Error::from(error)),
-                "what was counted is not saved yet"
-            );
+        if let Err(error) = traffic.save(&index).await {
+            tracing::warn!(error = chain(&error), "what was counted is not saved yet");
         }
     }
 }
 
 /// Probes this site from outside at regular intervals.
-async fn look_at_self(state: AppState, stop: CancellationToken) {
+async fn look_at_self(
+    self_probe: Arc<SelfProbe>,
+    reading: Arc<Reading>,
+    clock: Clock,
+    stop: CancellationToken,
+) {
     let mut pause = self_probe::FIRST_AFTER;
     loop {
         tokio::select! {
@@ -215,7 +248,7 @@ async fn look_at_self(state: AppState, stop: CancellationToken) {
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = self_probe::look_at_site(&state) => {}
+            () = self_probe.look_at_site(&reading, &clock) => {}
         }
         pause = self_probe::EVERY;
     }

@@ -6,6 +6,10 @@
 //! `site` puts all of it together from `config`, and `runtime` is what everything builds on.
 //! `doctor` stands apart: it checks what the configuration names.
 
+// First, because the others use its macro.
+#[macro_use]
+mod complete;
+
 pub mod aws;
 pub mod builds;
 pub mod cdn;
@@ -20,7 +24,6 @@ pub mod pictures;
 pub mod runtime;
 pub mod screening;
 pub mod site;
-pub mod state;
 pub mod storage;
 
 use std::future::Future;
@@ -28,8 +31,8 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use crate::http::state::AppState;
 use crate::jobs::Jobs;
-use crate::state::AppState;
 
 /// How long requests under way may take to end after the signal, and after that the pictures that
 /// are being worked on. `fly.toml` waits for both before it kills the process.
@@ -38,14 +41,15 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
 /// Serves the site until `shutdown` resolves. Then it starts nothing new, answers those who wait
 /// for a verdict that they should ask again, and waits for what is under way.
 pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future<Output = ()>) {
-    let jobs = Jobs::spawn(&state);
+    let jobs = Jobs::spawn(&state.work());
     let giving_back = tokio::spawn(runtime::allocator::keep_giving_back());
-    let (pictures, traffic) = (state.pictures.clone(), state.traffic.clone());
+    let (reading, index) = (state.pictures.reading.clone(), state.index.clone());
+    let traffic = state.traffic.clone();
     let stop = async {
         shutdown.await;
         tracing::info!("stopping");
         jobs.start_nothing_new();
-        pictures.stop_waiting();
+        reading.stop_waiting();
     };
     let peers = http::client::peers(&state.origin);
     let readers = state.answers.readers();
@@ -60,13 +64,12 @@ pub async fn serve(listener: TcpListener, state: AppState, shutdown: impl Future
     {
         tracing::warn!("a picture was not finished in time; it waits for the next start");
     }
-    if let Err(error) = traffic.save(pictures.index()).await {
-        let error = anyhow::Error::from(error);
+    if let Err(error) = traffic.save(&index).await {
         tracing::warn!(
-            error = format!("{error:#}"),
+            error = runtime::causes::chain(&error),
             "what was counted is not saved"
         );
     }
-    pictures.close().await;
+    index.close().await;
     tracing::info!("stopped");
 }

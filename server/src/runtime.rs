@@ -2,6 +2,7 @@
 //! and bounded memory of clients.
 
 pub mod allocator;
+pub(crate) mod causes;
 pub(crate) mod client_limits;
 pub mod clock;
 pub(crate) mod compute;

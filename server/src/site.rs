@@ -24,11 +24,11 @@ use crate::db::Db;
 use crate::http::cache::PAGES_TAG;
 use crate::http::guesses::Guesses;
 use crate::http::shares::{ScanShares, Shares};
+use crate::http::state::AppState;
 use crate::jobs::self_probe::SelfProbe;
-use crate::pictures::{Pictures, PicturesParts, RekognitionReviewer};
+use crate::pictures::{Pictures, PicturesParts, Purging, RekognitionReviewer};
 use crate::runtime::clock::Clock;
 use crate::screening::{RekognitionClient, RekognitionOptions, Screener};
-use crate::state::AppState;
 use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
 
 /// How long the start waits until this build's files are stored. Whatever is not stored by then is
@@ -116,21 +116,26 @@ pub async fn open_with(
             site_dir.join("hash.txt").to_string_lossy(),
         ))
         .build();
-    let pictures = pictures_on(config, services, clock.clone()).await?;
-    let pictures = Arc::new(pictures);
+    let Core {
+        index,
+        budget,
+        pictures,
+    } = core_on(config, services, clock.clone()).await?;
     let builds = Builds::new(
         build,
         storage,
         clock.clone(),
         config.retention,
-        pictures.clone(),
+        pictures.purging.clone(),
     );
-    pictures.rebuild_if_lost().await?;
-    pictures.recover().await?;
+    pictures.recovery.rebuild_if_lost().await?;
+    pictures.recovery.recover().await?;
     builds.keep_within(PATIENCE_WITH_STORAGE).await;
     Ok(AppState {
-        budget: pictures.budget().clone(),
-        pictures,
+        index,
+        limits: Arc::new(config.limits.clone()),
+        budget,
+        pictures: Arc::new(pictures),
         site: Arc::new(site),
         origin: Arc::new(config.origin.clone()),
         guesses: Arc::new(Guesses::new(clock.clone())),
@@ -150,28 +155,36 @@ pub async fn open_with(
 /// Pages name the files of the build that rendered them, so the pages in caches are purged when a
 /// build is replaced.
 #[async_trait]
-impl Successor for Pictures {
+impl Successor for Purging {
     async fn build_was_replaced(&self) -> anyhow::Result<()> {
         self.enqueue_purge_of_tag(PAGES_TAG).await
     }
 }
 
-/// Opens only the index, the storage and the CDNs, for commands that need no site.
+/// What a site consists of when nobody visits it: all that a command needs.
+pub struct Core {
+    pub index: Db,
+    pub budget: Arc<Budget>,
+    pub pictures: Pictures,
+}
+
+/// Opens only the index, the storage and the CDNs, for commands that need no site. Nobody is asked
+/// for a second opinion.
 ///
 /// # Errors
 /// When the data folder or the index cannot be used.
-pub async fn open_pictures(
+pub async fn open_core(
     config: &Config,
     screener: Arc<dyn Screener>,
     clock: Clock,
-) -> anyhow::Result<Pictures> {
+) -> anyhow::Result<Core> {
     let services = Services {
         storage: open_storage(config).await?,
         cdns: Cdns::open(&config.cdn, &config.http.public_url, &clock).await?,
         screener,
         rekognition: None,
     };
-    pictures_on(config, services, clock).await
+    core_on(config, services, clock).await
 }
 
 /// The client for paid calls, where the configuration asks for them.
@@ -226,11 +239,7 @@ async fn open_db(config: &Config) -> anyhow::Result<Db> {
         .context("cannot open the index (CATTO_DATABASE_URL); if it is damaged, `cattocdn reindex` rebuilds it from the stored objects")
 }
 
-async fn pictures_on(
-    config: &Config,
-    services: Services,
-    clock: Clock,
-) -> anyhow::Result<Pictures> {
+async fn core_on(config: &Config, services: Services, clock: Clock) -> anyhow::Result<Core> {
     let Services {
         storage,
         cdns,
@@ -248,12 +257,12 @@ async fn pictures_on(
     let screening = &config.screening;
     let reviewer = rekognition
         .map(|client| RekognitionReviewer::new(client, budget.clone(), clock.clone(), screening));
-    Pictures::open(PicturesParts {
-        db,
+    let pictures = Pictures::open(PicturesParts {
+        db: db.clone(),
         storage,
         screener,
         reviewer,
-        budget,
+        budget: budget.clone(),
         cdns,
         clock,
         incoming_dir: data_dir.join("incoming"),
@@ -264,7 +273,12 @@ async fn pictures_on(
         spent_rest: screening.retries.spent_rest,
         admin_token: config.http.admin_token.clone(),
     })
-    .await
+    .await?;
+    Ok(Core {
+        index: db,
+        budget,
+        pictures,
+    })
 }
 
 /// Renames a damaged index and its companion files, so that a new one can be created. Returns the

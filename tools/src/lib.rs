@@ -1,6 +1,7 @@
-//! What the development tools share with the server's tests: stand-ins for AWS, and a model of caches
-//! and of their keys.
+//! What the development tools share with the server's tests: stand-ins for AWS, a model of caches
+//! and of their keys, and a configuration.
 
 pub mod caches;
+pub mod config;
 pub mod keys;
 pub mod stand_ins;

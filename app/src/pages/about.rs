@@ -4,8 +4,8 @@
 use leptos::prelude::*;
 
 use super::head::Head;
-use super::layout::contact_href;
 use crate::backend::backend;
+use crate::types::contact_url;
 use crate::units::readable_bytes;
 
 #[component]
@@ -13,7 +13,7 @@ pub(crate) fn AboutPage() -> impl IntoView {
     let site = backend().site();
     let contact = site.abuse_contact.map(|contact| {
         view! {
-            <p>"You can reach us at "<a href=contact_href(&contact)>{contact.clone()}</a>"."</p>
+            <p>"You can reach us at "<a href=contact_url(&contact)>{contact.clone()}</a>"."</p>
         }
     });
     let second_opinion = site.asks_rekognition.then(|| {

@@ -10,6 +10,7 @@ use super::load::query_param;
 use crate::backend::Backend;
 use crate::components::countdown::Countdown;
 use crate::components::search_box::{SearchBox, SearchWords};
+use crate::types::contact_url;
 
 #[component]
 pub(crate) fn Layout(children: Children) -> impl IntoView {
@@ -37,7 +38,7 @@ fn Footer() -> impl IntoView {
         .and_then(|backend| backend.site().abuse_contact)
         .map(|contact| {
             view! {
-                <li><a href=contact_href(&contact)>"Report abuse"</a></li>
+                <li><a href=contact_url(&contact)>"Report abuse"</a></li>
                 <li><a href="/.well-known/security.txt">"Security"</a></li>
             }
         });
@@ -51,30 +52,5 @@ fn Footer() -> impl IntoView {
             </ul>
             <p>"No cookies, no tracking. Only cats."</p>
         </footer>
-    }
-}
-
-/// Makes the operator's contact a link. A contact that is no URL is taken for an e-mail address.
-pub(super) fn contact_href(contact: &str) -> String {
-    if contact.contains("://") || contact.starts_with("mailto:") {
-        contact.to_owned()
-    } else {
-        format!("mailto:{contact}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_contact_becomes_a_link_whatever_its_form() {
-        for (contact, href) in [
-            ("abuse@example.org", "mailto:abuse@example.org"),
-            ("mailto:abuse@example.org", "mailto:abuse@example.org"),
-            ("https://example.org/abuse", "https://example.org/abuse"),
-        ] {
-            assert_eq!(contact_href(contact), href);
-        }
     }
 }

@@ -28,7 +28,26 @@ pub(super) fn ErrorNotice(error: ApiError) -> impl IntoView {
     let title = error.code.title();
     let mood = match error.code {
         ErrorCode::Gone | ErrorCode::ScreeningUnavailable => Mood::Asleep,
-        _ => Mood::Puzzled,
+        ErrorCode::Malformed
+        | ErrorCode::Unauthorized
+        | ErrorCode::Forbidden
+        | ErrorCode::NotFound
+        | ErrorCode::MethodNotAllowed
+        | ErrorCode::Timeout
+        | ErrorCode::TooLarge
+        | ErrorCode::TooManyPixels
+        | ErrorCode::UnsupportedType
+        | ErrorCode::RangeNotSatisfiable
+        | ErrorCode::NotACat
+        | ErrorCode::Unsafe
+        | ErrorCode::Banned
+        | ErrorCode::CorruptImage
+        | ErrorCode::TooSmall
+        | ErrorCode::TooManyRequests
+        | ErrorCode::Internal
+        | ErrorCode::BudgetSpent
+        | ErrorCode::StorageUnavailable
+        | ErrorCode::StorageFull => Mood::Puzzled,
     };
     view! {
         <HiddenHead title/>

@@ -5,7 +5,6 @@ use leptos_meta::Meta;
 
 use super::cat::{Cat, Mood};
 use super::head::{Head, HiddenHead};
-use super::layout::contact_href;
 use super::load::{load, path_param, when_loaded};
 use super::notice::ErrorNotice;
 use crate::backend::backend;
@@ -14,6 +13,7 @@ use crate::components::countdown::TimeLeft;
 use crate::components::pending_picture::PendingPicture;
 use crate::components::tag_links::TagLinks;
 use crate::images::{Format, Image, Images, choose, srcset};
+use crate::types::contact_url;
 use crate::types::{PictureStatus, PictureView};
 
 /// The width in pixels of the files that link previews show and that visitors copy or download. A
@@ -36,7 +36,7 @@ fn Published(picture: PictureView) -> impl IntoView {
     let tags: Vec<String> = picture.tags.iter().map(|tag| tag.name.clone()).collect();
     let title = capitalised(&picture.alt);
     let report = backend().site().abuse_contact.map(|contact| {
-        let href = contact_href(&contact);
+        let href = contact_url(&contact);
         view! { <p class="report when-alive"><a href=href>"Report this picture"</a></p> }
     });
     let until = picture.expires_at.clone();

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
+use super::parse::is_plain;
 use crate::config::env::Env;
 
 /// The address of Cloudflare's own API.
@@ -120,18 +121,13 @@ fn is_distribution(text: &str) -> bool {
 
 fn parse_endpoint(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
+    // No name, because whoever answers for names could lead it elsewhere.
     let is_here = match url.host() {
         Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
         Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
         _ => false,
     };
-    let plain = matches!(url.scheme(), "http" | "https")
-        && url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    if is_here && plain {
+    if is_here && is_plain(&url) {
         Ok(url)
     } else {
         Err("must be http(s)://127.0.0.1:PORT and nothing more".into())

@@ -1,6 +1,6 @@
 //! Parses the values of settings. Errors complete the sentence "CATTO_… is `text`: …".
 
-use url::Url;
+use url::{Host, Url};
 
 use super::ClientAddress;
 use crate::domain::expiry::Retention;
@@ -12,17 +12,31 @@ pub(super) fn parse_retention(text: &str) -> Result<Retention, String> {
 
 pub(super) fn parse_public_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
-    let plain = matches!(url.scheme(), "http" | "https")
+    if is_plain(&url) {
+        Ok(url)
+    } else {
+        Err("must be http(s)://host[:port] and nothing more".into())
+    }
+}
+
+/// True for an http(s) URL that names a host, perhaps a port, and nothing more.
+pub(super) fn is_plain(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
         && url.host().is_some()
         && url.path() == "/"
         && url.query().is_none()
         && url.fragment().is_none()
         && url.username().is_empty()
-        && url.password().is_none();
-    if plain {
-        Ok(url)
-    } else {
-        Err("must be http(s)://host[:port] and nothing more".into())
+        && url.password().is_none()
+}
+
+/// True for a URL that leads whoever follows it to their own machine.
+pub(crate) fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
+        None => true,
     }
 }
 
@@ -76,11 +90,16 @@ pub(super) fn parse_choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result
     })
 }
 
+/// True for an e-mail address and for a link that leads to somebody: what
+/// [`app::types::contact_url`] makes a link of.
 pub(super) fn is_contact(text: &str) -> bool {
-    let address = text.split_once('@').is_some_and(|(name, host)| {
+    if text.contains(':') {
+        return Url::parse(text)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "mailto"));
+    }
+    text.split_once('@').is_some_and(|(name, host)| {
         !name.is_empty() && host.contains('.') && !text.contains(char::is_whitespace)
-    });
-    address || Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "mailto"))
+    })
 }
 
 #[cfg(test)]
@@ -142,5 +161,22 @@ mod tests {
     fn a_contact_is_an_address_or_a_link() {
         assert!(is_contact("abuse@catto.example") && is_contact("https://catto.example/abuse"));
         assert!(!is_contact("javascript:alert(1)") && !is_contact("somebody"));
+        // No link can be made of it: `javascript:` would be its scheme.
+        assert!(!is_contact("javascript:a@b.c"));
+    }
+
+    #[test]
+    fn addresses_of_this_machine_are_here() {
+        for (url, here) in [
+            ("http://127.0.0.1:3000/", true),
+            ("http://0.0.0.0:3000/", true),
+            ("http://[::1]/", true),
+            ("http://localhost:3000/", true),
+            ("https://cats.localhost/", true),
+            ("https://catto.example/", false),
+            ("https://192.0.2.1/", false),
+        ] {
+            assert_eq!(is_here(&url.parse().expect("a URL")), here, "{url}");
+        }
     }
 }

@@ -29,17 +29,19 @@ pub enum Item {
 }
 
 impl Item {
-    /// Every item.
-    pub const ALL: [Self; 8] = [
-        Self::RekognitionCalls,
-        Self::CloudfrontPaths,
-        Self::S3Storage,
-        Self::S3Writes,
-        Self::S3Reads,
-        Self::FlyMachine,
-        Self::FlyVolume,
-        Self::FlyTraffic,
-    ];
+    all_variants! {
+        /// Every item.
+        pub const ALL = [
+            RekognitionCalls,
+            CloudfrontPaths,
+            S3Storage,
+            S3Writes,
+            S3Reads,
+            FlyMachine,
+            FlyVolume,
+            FlyTraffic,
+        ];
+    }
 }
 
 /// The price of one item.

@@ -2,8 +2,9 @@
 //! so a crash loses one minute of them. Only the status page depends on them.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::db::{Db, DbError};
 use crate::domain::month::Month;
@@ -102,6 +103,6 @@ impl Traffic {
     }
 
     fn unsaved(&self) -> MutexGuard<'_, BTreeMap<Month, Counts>> {
-        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unsaved.lock()
     }
 }

@@ -9,6 +9,7 @@ use super::asked::Asked;
 use super::report::Check;
 use crate::cdn::{CloudFrontClient, CloudflareClient, PurgeError};
 use crate::config::{CloudFrontConfig, CloudflareConfig};
+use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
 
 const CLOUDFLARE: &str = "Cloudflare";
@@ -45,12 +46,12 @@ fn judge_token(status: Result<String, PurgeError>) -> Check {
         ),
         Err(error @ (PurgeError::Refused(_) | PurgeError::Rejected(_))) => Check::failed(
             CLOUDFLARE,
-            format!("the token is not known: {:#}", anyhow::Error::from(error)),
+            format!("the token is not known: {}", chain(&error)),
             new_token,
         ),
         Err(error) => Check::failed(
             CLOUDFLARE,
-            format!("no answer: {:#}", anyhow::Error::from(error)),
+            format!("no answer: {}", chain(&error)),
             "Try again; look whether this machine reaches Cloudflare",
         ),
     }

@@ -3,10 +3,9 @@
 
 use std::path::Path;
 
-use url::{Host, Url};
-
 use super::report::Check;
-use crate::config::{Config, HttpConfig, OriginConfig};
+use crate::config::{Config, HttpConfig, OriginConfig, is_here};
+use crate::runtime::causes::chain;
 use crate::runtime::compute;
 use crate::screening::{LocalScreener, Screener};
 
@@ -60,7 +59,7 @@ pub(super) async fn models(config: &Config) -> Check {
     let checked = compute::run(move || screener.check()).await;
     let problem = match checked {
         Ok(Ok(())) => return Check::ok(name, format!("both load from {}", models_dir.display())),
-        Ok(Err(error)) => format!("{:#}", anyhow::Error::from(error)),
+        Ok(Err(error)) => chain(&error),
         Err(error) => error.to_string(),
     };
     Check::failed(
@@ -74,7 +73,7 @@ pub(super) async fn models(config: &Config) -> Check {
 pub(super) fn public_url(http: &HttpConfig, origin: &OriginConfig) -> Check {
     let name = "public URL";
     let url = http.public_url.as_str().trim_end_matches('/');
-    let is_private = is_loopback(&http.public_url);
+    let is_private = is_here(&http.public_url);
     let others_come = !http.listen.ip().is_loopback() || !origin.keys.is_empty();
     let remedy = "Set CATTO_PUBLIC_URL to what visitors type";
     if is_private && others_come {
@@ -92,15 +91,6 @@ pub(super) fn public_url(http: &HttpConfig, origin: &OriginConfig) -> Check {
         );
     }
     Check::ok(name, url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
-        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
-        None => false,
-    }
 }
 
 #[cfg(test)]

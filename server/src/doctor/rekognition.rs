@@ -6,6 +6,7 @@ use aws_config::SdkConfig;
 use super::report::Check;
 use crate::config::Config;
 use crate::costs::budget::{Budget, BudgetError, Paid, Reserved};
+use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
 use crate::screening::{RekognitionClient, RekognitionError, RekognitionOptions};
 use crate::site;
@@ -114,7 +115,7 @@ fn judge(name: &'static str, permission: &str, answer: Result<(), RekognitionErr
         }
         RekognitionError::InvalidImage(_) => "This is a fault of CattoCDN; please report it".into(),
     };
-    Check::failed(name, format!("{:#}", anyhow::Error::from(error)), remedy)
+    Check::failed(name, chain(&error), remedy)
 }
 
 /// A picture without content: grey that brightens from left to right.

@@ -25,12 +25,14 @@ pub enum AssetKind {
 }
 
 impl AssetKind {
+    all_variants! {
+        const ALL = [Css, JavaScript, Wasm];
+    }
+
     /// The kind of files that end with this, given without its dot.
     #[must_use]
     pub fn of_ending(ending: &str) -> Option<Self> {
-        [Self::Css, Self::JavaScript, Self::Wasm]
-            .into_iter()
-            .find(|kind| kind.ending() == ending)
+        Self::ALL.into_iter().find(|kind| kind.ending() == ending)
     }
 
     const fn ending(self) -> &'static str {
@@ -60,8 +62,10 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// Every coding, the preferred one first.
-    pub const ALL: [Self; 2] = [Self::Brotli, Self::Gzip];
+    all_variants! {
+        /// Every coding, the preferred one first.
+        pub const ALL = [Brotli, Gzip];
+    }
 
     /// Its name in `Accept-Encoding`.
     #[must_use]

@@ -100,17 +100,6 @@ pub fn alt_text(tags: &[Tag]) -> String {
     }
 }
 
-/// The model's best guess at anything at all: the class in plain words and its probability. `None`
-/// if there are no probabilities.
-pub fn best_guess(probs: &[f32]) -> Option<(&'static str, f32)> {
-    let (class, probability) = probs
-        .iter()
-        .copied()
-        .enumerate()
-        .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-    Some((CLASS_NAMES.lines().nth(class)?, probability))
-}
-
 /// The kind of the cat, if one is clearly ahead of the others.
 fn kind_of_cat(probs: &[f32], mass: f32) -> Option<Tag> {
     let &[tabby, tiger, persian, siamese, egyptian] = probs.get(CATS)? else {
@@ -348,9 +337,6 @@ const THINGS: &[Thing] = &[
     ("wool", FABRIC, &[911]),
 ];
 
-/// The names of the 1000 classes in the model's order, one per line, in plain words.
-const CLASS_NAMES: &str = include_str!("labels/imagenet.txt");
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -469,7 +455,6 @@ mod tests {
 
     #[test]
     fn the_map_is_sound() {
-        assert_eq!(CLASS_NAMES.lines().count(), 1000);
         let mut seen = Vec::new();
         for (name, parents, classes) in THINGS {
             assert!(!parents.is_empty() && !parents.contains(name), "{name}");
@@ -484,15 +469,5 @@ mod tests {
         for word in WITHOUT_ARTICLE {
             assert!(THINGS.iter().any(|(name, ..)| name == word), "{word}");
         }
-    }
-
-    #[test]
-    fn the_best_guess_is_named_in_plain_words() {
-        assert_eq!(best_guess(&probs(&[(504, 0.9)])), Some(("coffee mug", 0.9)));
-        assert_eq!(
-            best_guess(&probs(&[(999, 0.9)])),
-            Some(("toilet paper", 0.9))
-        );
-        assert_eq!(best_guess(&[]), None);
     }
 }

@@ -10,8 +10,10 @@ pub enum Paid {
 }
 
 impl Paid {
-    /// Every kind.
-    pub const ALL: [Self; 2] = [Self::RekognitionCalls, Self::CloudFrontPaths];
+    all_variants! {
+        /// Every kind.
+        pub const ALL = [RekognitionCalls, CloudFrontPaths];
+    }
 
     /// Its name in the index and in the log.
     #[must_use]

@@ -19,8 +19,10 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Every mode.
-    pub const ALL: [Self; 3] = [Self::Local, Self::Rekognition, Self::LocalThenRekognition];
+    all_variants! {
+        /// Every mode.
+        pub const ALL = [Local, Rekognition, LocalThenRekognition];
+    }
 
     /// The name by which the operator chooses it.
     #[must_use]

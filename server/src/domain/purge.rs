@@ -38,8 +38,10 @@ pub enum Cdn {
 }
 
 impl Cdn {
-    /// Both CDNs.
-    pub const ALL: [Self; 2] = [Self::Cloudflare, Self::CloudFront];
+    all_variants! {
+        /// Both CDNs.
+        pub const ALL = [Cloudflare, CloudFront];
+    }
 
     /// True where every purged item costs a path of the month's budget.
     #[must_use]
@@ -67,12 +69,10 @@ pub enum PurgeTarget {
 }
 
 impl PurgeTarget {
-    /// Every target.
-    pub const ALL: [Self; 3] = [
-        Self::Cdn(Cdn::Cloudflare),
-        Self::Cdn(Cdn::CloudFront),
-        Self::Site,
-    ];
+    all_variants! {
+        /// Every target.
+        pub const ALL = [Cdn(Cdn::Cloudflare), Cdn(Cdn::CloudFront), Site];
+    }
 
     /// Its name in the index.
     #[must_use]

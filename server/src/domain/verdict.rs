@@ -80,17 +80,19 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 9] = [
-        Self::NotACat,
-        Self::Indecent,
-        Self::Banned,
-        Self::Corrupt,
-        Self::TooManyPixels,
-        Self::TooSmall,
-        Self::Unsupported,
-        Self::BudgetSpent,
-        Self::StorageFull,
-    ];
+    all_variants! {
+        const ALL = [
+            NotACat,
+            Indecent,
+            Banned,
+            Corrupt,
+            TooManyPixels,
+            TooSmall,
+            Unsupported,
+            BudgetSpent,
+            StorageFull,
+        ];
+    }
 
     /// Its name in the index.
     #[must_use]

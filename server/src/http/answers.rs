@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use app::error::{ApiError, ErrorCode};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
@@ -17,9 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::http::body::Takes;
 use crate::http::error::Error;
 use crate::http::held;
-use crate::http::pages::accepts_html;
 use crate::http::readers::Readers;
-use crate::state::AppState;
 
 /// How many pages and lists are made at the same time. It is more than the searches that may run
 /// and wait, so that searches never take all of them.
@@ -139,7 +137,7 @@ fn crowded() -> Error {
 /// Makes a request wait for its turn. Uploads have turns of their own; only where the answer to one
 /// is a page does it take one of these as well.
 pub(crate) async fn take_turn(
-    State(state): State<AppState>,
+    State(answers): State<Arc<Answers>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -149,7 +147,7 @@ pub(crate) async fn take_turn(
         return next.run(request).await;
     }
     let wants_page = accepts_html(request.headers()) && !path.starts_with("/api/");
-    match state.answers.turn().await {
+    match answers.turn().await {
         Ok(turn) => {
             let mut answer = next.run(request).await;
             answer.extensions_mut().insert(turn);
@@ -158,6 +156,14 @@ pub(crate) async fn take_turn(
         Err(error) if wants_page => plain_page(&error.0),
         Err(error) => error.into_response(),
     }
+}
+
+/// True for a request that asks for a page, as browsers do.
+pub(crate) fn accepts_html(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.contains("text/html"))
 }
 
 /// A plain page for an error, where there is no turn to render a proper one.

@@ -13,9 +13,9 @@ use crate::http::cache::CachePolicy;
 use crate::http::error::Error;
 use crate::http::images::robots_tag;
 use crate::http::list;
+use crate::http::state::AppState;
 use crate::http::views;
 use crate::pictures::Status;
-use crate::state::AppState;
 
 /// The time in which `/random` shows the same picture to everyone, seconds.
 const SLOT: i64 = 60;
@@ -42,7 +42,7 @@ pub(crate) async fn get_picture(
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
     let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
-    match state.pictures.status(&id).await? {
+    match state.pictures.reading.status(&id).await? {
         Status::Published(published) => {
             let policy = CachePolicy::Picture {
                 expires_at: published.expires_at,
@@ -64,7 +64,7 @@ pub(crate) async fn random_picture(State(state): State<AppState>) -> Result<Resp
     let now = state.clock.now().as_second();
     let begins = now - now.rem_euclid(SLOT);
     let ends = ExpiresAt::from_second(begins + SLOT);
-    let Some(published) = state.pictures.choose(begins, ends.second()).await? else {
+    let Some(published) = state.pictures.reading.choose(begins, ends.second()).await? else {
         return Err(Error::not_found());
     };
     let policy = CachePolicy::Slot {
@@ -74,12 +74,8 @@ pub(crate) async fn random_picture(State(state): State<AppState>) -> Result<Resp
             .min(ExpiresAt::from_second(ends.second() + 1)),
         id: published.id.clone(),
     };
-    let location = HeaderValue::try_from(format!("/c/{}", published.id)).map_err(|_| {
-        Error::new(
-            ErrorCode::Internal,
-            "Something went wrong on our side. Please try again in a moment.",
-        )
-    })?;
+    let location =
+        HeaderValue::try_from(format!("/c/{}", published.id)).map_err(|_| Error::internal())?;
     let headers = [(header::LOCATION, location)];
     Ok((StatusCode::FOUND, Extension(policy), headers).into_response())
 }
@@ -106,11 +102,11 @@ pub(crate) async fn delete_picture(
         })?;
     let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
     if parse_ban(query.as_deref().unwrap_or_default())? {
-        let ban = state.pictures.ban(&id, token);
+        let ban = state.pictures.endings.ban(&id, token);
         state.guesses.guard(client, ban).await?;
     } else {
-        let own = state.pictures.delete_own(&id, token, client);
-        let guess = state.pictures.delete_as_admin(&id, token);
+        let own = state.pictures.endings.delete_own(&id, token, client);
+        let guess = state.pictures.endings.delete_as_admin(&id, token);
         state.guesses.owner_or(client, own, guess).await?;
     }
     Ok(StatusCode::NO_CONTENT)

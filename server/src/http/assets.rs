@@ -9,7 +9,7 @@ use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use crate::builds::Asset;
 use crate::domain::build::{AssetName, Coding};
 use crate::http::error::Error;
-use crate::state::AppState;
+use crate::http::state::AppState;
 use crate::storage::StorageError;
 
 /// Room for a file of an earlier build, bytes; the largest, its WASM, has half of that.

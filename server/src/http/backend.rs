@@ -15,13 +15,15 @@ use crate::domain::picture::PictureId;
 use crate::domain::search::canonical;
 use crate::http::body::BodyWatch;
 use crate::http::cache::{CachePolicy, Shown};
+use crate::http::client;
 use crate::http::error::Error;
 use crate::http::list;
+use crate::http::receive::receive_field;
+use crate::http::state::AppState;
 use crate::http::status::read_status;
-use crate::http::upload;
+use crate::http::upload::{self, DEFAULT_WAIT};
 use crate::http::views;
 use crate::pictures::Status;
-use crate::state::AppState;
 
 /// The server, as the pages of one request see it.
 pub(crate) struct ServerBackend {
@@ -46,8 +48,8 @@ impl ServerBackend {
                 .and_then(|extensions| extensions.get::<Shown>())
                 .cloned()
                 .unwrap_or_default(),
-            body: extensions.map(upload::watch_of).unwrap_or_default(),
-            client: extensions.map_or(ClientNetwork::UNKNOWN, upload::client_of),
+            body: extensions.map(BodyWatch::of).unwrap_or_default(),
+            client: extensions.map_or(ClientNetwork::UNKNOWN, client::network_of),
         })
     }
 }
@@ -61,7 +63,14 @@ impl Backend for ServerBackend {
     async fn picture(&self, id: &str) -> Result<PictureStatus, ApiError> {
         let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
         let site = &self.state.site;
-        match self.state.pictures.status(&id).await.map_err(Error::from)? {
+        match self
+            .state
+            .pictures
+            .reading
+            .status(&id)
+            .await
+            .map_err(Error::from)?
+        {
             Status::Published(published) => {
                 self.shown.note(CachePolicy::Picture {
                     expires_at: published.expires_at,
@@ -100,7 +109,7 @@ impl Backend for ServerBackend {
 
     async fn check_deletion(&self, id: &str, token: &str) -> Result<(), ApiError> {
         let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
-        let check = self.state.pictures.check_deletion(&id, token);
+        let check = self.state.pictures.endings.check_deletion(&id, token);
         Ok(self.state.guesses.owner(self.client, check).await?)
     }
 
@@ -108,6 +117,8 @@ impl Backend for ServerBackend {
         &self,
         form: multer::Multipart<'static>,
     ) -> Result<UploadView, ApiError> {
-        Ok(upload::upload_from_form(&self.state, form, &self.body, self.client).await?)
+        let pictures = &self.state.pictures;
+        let accepted = receive_field(pictures, form, &self.body, self.client).await?;
+        Ok(upload::answer(&self.state, accepted, DEFAULT_WAIT).await?)
     }
 }

@@ -5,25 +5,25 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use app::error::ErrorCode;
 use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{Method, header};
+use axum::http::{Extensions, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::config::LimitsConfig;
 use crate::http::error::Error;
-use crate::state::AppState;
 
 /// How many bytes beyond the largest file are still read: what a form adds, and a file that is a
 /// little too large, so that its sender gets to read the answer.
@@ -86,14 +86,14 @@ impl Takes {
 /// an upload. A body that is too large for its route is refused before a handler reads it, and one
 /// that its route does not take is discarded.
 pub(crate) async fn bound_body(
-    State(state): State<AppState>,
+    State(limits): State<Arc<LimitsConfig>>,
     mut request: Request,
     next: Next,
 ) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
-    let limits = state.pictures.limits();
+    let limits = &*limits;
     // Where a client sent `Expect`, reading the rest would tell it to continue after a refusal.
     let drains = !request.headers().contains_key(header::EXPECT);
     let watch = BodyWatch::default();
@@ -222,6 +222,12 @@ impl Default for BodyWatch {
 }
 
 impl BodyWatch {
+    /// The watch over the body of the request with these extensions. An empty body has none, and
+    /// needs none.
+    pub(crate) fn of(extensions: &Extensions) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_default()
+    }
+
     /// Says that from now on a form's parser keeps what comes.
     pub(crate) fn expect_form_head(&self) {
         self.0.held.store(FORM_HEAD, Ordering::Relaxed);
@@ -239,11 +245,11 @@ impl BodyWatch {
 
     /// Why the body ended, once reading it failed.
     pub(crate) fn end(&self) -> BodyEnd {
-        *self.0.end.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.end.lock()
     }
 
     fn end_with(&self, end: BodyEnd) -> io::Error {
-        *self.0.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+        *self.0.end.lock() = end;
         io::ErrorKind::Other.into()
     }
 

@@ -6,12 +6,13 @@
 //! from cache to cache, and an absolute one does not: what must end at an instant either names that instant, or its
 //! relative lifetimes together end before it (the sum rule).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use parking_lot::Mutex;
 
 use crate::domain::expiry::{ExpiresAt, IMAGE_CACHING};
 use crate::domain::picture::{PictureId, Published};
@@ -328,7 +329,7 @@ pub(crate) struct Shown(Arc<Mutex<Option<CachePolicy>>>);
 impl Shown {
     /// Notes what the page shows. A page loads one thing; a second would make the first's policy wrong, so nobody keeps it.
     pub(crate) fn note(&self, policy: CachePolicy) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.0.lock();
         *noted = Some(match *noted {
             None => policy,
             Some(_) => CachePolicy::NoStore,
@@ -337,10 +338,7 @@ impl Shown {
 
     /// What was noted.
     pub(crate) fn policy(&self) -> Option<CachePolicy> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().clone()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use app::error::ErrorCode;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
@@ -16,7 +16,7 @@ use crate::config::{ClientAddress, OriginConfig};
 use crate::domain::client::ClientNetwork;
 use crate::http::connections::Peers;
 use crate::http::error::Error;
-use crate::state::AppState;
+use crate::http::state::AppState;
 
 /// What the CDN adds to every request that it passes on.
 const ORIGIN_KEY: HeaderName = HeaderName::from_static("x-catto-origin-key");
@@ -69,6 +69,12 @@ pub(crate) async fn identify(
         .retry_after(SHARE_FREES_ITSELF)
         .into_response(),
     }
+}
+
+/// The network that the request with these extensions came from, as [`identify`] noted it.
+pub(crate) fn network_of(extensions: &Extensions) -> ClientNetwork {
+    let noted = extensions.get::<ClientNetwork>().copied();
+    noted.unwrap_or(ClientNetwork::UNKNOWN)
 }
 
 /// True where the request carries one of the configured keys. Takes as long whichever it is, and whether or not.

@@ -33,7 +33,7 @@ mod sockets;
 /// The most connections at the same time, where the system gives enough file descriptors. While all
 /// are busy, further ones wait in the system's queue. A connection that has been idle for a while
 /// is closed for the next.
-pub(super) const MAX_CONNECTIONS: usize = 512;
+const MAX_CONNECTIONS: usize = 512;
 /// The most connections of one client, that is of an IPv4 address or an IPv6 /56. A browser opens
 /// six.
 const CLIENT_CONNECTIONS: usize = 64;
@@ -92,7 +92,7 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()>,
     grace: Duration,
 ) -> bool {
-    let slots = Arc::new(Semaphore::new(descriptors::connections()));
+    let slots = Arc::new(Semaphore::new(descriptors::connections(MAX_CONNECTIONS)));
     let crowd = Arc::new(Crowd::default());
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
     let mut builder = hyper::server::conn::http1::Builder::new();

@@ -13,7 +13,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::MethodRouter;
 
-use crate::state::AppState;
+use crate::http::state::AppState;
 
 /// What caches may do with the answers of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,18 +3,16 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::connections::MAX_CONNECTIONS;
-
 /// File descriptors for everything but connections: up to 32 uploads being received, files being
 /// read, the index, and calls to AWS and CDNs.
 const OTHER_FILES: usize = 256;
 /// There are always at least this many connections, however few descriptors the system gives.
 const LEAST_CONNECTIONS: usize = 16;
 
-/// Asks the system for as many descriptors as may be needed, and returns how many connections fit
-/// into what it gives.
-pub(super) fn connections() -> usize {
-    let needed = (MAX_CONNECTIONS + OTHER_FILES) as u64;
+/// Asks the system for as many descriptors as this many connections may need, and returns how many
+/// of them fit into what it gives.
+pub(super) fn connections(most: usize) -> usize {
+    let needed = (most + OTHER_FILES) as u64;
     let given = raise(needed);
     if given < needed {
         tracing::warn!(
@@ -23,7 +21,7 @@ pub(super) fn connections() -> usize {
             "the system gives few file descriptors, so there will be fewer connections (`ulimit -n`, LimitNOFILE)"
         );
     }
-    that_fit(given)
+    that_fit(given, most)
 }
 
 /// Raises the soft limit to what is needed, as far as the hard limit allows, and returns the new
@@ -52,12 +50,12 @@ fn raise(needed: u64) -> u64 {
     }
 }
 
-/// How many connections fit into this many descriptors.
-fn that_fit(descriptors: u64) -> usize {
+/// How many connections fit into this many descriptors, at most `most`.
+fn that_fit(descriptors: u64, most: usize) -> usize {
     usize::try_from(descriptors)
         .unwrap_or(usize::MAX)
         .saturating_sub(OTHER_FILES)
-        .clamp(LEAST_CONNECTIONS, MAX_CONNECTIONS)
+        .clamp(LEAST_CONNECTIONS, most)
 }
 
 #[cfg(test)]
@@ -69,10 +67,10 @@ mod tests {
         for (descriptors, connections) in [
             (64, LEAST_CONNECTIONS),
             (300, 44),
-            (768, MAX_CONNECTIONS),
-            (u64::MAX, MAX_CONNECTIONS),
+            (768, 512),
+            (u64::MAX, 512),
         ] {
-            assert_eq!(that_fit(descriptors), connections, "{descriptors}");
+            assert_eq!(that_fit(descriptors, 512), connections, "{descriptors}");
         }
     }
 }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use crate::db::DbError;
 use crate::domain::verdict::Reason;
 use crate::pictures::{DeleteError, UploadError};
+use crate::runtime::causes::chain;
 use crate::storage::StorageError;
 use imaging::ImageError;
 
@@ -49,6 +50,22 @@ impl Error {
         self
     }
 
+    /// A failure of ours that has no better words. Whoever meets it logs what happened.
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            ErrorCode::Internal,
+            "Something went wrong on our side. Please try again in a moment.",
+        )
+    }
+
+    /// The address does not know the request's method.
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(
+            ErrorCode::MethodNotAllowed,
+            "This address does not support that method. Please check both.",
+        )
+    }
+
     /// No picture has this id.
     pub(crate) fn not_found() -> Self {
         Self::new(
@@ -66,18 +83,16 @@ impl Error {
     }
 
     /// Logs a failure of ours once, and tells the client only its code.
-    fn unavailable(code: ErrorCode, message: &str, error: &dyn std::error::Error) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        tracing::error!(error = text, code = ?code, "a request failed");
+    fn unavailable(
+        code: ErrorCode,
+        message: &str,
+        error: &(dyn std::error::Error + 'static),
+    ) -> Self {
+        tracing::error!(error = chain(error), code = ?code, "a request failed");
         Self::new(code, message)
     }
 
-    fn storage(error: &dyn std::error::Error) -> Self {
+    fn storage(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::unavailable(
             ErrorCode::StorageUnavailable,
             "We cannot reach our pictures right now. None of them is lost; please try again in a moment.",

@@ -4,7 +4,7 @@ use app::error::ErrorCode;
 use axum::extract::State;
 
 use crate::http::error::Error;
-use crate::state::AppState;
+use crate::http::state::AppState;
 
 pub(crate) async fn alive() -> &'static str {
     "ok\n"

@@ -16,8 +16,8 @@ use crate::domain::picture::{PictureId, Published};
 use crate::domain::variant::{FileName, VariantName};
 use crate::http::cache::CachePolicy;
 use crate::http::error::Error;
+use crate::http::state::AppState;
 use crate::pictures::Status;
-use crate::state::AppState;
 use crate::storage::StorageError;
 
 /// A file is read in pieces of this many bytes, so that slow readers hold little memory.
@@ -124,7 +124,7 @@ struct Found {
 
 /// The published picture of this path. While the index cannot be asked, its manifest answers: reading fails open.
 async fn find(state: &AppState, id: &PictureId, expires_at: ExpiresAt) -> Result<Found, Error> {
-    match state.pictures.status(id).await {
+    match state.pictures.reading.status(id).await {
         Ok(Status::Published(published)) if published.expires_at == expires_at => Ok(Found {
             published,
             policy: CachePolicy::Image {
@@ -137,7 +137,7 @@ async fn find(state: &AppState, id: &PictureId, expires_at: ExpiresAt) -> Result
             expires_at: Some(was),
         }) if was == expires_at => Err(Error::gone()),
         Ok(_) => Err(Error::not_found()),
-        Err(error) => match state.pictures.find_by_manifest(id).await {
+        Err(error) => match state.pictures.reading.find_by_manifest(id).await {
             // It may have been deleted a moment ago; nobody should keep it on the manifest's word.
             Ok(Some(published)) if published.expires_at == expires_at => Ok(Found {
                 published: Box::new(published),
@@ -200,7 +200,9 @@ impl File {
         // is kept by no cache.
         self.check_life().await?;
         let pictures = &self.state.pictures;
-        let read = pictures.read_image(&self.id, self.expires_at, self.name, first..=last);
+        let read = pictures
+            .reading
+            .read_image(&self.id, self.expires_at, self.name, first..=last);
         match read.await {
             Ok(bytes) => Ok(room.keep(bytes)),
             // Deleted between the look-up and the read.
@@ -210,7 +212,7 @@ impl File {
     }
 
     async fn missing(&self) -> Error {
-        match self.state.pictures.status(&self.id).await {
+        match self.state.pictures.reading.status(&self.id).await {
             Ok(Status::Published(_)) => {
                 tracing::error!(picture = %self.id, "a published picture's object is missing");
                 Error::new(
@@ -230,7 +232,7 @@ fn torn(error: Error) -> io::Error {
 }
 
 fn not_allowed() -> Response {
-    let mut response = super::not_allowed().into_response();
+    let mut response = Error::method_not_allowed().into_response();
     let methods = HeaderValue::from_static("GET, HEAD");
     response.headers_mut().insert(header::ALLOW, methods);
     response

@@ -49,7 +49,7 @@ pub(crate) async fn list_pictures(
 ) -> Result<(PicturePage, CachePolicy), Error> {
     let filter = filter_of(query)?;
     let limit = filter.limit - 1;
-    let mut found = pictures.list(&filter).await?;
+    let mut found = pictures.reading.list(&filter).await?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let next = found
@@ -102,9 +102,9 @@ pub(crate) fn filter_of(query: &ListQuery) -> Result<ListFilter, Error> {
 
 /// All tags with counts, and how long they may be kept: every picture counts, so the next to end decides.
 pub(crate) async fn list_tags(pictures: &Pictures) -> Result<(TagList, CachePolicy), Error> {
-    let tags = pictures.list_tags().await?;
+    let tags = pictures.reading.list_tags().await?;
     // Read last, so that it covers every picture that was counted.
-    let ends = pictures.next_expiry().await?;
+    let ends = pictures.endings.next_expiry().await?;
     let list = TagList {
         tags: tags
             .into_iter()

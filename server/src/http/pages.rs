@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use app::backend::Interstitial;
-use app::error::{ApiError, ErrorBody, ErrorCode};
+use app::error::{ApiError, ErrorBody};
 use app::{App, shell};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
@@ -16,15 +16,16 @@ use leptos_axum::{LeptosRoutes, generate_route_list, render_app_async_with_conte
 
 use crate::domain::client::ClientNetwork;
 use crate::domain::picture::PictureId;
-use crate::http::answers::{self, Turn};
+use crate::http::answers::{self, Turn, accepts_html};
 use crate::http::backend::ServerBackend;
 use crate::http::cache::{CachePolicy, IsPage, Shown};
 use crate::http::declared::Declarations;
 use crate::http::error::Error;
 use crate::http::images::robots_tag;
+use crate::http::receive::{self, receive_form};
 use crate::http::shares::UnderWay;
-use crate::http::upload;
-use crate::state::AppState;
+use crate::http::state::AppState;
+use crate::http::upload::{self, DEFAULT_WAIT};
 
 /// Paths whose answers never become a page, whatever the client accepts: programs read them, and caches hold one answer
 /// for all.
@@ -67,6 +68,20 @@ async fn attach_page_policy(mut request: Request, next: Next) -> Response {
     response
 }
 
+/// `POST /upload`: the form that works without scripts. It leads to the picture's page, or says the
+/// error in words.
+pub(crate) async fn upload_picture(State(state): State<AppState>, request: Request) -> Response {
+    let done = async {
+        let accepted = receive_form(&state.pictures, request).await?;
+        upload::answer(&state, accepted, DEFAULT_WAIT).await
+    };
+    match done.await.map(|view| HeaderValue::try_from(view.url)) {
+        Ok(Ok(location)) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
+        Ok(Err(_)) => Error::internal().into_response(),
+        Err(error) => render_error(&state, error.0, None).await,
+    }
+}
+
 /// `POST /delete/{id}/{token}`: the confirmed deletion, answered with a page.
 pub(crate) async fn delete_picture(
     State(state): State<AppState>,
@@ -75,7 +90,7 @@ pub(crate) async fn delete_picture(
 ) -> Response {
     let done = match PictureId::parse(&id) {
         Some(id) => {
-            let deletion = state.pictures.delete_own(&id, &token, client);
+            let deletion = state.pictures.endings.delete_own(&id, &token, client);
             state.guesses.owner(client, deletion).await
         }
         None => Err(Error::not_found()),
@@ -202,9 +217,9 @@ pub(crate) async fn explain_errors(
 /// Server functions parse their body unasked; one that is no form with a boundary is answered before them.
 pub(crate) async fn check_form(request: Request, next: Next) -> Response {
     if request.method() == Method::POST && request.uri().path() == "/api/ui/upload" {
-        match upload::multipart_boundary(request.headers()) {
+        match receive::multipart_boundary(request.headers()) {
             Ok(Some(_)) => {}
-            Ok(None) => return upload::not_multipart().into_response(),
+            Ok(None) => return receive::not_multipart().into_response(),
             Err(error) => return error.into_response(),
         }
     }
@@ -229,11 +244,7 @@ pub(crate) async fn answer_functions_in_json(mut request: Request, next: Next) -
         Ok(body) => body,
         Err(error) => {
             tracing::error!(%error, "a server function's error could not be read");
-            return Error::new(
-                ErrorCode::Internal,
-                "Something went wrong on our side. Please try again in a moment.",
-            )
-            .into_response();
+            return Error::internal().into_response();
         }
     };
     if let Ok(ErrorBody { error }) = serde_json::from_slice(&body)
@@ -242,11 +253,4 @@ pub(crate) async fn answer_functions_in_json(mut request: Request, next: Next) -
         parts.status = status;
     }
     Response::from_parts(parts, Body::from(body))
-}
-
-pub(crate) fn accepts_html(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.contains("text/html"))
 }

@@ -2,9 +2,10 @@
 //! what its answer holds. Where somebody does, the slowest one is called off: its connection is
 //! closed.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -77,13 +78,13 @@ impl Readers {
     }
 
     fn list(&self) -> MutexGuard<'_, Vec<Arc<Reader>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
 impl Reader {
     fn pace(&self) -> MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pace.lock()
     }
 
     /// How far behind the reader is; `None` where no answer waits for it or it was called off

@@ -17,7 +17,7 @@ use crate::domain::picture::Sha256Hash;
 use crate::http::answers::{self, Turn};
 use crate::http::error::Error;
 use crate::http::pages;
-use crate::state::AppState;
+use crate::http::state::AppState;
 
 /// No page comes near this; it only bounds the buffer.
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;

@@ -2,7 +2,7 @@
 //! header tells clients apart.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use app::error::ErrorCode;
@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::domain::client::ClientNetwork;
 use crate::http::error::Error;
@@ -122,7 +123,7 @@ impl Shares {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ClientNetwork, usize>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+        self.clients.lock()
     }
 }
 

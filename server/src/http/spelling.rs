@@ -6,7 +6,7 @@ use app::query::path_segment;
 use app::types::ListQuery;
 use axum::Extension;
 use axum::extract::Request;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
@@ -21,13 +21,18 @@ const TAG_PAGES: &str = "/tags/";
 const SEARCH: &str = "/search";
 
 /// Redirects a reader of another spelling to the canonical address.
-pub(crate) async fn insist_on_spelling(request: Request, next: Next) -> Response {
-    let uri = request.uri();
+pub(crate) async fn insist_on_spelling(mut request: Request, next: Next) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
-    match canonical_address(Caching::of(&request), uri.path(), uri.query()) {
-        Ok(None) => next.run(request).await,
+    let (caching, uri) = (Caching::of(&request), request.uri());
+    match canonical_address(caching, uri.path(), uri.query()) {
+        Ok(None) => {
+            if matches!(caching, Caching::Kept(_, Key::Path)) {
+                *request.uri_mut() = without_query(request.uri());
+            }
+            next.run(request).await
+        }
         Ok(Some(address)) => match HeaderValue::try_from(address) {
             Ok(location) => (
                 StatusCode::MOVED_PERMANENTLY,
@@ -43,6 +48,16 @@ pub(crate) async fn insist_on_spelling(request: Request, next: Next) -> Response
         },
         Err(error) => error.into_response(),
     }
+}
+
+/// The address without its query. Where caches know an address by its path alone, nothing may come
+/// of the query: a page repeats what was searched for, and would show the words of whoever had a
+/// cache fetch it to everybody who gets it from that cache.
+fn without_query(uri: &Uri) -> Uri {
+    let mut parts = uri.clone().into_parts();
+    let path = uri.path().parse();
+    parts.path_and_query = Some(path.expect("the path of an address is one by itself"));
+    Uri::from_parts(parts).expect("nothing else was changed")
 }
 
 /// The canonical spelling of an address that is spelt otherwise. It is `None` for an address that
@@ -171,6 +186,19 @@ mod tests {
             ("/delete/%41AAAAAAAAAAAAAAA/x", "404"),
         ] {
             assert_eq!(outcome(asked), status, "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_taken_off_and_nothing_else() {
+        for (asked, expected) in [
+            ("/about?q=x", "/about"),
+            ("/c/x", "/c/x"),
+            ("http://catto.test/about?q=x?y", "http://catto.test/about"),
+            ("/pkg/\"{a}\"?", "/pkg/\"{a}\""),
+        ] {
+            let asked: Uri = asked.parse().expect("an address");
+            assert_eq!(without_query(&asked).to_string(), expected);
         }
     }
 

@@ -11,14 +11,14 @@ use axum::{Extension, Json};
 
 use crate::costs::bill::{Bill, Elapsed, Use};
 use crate::costs::billing::{Billing, number};
-use crate::costs::budget::{BudgetError, Paid, Usage};
+use crate::costs::budget::{Budget, BudgetError, Paid, Usage};
 use crate::db::DbError;
 use crate::domain::expiry::rfc3339;
 use crate::domain::month::Month;
 use crate::http::cache::CachePolicy;
 use crate::http::error::Error;
-use crate::jobs::self_probe;
-use crate::state::AppState;
+use crate::http::state::AppState;
+use crate::jobs::self_probe::{self, SelfProbe};
 
 /// `GET /status.json`
 pub(crate) async fn get_status(State(state): State<AppState>) -> Result<Response, Error> {
@@ -30,17 +30,17 @@ pub(crate) async fn get_status(State(state): State<AppState>) -> Result<Response
 pub(crate) async fn read_status(state: &AppState) -> Result<(StatusView, CachePolicy), Error> {
     let now = state.clock.now();
     let month = Month::of(now);
-    let index = state.pictures.index();
+    let index = &state.index;
     let counts = state.traffic.this_month(index).await?;
     let stored = StoredView {
         published: index.count_published(now.as_second()).await?,
         stored_bytes: index.stored_bytes().await?,
-        stored_bytes_limit: state.pictures.limits().max_stored_bytes,
+        stored_bytes_limit: state.limits.max_stored_bytes,
     };
     let mut paid = Vec::new();
     let mut budgets = Vec::new();
     for what in Paid::ALL {
-        let (usage, is_known) = read_budget(state, what).await?;
+        let (usage, is_known) = read_budget(&state.budget, what).await?;
         paid.push((what, usage));
         budgets.push(BudgetView {
             what: what.as_str().to_owned(),
@@ -70,16 +70,16 @@ pub(crate) async fn read_status(state: &AppState) -> Result<(StatusView, CachePo
         },
         budgets,
         bill: bill(&state.billing, &uses),
-        self_probe: probed(state),
+        self_probe: probed(&state.self_probe),
     };
     // It shows no picture, so it may be kept for as long as an empty list.
     Ok((view, CachePolicy::list([])))
 }
 
-async fn read_budget(state: &AppState, what: Paid) -> Result<(Usage, bool), Error> {
+async fn read_budget(budget: &Budget, what: Paid) -> Result<(Usage, bool), Error> {
     let failed = |error: BudgetError| Error::from(DbError::from(anyhow::anyhow!(error)));
-    let usage = state.budget.usage(what).await.map_err(failed)?;
-    let is_unknown = state.budget.is_unknown(what).await.map_err(failed)?;
+    let usage = budget.usage(what).await.map_err(failed)?;
+    let is_unknown = budget.is_unknown(what).await.map_err(failed)?;
     Ok((usage, !is_unknown))
 }
 
@@ -141,10 +141,10 @@ fn bill(billing: &Billing, uses: &[Use]) -> BillView {
     }
 }
 
-fn probed(state: &AppState) -> SelfProbeView {
-    let look = state.self_probe.latest();
+fn probed(self_probe: &SelfProbe) -> SelfProbeView {
+    let look = self_probe.latest();
     SelfProbeView {
-        is_on: state.self_probe.is_on(),
+        is_on: self_probe.is_on(),
         every_minutes: u32::try_from(self_probe::EVERY.as_secs() / 60).unwrap_or(u32::MAX),
         measured_at: look.as_ref().map(|look| rfc3339(look.at.as_second())),
         hit_ratio: look

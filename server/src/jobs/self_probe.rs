@@ -2,18 +2,18 @@
 //! the caches in front of it. This is a sample from one place, and is called that wherever it is
 //! shown.
 
-use std::net::IpAddr;
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use url::{Host, Url};
+use parking_lot::RwLock;
+use url::Url;
 
-use crate::config::Config;
+use crate::config::{Config, is_here};
 use crate::db::ListFilter;
-use crate::http::views;
+use crate::domain::address::file_path;
+use crate::pictures::Reading;
+use crate::runtime::causes::chain;
 use crate::runtime::clock::Clock;
-use crate::state::AppState;
 use probe::{Probe, Summary};
 
 /// How often the site is probed. The 8 requests of each time are 23,000 a month, of which caches
@@ -52,6 +52,8 @@ impl Look {
 /// What this server last saw of itself from outside.
 pub struct SelfProbe {
     is_on: bool,
+    /// The address of this site, as strangers see it.
+    public_url: Url,
     latest: RwLock<Option<Look>>,
 }
 
@@ -61,7 +63,8 @@ impl SelfProbe {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self {
-            is_on: !config.origin.keys.is_empty() && !is_local(&config.http.public_url),
+            is_on: !config.origin.keys.is_empty() && !is_here(&config.http.public_url),
+            public_url: config.http.public_url.clone(),
             latest: RwLock::default(),
         }
     }
@@ -75,14 +78,33 @@ impl SelfProbe {
     /// The latest result since this server started.
     #[must_use]
     pub fn latest(&self) -> Option<Look> {
-        self.latest
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.latest.read().clone()
+    }
+
+    /// Probes the gallery, and an image of the newest picture.
+    pub async fn look_at_site(&self, reading: &Reading, clock: &Clock) {
+        let gallery = self.public_url.join("/").ok();
+        let newest = ListFilter {
+            limit: 1,
+            ..ListFilter::default()
+        };
+        let image = match reading.list(&newest).await {
+            Ok(pictures) => pictures.first().and_then(|picture| {
+                let name = picture.in_gallery()?.into();
+                let path = file_path(picture.expires_at, &picture.id, &name);
+                self.public_url.join(&path).ok()
+            }),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "no picture to look at");
+                None
+            }
+        };
+        let urls = gallery.into_iter().chain(image).collect();
+        self.look(urls, clock).await;
     }
 
     /// Probes these addresses.
-    pub async fn look(&self, urls: Vec<Url>, clock: &Clock) {
+    async fn look(&self, urls: Vec<Url>, clock: &Clock) {
         let probe = Probe::of(urls, REPEATS);
         let now = || clock.seconds();
         let look = match tokio::time::timeout(AT_MOST, probe.run(&now)).await {
@@ -95,35 +117,11 @@ impl SelfProbe {
                 return;
             }
         };
-        *self.latest.write().unwrap_or_else(PoisonError::into_inner) = Some(look);
+        *self.latest.write() = Some(look);
     }
 }
 
-/// Probes the gallery, and an image of the newest picture.
-pub async fn look_at_site(state: &AppState) {
-    let mut addresses = vec![format!("{}/", state.site.public_url)];
-    let newest = ListFilter {
-        limit: 1,
-        ..ListFilter::default()
-    };
-    match state.pictures.list(&newest).await {
-        Ok(pictures) => addresses.extend(pictures.first().and_then(|picture| {
-            let name = picture.in_gallery()?.into();
-            Some(views::image_url(&state.site, picture, &name))
-        })),
-        Err(error) => {
-            let error = anyhow::Error::from(error);
-            tracing::warn!(error = format!("{error:#}"), "no picture to look at");
-        }
-    }
-    let urls = addresses
-        .iter()
-        .filter_map(|address| address.parse().ok())
-        .collect();
-    state.self_probe.look(urls, &state.clock).await;
-}
-
-/// Describes what [`look_at_site`] requested at this address, without naming a picture.
+/// Describes what [`SelfProbe::look_at_site`] requested at this address, without naming a picture.
 #[must_use]
 pub fn what_is_at(url: &str) -> &'static str {
     let is_gallery = Url::parse(url).is_ok_and(|url| url.path() == "/");
@@ -131,16 +129,6 @@ pub fn what_is_at(url: &str) -> &'static str {
         "the gallery"
     } else {
         "an image of the newest picture"
-    }
-}
-
-/// True for an address that leads to this machine itself.
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
-        None => true,
     }
 }
 
@@ -172,19 +160,5 @@ mod tests {
             ratio(vec![summary(3, 3, None), summary(1, 0, None)]),
             Some(0.75)
         );
-    }
-
-    #[test]
-    fn addresses_of_this_machine_are_local() {
-        for (url, local) in [
-            ("http://127.0.0.1:3000/", true),
-            ("http://[::1]/", true),
-            ("http://localhost:3000/", true),
-            ("https://cats.localhost/", true),
-            ("https://catto.example/", false),
-            ("https://192.0.2.1/", false),
-        ] {
-            assert_eq!(is_local(&url.parse().expect("a URL")), local, "{url}");
-        }
     }
 }

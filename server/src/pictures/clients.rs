@@ -2,12 +2,15 @@
 //! only in memory, because it names networks. After a restart every client is unknown, and none is
 //! worse off than another.
 
-use std::num::NonZeroUsize;
+mod allowance;
+
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
 
+use self::allowance::Allowance;
 use crate::domain::client::ClientNetwork;
 use crate::domain::picture::PictureId;
 use crate::runtime::client_limits::Recent;
@@ -107,6 +110,8 @@ pub(super) struct Part {
 /// What is known of all clients.
 pub(super) struct Clients {
     clock: Clock,
+    /// What each may still upload.
+    allowance: Allowance,
     lately: Recent<Lately>,
     senders: Mutex<LruCache<PictureId, Sent>>,
     /// How long a picture takes, as a running average in seconds.
@@ -118,14 +123,29 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Clients {
-    pub(super) fn new(clock: Clock) -> Self {
+    /// Knows nobody yet. Each client may send so many uploads an hour.
+    pub(super) fn new(clock: Clock, uploads_per_hour: NonZeroU32) -> Self {
         let most = NonZeroUsize::new(MAX_SENDERS).expect("is not 0");
         Self {
+            allowance: Allowance::new(uploads_per_hour, clock.clone()),
             clock,
             lately: Recent::new(),
             senders: Mutex::new(LruCache::new(most)),
             seconds_per_picture: Mutex::new(USUAL_SECONDS),
         }
+    }
+
+    /// Counts an upload that this client wants to send.
+    ///
+    /// # Errors
+    /// How long this client must wait before its next.
+    pub(super) fn take_upload(&self, client: ClientNetwork) -> Result<(), Duration> {
+        self.allowance.take(client)
+    }
+
+    /// Takes the count of an upload back that was refused for no fault of this client's.
+    pub(super) fn give_back_upload(&self, client: ClientNetwork) {
+        self.allowance.give_back(client);
     }
 
     /// Remembers who sent an upload until [`Self::forget`].
@@ -207,8 +227,18 @@ impl Clients {
         locked(&self.senders).pop(id).map(|sent| sent.client)
     }
 
-    /// Notes what came of an upload of this client.
+    /// Notes what came of a waiting upload, for whoever sent it, and forgets who that was.
+    pub(super) fn settle(&self, id: &PictureId, ending: Ending) {
+        if let Some(client) = self.forget(id) {
+            self.note_ending(client, ending);
+        }
+    }
+
+    /// Notes what came of an upload of this client. A refusal takes another one off its allowance.
     pub(super) fn note_ending(&self, client: ClientNetwork, ending: Ending) {
+        if ending == Ending::Refused {
+            self.allowance.charge(client);
+        }
         let amount = match ending {
             Ending::Published => -1.0,
             Ending::Copy | Ending::Refused => 1.0,
@@ -278,11 +308,15 @@ mod tests {
         ClientNetwork::of([192, 0, 2, number].into())
     }
 
+    fn clients(clock: &Clock) -> Clients {
+        Clients::new(clock.clone(), NonZeroU32::new(4).expect("is not zero"))
+    }
+
     #[test]
     fn two_uploads_in_vain_make_a_client_known_until_the_second_that_it_is_told() {
         let clock = Clock::default();
         clock.stop_at(1_800_000_000_000);
-        let clients = Clients::new(clock.clone());
+        let clients = clients(&clock);
         clients.note_ending(client(1), Ending::Refused);
         assert_eq!(clients.known_for_junk(client(1)), None);
         clients.note_ending(client(1), Ending::Copy);
@@ -296,8 +330,22 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_takes_another_upload_off_the_allowance_and_other_endings_do_not() {
+        let clock = Clock::default();
+        clock.stop_at(1_800_000_000_000);
+        let clients = clients(&clock);
+        for ending in [Ending::Published, Ending::Copy, Ending::Refused] {
+            assert_eq!(clients.take_upload(client(1)), Ok(()));
+            clients.note_ending(client(1), ending);
+        }
+        assert!(clients.take_upload(client(1)).is_err());
+        clients.give_back_upload(client(1));
+        assert_eq!(clients.take_upload(client(1)), Ok(()));
+    }
+
+    #[test]
     fn a_published_picture_makes_up_for_one_in_vain_and_for_no_more() {
-        let clients = Clients::new(Clock::default());
+        let clients = clients(&Clock::default());
         for ending in [
             Ending::Published,
             Ending::Published,
@@ -317,7 +365,7 @@ mod tests {
     fn work_counts_for_whoever_sent_the_picture_and_fades() {
         let clock = Clock::default();
         clock.stop_at(1_800_000_000_000);
-        let clients = Clients::new(clock.clone());
+        let clients = clients(&clock);
         let (own, next, unknown) = (
             PictureId::random(),
             PictureId::random(),
@@ -336,7 +384,7 @@ mod tests {
 
     #[test]
     fn whose_the_waiting_uploads_are_is_forgotten_beyond_a_bound() {
-        let clients = Clients::new(Clock::default());
+        let clients = clients(&Clock::default());
         for _ in 0..2 * MAX_SENDERS {
             clients.remember(&PictureId::random(), client(1), 1, 1);
         }

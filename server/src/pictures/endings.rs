@@ -1,13 +1,19 @@
 //! How pictures end: deleted by their owner, taken down, or over. Hidden first, then their bytes.
 
+mod purge_share;
+
+use std::sync::Arc;
+
 use anyhow::Context;
 use bytes::Bytes;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
+use self::purge_share::PurgeShare;
 use super::clients::Ending;
-use super::{Pictures, Status};
-use crate::db::{DbError, Dead, PurgeTerms};
+use super::collection::{Collection, REMEMBERED_SECONDS, Status};
+use super::purging::Purging;
+use crate::db::{DbError, PurgeTerms};
 use crate::domain::ban::Ban;
 use crate::domain::client::ClientNetwork;
 use crate::domain::expiry::{ExpiresAt, rfc3339};
@@ -26,9 +32,6 @@ enum Word {
 const SWEEP_BATCH: u32 = 500;
 /// A picture's bytes are deleted so many seconds after its end at the latest, where nothing is wrong.
 pub(super) const SWEEP_PATIENCE: i64 = 2;
-/// How long a refusal is remembered, so that the same bytes cost no second look, seconds.
-pub(super) const REMEMBERED_SECONDS: i64 = 30 * 24 * 3600;
-
 /// How long what is over is known, beside the retention, so that its link can say so: at least this long after its end,
 /// seconds. After that it is unknown, as what never was.
 const KNOWN_SECONDS: i64 = 30 * 24 * 3600;
@@ -58,16 +61,38 @@ impl From<DbError> for DeleteError {
     }
 }
 
-impl Pictures {
+/// Ends pictures, and forgets those that are over.
+pub struct Endings {
+    collection: Arc<Collection>,
+    purging: Arc<Purging>,
+    /// What each client may still have purged by itself.
+    purge_share: PurgeShare,
+    admin_token: Option<SecretString>,
+}
+
+impl Endings {
+    pub(super) fn new(
+        collection: Arc<Collection>,
+        purging: Arc<Purging>,
+        admin_token: Option<SecretString>,
+    ) -> Self {
+        Self {
+            purge_share: PurgeShare::new(collection.clock.clone()),
+            collection,
+            purging,
+            admin_token,
+        }
+    }
+
     /// Succeeds when this is the token of this picture's owner, who may delete it now. The admin's is as wrong here as any:
     /// whoever guesses must not learn which one it is.
     pub async fn check_deletion(&self, id: &PictureId, token: &str) -> Result<(), DeleteError> {
-        match self.status(id).await? {
+        match self.collection.status(id).await? {
             Status::Screening | Status::Published(_) => {}
             Status::Rejected(_) | Status::Gone { .. } => return Err(DeleteError::Gone),
             Status::Unknown => return Err(DeleteError::NotFound),
         }
-        let expected = self.parts.db.delete_token_hash(id).await?;
+        let expected = self.collection.db.delete_token_hash(id).await?;
         match DeleteToken::parse(token) {
             Some(token) if Some(token.hash()) == expected => Ok(()),
             _ => Err(DeleteError::Forbidden),
@@ -75,7 +100,7 @@ impl Pictures {
     }
 
     fn is_admin(&self, token: &str) -> bool {
-        self.parts.admin_token.as_ref().is_some_and(|admin| {
+        self.admin_token.as_ref().is_some_and(|admin| {
             admin
                 .expose_secret()
                 .as_bytes()
@@ -111,7 +136,7 @@ impl Pictures {
         if !self.is_admin(token) {
             return Err(DeleteError::Forbidden);
         }
-        let published = match self.status(id).await? {
+        let published = match self.collection.status(id).await? {
             Status::Published(published) => published,
             Status::Unknown => return Err(DeleteError::NotFound),
             Status::Screening | Status::Rejected(_) | Status::Gone { .. } => {
@@ -131,15 +156,15 @@ impl Pictures {
 
     /// Makes a ban durable, as an object and in the index, where it hides what it covers. Answers what it hid.
     async fn record_ban(&self, ban: Ban) -> anyhow::Result<Vec<PictureId>> {
-        let now = self.now_second();
+        let now = self.collection.now_second();
         let note = format!("{{\"banned_at\":\"{}\"}}\n", rfc3339(now));
-        self.parts
+        self.collection
             .storage
             .put(vec![(StorageKey::Ban { ban }, Bytes::from(note))])
             .await?;
-        let cdns = self.cdn_names();
+        let cdns = self.purging.cdn_names();
         let purge = terms(&cdns, Word::Admin, false);
-        Ok(self.parts.db.ban(ban, purge, now).await?)
+        Ok(self.collection.db.ban(ban, purge, now).await?)
     }
 
     /// Deletes a picture at once, on the operator's word: hidden first, then its bytes; caches are told by the queue.
@@ -155,18 +180,21 @@ impl Pictures {
         word: Word,
         shared: bool,
     ) -> Result<(), DeleteError> {
-        let cdns = self.cdn_names();
+        let cdns = self.purging.cdn_names();
         let purge = terms(&cdns, word, shared);
-        if !self.parts.db.remove(id, purge, self.now_second()).await? {
-            return Err(match self.parts.db.find(id).await? {
+        if !self
+            .collection
+            .db
+            .remove(id, purge, self.collection.now_second())
+            .await?
+        {
+            return Err(match self.collection.db.find(id).await? {
                 Some(_) => DeleteError::Gone,
                 None => DeleteError::NotFound,
             });
         }
-        if let Some(client) = self.clients.forget(id) {
-            // Before its verdict: so it was sent in vain.
-            self.clients.note_ending(client, Ending::Copy);
-        }
+        // Where it had no verdict yet, it was sent in vain.
+        self.collection.clients.settle(id, Ending::Copy);
         tracing::info!(picture = %id, "deleted a picture");
         self.clear_hidden(std::slice::from_ref(id)).await;
         Ok(())
@@ -174,9 +202,9 @@ impl Pictures {
 
     /// Deletes the bytes of pictures that were just hidden; those that cannot be deleted now are the sweeper's.
     async fn clear_hidden(&self, hidden: &[PictureId]) {
-        self.changed();
+        self.collection.changed();
         for id in hidden {
-            if let Err(error) = self.clear_removed(id).await {
+            if let Err(error) = self.collection.clear_removed(id).await {
                 tracing::warn!(
                     picture = %id, error = format!("{error:#}"),
                     "a deleted picture is hidden, but its bytes are left to the sweeper"
@@ -184,15 +212,7 @@ impl Pictures {
             }
         }
         // Their bytes are gone, so caches can be told.
-        self.changed();
-    }
-
-    /// Frees the space of a removed picture, unless a worker holds it, which then does so itself.
-    pub(super) async fn clear_removed(&self, id: &PictureId) -> anyhow::Result<()> {
-        match self.parts.db.find_unburied(id, self.now_second()).await? {
-            Some(dead) => self.sweep(&[dead]).await,
-            None => Ok(()),
-        }
+        self.collection.changed();
     }
 
     /// One pass of the sweeper: frees the space of everything that is over. Handlers go by the clock and never wait for it.
@@ -201,19 +221,19 @@ impl Pictures {
         let mut swept = 0;
         let mut failed = None;
         loop {
-            let now = self.parts.clock.now();
+            let now = self.collection.clock.now();
             let dead = self
-                .parts
+                .collection
                 .db
-                .list_dead(now.as_second(), self.overdue(now), SWEEP_BATCH)
+                .list_dead(now.as_second(), self.collection.overdue(now), SWEEP_BATCH)
                 .await?;
             let before = swept;
-            if self.sweep(&dead).await.is_ok() {
+            if self.collection.sweep(&dead).await.is_ok() {
                 swept += dead.len() as u64;
             } else {
                 // One that cannot be deleted must not keep the others.
                 for one in &dead {
-                    match self.sweep(std::slice::from_ref(one)).await {
+                    match self.collection.sweep(std::slice::from_ref(one)).await {
                         Ok(()) => swept += 1,
                         Err(error) => {
                             failed = Some(error.context(format!("cannot sweep {}", one.id)));
@@ -225,23 +245,23 @@ impl Pictures {
                 break;
             }
         }
-        self.parts
+        self.collection
             .db
-            .forget_refusals(self.now_second() - REMEMBERED_SECONDS)
+            .forget_refusals(self.collection.now_second() - REMEMBERED_SECONDS)
             .await?;
-        self.sweep_purges().await?;
+        self.purging.sweep().await?;
         self.forget_ended().await?;
         if swept > 0 {
             tracing::info!(swept, "swept expired pictures");
-            self.changed();
+            self.collection.changed();
         }
         failed.map_or(Ok(swept), Err)
     }
 
     /// Forgets what has been over for long, and gives the space back that it took in the index.
     async fn forget_ended(&self) -> Result<(), DbError> {
-        let db = &self.parts.db;
-        let over_by = self.overdue(self.parts.clock.now()) - KNOWN_SECONDS;
+        let db = &self.collection.db;
+        let over_by = self.collection.overdue(self.collection.clock.now()) - KNOWN_SECONDS;
         for _ in 0..FORGET_BATCHES {
             if db.forget_ended(over_by, FORGET_BATCH).await? < u64::from(FORGET_BATCH) {
                 break;
@@ -250,32 +270,12 @@ impl Pictures {
         db.give_back_space(SPACE_STEPS).await
     }
 
-    /// Deletes every byte of these pictures, then leaves their tombstones.
-    async fn sweep(&self, dead: &[Dead]) -> anyhow::Result<()> {
-        let mut keys = Vec::new();
-        let mut ids = Vec::with_capacity(dead.len());
-        for dead in dead {
-            let Dead {
-                id,
-                expires_at,
-                files,
-            } = dead;
-            self.delete_incoming(id).await?;
-            if let Some(expires_at) = expires_at {
-                // The manifest first: where this is cut off, the picture must not come back when the index is rebuilt.
-                keys.push(StorageKey::Manifest { id: id.clone() });
-                keys.extend(self.file_keys(id, *expires_at, files.as_deref()).await?);
-            }
-            self.clients.forget(id);
-            ids.push(id.clone());
-        }
-        self.parts.storage.delete(&keys).await?;
-        Ok(self.parts.db.bury(&ids).await?)
-    }
-
     /// The second at which the next picture ends, if any lives.
     pub async fn next_expiry(&self) -> Result<Option<ExpiresAt>, DbError> {
-        self.parts.db.next_expiry(self.now_second()).await
+        self.collection
+            .db
+            .next_expiry(self.collection.now_second())
+            .await
     }
 }
 

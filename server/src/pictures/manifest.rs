@@ -4,7 +4,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::Pictures;
+use super::collection::Collection;
 use crate::domain::expiry::{ExpiresAt, parse_rfc3339, rfc3339};
 use crate::domain::picture::{PictureId, Published, Received, Sha256Hash, Tag, Variant};
 use crate::domain::variant::FileName;
@@ -60,14 +60,14 @@ struct ManifestVariant {
     sha256: String,
 }
 
-impl Pictures {
+impl Collection {
     /// Reads a picture's manifest. One that says nonsense counts as unavailable.
     pub(super) async fn read_manifest(
         &self,
         id: &PictureId,
     ) -> Result<(Received, Published), StorageError> {
         let key = StorageKey::Manifest { id: id.clone() };
-        let bytes = self.parts.storage.get(&key, None).await?;
+        let bytes = self.storage.get(&key, None).await?;
         let (received, published) = Manifest::read(&bytes)
             .with_context(|| format!("the manifest of {id} cannot be read"))?;
         if published.id == *id {

@@ -4,7 +4,7 @@
 //! full again.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::Clock as _;
@@ -13,6 +13,7 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use lru::LruCache;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::domain::client::ClientNetwork;
 use crate::runtime::clock::{Clock, LimiterClock};
@@ -32,7 +33,7 @@ impl<T> Recent<T> {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, LruCache<ClientNetwork, T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -2,9 +2,10 @@
 //! not decide what their figures mean.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use anyhow::Context;
+use parking_lot::Mutex;
 
 use super::{Screener, ScreeningError};
 use crate::domain::labels;
@@ -39,7 +40,7 @@ impl LocalScreener {
         if let Some(vision) = self.vision.get() {
             return Ok(vision);
         }
-        let _guard = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.loading.lock();
         if let Some(vision) = self.vision.get() {
             return Ok(vision);
         }

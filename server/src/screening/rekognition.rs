@@ -25,6 +25,7 @@ use crate::aws;
 use crate::config::ScreeningConfig;
 use crate::domain::detection::{DetectedLabel, DetectionMinimums};
 use crate::domain::moderation::{ModerationLabel, ModerationMinimums};
+use crate::runtime::causes::causes;
 use imaging::ScreeningImage;
 
 /// The most labels that are asked for. Pictures of cats seldom have half as many.
@@ -288,17 +289,11 @@ fn class_of(code: Option<&str>, status: u16) -> fn(anyhow::Error) -> Rekognition
 /// True when the request cannot have reached the service, because there was no connection to send
 /// it on or no signature for it yet.
 fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.is::<CredentialsError>() {
-            return true;
-        }
-        if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
-            return error.is_connect();
-        }
-        cause = error.source();
-    }
-    false
+    let known = causes(error).find_map(|error| match error.downcast_ref() {
+        Some(hyper) => Some(hyper_util::client::legacy::Error::is_connect(hyper)),
+        None => error.is::<CredentialsError>().then_some(true),
+    });
+    known.unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -3,17 +3,18 @@
 //! This file knows only pixels and probabilities; the domain decides what they mean. Nothing here
 //! is async, so callers run it on a blocking thread.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::{fs, io};
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use parking_lot::{Condvar, Mutex};
 use rten::{Model, ModelOptions, RunOptions, ThreadPool};
 use rten_tensor::NdTensor;
 use sha2::{Digest, Sha256};
 
+use crate::domain::picture::Sha256Hash;
 use crate::runtime::compute;
 
 /// The file that lists the models with their SHA-256.
@@ -219,7 +220,7 @@ impl Vision {
         Ok(Self {
             labels,
             decency,
-            digest: hex(&digest),
+            digest: Sha256Hash(digest.into()).hex(),
             threads: Arc::new(threads(options.threads.max(1))),
             gate: Gate::new(options.runs.max(1)),
         })
@@ -330,7 +331,7 @@ impl<'a> Manifest<'a> {
             Err(source) => return Err(VisionError::Unreadable { path, source }),
         };
         let hash: [u8; 32] = Sha256::digest(&bytes).into();
-        if hex(&hash) != expected {
+        if Sha256Hash(hash).hex() != expected {
             return Err(VisionError::Damaged { path });
         }
         // These are the operators of both models and no others, which keeps the binary small.
@@ -361,14 +362,6 @@ fn planes(rgb: &[u8], scale: impl Fn(f32) -> f32) -> NdTensor<f32, 4> {
     NdTensor::from_data([1, 3, side, side], values)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// A semaphore: lets a fixed number of callers in while the others wait.
 struct Gate {
     free: Mutex<usize>,
@@ -384,12 +377,8 @@ impl Gate {
     }
 
     fn enter(&self) -> Permit<'_> {
-        // The count is right even if a thread panicked while it held the lock.
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self
-            .freed
-            .wait_while(free, |free| *free == 0)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.free.lock();
+        self.freed.wait_while(&mut free, |free| *free == 0);
         *free -= 1;
         Permit { gate: self }
     }
@@ -402,11 +391,7 @@ struct Permit<'a> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        let mut free = self
-            .gate
-            .free
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.gate.free.lock();
         *free += 1;
         self.gate.freed.notify_one();
     }
@@ -513,7 +498,7 @@ mod tests {
         check(MANIFEST_FILE);
         fs::write(dir.path().join(MANIFEST_FILE), "{}").unwrap();
         check(MANIFEST_FILE);
-        let hash = hex(&Sha256::digest(b"whole, but no model"));
+        let hash = Sha256Hash::of(b"whole, but no model").hex();
         let manifest = format!(r#"{{"labels.onnx": {{"sha256": "{hash}"}}}}"#);
         fs::write(dir.path().join(MANIFEST_FILE), manifest).unwrap();
         check(LABELS_FILE);
@@ -543,6 +528,6 @@ mod tests {
             }
         });
         assert!(most.load(Ordering::SeqCst) <= 2);
-        assert_eq!(*gate.free.lock().unwrap(), 2);
+        assert_eq!(*gate.free.lock(), 2);
     }
 }

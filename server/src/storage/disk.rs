@@ -5,11 +5,12 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::{Folder, ObjectStorage, StorageError, StorageKey};
 
@@ -60,7 +61,7 @@ impl DiskStorage {
                 self.root.join(key.path()),
             ));
         }
-        let _guard = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.folders.lock();
         for (file, path) in written {
             changed_folders.append(&mut self.make_folder_of(&path)?);
             file.persist(&path)
@@ -77,7 +78,7 @@ impl DiskStorage {
     fn create_blocking(&self, key: &StorageKey, bytes: &Bytes) -> anyhow::Result<bool> {
         let path = self.root.join(key.path());
         let file = self.write_temporary(key, bytes)?;
-        let _guard = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.folders.lock();
         let changed_folders = self.make_folder_of(&path)?;
         match file.persist_noclobber(&path) {
             Ok(_) => {}
@@ -165,7 +166,7 @@ impl DiskStorage {
                     .map(Path::to_owned),
             );
         }
-        let _guard = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.folders.lock();
         let mut changed = BTreeSet::from([self.root.clone()]);
         // The deepest folders come first, so that a folder whose last child was deleted can be
         // deleted as well.

@@ -1,5 +1,9 @@
 //! The rules of the house that no compiler checks.
 
+mod api;
+mod modules;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -44,13 +48,66 @@ const SOURCES: [&str; 11] = [
     "trim/src",
 ];
 
-/// The code above a file's tests, without comments.
+/// A file's code as it is compiled for users: without comments, and without the items that
+/// `#[cfg(test)]` covers.
+///
+/// It relies on rustfmt's layout: an item ends with the first line that is indented like its
+/// attribute and closes it.
 fn code(text: &str) -> String {
-    let code = text.split("#[cfg(test)]").next().unwrap_or(text);
-    code.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let mut kept = Vec::new();
+    let mut lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    while let Some(line) = lines.next() {
+        if line.trim_start() != "#[cfg(test)]" {
+            kept.push(line);
+            continue;
+        }
+        let indentation = line.len() - line.trim_start().len();
+        lines
+            .find(|line| {
+                line.len() > indentation
+                    && !line[indentation..].starts_with([' ', '#'])
+                    && line.ends_with([';', '}', ','])
+            })
+            .unwrap_or_else(|| panic!("an item of the tests without an end: {text:.80}"));
+    }
+    kept.join("\n")
+}
+
+#[test]
+fn code_behind_the_tests_of_a_file_is_read_and_the_tests_are_not() {
+    let file = "//! Cats.\n\
+        #[cfg(test)]\n\
+        mod samples;\n\
+        const ABOVE: u8 = 1;\n\
+        struct Cat {\n    \
+            // Never read.\n    \
+            #[cfg(test)]\n    \
+            seen: u8,\n    \
+            name: u8,\n\
+        }\n\
+        #[cfg(test)]\n\
+        #[derive(Debug)]\n\
+        fn told(\n    \
+            hidden: u8,\n\
+        ) -> u8 {\n    \
+            hidden\n\
+        }\n\
+        const BETWEEN: u8 = 2;\n\
+        #[cfg(test)]\n\
+        mod tests {\n    \
+            const HIDDEN: u8 = 3;\n\n    \
+            fn a() {}\n\
+        }\n\
+        const BEHIND: u8 = 4;\n";
+    let expected = "const ABOVE: u8 = 1;\n\
+        struct Cat {\n    \
+            name: u8,\n\
+        }\n\
+        const BETWEEN: u8 = 2;\n\
+        const BEHIND: u8 = 4;";
+    assert_eq!(code(file), expected);
 }
 
 #[track_caller]
@@ -185,6 +242,18 @@ fn the_doctor_looks_at_what_is_configured_and_at_no_picture() {
 fn one_place_decides_each_thing() {
     let all = ["server/src", "app/src", "imaging/src", "probe/src"];
     assert_absent(&all, &["CACHE_CONTROL"], &["http/cache.rs"]);
+    // However a handler names these headers, the layer that writes them notices.
+    assert_absent(
+        &["server/src/http.rs", "server/src/http"],
+        &["\"cache-control\"", "header::EXPIRES"],
+        &["http/cache.rs"],
+    );
+    // An address has a declaration only where it is added there.
+    assert_absent(
+        &["server/src"],
+        &[".route(", ".route_service(", ".nest("],
+        &["http/declared.rs"],
+    );
     assert_absent(
         &all,
         &["std::env::var"],
@@ -202,6 +271,153 @@ fn one_place_decides_each_thing() {
         ],
     );
     assert_absent(&all, &["api.cloudflare"], &["config/cdn.rs"]);
+}
+
+/// Groups of modules that import each other in a circle and may, each with its reason.
+const CIRCLES: [(&[&str], &str); 0] = [];
+
+/// The first names of all paths in the code that begin so: `http` and `db` for
+/// `use crate::{db::Db, http};` and the beginning `crate::`.
+fn first_names(code: &str, beginning: &str) -> BTreeSet<String> {
+    let name = |text: &str| -> String {
+        let is_part = |letter: &char| letter.is_alphanumeric() || *letter == '_';
+        text.trim_start().chars().take_while(is_part).collect()
+    };
+    let mut names = BTreeSet::new();
+    for path in code.split(beginning).skip(1) {
+        let Some(group) = path.strip_prefix('{') else {
+            names.insert(name(path));
+            continue;
+        };
+        let mut depth = 1;
+        names.insert(name(group));
+        for (at, letter) in group.char_indices() {
+            match letter {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => _ = names.insert(name(&group[at + 1..])),
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    names
+}
+
+/// Which modules below a folder of sources name which others of them in their code, where a path
+/// to one begins so. Files in a folder belong to the module that is called like it.
+fn imports(folder: &str, beginning: &str, but: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in rust_files(folder) {
+        let inner = path.strip_prefix(root().join(folder)).expect("is below it");
+        let first = inner.iter().next().and_then(|name| name.to_str());
+        let module = first.expect("is text").trim_end_matches(".rs");
+        if but.contains(&module) {
+            continue;
+        }
+        let code = code(&text);
+        let named = found.entry(module.to_owned()).or_default();
+        named.extend(first_names(&code, beginning));
+        // From a file that lies directly in the folder, its siblings are `super`'s.
+        if inner.iter().count() == 1 {
+            named.extend(first_names(&code, "super::"));
+        }
+    }
+    let modules: BTreeSet<String> = found.keys().cloned().collect();
+    for (module, named) in &mut found {
+        named.retain(|name| name != module && modules.contains(name));
+    }
+    found
+}
+
+/// What can be reached from a module by what it imports, and what that imports.
+fn reachable(imports: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<String> {
+    let mut reached = BTreeSet::new();
+    let mut ahead = vec![from];
+    while let Some(module) = ahead.pop() {
+        for next in &imports[module] {
+            if reached.insert(next.clone()) {
+                ahead.push(next);
+            }
+        }
+    }
+    reached
+}
+
+/// The modules of each circle, in the order of the alphabet.
+fn circles(imports: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<BTreeSet<String>> {
+    let all: BTreeMap<&String, BTreeSet<String>> = imports
+        .keys()
+        .map(|module| (module, reachable(imports, module)))
+        .collect();
+    let with = |module: &String| {
+        let there = all[module].iter();
+        there
+            .filter(|other| all[other].contains(module))
+            .cloned()
+            .collect()
+    };
+    all.keys()
+        .filter(|module| all[**module].contains(**module))
+        .map(|module| with(module))
+        .collect()
+}
+
+#[test]
+fn a_circle_of_modules_is_found_however_long_it_is() {
+    let imports = [
+        ("a", "b"),
+        ("b", "c"),
+        ("c", "a"),
+        ("d", "a"),
+        ("e", "f"),
+        ("f", "f"),
+    ];
+    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (from, to) in imports {
+        graph.entry(from.into()).or_default().insert(to.into());
+    }
+    graph.get_mut("f").expect("is there").clear();
+    let expected = BTreeSet::from(["a", "b", "c"].map(str::to_owned));
+    assert_eq!(circles(&graph), BTreeSet::from([expected]));
+    assert_eq!(
+        first_names(
+            "use crate::{db::{Db, x}, http};\ncrate::jobs::spawn()",
+            "crate::"
+        ),
+        BTreeSet::from(["db", "http", "jobs"].map(str::to_owned))
+    );
+}
+
+#[test]
+fn no_modules_import_each_other_in_a_circle() {
+    for (folder, beginning, but) in [
+        // Both put everything together, and nothing imports them.
+        ("server/src", "crate::", &["lib", "main"][..]),
+        ("server/src/http", "crate::http::", &[]),
+    ] {
+        let imports = imports(folder, beginning, but);
+        assert!(imports.len() > 10, "{folder}: {imports:?}");
+        for circle in circles(&imports) {
+            let modules: Vec<&str> = circle.iter().map(String::as_str).collect();
+            let arrows: Vec<String> = imports
+                .iter()
+                .filter(|(module, _)| circle.contains(*module))
+                .map(|(module, named)| {
+                    let named: Vec<&str> =
+                        named.intersection(&circle).map(String::as_str).collect();
+                    format!("{module} -> {}", named.join(", "))
+                })
+                .collect();
+            assert!(
+                CIRCLES.iter().any(|(allowed, _)| *allowed == modules),
+                "{folder}: these modules import each other in a circle:\n{}",
+                arrows.join("\n")
+            );
+        }
+    }
 }
 
 #[test]

@@ -165,7 +165,13 @@ async fn rebuilding_the_index_leaves_the_builds_alone() {
         Arc::new(DiskStorage::open(&dir.path().join("objects")).expect("opens"));
     start(dir.path(), &storage, "aaaa").await.stop().await;
     let site = start(dir.path(), &storage, "bbbb").await;
-    let rebuilt = site.state.pictures.rebuild().await.expect("rebuilds");
+    let rebuilt = site
+        .state
+        .pictures
+        .recovery
+        .rebuild()
+        .await
+        .expect("rebuilds");
     assert_eq!(rebuilt, Rebuilt::default());
     assert_eq!(
         stored(&storage).await,
@@ -560,6 +566,7 @@ async fn a_start_with_a_new_build_has_the_cdns_forget_the_pages_of_the_last_one(
         while site
             .state
             .pictures
+            .purging
             .purge_next(cloudflare)
             .await
             .expect("asks")
@@ -600,12 +607,26 @@ async fn a_storage_that_takes_no_record_has_the_pages_purged_once_and_not_at_eve
         site.state.builds.keep().await.expect_err("cannot be kept");
     }
     let target = PurgeTarget::Cdn(Cdn::CloudFront);
-    while site.state.pictures.purge_next(target).await.expect("asks") {}
+    while site
+        .state
+        .pictures
+        .purging
+        .purge_next(target)
+        .await
+        .expect("asks")
+    {}
     assert_eq!(server.log(), ["cloudfront #html"]);
 
     forgetful.takes_no_record.store(false, Ordering::SeqCst);
     site.state.builds.keep().await.expect("keeps");
     assert_eq!(builds_stored(&storage).await, 2);
-    while site.state.pictures.purge_next(target).await.expect("asks") {}
+    while site
+        .state
+        .pictures
+        .purging
+        .purge_next(target)
+        .await
+        .expect("asks")
+    {}
     assert_eq!(server.paid_paths(), 1);
 }

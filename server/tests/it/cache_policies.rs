@@ -22,7 +22,14 @@ async fn site_with_a_picture(seconds: u64) -> (Site, Value) {
 
 async fn publish(site: &Site) -> Value {
     let upload = site.send_in(fixture("cat.webp")).await;
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     site.get(upload["status_url"].as_str().expect("a URL"))
         .await
         .json()

@@ -352,7 +352,7 @@ fn address(declaration: &Declaration, picture: &Value) -> String {
         "/pkg/{name}" => "/pkg/cattocdn.0123.css".into(),
         "/tags/{tag}" => format!("/tags/{}", text(tag).replace(' ', "%20")),
         "/search" => "/search?q=cat".into(),
-        path => path.replace("{id}", &text(id)),
+        path => path.replace("{id}", &text(id)).replace("{token}", "x"),
     }
 }
 
@@ -367,6 +367,8 @@ async fn every_address_goes_by_the_parameters_that_it_declares_and_by_no_others(
     let upload = site.publish().await;
     let api = format!("/api/v1/pictures/{}", upload["id"].as_str().expect("an id"));
     let picture = site.get(&api).await.json();
+    // `security.txt` names an instant that is reckoned from now.
+    site.clock.stop_at(site.clock.now().as_millisecond());
     let is_kept = |answer: &Answer| answer.header(header::CACHE_CONTROL) != "no-store";
     for declaration in declarations() {
         let address = address(&declaration, &picture);
@@ -390,7 +392,11 @@ async fn every_address_goes_by_the_parameters_that_it_declares_and_by_no_others(
             let answer_to_that = site.get(&asked).await;
             let location = answer_to_that.header(header::LOCATION).to_owned();
             match key {
-                Key::Path => assert_eq!(answer_to_that.body, answer.body, "{asked}"),
+                // Else whoever has a cache fetch the page writes what others read.
+                Key::Path => assert!(
+                    answer_to_that.body == answer.body,
+                    "{asked}: the answer depends on a query that is not in the key"
+                ),
                 Key::Query(known) if known.contains(&name) => {
                     assert_eq!(answer_to_that.status, StatusCode::OK, "{asked}");
                 }

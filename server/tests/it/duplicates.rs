@@ -71,7 +71,12 @@ async fn the_same_bytes_sent_eight_times_at_once_are_looked_at_once() {
     for upload in uploads {
         let upload = upload.await.expect("ends");
         let id = PictureId::parse(text(&upload, "id")).expect("an id");
-        let verdict = site.state.pictures.wait_for_verdict(&id, PATIENCE).await;
+        let verdict = site
+            .state
+            .pictures
+            .reading
+            .wait_for_verdict(&id, PATIENCE)
+            .await;
         assert!(matches!(verdict, Ok(Status::Published(_))), "{verdict:?}");
     }
     assert_eq!(taken(&looks), 1);
@@ -123,7 +128,7 @@ async fn a_refusal_is_remembered_for_thirty_days_and_across_restarts() {
         assert_eq!(again.json(), refused.json());
         assert_eq!((taken(&looks), taken(&later_looks)), (1, 0));
         site.clock.advance(2 * DAY);
-        site.state.pictures.expire().await.expect("sweeps");
+        site.state.pictures.endings.expire().await.expect("sweeps");
         // The second upload was no look: it does not prolong what is remembered of the first.
         site.upload(fixture("cat.webp")).await;
         assert_eq!(taken(&later_looks), 1);

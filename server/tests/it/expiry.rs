@@ -72,7 +72,7 @@ async fn assert_gone(site: &Site, picture: &Value) {
 
 /// Waits until the sweeper has left only this many pictures' files.
 async fn wait_for_files(site: &Site, prefix: &str, count: usize) {
-    let mut changes = site.state.pictures.changes();
+    let mut changes = site.state.pictures.reading.changes();
     while site
         .stored_files()
         .iter()
@@ -101,6 +101,7 @@ async fn from_its_second_on_a_picture_answers_410_to_everything_and_its_objects_
     );
     site.state
         .pictures
+        .endings
         .expire()
         .await
         .expect("the sweeper works");
@@ -233,7 +234,7 @@ async fn a_refusal_can_be_asked_for_a_day_and_is_gone_then() {
         .await
         .json();
     let status_url = answer["status_url"].as_str().expect("a URL");
-    let mut changes = site.state.pictures.changes();
+    let mut changes = site.state.pictures.reading.changes();
     while site.get(status_url).await.status == StatusCode::OK {
         changes.changed().await.expect("the site runs");
     }
@@ -256,7 +257,7 @@ async fn an_upload_without_a_verdict_ends_with_the_retention() {
         .assert_error(410, "gone");
     // A worker may be at it at this very moment; then the sweeper leaves it, and comes again.
     while !site.stored_files().is_empty() {
-        site.state.pictures.expire().await.expect("sweeps");
+        site.state.pictures.endings.expire().await.expect("sweeps");
         tokio::task::yield_now().await;
     }
     site.get(answer["status_url"].as_str().expect("a URL"))
@@ -277,7 +278,14 @@ async fn one_instant_decides_for_images_pages_lists_tags_caches_and_the_sweeper(
         now += random.random_range(1000..100_000);
         site.clock.stop_at(now);
         let upload = site.send_in(fixture("cat.webp")).await;
-        assert!(site.state.pictures.screen_next().await.expect("works"));
+        assert!(
+            site.state
+                .pictures
+                .screening
+                .screen_next()
+                .await
+                .expect("works")
+        );
         let api = format!("/api/v1/pictures/{}", url(&upload, "id"));
         let picture = site.get(&api).await.json();
         let end = (now / 1000 + 60) * 1000;
@@ -311,12 +319,21 @@ async fn one_instant_decides_for_images_pages_lists_tags_caches_and_the_sweeper(
             let tags = site.get("/api/v1/tags").await.json();
             assert_eq!(tags["tags"].as_array().is_some_and(Vec::is_empty), !alive);
             if alive {
-                assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 0);
+                assert_eq!(
+                    site.state.pictures.endings.expire().await.expect("sweeps"),
+                    0
+                );
             }
         }
         site.clock.stop_at(end);
-        assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 1);
-        assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 0);
+        assert_eq!(
+            site.state.pictures.endings.expire().await.expect("sweeps"),
+            1
+        );
+        assert_eq!(
+            site.state.pictures.endings.expire().await.expect("sweeps"),
+            0
+        );
         assert_eq!(site.stored_files(), Vec::<String>::new());
         now = end;
     }
@@ -328,7 +345,14 @@ async fn a_hundred_thousand_pictures_that_end_in_one_hour_are_swept_while_others
     let site = Setup::new().start_without_jobs().await;
     let survivor = {
         let upload = site.send_in(fixture("cat.webp")).await;
-        assert!(site.state.pictures.screen_next().await.expect("works"));
+        assert!(
+            site.state
+                .pictures
+                .screening
+                .screen_next()
+                .await
+                .expect("works")
+        );
         let api = format!("/api/v1/pictures/{}", url(&upload, "id"));
         site.get(&api).await.json()
     };
@@ -355,7 +379,7 @@ async fn a_hundred_thousand_pictures_that_end_in_one_hour_are_swept_while_others
         .advance(Duration::from_secs(6 * 24 * 3600 + 7200));
     let pictures = site.state.pictures.clone();
     let begun = std::time::Instant::now();
-    let sweep = tokio::spawn(async move { pictures.expire().await.expect("sweeps") });
+    let sweep = tokio::spawn(async move { pictures.endings.expire().await.expect("sweeps") });
     let mut served = 0_u32;
     while !sweep.is_finished() {
         assert_eq!(site.get(image(&survivor)).await.status, StatusCode::OK);
@@ -424,7 +448,14 @@ async fn what_has_been_over_for_long_is_forgotten_and_the_index_is_as_small_as_b
     let site = Setup::within(dir.path()).start_without_jobs().await;
     let publish = async |site: &Site| {
         let upload = site.send_in(fixture("cat.webp")).await;
-        assert!(site.state.pictures.screen_next().await.expect("works"));
+        assert!(
+            site.state
+                .pictures
+                .screening
+                .screen_next()
+                .await
+                .expect("works")
+        );
         let api = format!("/api/v1/pictures/{}", url(&upload, "id"));
         site.get(&api).await.json()
     };
@@ -442,7 +473,7 @@ async fn what_has_been_over_for_long_is_forgotten_and_the_index_is_as_small_as_b
     // For a month and a week after its end a link says so.
     clock.advance(week + week + month - Duration::from_secs(60));
     assert_eq!(
-        site.state.pictures.expire().await.expect("sweeps"),
+        site.state.pictures.endings.expire().await.expect("sweeps"),
         u64::from(COPIES) + 1
     );
     for gone in [&copy, &api(url(&first, "id"))] {
@@ -453,7 +484,7 @@ async fn what_has_been_over_for_long_is_forgotten_and_the_index_is_as_small_as_b
     let living = publish(&site).await;
     clock.advance(Duration::from_secs(120));
     for _ in 0..2 {
-        site.state.pictures.expire().await.expect("sweeps");
+        site.state.pictures.endings.expire().await.expect("sweeps");
     }
     for forgotten in [&copy, &api(url(&first, "id"))] {
         site.get(forgotten).await.assert_error(404, "not-found");

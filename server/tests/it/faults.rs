@@ -41,7 +41,7 @@ async fn status_of(site: &Site, upload: &Value) -> Answer {
 }
 
 async fn wait_for_publication(site: &Site, upload: &Value) {
-    let mut changes = site.state.pictures.changes();
+    let mut changes = site.state.pictures.reading.changes();
     while status_of(site, upload).await.json()["state"] == "screening" {
         // The worker's own pause between two attempts.
         changes.changed().await.expect("the site runs");
@@ -61,7 +61,7 @@ async fn while_objects_cannot_be_stored_uploads_wait_unpublished_and_are_publish
         .await
         .assert_error(503, "storage-unavailable");
     let waiting = site.send_in(fixture("cat.webp")).await;
-    let mut changes = site.state.pictures.changes();
+    let mut changes = site.state.pictures.reading.changes();
     // An attempt was made, and failed.
     changes.changed().await.expect("the site runs");
     assert_eq!(
@@ -128,7 +128,7 @@ async fn while_the_index_cannot_be_asked_images_are_served_and_end_on_time() {
     let site = Site::start().await;
     let picture = site.publish().await;
     let before = site.get(image(&picture)).await;
-    site.state.pictures.close().await;
+    site.state.index.close().await;
     let during = site.get(image(&picture)).await;
     assert_eq!((during.status, &during.body), (before.status, &before.body));
     // A deletion may have been cut off by the same fault: nobody should keep what is served on the manifest's word.
@@ -155,7 +155,14 @@ async fn while_the_index_is_damaged_images_are_served_and_everything_else_says_s
     let dir = tempfile::tempdir().expect("a folder");
     let site = Setup::within(dir.path()).start_without_jobs().await;
     let upload = site.send_in(fixture("cat.webp")).await;
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     let path = format!("/api/v1/pictures/{}", upload["id"].as_str().expect("an id"));
     let picture = site.get(&path).await.json();
     let index = site.data_dir.join("index.sqlite");
@@ -233,12 +240,26 @@ async fn an_upload_whose_file_is_lost_is_refused_as_broken_and_the_next_is_taken
         .join("incoming")
         .join(lost["id"].as_str().expect("an id"));
     std::fs::remove_file(file).expect("is deleted");
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     status_of(&site, &lost)
         .await
         .assert_error(422, "corrupt-image");
     let next = site.send_in(fixture("cat.webp")).await;
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     assert_eq!(status_of(&site, &next).await.json()["state"], "published");
 }
 
@@ -251,7 +272,14 @@ async fn while_the_folder_of_uploads_is_away_they_wait_and_are_published_afterwa
     std::fs::rename(&folder, &away).expect("is put away");
     // Often enough that a picture that broke its workers would have been refused.
     for _ in 0..12 {
-        assert!(site.state.pictures.screen_next().await.expect("works"));
+        assert!(
+            site.state
+                .pictures
+                .screening
+                .screen_next()
+                .await
+                .expect("works")
+        );
         site.clock.advance(std::time::Duration::from_secs(6));
         assert_eq!(
             status_of(&site, &waiting).await.json()["state"],
@@ -259,7 +287,14 @@ async fn while_the_folder_of_uploads_is_away_they_wait_and_are_published_afterwa
         );
     }
     std::fs::rename(&away, &folder).expect("comes back");
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     assert_eq!(
         status_of(&site, &waiting).await.json()["state"],
         "published"

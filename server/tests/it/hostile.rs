@@ -250,7 +250,7 @@ async fn upload_and_leave(site: &Site) -> String {
 /// Lets the time between attempts pass until the picture is decided.
 async fn wait_for_verdict(site: &Site, status_url: &str) -> Answer {
     let pictures = &site.state.pictures;
-    let mut changes = pictures.changes();
+    let mut changes = pictures.reading.changes();
     loop {
         changes.mark_unchanged();
         let answer = site.get(status_url).await;
@@ -259,7 +259,12 @@ async fn wait_for_verdict(site: &Site, status_url: &str) -> Answer {
         }
         site.clock.advance(Duration::from_secs(10));
         // Where nothing is left to take, a worker has the picture, and says when it is done.
-        if !pictures.screen_next().await.expect("the index works") {
+        if !pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("the index works")
+        {
             changes.changed().await.expect("the site runs");
         }
     }
@@ -272,7 +277,7 @@ async fn a_panic_costs_one_attempt_and_neither_memory_nor_the_next_picture() {
     // Enough for one of the pictures and not for two: had the panic kept its share, the next would wait for ever.
     setup.config.limits.decode_memory_bytes = 12_000_000;
     let site = setup.start().await;
-    let mut changes = site.state.pictures.changes();
+    let mut changes = site.state.pictures.reading.changes();
     let first = upload_and_leave(&site).await;
     loop {
         changes.mark_unchanged();

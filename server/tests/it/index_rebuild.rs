@@ -78,7 +78,13 @@ async fn a_lost_index_is_rebuilt_exactly_with_delete_tokens_and_bans() {
     // A new index beside objects is a lost one: the start restores it.
     let site = Setup::within(dir.path()).start_without_jobs().await;
     assert_eq!(site.get("/api/v1/pictures").await.json(), list);
-    let rebuilt = site.state.pictures.rebuild().await.expect("rebuilds");
+    let rebuilt = site
+        .state
+        .pictures
+        .recovery
+        .rebuild()
+        .await
+        .expect("rebuilds");
     assert_eq!(
         (
             rebuilt.restored,
@@ -145,12 +151,24 @@ async fn rebuilding_twice_changes_nothing_and_mends_what_disagrees() {
         .expect("is deleted");
     std::fs::write(data_dir.join("objects/meta/AAAAAAAAAAAAAAAA.json"), "{").expect("is written");
     let site = Setup::within(dir.path()).start_without_jobs().await;
-    let rebuilt = site.state.pictures.rebuild().await.expect("rebuilds");
+    let rebuilt = site
+        .state
+        .pictures
+        .recovery
+        .rebuild()
+        .await
+        .expect("rebuilds");
     assert_eq!((rebuilt.known, rebuilt.restored), (1, 0));
     let orphans = PUBLISHED.len() as u64;
     assert_eq!((rebuilt.lost, rebuilt.orphans), (1, orphans));
     assert_eq!(rebuilt.unreadable.len(), 1, "{rebuilt:?}");
-    let again = site.state.pictures.rebuild().await.expect("rebuilds");
+    let again = site
+        .state
+        .pictures
+        .recovery
+        .rebuild()
+        .await
+        .expect("rebuilds");
     assert_eq!((again.known, again.lost, again.orphans), (1, 0, 0));
     let image = kept["images"]["640.webp"].as_str().expect("a URL");
     assert_eq!(site.get(image).await.status, StatusCode::OK);

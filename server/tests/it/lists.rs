@@ -73,7 +73,14 @@ async fn searches_that_look_at_every_picture_leave_a_way_to_the_images() {
     const PICTURES: u64 = 3000;
     let site = Arc::new(Setup::new().start_without_jobs().await);
     let upload = site.send_in(fixture("cat.webp")).await;
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     let id = upload["id"].as_str().expect("an id");
     let picture = site.get(&format!("/api/v1/pictures/{id}")).await.json();
     let image = picture["images"]["320.webp"].as_str().expect("a URL");

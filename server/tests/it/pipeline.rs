@@ -53,15 +53,35 @@ async fn a_picture_that_breaks_its_worker_is_refused_after_five_attempts_and_the
     let site = setup.start_without_jobs().await;
     let picture = site.send_in(fixture("cat.webp")).await;
     for _ in 0..5 {
-        assert!(site.state.pictures.screen_next().await.expect("works"));
+        assert!(
+            site.state
+                .pictures
+                .screening
+                .screen_next()
+                .await
+                .expect("works")
+        );
         assert_eq!(site.get(&api(&picture)).await.json()["state"], "screening");
         assert!(
-            !site.state.pictures.screen_next().await.expect("works"),
+            !site
+                .state
+                .pictures
+                .screening
+                .screen_next()
+                .await
+                .expect("works"),
             "it rests between two attempts"
         );
         site.clock.advance(Duration::from_secs(6));
     }
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     site.get(&api(&picture))
         .await
         .assert_error(422, "corrupt-image");
@@ -80,7 +100,7 @@ async fn of_two_workers_that_hold_one_picture_only_the_later_publishes_it() {
     let picture = site.send_in(fixture("cat.webp")).await;
     let work = || {
         let pictures = site.state.pictures.clone();
-        tokio::spawn(async move { pictures.screen_next().await.expect("works") })
+        tokio::spawn(async move { pictures.screening.screen_next().await.expect("works") })
     };
     let first = work();
     wait_for_lookers(&arrived, 1).await;
@@ -124,7 +144,14 @@ async fn a_thread_that_does_not_come_back_costs_its_picture_and_nothing_else() {
     setup.config.limits.give_up_after = Duration::ZERO;
     let site = setup.start_without_jobs().await;
     let stuck = site.send_in(fixture("cat.webp")).await;
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     assert_eq!(
         arrived.load(Ordering::SeqCst),
         1,
@@ -136,7 +163,14 @@ async fn a_thread_that_does_not_come_back_costs_its_picture_and_nothing_else() {
     // The first permit goes to the thread that was given up, the second to the next picture.
     gate.add_permits(2);
     let next = site.send_in(fixture("chelsea.png")).await;
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     assert_eq!(site.get(&api(&next)).await.json()["state"], "published");
     site.get(&api(&stuck))
         .await
@@ -154,7 +188,7 @@ async fn a_picture_deleted_while_it_is_looked_at_leaves_nothing() {
         .await;
     let picture = site.send_in(fixture("cat.webp")).await;
     let pictures = site.state.pictures.clone();
-    let work = tokio::spawn(async move { pictures.screen_next().await.expect("works") });
+    let work = tokio::spawn(async move { pictures.screening.screen_next().await.expect("works") });
     wait_for_lookers(&arrived, 1).await;
     let token = picture["delete_token"].as_str().expect("a token");
     let deleted = site.delete(&api(&picture), token).await;
@@ -173,7 +207,14 @@ async fn a_picture_that_cannot_be_deleted_does_not_keep_the_others() {
     let mut pictures = Vec::new();
     for _ in 0..3 {
         pictures.push(site.send_in(fixture("cat.webp")).await);
-        assert!(site.state.pictures.screen_next().await.expect("works"));
+        assert!(
+            site.state
+                .pictures
+                .screening
+                .screen_next()
+                .await
+                .expect("works")
+        );
     }
     let stuck = pictures[0]["id"].as_str().expect("an id");
     let file = site
@@ -188,14 +229,17 @@ async fn a_picture_that_cannot_be_deleted_does_not_keep_the_others() {
     std::fs::write(file.join("in-the-way"), "").expect("is written");
 
     site.clock.advance(Duration::from_secs(60));
-    assert!(site.state.pictures.expire().await.is_err());
+    assert!(site.state.pictures.endings.expire().await.is_err());
     for other in &pictures[1..] {
         let id = other["id"].as_str().expect("an id");
         let left = site.stored_files();
         assert!(left.iter().all(|file| !file.contains(id)), "{left:?}");
     }
     std::fs::remove_dir_all(&file).expect("is deleted");
-    assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 1);
+    assert_eq!(
+        site.state.pictures.endings.expire().await.expect("sweeps"),
+        1
+    );
     assert_eq!(site.stored_files(), Vec::<String>::new());
 }
 
@@ -265,7 +309,14 @@ async fn uploads_beyond_those_that_are_received_at_once_are_asked_to_come_again(
 async fn when_five_hundred_wait_for_their_verdict_no_more_are_taken_until_one_is_decided() {
     let site = Setup::new().start_without_jobs().await;
     let upload = site.send_in(fixture("cat.webp")).await;
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     let picture = site.get(&api(&upload)).await.json();
     site.send_in(fixture("cat.webp")).await;
     // Copies of the one that waits.
@@ -292,7 +343,14 @@ async fn when_five_hundred_wait_for_their_verdict_no_more_are_taken_until_one_is
     for url in [image, "/api/v1/pictures", "/"] {
         assert_eq!(site.get(url).await.status, StatusCode::OK, "{url}");
     }
-    assert!(site.state.pictures.screen_next().await.expect("works"));
+    assert!(
+        site.state
+            .pictures
+            .screening
+            .screen_next()
+            .await
+            .expect("works")
+    );
     site.send_in(fixture("cat.webp")).await;
 }
 
@@ -305,7 +363,7 @@ async fn once_the_server_stops_what_is_begun_is_finished_and_nothing_new_is_begu
         .screened_by(screener)
         .start_without_jobs()
         .await;
-    let jobs = Jobs::spawn(&site.state);
+    let jobs = Jobs::spawn(&site.state.work());
     // More than there are workers, each a file of its own.
     let mut uploads = Vec::new();
     for number in 0..6_u8 {
@@ -346,7 +404,7 @@ async fn who_waits_for_a_verdict_is_told_to_ask_again_when_the_server_stops() {
     while files_below(&site, "incoming/") == 0 {
         tokio::task::yield_now().await;
     }
-    site.state.pictures.stop_waiting();
+    site.state.pictures.reading.stop_waiting();
     // Not before its own 25 seconds, unless it is told.
     let answer = tokio::time::timeout(Duration::from_secs(20), waiting).await;
     let answer = answer.expect("is told").expect("ends");

@@ -151,7 +151,7 @@ impl Scene {
     /// One attempt, some while after the last.
     async fn attempt(&self) {
         self.site.clock.advance(Duration::from_secs(10));
-        let worked = self.site.state.pictures.screen_next().await;
+        let worked = self.site.state.pictures.screening.screen_next().await;
         assert!(worked.expect("works"), "a picture waits");
     }
 
@@ -270,7 +270,7 @@ async fn a_ban_takes_down_every_copy_and_none_is_published_after_its_answer() {
         let hold = Arc::new(Hold::default());
         scene.storage.fail_next(Fault::Held(hold.clone()));
         let pictures = scene.site.state.pictures.clone();
-        let work = tokio::spawn(async move { pictures.screen_next().await });
+        let work = tokio::spawn(async move { pictures.screening.screen_next().await });
         hold.arrived.notified().await;
         let ban = format!("{}?ban=true", banned["status_url"].as_str().expect("a URL"));
         let answer = scene

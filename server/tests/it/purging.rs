@@ -85,6 +85,7 @@ impl World {
             self.site
                 .state
                 .pictures
+                .screening
                 .screen_next()
                 .await
                 .expect("screens")
@@ -123,7 +124,7 @@ impl World {
         loop {
             let mut worked = false;
             for target in PurgeTarget::ALL {
-                let done = self.site.state.pictures.purge_next(target).await;
+                let done = self.site.state.pictures.purging.purge_next(target).await;
                 worked |= done.expect("the index works");
             }
             if !worked {
@@ -153,7 +154,7 @@ impl World {
 
     async fn progress(&self, picture: &Picture) -> PurgeProgress {
         let pictures = &self.site.state.pictures;
-        let progress = pictures.purge_progress(&picture.parsed_id()).await;
+        let progress = pictures.purging.purge_progress(&picture.parsed_id()).await;
         progress.expect("the index works")
     }
 
@@ -273,7 +274,7 @@ async fn a_site_behind_none_queues_nothing() {
     world.delete(&picture, &picture.token).await;
     let progress = world.progress(&picture).await;
     assert_eq!((progress.left, progress.receipt), (0, None));
-    assert_eq!(world.site.state.pictures.purge_targets(), []);
+    assert_eq!(world.site.state.pictures.purging.purge_targets(), []);
     assert_eq!(world.server.requests(), 0);
 }
 
@@ -291,7 +292,17 @@ async fn a_ban_purges_too_and_a_picture_that_just_ends_does_not() {
     world.assert_gone(&banned).await;
     let told = world.server.log();
     world.site.clock.advance(Duration::from_secs(8 * 24 * 3600));
-    assert_eq!(world.site.state.pictures.expire().await.expect("sweeps"), 1);
+    assert_eq!(
+        world
+            .site
+            .state
+            .pictures
+            .endings
+            .expire()
+            .await
+            .expect("sweeps"),
+        1
+    );
     world.work().await;
     assert_eq!(world.server.log(), told);
     assert_eq!(world.progress(&ended).await.left, 0);
@@ -369,7 +380,9 @@ async fn a_server_that_dies_in_the_middle_of_a_request_asks_again_and_pays_once(
         let asked = world.server.log().len();
         let pictures = world.site.state.pictures.clone();
         let request =
-            tokio::spawn(async move { pictures.purge_next(PurgeTarget::Cdn(target)).await });
+            tokio::spawn(
+                async move { pictures.purging.purge_next(PurgeTarget::Cdn(target)).await },
+            );
         wait_until(|| world.server.log().len() > asked).await;
         request.abort();
     }
@@ -431,6 +444,7 @@ async fn no_answer_that_is_none_is_taken_for_a_yes() {
                 .site
                 .state
                 .pictures
+                .purging
                 .purge_next(PurgeTarget::Cdn(cdn))
                 .await;
             assert!(done.expect("the index works"));
@@ -509,7 +523,13 @@ async fn tags_are_asked_for_no_more_often_than_the_free_plan_allows() {
     let world = World::behind(true, false).await;
     for number in 0..30 {
         let tag = format!("tag-{number}");
-        let queued = world.site.state.pictures.enqueue_purge_of_tag(&tag).await;
+        let queued = world
+            .site
+            .state
+            .pictures
+            .purging
+            .enqueue_purge_of_tag(&tag)
+            .await;
         queued.expect("is queued");
         world.work().await;
     }
@@ -619,11 +639,15 @@ async fn a_tag_is_purged_by_itself_after_a_restart_too() {
     world.server.hold(std::slice::from_ref(&page));
     let pictures = &world.site.state.pictures;
     pictures
+        .purging
         .enqueue_purge_of_tag("html")
         .await
         .expect("is queued");
     for tag in ["", "a,b", "*", "a b"] {
-        assert!(pictures.enqueue_purge_of_tag(tag).await.is_err(), "{tag}");
+        assert!(
+            pictures.purging.enqueue_purge_of_tag(tag).await.is_err(),
+            "{tag}"
+        );
     }
     let world = world.restart().await;
     world.work_for(30).await;
@@ -653,7 +677,14 @@ async fn what_nobody_needs_any_more_is_dropped() {
     assert!(world.progress(&picture).await.left > 0);
     world.site.clock.advance(Duration::from_secs(7 * 24 * 3600));
     world.work().await;
-    world.site.state.pictures.expire().await.expect("sweeps");
+    world
+        .site
+        .state
+        .pictures
+        .endings
+        .expire()
+        .await
+        .expect("sweeps");
     let progress = world.progress(&picture).await;
     assert_eq!((progress.left, progress.receipt), (0, None));
     assert_eq!(world.server.paid_paths(), 0);
@@ -686,7 +717,14 @@ async fn caches_that_were_told_before_the_bytes_were_deleted_are_told_again() {
 
     std::fs::remove_file(&folder).expect("is deleted");
     std::fs::rename(&aside, &folder).expect("comes back");
-    world.site.state.pictures.expire().await.expect("sweeps");
+    world
+        .site
+        .state
+        .pictures
+        .endings
+        .expire()
+        .await
+        .expect("sweeps");
     world.server.hold(&picture.paths);
     world.work_for(30).await;
     world.assert_gone(&picture).await;
@@ -739,7 +777,14 @@ async fn what_waits_for_a_cdn_that_never_comes_back_ends_with_its_picture() {
     let world = world.restart_behind(true, false).await;
     world.work_for(30).await;
     world.site.clock.advance(Duration::from_secs(7 * 24 * 3600));
-    world.site.state.pictures.expire().await.expect("sweeps");
+    world
+        .site
+        .state
+        .pictures
+        .endings
+        .expire()
+        .await
+        .expect("sweeps");
     let world = world.restart().await;
     world.work_for(30).await;
     assert_eq!(world.progress(&picture).await.left, 0);
@@ -915,7 +960,13 @@ async fn the_last_paths_of_a_month_are_for_admins() {
 async fn a_tag_leaves_the_last_paths_of_a_month_to_admins() {
     let world = World::behind(false, true).await;
     world.use_up(1000 - 200).await;
-    let queued = world.site.state.pictures.enqueue_purge_of_tag("html").await;
+    let queued = world
+        .site
+        .state
+        .pictures
+        .purging
+        .enqueue_purge_of_tag("html")
+        .await;
     queued.expect("is queued");
     world.work_for(30).await;
     assert_eq!(world.server.log(), Vec::<String>::new());
@@ -956,7 +1007,14 @@ async fn a_path_that_waits_for_the_budget_ends_with_its_picture() {
     assert!(world.progress(&picture).await.left > 0);
     world.site.clock.advance(Duration::from_secs(7 * 24 * 3600));
     world.work().await;
-    world.site.state.pictures.expire().await.expect("sweeps");
+    world
+        .site
+        .state
+        .pictures
+        .endings
+        .expire()
+        .await
+        .expect("sweeps");
     assert_eq!(world.progress(&picture).await.left, 0);
     assert_eq!(world.server.paid_paths(), 0);
 }

@@ -44,7 +44,7 @@ async fn an_upload_that_was_waiting_is_screened_after_a_restart() {
         .screened_by(ScriptedScreener::waiting_for(gate.clone()))
         .start()
         .await;
-    let mut changes = site.state.pictures.changes();
+    let mut changes = site.state.pictures.reading.changes();
     gate.add_permits(Semaphore::MAX_PERMITS);
     let status_url = waiting["status_url"].as_str().expect("a URL");
     while site.get(status_url).await.json()["state"] == "screening" {

@@ -62,7 +62,12 @@ fn unsure() -> ScriptedScreener {
 }
 
 async fn work(site: &Site) -> bool {
-    site.state.pictures.screen_next().await.expect("works")
+    site.state
+        .pictures
+        .screening
+        .screen_next()
+        .await
+        .expect("works")
 }
 
 async fn status_of(site: &Site, upload: &Value) -> Answer {
@@ -464,7 +469,7 @@ async fn a_call_that_is_not_answered_keeps_no_more_memory_than_what_was_encoded(
     });
     let first = site.send_in(fixture("chelsea.png")).await;
     let pictures = site.state.pictures.clone();
-    let held = tokio::spawn(async move { pictures.screen_next().await });
+    let held = tokio::spawn(async move { pictures.screening.screen_next().await });
     is_asked.recv().await.expect("is asked");
     assert_published(&judged(&site, "cat.webp").await);
     assert_waits(&status_of(&site, &first).await);
@@ -588,7 +593,7 @@ async fn what_was_paid_for_is_not_paid_again_when_there_is_no_room_or_after_a_re
     let local = |config: &mut Config| config.screening.policy.mode = Mode::Local;
     let site = site_in(dir.path(), &server, ScriptedScreener::cat(), local).await;
     assert_published(&judged(&site, "cat.webp").await);
-    let stored = site.state.pictures.index().stored_bytes().await;
+    let stored = site.state.index.stored_bytes().await;
     let stored = stored.expect("is asked");
     let upload = site.send_in(fixture("chelsea.png")).await;
     site.stop().await;

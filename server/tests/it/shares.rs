@@ -150,7 +150,12 @@ async fn rows(site: &Site) -> u32 {
 }
 
 async fn work(site: &Site) -> bool {
-    site.state.pictures.screen_next().await.expect("works")
+    site.state
+        .pictures
+        .screening
+        .screen_next()
+        .await
+        .expect("works")
 }
 
 async fn state(site: &Site, upload: &Value) -> Value {
@@ -334,7 +339,7 @@ async fn an_ordinary_picture_finds_a_worker_beside_the_costly_ones_of_somebody_e
     }
     let first_worker = {
         let pictures = site.state.pictures.clone();
-        tokio::spawn(async move { pictures.screen_next().await.expect("works") })
+        tokio::spawn(async move { pictures.screening.screen_next().await.expect("works") })
     };
     while arrived.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
@@ -391,13 +396,7 @@ async fn who_finds_the_store_full_gets_in_at_the_second_that_is_told() {
     let site = Setup::new().start_without_jobs().await;
     site.send_in(fixture("cat.webp")).await;
     assert!(work(&site).await);
-    let stored = site
-        .state
-        .pictures
-        .index()
-        .stored_bytes()
-        .await
-        .expect("is asked");
+    let stored = site.state.index.stored_bytes().await.expect("is asked");
     drop(site);
 
     let mut setup = Setup::new().with_retention(Duration::from_secs(5000));
@@ -412,7 +411,10 @@ async fn who_finds_the_store_full_gets_in_at_the_second_that_is_told() {
     assert!((3940..=4002).contains(&wait.as_secs()), "{wait:?}");
     site.clock.advance(wait);
     // As the sweeper does by then.
-    assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 1);
+    assert_eq!(
+        site.state.pictures.endings.expire().await.expect("sweeps"),
+        1
+    );
     site.send_in(variant("cat.webp", 1)).await;
 }
 
@@ -426,13 +428,7 @@ async fn what_lost_its_room_to_a_lower_limit_waits_for_it_without_being_worked_o
         .await;
     site.send_in(fixture("cat.webp")).await;
     assert!(work(&site).await);
-    let stored = site
-        .state
-        .pictures
-        .index()
-        .stored_bytes()
-        .await
-        .expect("is asked");
+    let stored = site.state.index.stored_bytes().await.expect("is asked");
     // It came later than the first, by the next site's clock as well.
     let later = Clock::default();
     later.advance(Duration::from_secs(100));
@@ -454,7 +450,10 @@ async fn what_lost_its_room_to_a_lower_limit_waits_for_it_without_being_worked_o
     }
     assert_eq!(state(&site, &waiting).await, "screening");
     site.clock.advance(Duration::from_secs(4001));
-    assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 1);
+    assert_eq!(
+        site.state.pictures.endings.expire().await.expect("sweeps"),
+        1
+    );
     assert!(work(&site).await);
     assert_eq!(state(&site, &waiting).await, "published");
     assert_eq!(looks.load(Ordering::SeqCst), 1, "it was looked at again");

@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use cattocdn::costs::budget::Paid;
-use cattocdn::jobs::self_probe;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -49,7 +48,7 @@ async fn requests_and_bytes_are_counted_and_survive_a_restart() {
     assert_eq!(number(&counted["pictures"]["published"]), 1);
     assert!(number(&counted["pictures"]["stored_bytes"]) > 1000);
 
-    let index = site.state.pictures.index();
+    let index = &site.state.index;
     site.state.traffic.save(index).await.expect("is saved");
     let saved = status(&site).await;
     assert_eq!(number(&saved["origin"]["requests"]), 7, "counted once");
@@ -70,11 +69,11 @@ async fn what_could_not_be_saved_is_saved_later() {
     let site = Site::start().await;
     site.get("/about").await;
     let other = Site::start().await;
-    let closed = other.state.pictures.index().clone();
+    let closed = other.state.index.clone();
     other.stop().await;
     assert!(site.state.traffic.save(&closed).await.is_err());
     site.get("/about").await;
-    let index = site.state.pictures.index();
+    let index = &site.state.index;
     site.state.traffic.save(index).await.expect("is saved");
     assert_eq!(number(&status(&site).await["origin"]["requests"]), 3);
 }
@@ -110,7 +109,7 @@ async fn the_status_may_be_kept_for_a_minute_and_is_the_same_for_everyone() {
         assert!(!answer.headers.contains_key(header::SET_COOKIE), "{url}");
         assert!(!answer.headers.contains_key(header::VARY), "{url}");
     }
-    site.state.pictures.close().await;
+    site.state.index.close().await;
     site.get("/status.json")
         .await
         .assert_error(503, "storage-unavailable");
@@ -219,7 +218,13 @@ async fn a_server_sees_through_its_public_address_what_caches_do() {
         let _ = stopped.await;
     }));
 
-    self_probe::look_at_site(&site.state).await;
+    let look = async || {
+        let self_probe = &site.state.self_probe;
+        self_probe
+            .look_at_site(&site.state.pictures.reading, &site.clock)
+            .await;
+    };
+    look().await;
     let probe = &status(&site).await["self_probe"];
     assert_eq!(probe["hit_ratio"], 1.0, "{probe}");
     assert!(probe["measured_at"].is_string());
@@ -262,12 +267,9 @@ async fn a_server_sees_through_its_public_address_what_caches_do() {
 
     // Where the server cannot be reached, that is what it tells.
     drop(caches);
-    tokio::time::timeout(
-        Duration::from_secs(60),
-        self_probe::look_at_site(&site.state),
-    )
-    .await
-    .expect("ends");
+    tokio::time::timeout(Duration::from_secs(60), look())
+        .await
+        .expect("ends");
     let probe = &status(&site).await["self_probe"];
     assert_eq!(probe["hit_ratio"], Value::Null, "{probe}");
     assert!(probe["addresses"][0]["problem"].is_string(), "{probe}");

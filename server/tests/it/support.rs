@@ -16,19 +16,16 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bytes::Bytes;
 use cattocdn::cdn::Cdns;
-use cattocdn::config::{
-    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig,
-    LimitsConfig, OriginConfig, ScreeningConfig, StorageConfig,
-};
+use cattocdn::config::Config;
 use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::cache::Overruled;
 use cattocdn::http::router;
+use cattocdn::http::state::AppState;
 use cattocdn::jobs::Jobs;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{LocalScreener, RekognitionClient, Screener, ScreeningError};
 use cattocdn::site::{self, Services, open_storage};
-use cattocdn::state::AppState;
 use cattocdn::storage::ObjectStorage;
 use http_body_util::BodyExt;
 use imaging::Raster;
@@ -37,9 +34,6 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
-
-/// A week, as shipped.
-const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Everything a test may set before the site starts.
 pub(crate) struct Setup {
@@ -63,38 +57,9 @@ impl Setup {
 
     /// A site whose data lie in a folder that outlives it.
     pub(crate) fn within(dir: &Path) -> Self {
-        let site_dir = dir.join("site");
-        write_site(&site_dir);
-        let data_dir = dir.join("data");
-        let config = Config {
-            http: HttpConfig {
-                listen: ([127, 0, 0, 1], 0).into(),
-                public_url: "http://catto.test".parse().expect("a URL"),
-                abuse_contact: Some("abuse@catto.test".into()),
-                admin_token: Some(ADMIN_TOKEN.to_owned().into()),
-                site_dir,
-            },
-            origin: OriginConfig {
-                keys: Vec::new(),
-                client_address: ClientAddress::Socket,
-            },
-            files: FilesConfig {
-                database_url: format!("sqlite://{}", data_dir.join("index.sqlite").display()),
-                models_dir: models_dir(),
-                data_dir,
-            },
-            storage: StorageConfig::Disk,
-            limits: LimitsConfig {
-                // All of a test's requests come from nowhere, which is one client.
-                uploads_per_hour: 1_000_000.try_into().expect("is not zero"),
-                ..LimitsConfig::default()
-            },
-            retention: Retention::new(RETENTION).expect("a week is valid"),
-            budget: BudgetConfig::default(),
-            hosting: HostingConfig::default(),
-            screening: ScreeningConfig::default(),
-            cdn: CdnConfig::default(),
-        };
+        let mut config = tools::config::for_testing(dir);
+        config.files.models_dir = models_dir();
+        write_site(&config.http.site_dir);
         Self {
             config,
             screener: Arc::new(ScriptedScreener::cat()),
@@ -141,7 +106,7 @@ impl Setup {
 
     pub(crate) async fn start(self) -> Site {
         let mut site = self.start_without_jobs().await;
-        site.jobs = Some(Jobs::spawn(&site.state));
+        site.jobs = Some(Jobs::spawn(&site.state.work()));
         site
     }
 
@@ -202,7 +167,7 @@ impl Site {
         if let Some(jobs) = self.jobs {
             jobs.stop().await;
         }
-        self.state.pictures.close().await;
+        self.state.index.close().await;
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -523,7 +488,7 @@ pub(crate) fn models_dir() -> PathBuf {
 }
 
 /// The admin's token of every test site.
-pub(crate) const ADMIN_TOKEN: &str = "an-admin-token-of-tests";
+pub(crate) const ADMIN_TOKEN: &str = tools::config::ADMIN_TOKEN;
 
 pub(crate) const BOUNDARY: &str = "catto-boundary";
 

@@ -225,7 +225,7 @@ async fn an_upload_that_takes_long_is_answered_202_and_shows_nothing_before_its_
         site.stored_files()
     );
 
-    let mut changes = site.state.pictures.changes();
+    let mut changes = site.state.pictures.reading.changes();
     gate.add_permits(Semaphore::MAX_PERMITS);
     while site.get(status_url).await.json()["state"] == "screening" {
         changes.changed().await.expect("the site runs");

@@ -121,7 +121,7 @@ pub(crate) fn unknown_path(picture: &Value) -> String {
 /// token.
 async fn publish(site: &Site, name: &str) -> Value {
     let upload = site.send_in(fixture(name)).await;
-    let screened = site.state.pictures.screen_next().await;
+    let screened = site.state.pictures.screening.screen_next().await;
     assert!(screened.expect("screens"), "{name}");
     let url = format!("/api/v1/pictures/{}", id_of(&upload));
     let mut picture = site.get(&url).await.json();
@@ -258,7 +258,10 @@ async fn at_their_end_nothing_is_left_of_any_of_them() {
     }
     let unknown = unknown_path(&mixed.pictures[3]);
     site.get(&unknown).await.assert_error(410, "gone");
-    assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 4);
+    assert_eq!(
+        site.state.pictures.endings.expire().await.expect("sweeps"),
+        4
+    );
     assert_eq!(site.stored_files(), Vec::<String>::new());
 }
 
@@ -307,7 +310,10 @@ async fn nothing_is_left_of_them_in_a_bucket() {
             .await;
         done.expect("is damaged");
         site.clock.advance(Duration::from_secs(8 * 24 * 3600));
-        assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 2);
+        assert_eq!(
+            site.state.pictures.endings.expire().await.expect("sweeps"),
+            2
+        );
         assert_eq!(bucket.keys_of_pictures().await, Vec::<String>::new());
     }
 }
@@ -337,7 +343,10 @@ async fn a_damaged_list_of_files_keeps_nothing_from_being_deleted() {
         .await;
     done.expect("is damaged");
     site.clock.advance(Duration::from_secs(8 * 24 * 3600));
-    assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 4);
+    assert_eq!(
+        site.state.pictures.endings.expire().await.expect("sweeps"),
+        4
+    );
     assert_eq!(site.stored_files(), Vec::<String>::new());
 }
 
@@ -410,7 +419,10 @@ async fn a_lost_index_comes_back_with_the_files_of_every_version() {
             .all(|id| files.iter().any(|file| file.contains(id)))
     );
     site.clock.advance(Duration::from_secs(8 * 24 * 3600));
-    assert_eq!(site.state.pictures.expire().await.expect("sweeps"), 4);
+    assert_eq!(
+        site.state.pictures.endings.expire().await.expect("sweeps"),
+        4
+    );
     assert_eq!(site.stored_files(), Vec::<String>::new());
 }
 

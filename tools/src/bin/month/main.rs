@@ -14,25 +14,21 @@ use std::time::{Duration, Instant};
 use aws_config::Region;
 use aws_credential_types::Credentials;
 use cattocdn::cdn::Cdns;
-use cattocdn::config::{
-    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig,
-    LimitsConfig, OriginConfig, ScreeningConfig, StorageConfig,
-};
 use cattocdn::costs::budget::Paid;
 use cattocdn::domain::client::ClientNetwork;
-use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::policy::Mode;
+use cattocdn::http::state::AppState;
 use cattocdn::pictures::Status;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{LocalScreener, RekognitionClient, RekognitionOptions};
 use cattocdn::site::{self, Services};
-use cattocdn::state::AppState;
 use cattocdn::storage::DiskStorage;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::json;
 
 use crate::pictures::{Truth, Upload, uploads};
+use tools::config;
 use tools::stand_ins::aws::{ACCESS_KEY, REGION, SECRET_KEY, lock};
 use tools::stand_ins::rekognition_server::{MODERATION, RekognitionServer, Reply};
 
@@ -153,11 +149,11 @@ async fn live(mode: Mode, uploads: &[Upload]) -> Done<Month> {
     let mut before = 0;
     for upload in uploads {
         *lock(&truth) = upload.truth;
-        let mut incoming = state.pictures.begin_upload(client).await?;
+        let mut incoming = state.pictures.intake.begin_upload(client).await?;
         incoming.write(&upload.file).await?;
         let accepted = incoming.finish().await?;
-        state.pictures.screen_next().await?;
-        let status = state.pictures.status(&accepted.id).await?;
+        state.pictures.screening.screen_next().await?;
+        let status = state.pictures.reading.status(&accepted.id).await?;
         let published = matches!(status, Status::Published(_));
         if !published && !matches!(status, Status::Rejected(_)) {
             return Err(format!("{} has no verdict", upload.of).into());
@@ -175,7 +171,7 @@ async fn live(mode: Mode, uploads: &[Upload]) -> Done<Month> {
     if used != before {
         return Err(format!("the ledger tells {used} calls, and {before} were made").into());
     }
-    state.pictures.close().await;
+    state.index.close().await;
     Ok(Month {
         outcomes,
         took: begun.elapsed(),
@@ -183,55 +179,24 @@ async fn live(mode: Mode, uploads: &[Upload]) -> Done<Month> {
 }
 
 async fn open(dir: &Path, mode: Mode, endpoint: &str) -> Done<AppState> {
-    let data_dir = dir.join("data");
-    std::fs::create_dir_all(&data_dir)?;
-    let site_dir = dir.join("site");
+    let mut config = config::for_testing(dir);
+    config.files.models_dir = std::env::var_os("CATTO_MODELS_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../models"),
+        PathBuf::from,
+    );
+    config.screening.policy.mode = mode;
+    config.screening.calls_per_second = 1000.try_into()?;
+    let many = 1_000_000;
+    config.limits.uploads_per_day = many;
+    config.budget.rekognition_monthly_calls = many;
+    std::fs::create_dir_all(&config.files.data_dir)?;
+    let site_dir = &config.http.site_dir;
     std::fs::create_dir_all(site_dir.join("pkg"))?;
     for (kind, name) in [("css", "css"), ("js", "js"), ("wasm", "wasm")] {
         std::fs::write(site_dir.join(format!("pkg/cattocdn.0.{kind}")), name)?;
     }
     std::fs::write(site_dir.join("hash.txt"), "css: 0\njs: 0\nwasm: 0\n")?;
     std::fs::write(site_dir.join("favicon.svg"), "<svg/>")?;
-    let models_dir = std::env::var_os("CATTO_MODELS_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../models"),
-        PathBuf::from,
-    );
-    let mut screening = ScreeningConfig::default();
-    screening.policy.mode = mode;
-    screening.calls_per_second = 1000.try_into()?;
-    let many = 1_000_000;
-    let config = Config {
-        http: HttpConfig {
-            listen: ([127, 0, 0, 1], 0).into(),
-            public_url: "http://catto.example".parse()?,
-            abuse_contact: None,
-            admin_token: None,
-            site_dir,
-        },
-        origin: OriginConfig {
-            keys: Vec::new(),
-            client_address: ClientAddress::Socket,
-        },
-        files: FilesConfig {
-            database_url: format!("sqlite://{}", data_dir.join("index.sqlite").display()),
-            models_dir: models_dir.clone(),
-            data_dir: data_dir.clone(),
-        },
-        storage: StorageConfig::Disk,
-        limits: LimitsConfig {
-            uploads_per_hour: many.try_into()?,
-            uploads_per_day: many,
-            ..LimitsConfig::default()
-        },
-        retention: Retention::default(),
-        budget: BudgetConfig {
-            rekognition_monthly_calls: many,
-            ..BudgetConfig::default()
-        },
-        screening,
-        cdn: CdnConfig::default(),
-        hosting: HostingConfig::default(),
-    };
     let sdk = cattocdn::aws::settings()
         .endpoint_url(endpoint)
         .region(Region::new(REGION))
@@ -242,9 +207,9 @@ async fn open(dir: &Path, mode: Mode, endpoint: &str) -> Done<AppState> {
         .await;
     let options = RekognitionOptions::of(&config.screening);
     let services = Services {
-        storage: Arc::new(DiskStorage::open(&data_dir.join("objects"))?),
+        storage: Arc::new(DiskStorage::open(&config.files.data_dir.join("objects"))?),
         cdns: Cdns::open(&config.cdn, &config.http.public_url, &Clock::default()).await?,
-        screener: Arc::new(LocalScreener::new(&models_dir)),
+        screener: Arc::new(LocalScreener::new(&config.files.models_dir)),
         rekognition: Some(RekognitionClient::new(&sdk, options)),
     };
     Ok(site::open_with(&config, services, Clock::default()).await?)

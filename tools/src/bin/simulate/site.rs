@@ -9,18 +9,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
-use cattocdn::config::{
-    BudgetConfig, CdnConfig, ClientAddress, Config, FilesConfig, HostingConfig, HttpConfig,
-    LimitsConfig, OriginConfig, ScreeningConfig, StorageConfig,
-};
+use cattocdn::config::Config;
 use cattocdn::domain::expiry::{ExpiresAt, Retention, rfc3339};
 use cattocdn::domain::search::index_text;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::router;
+use cattocdn::http::state::AppState;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{Screener, ScreeningError};
 use cattocdn::site;
-use cattocdn::state::AppState;
 use fast_image_resize::images::Image;
 use fast_image_resize::{PixelType, ResizeOptions, Resizer};
 use http_body_util::BodyExt;
@@ -31,11 +28,11 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use tools::caches::Answer;
+use tools::config::{self, ADMIN_TOKEN};
 
 /// When the week begins: 15 January 2027, 08:00 UTC, which is the beginning of a slot of `/random`.
 pub(crate) const START_MS: i64 = 1_800_000_000_000;
 pub(crate) const RETENTION_SECONDS: i64 = 7 * 24 * 3600;
-const ADMIN_TOKEN: &str = "the-admin-of-the-simulation";
 /// Columns that every copy has from the photograph.
 const COPIED: &str = "delete_token_hash, content_hash, size_bytes, width, height, animated, alt, thumbhash, placeholder, \
                       perceptual_hash, stripped, variants, stored_bytes, rules";
@@ -71,7 +68,7 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) async fn start() -> Done<Self> {
         let dir = tempfile::tempdir()?;
-        let config = config(dir.path())?;
+        let config = configured(dir.path())?;
         write_site(&config.http.site_dir)?;
         let clock = Clock::default();
         clock.stop_at(START_MS - 3 * RETENTION_SECONDS * 1000);
@@ -99,7 +96,7 @@ impl Site {
         let (status, _, body) = self.send(request).await?;
         let answer: serde_json::Value = serde_json::from_slice(&body)?;
         let id = answer["id"].as_str().ok_or("no id")?.to_owned();
-        if status != StatusCode::ACCEPTED || !self.state.pictures.screen_next().await? {
+        if status != StatusCode::ACCEPTED || !self.state.pictures.screening.screen_next().await? {
             return Err(format!("the photograph was not taken: {answer}").into());
         }
         let path = format!("/api/v1/pictures/{id}");
@@ -162,7 +159,7 @@ impl Site {
     }
 
     pub(crate) async fn sweep(&self) -> Done {
-        self.state.pictures.expire().await?;
+        self.state.pictures.endings.expire().await?;
         Ok(())
     }
 
@@ -198,38 +195,12 @@ impl Site {
     }
 }
 
-fn config(dir: &Path) -> Done<Config> {
-    let data_dir = dir.join("data");
-    Ok(Config {
-        http: HttpConfig {
-            listen: ([127, 0, 0, 1], 0).into(),
-            public_url: "https://catto.example".parse()?,
-            abuse_contact: Some("abuse@catto.example".into()),
-            admin_token: Some(ADMIN_TOKEN.to_owned().into()),
-            site_dir: dir.join("site"),
-        },
-        origin: OriginConfig {
-            keys: Vec::new(),
-            client_address: ClientAddress::Socket,
-        },
-        storage: StorageConfig::Disk,
-        files: FilesConfig {
-            database_url: format!("sqlite://{}", data_dir.join("index.sqlite").display()),
-            models_dir: dir.join("models"),
-            data_dir,
-        },
-        limits: LimitsConfig {
-            // All uploads of the week come from nowhere, which is one client.
-            uploads_per_hour: 1_000_000.try_into()?,
-            ..LimitsConfig::default()
-        },
-        retention: Retention::new(Duration::from_secs(u64::try_from(RETENTION_SECONDS)?))
-            .ok_or("no retention")?,
-        budget: BudgetConfig::default(),
-        hosting: HostingConfig::default(),
-        screening: ScreeningConfig::default(),
-        cdn: CdnConfig::default(),
-    })
+fn configured(dir: &Path) -> Done<Config> {
+    let mut config = config::for_testing(dir);
+    config.http.public_url = "https://catto.example".parse()?;
+    config.retention = Retention::new(Duration::from_secs(u64::try_from(RETENTION_SECONDS)?))
+        .ok_or("no retention")?;
+    Ok(config)
 }
 
 /// What a build leaves, in small: the pages need no more than the names.

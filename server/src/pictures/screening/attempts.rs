@@ -3,18 +3,18 @@
 
 use bytes::Bytes;
 
-use super::Pictures;
-use super::manifest;
+use super::Screening;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::PictureId;
+use crate::pictures::manifest;
 use crate::storage::{StorageError, StorageKey};
 
 /// A manifest of this id is there that this site has not written.
 #[derive(Debug, thiserror::Error)]
 #[error("another server has published this picture; does one run on a copy of this data folder?")]
-pub(super) struct Taken;
+struct Taken;
 
-impl Pictures {
+impl Screening {
     /// Deletes what the attempt that noted this instant may have stored. A manifest that says another one is not its work,
     /// and stays.
     pub(super) async fn delete_attempt(
@@ -26,8 +26,8 @@ impl Pictures {
         if self.manifest_expiry(id).await? == Some(noted) {
             keys.push(StorageKey::Manifest { id: id.clone() });
         }
-        keys.extend(self.file_keys(id, noted, None).await?);
-        self.parts.storage.delete(&keys).await
+        keys.extend(self.collection.file_keys(id, noted, None).await?);
+        self.collection.storage.delete(&keys).await
     }
 
     /// Stores the manifest of an attempt where there is none: of several servers on one storage, one publishes an id.
@@ -44,7 +44,7 @@ impl Pictures {
         earlier: Option<ExpiresAt>,
     ) -> anyhow::Result<()> {
         let key = StorageKey::Manifest { id: id.clone() };
-        let storage = &self.parts.storage;
+        let storage = &self.collection.storage;
         if storage.create(&key, manifest.clone()).await? {
             return Ok(());
         }
@@ -57,7 +57,7 @@ impl Pictures {
         }
         // Of the same instant they would be the other one's files as well.
         if there != Some(noted) {
-            let files = self.file_keys(id, noted, Some(&[])).await?;
+            let files = self.collection.file_keys(id, noted, Some(&[])).await?;
             storage.delete(&files).await?;
         }
         Err(Taken.into())
@@ -66,7 +66,7 @@ impl Pictures {
     /// The instant that the stored manifest says, where there is one that says any.
     async fn manifest_expiry(&self, id: &PictureId) -> Result<Option<ExpiresAt>, StorageError> {
         let key = StorageKey::Manifest { id: id.clone() };
-        match self.parts.storage.get(&key, None).await {
+        match self.collection.storage.get(&key, None).await {
             Ok(bytes) => Ok(manifest::expiry_in(&bytes)),
             Err(StorageError::NotFound) => Ok(None),
             Err(error) => Err(error),

@@ -7,20 +7,20 @@ use crate::db::DbError;
 
 /// The moment for which an answer holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
+pub(crate) struct Moment {
     /// The first second of the time that was asked about, where the question is about a time.
-    pub(super) about: i64,
+    pub(crate) about: i64,
     /// The second at which the question was asked.
-    pub(super) second: i64,
+    pub(crate) second: i64,
     /// How many changes of pictures there had been by then.
-    pub(super) changes: u64,
+    pub(crate) changes: u64,
 }
 
 /// The latest answer. Whoever asks while it is being found waits for it.
 #[derive(Default)]
-pub(super) struct Shared<T>(Mutex<Option<(Moment, T)>>);
+pub(super) struct OneAnswer<T>(Mutex<Option<(Moment, T)>>);
 
-impl<T: Clone> Shared<T> {
+impl<T: Clone> OneAnswer<T> {
     /// The answer for this moment, which is found only once.
     pub(super) async fn get(
         &self,
@@ -49,7 +49,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_asks_at_the_same_moment_shares_one_answer_and_a_change_makes_it_anew() {
-        let (shared, asked) = (Shared::default(), AtomicU32::new(0));
+        let (shared, asked) = (OneAnswer::default(), AtomicU32::new(0));
         let ask = async |(about, second, changes)| {
             let moment = Moment {
                 about,

@@ -1,30 +1,37 @@
 //! What follows the local look: pictures that it did not decide are shown to somebody who is paid, and what that somebody
 //! said is noted on the picture's row before anything else happens, so that it is never paid again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::Pictures;
+use super::delay::Delay;
+use super::judged::Judged;
+use super::pixels::Unsure;
 use super::reviewer::{RekognitionReviewer, ReviewError, ReviewNotes};
-use super::screen::{Outcome, Unsure};
-use super::work::Judged;
 use crate::config::BudgetSpent;
+use crate::costs::budget::{Budget, BudgetError, Paid};
 use crate::db::{Db, LONGEST_REST_OF_ALL};
 use crate::domain::picture::Received;
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
+use crate::pictures::collection::Collection;
 
 /// How long a picture rests after its review failed, doubled with each failure of the same bytes.
 const SHORTEST_REST: Duration = Duration::from_secs(5);
 /// The longest such rest, six hours: a picture that the service chokes on costs about forty calls in a week.
 const LONGEST_REST: Duration = Duration::from_secs(LONGEST_REST_OF_ALL.cast_unsigned());
 
-/// A picture waits for somebody else: for an outage to end, or a month. It is neither the picture's fault nor news.
-#[derive(Debug, thiserror::Error)]
-#[error("{why}; it waits for {} s", .rest.as_secs())]
-pub(super) struct Waiting {
-    why: &'static str,
-    pub(super) rest: Duration,
+/// Asks for second opinions, and knows what becomes of pictures for which none can be had.
+pub(crate) struct SecondOpinions {
+    collection: Arc<Collection>,
+    /// Who is asked; absent where the local models decide all, or nothing is screened.
+    reviewer: Option<RekognitionReviewer>,
+    budget: Arc<Budget>,
+    /// What becomes of pictures that cannot be paid for.
+    when_spent: BudgetSpent,
+    /// When a picture that waits for the month to turn looks again.
+    spent_rest: Duration,
 }
 
 /// Notes on the picture's own row.
@@ -44,33 +51,69 @@ impl ReviewNotes for Row<'_> {
     }
 }
 
-impl Waiting {
-    fn out_of_reach(rest: Duration) -> Self {
-        Self {
-            why: "Rekognition is out of reach",
-            rest,
-        }
+fn out_of_reach(rest: Duration) -> Delay {
+    Delay::SecondOpinion {
+        why: "Rekognition is out of reach".into(),
+        rest,
     }
 }
 
-impl Pictures {
+impl SecondOpinions {
+    pub(crate) fn new(
+        collection: Arc<Collection>,
+        reviewer: Option<RekognitionReviewer>,
+        budget: Arc<Budget>,
+        when_spent: BudgetSpent,
+        spent_rest: Duration,
+    ) -> Self {
+        Self {
+            collection,
+            reviewer,
+            budget,
+            when_spent,
+            spent_rest,
+        }
+    }
+
+    /// Succeeds unless whoever is asked refuses our configuration.
+    ///
+    /// # Errors
+    /// When it does: somebody must mend that.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        self.reviewer
+            .as_ref()
+            .map_or(Ok(()), RekognitionReviewer::check)
+    }
+
+    /// For how long uploads are refused because none could be paid for; `None` where they are not.
+    ///
+    /// # Errors
+    /// When the index fails.
+    pub(crate) async fn refuses_uploads_for(&self) -> Result<Option<Duration>, BudgetError> {
+        if self.reviewer.is_none() || self.when_spent != BudgetSpent::Refuse {
+            return Ok(None);
+        }
+        let usage = self.budget.usage(Paid::RekognitionCalls).await?;
+        let is_spent = usage.left() < Review::Asked.calls_left();
+        Ok(is_spent.then(|| Duration::from_secs(self.budget.seconds_left())))
+    }
+
     fn reviewer(&self) -> anyhow::Result<&RekognitionReviewer> {
-        self.parts
-            .reviewer
+        self.reviewer
             .as_ref()
             .ok_or_else(|| anyhow::anyhow!("there is nobody to ask for a second opinion"))
     }
 
     /// What is decided already of a picture that is known to need a second opinion, without a look at it: nothing where it
     /// can be asked for now.
-    pub(super) async fn foresee_review(
+    pub(super) async fn foresee(
         &self,
         received: &Received,
         review: &Review,
     ) -> anyhow::Result<Option<Judged>> {
         match self.reviewer()?.check_review(review).await {
             Ok(()) => self.check_others(received).await.map(|()| None),
-            Err(ReviewError::Spent) => match self.parts.budget_spent {
+            Err(ReviewError::Spent) => match self.when_spent {
                 BudgetSpent::Refuse => Ok(Some(Judged::Refused(Reason::BudgetSpent))),
                 BudgetSpent::Local => Ok(None),
                 BudgetSpent::Wait => Err(self.waits_for_month().into()),
@@ -82,11 +125,17 @@ impl Pictures {
     /// Has a picture wait where the same bytes have failed in another's review and rest: however often somebody uploads them,
     /// they are tried as often as one picture.
     async fn check_others(&self, received: &Received) -> anyhow::Result<()> {
-        let until = self.parts.db.failed_others_rest_until(received).await?;
-        let left = until.unwrap_or(0).saturating_sub(self.now_second());
+        let until = self
+            .collection
+            .db
+            .failed_others_rest_until(received)
+            .await?;
+        let left = until
+            .unwrap_or(0)
+            .saturating_sub(self.collection.now_second());
         match u64::try_from(left) {
-            Ok(seconds) if seconds > 0 => Err(Waiting {
-                why: "Rekognition failed on the same bytes",
+            Ok(seconds) if seconds > 0 => Err(Delay::SecondOpinion {
+                why: "Rekognition failed on the same bytes".into(),
                 rest: Duration::from_secs(seconds),
             }
             .into()),
@@ -109,9 +158,9 @@ impl Pictures {
             image,
             local,
         } = unsure;
-        let failed_before = self.parts.db.failed_reviews(received).await? > 0;
+        let failed_before = self.collection.db.failed_reviews(received).await? > 0;
         let row = Row {
-            db: &self.parts.db,
+            db: &self.collection.db,
             received,
             rules: &rules,
         };
@@ -121,11 +170,14 @@ impl Pictures {
             .await
         {
             Ok(verdict) => (verdict, rules),
-            Err(ReviewError::Spent) => match (self.parts.budget_spent, local) {
+            Err(ReviewError::Spent) => match (self.when_spent, local) {
                 // Remembered as what it is: under the rules of the local models alone.
                 (BudgetSpent::Local, Some(local)) => (local, alone),
                 (BudgetSpent::Wait, _) => {
-                    self.parts.db.note_review_wanted(received, &rules).await?;
+                    self.collection
+                        .db
+                        .note_review_wanted(received, &rules)
+                        .await?;
                     return Err(self.waits_for_month().into());
                 }
                 (BudgetSpent::Refuse | BudgetSpent::Local, _) => {
@@ -140,50 +192,53 @@ impl Pictures {
                 return Ok(Judged::Refused(Reason::Corrupt));
             }
             Err(ReviewError::Resting { again_in }) => {
-                self.parts.db.note_review_wanted(received, &rules).await?;
-                return Err(Waiting::out_of_reach(again_in).into());
+                self.collection
+                    .db
+                    .note_review_wanted(received, &rules)
+                    .await?;
+                return Err(out_of_reach(again_in).into());
             }
             Err(ReviewError::Failed {
                 again_in,
                 may_be_billed,
             }) => {
-                self.parts.db.note_review_wanted(received, &rules).await?;
+                self.collection
+                    .db
+                    .note_review_wanted(received, &rules)
+                    .await?;
                 let mut rest = again_in;
                 if may_be_billed {
-                    let failures = self.parts.db.count_failed_review(received).await?;
+                    let failures = self.collection.db.count_failed_review(received).await?;
                     rest = rest.max(rest_after(failures));
                 }
-                return Err(Waiting::out_of_reach(rest).into());
+                return Err(out_of_reach(rest).into());
             }
             Err(error) => return Err(waits(error)),
         };
-        Ok(Judged::Looked(
-            match verdict {
-                Verdict::Rejected(reason) => Outcome::Rejected(reason),
-                Verdict::Approved { tags, alt } => {
-                    let mut rendered = rendered;
-                    rendered.tags = tags;
-                    rendered.alt = alt;
-                    Outcome::Approved(rendered)
-                }
-            },
-            rules,
-        ))
+        Ok(match verdict {
+            Verdict::Rejected(reason) => Judged::Rejected(reason, rules),
+            Verdict::Approved { tags, alt } => {
+                let mut rendered = rendered;
+                rendered.tags = tags;
+                rendered.alt = alt;
+                Judged::Approved(rendered, rules)
+            }
+        })
     }
 
-    fn waits_for_month(&self) -> Waiting {
-        let month = Duration::from_secs(self.parts.budget.seconds_left());
-        Waiting {
-            why: "this month's calls are spent",
-            rest: month.min(self.parts.spent_rest),
+    fn waits_for_month(&self) -> Delay {
+        let month = Duration::from_secs(self.budget.seconds_left());
+        Delay::SecondOpinion {
+            why: "this month's calls are spent".into(),
+            rest: month.min(self.spent_rest),
         }
     }
 }
 
 fn waits(error: ReviewError) -> anyhow::Error {
     match error {
-        ReviewError::Resting { again_in } => Waiting::out_of_reach(again_in).into(),
-        error => Unpaid(error.into()).into(),
+        ReviewError::Resting { again_in } => out_of_reach(again_in).into(),
+        error => Delay::Unpaid(error.into()).into(),
     }
 }
 
@@ -191,8 +246,3 @@ fn waits(error: ReviewError) -> anyhow::Error {
 fn rest_after(failures: u32) -> Duration {
     (SHORTEST_REST * (1 << failures.min(20))).min(LONGEST_REST)
 }
-
-/// Budget or index failed before or after a call; the picture waits.
-#[derive(Debug, thiserror::Error)]
-#[error("a second opinion could not be had")]
-pub(super) struct Unpaid(#[source] anyhow::Error);

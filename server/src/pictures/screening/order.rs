@@ -28,7 +28,7 @@ const NANOS_PER_PUBLISHED_PIXEL: u64 = 110;
 const NANOS_PER_LOOK: u64 = 30_000_000;
 
 /// How long work on a picture may take, estimated from its header.
-pub(super) fn estimated_work(inspected: &Inspected) -> Duration {
+pub(crate) fn estimated_work(inspected: &Inspected) -> Duration {
     let (width, height) = (u64::from(inspected.width), u64::from(inspected.height));
     let pixels = width * height;
     // The largest width and height that fit, at the same ratio.

@@ -101,7 +101,7 @@ pub(super) struct Job {
 }
 
 /// Why a picture of this shape is refused, whatever it shows: it is too narrow to see a cat in it, or worth too many looks.
-pub(super) fn refusal_by_shape(inspected: &Inspected) -> Option<Reason> {
+pub(crate) fn refusal_by_shape(inspected: &Inspected) -> Option<Reason> {
     let (long, short) = (
         inspected.width.max(inspected.height),
         inspected.width.min(inspected.height),

@@ -9,13 +9,15 @@ use leptos::config::LeptosOptions;
 use tokio::sync::OnceCell;
 
 use crate::builds::Builds;
-use crate::config::OriginConfig;
+use crate::config::{LimitsConfig, OriginConfig};
 use crate::costs::billing::Billing;
 use crate::costs::budget::Budget;
 use crate::costs::traffic::Traffic;
+use crate::db::Db;
 use crate::http::answers::Answers;
 use crate::http::guesses::Guesses;
 use crate::http::shares::{ScanShares, Shares};
+use crate::jobs::Work;
 use crate::jobs::self_probe::SelfProbe;
 use crate::pictures::Pictures;
 use crate::runtime::clock::Clock;
@@ -25,6 +27,10 @@ use crate::runtime::clock::Clock;
 pub struct AppState {
     /// The use cases: all that can be done with pictures.
     pub pictures: Arc<Pictures>,
+    /// The index, for what is counted in it beside pictures.
+    pub index: Db,
+    /// What an upload may be, and how much of it there may be.
+    pub limits: Arc<LimitsConfig>,
     /// What may still be spent this month on Rekognition's calls and CloudFront's paths.
     pub budget: Arc<Budget>,
     /// What pages say about the site: its address, how long pictures live, and what uploads are
@@ -58,4 +64,19 @@ pub struct AppState {
     pub page_policy: Arc<OnceCell<HeaderValue>>,
     /// Leptos' own settings, which its routes need.
     pub leptos: LeptosOptions,
+}
+
+impl AppState {
+    /// What the background loops of this site work on.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        Work {
+            pictures: self.pictures.clone(),
+            index: self.index.clone(),
+            builds: self.builds.clone(),
+            traffic: self.traffic.clone(),
+            self_probe: self.self_probe.clone(),
+            clock: self.clock.clone(),
+        }
+    }
 }

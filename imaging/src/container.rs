@@ -1,0 +1,94 @@
+//! What a walk through a file of any format finds, before anything is decoded.
+
+use super::metadata::Metadata;
+
+/// How the pixels are stored, as far as memory depends on it.
+#[derive(Debug)]
+pub(super) enum Storage {
+    /// The sampling factors (across, down) of each component.
+    Jpeg {
+        sampling: Vec<(u8, u8)>,
+        progressive: bool,
+    },
+    /// The number of channels counts after palette and transparency are expanded.
+    Png {
+        channels: u8,
+        bit_depth: u8,
+        interlaced: bool,
+    },
+    /// `in_frames` means that the bitstreams are frames of an animation.
+    WebP {
+        lossless: bool,
+        alpha: bool,
+        in_frames: bool,
+    },
+    /// The pixels are always palette indices.
+    Gif,
+}
+
+/// What a walk through a container found.
+pub(super) struct Container {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) bit_depth: u8,
+    pub(super) progressive: bool,
+    pub(super) interlaced: bool,
+    pub(super) frames: u32,
+    /// How long each frame is on screen, in milliseconds.
+    pub(super) durations_ms: Vec<u32>,
+    /// The pixels of all frames together, as their headers say.
+    pub(super) frame_pixels: u64,
+    /// The pixels of the largest frame.
+    pub(super) largest_frame: u64,
+    /// What the decoder holds beside the pixels while it decodes one frame, in bytes, as far as it
+    /// depends on the frame's data.
+    pub(super) side_bytes: u64,
+    /// The sum of these bytes over all frames, as a measure of time.
+    pub(super) all_side_bytes: u64,
+    /// True where decoding would take too long, whatever the size.
+    pub(super) too_much_work: bool,
+    pub(super) storage: Storage,
+    pub(super) metadata: Metadata,
+}
+
+impl Container {
+    /// A still of this size, 8 bits deep, that takes nothing beside its pixels. The walker says where
+    /// the file is something else.
+    pub(super) fn still((width, height): (u32, u32), storage: Storage, metadata: Metadata) -> Self {
+        let pixels = u64::from(width) * u64::from(height);
+        Self {
+            width,
+            height,
+            bit_depth: 8,
+            progressive: false,
+            interlaced: false,
+            frames: 1,
+            durations_ms: vec![0],
+            frame_pixels: pixels,
+            largest_frame: pixels,
+            side_bytes: 0,
+            all_side_bytes: 0,
+            too_much_work: false,
+            storage,
+            metadata,
+        }
+    }
+}
+
+/// For how many milliseconds browsers show a frame that asks for `ms`. A frame that asks for 10 or
+/// less gets 100 (in Blink, `WebKit` and Gecko).
+pub(super) fn browser_delay(ms: u32) -> u32 {
+    if ms <= 10 { 100 } else { ms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quick_delays_follow_the_browsers() {
+        for (asked, shown) in [(0, 100), (10, 100), (20, 20), (30, 30), (1000, 1000)] {
+            assert_eq!(browser_delay(asked), shown);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Receives uploads: from the body of a request, which is a multipart form or the bytes of the file
+//! itself, to a file that waits for its verdict. What is answered then is said in `http/upload` and
+//! `http/pages`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use app::error::ErrorCode;
+use axum::extract::Request;
+use axum::http::{HeaderMap, header};
+use futures_util::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::client::ClientNetwork;
+use crate::http::body::{BodyEnd, BodyWatch};
+use crate::http::client;
+use crate::http::error::Error;
+use crate::pictures::{Accepted, IncomingUpload, Pictures, UploadError};
+
+/// When a sender that was called off should try again.
+const CALLED_OFF_FOR: Duration = Duration::from_secs(30);
+/// What a form may add to its file, bytes: boundaries, headers, the file's name.
+const FORM_BYTES: u64 = 64 * 1024;
+
+/// The boundary of a multipart form, or `None` for any other content type.
+///
+/// # Errors
+/// `malformed` for a multipart form without a boundary.
+pub(crate) fn multipart_boundary(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if !content_type
+        .trim_start()
+        .to_ascii_lowercase()
+        .starts_with("multipart/")
+    {
+        return Ok(None);
+    }
+    multer::parse_boundary(content_type).map(Some).map_err(|_| {
+        Error::new(
+            ErrorCode::Malformed,
+            "The form cannot be read, because it is not multipart/form-data with a boundary. Please send it as that.",
+        )
+    })
+}
+
+/// The error for a form that is not multipart.
+pub(crate) fn not_multipart() -> Error {
+    Error::new(
+        ErrorCode::UnsupportedType,
+        "The form is not multipart/form-data, so no picture can be in it. Please send it as that.",
+    )
+}
+
+/// Receives the body of a request: a multipart form with one file, or else the file's bytes.
+///
+/// # Errors
+/// What is wrong with the body, or why no upload is taken now.
+pub(crate) async fn receive(pictures: &Arc<Pictures>, request: Request) -> Result<Accepted, Error> {
+    match multipart_boundary(request.headers())? {
+        Some(boundary) => receive_multipart(pictures, request, boundary).await,
+        None => receive_raw(pictures, request).await,
+    }
+}
+
+/// Receives the body of a request that must be a multipart form with one file.
+///
+/// # Errors
+/// What is wrong with the body, or why no upload is taken now.
+pub(crate) async fn receive_form(
+    pictures: &Arc<Pictures>,
+    request: Request,
+) -> Result<Accepted, Error> {
+    let boundary = multipart_boundary(request.headers())?.ok_or_else(not_multipart)?;
+    receive_multipart(pictures, request, boundary).await
+}
+
+async fn receive_raw(pictures: &Arc<Pictures>, request: Request) -> Result<Accepted, Error> {
+    refuse_by_length(pictures, request.headers())?;
+    let watch = BodyWatch::of(request.extensions());
+    let client = client::network_of(request.extensions());
+    let mut upload = pictures.intake.begin_upload(client).await?;
+    let called_off = upload.called_off();
+    let read = async {
+        let mut body = request.into_body().into_data_stream();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|_| broken_body(pictures, &watch))?;
+            upload.write(&chunk).await?;
+        }
+        Ok(upload)
+    };
+    let upload = unless(pictures, client, called_off, &watch, read).await?;
+    Ok(upload.finish().await?)
+}
+
+/// Reads an upload to its end, unless its sender is called off to make room for others.
+async fn unless(
+    pictures: &Pictures,
+    client: ClientNetwork,
+    called_off: CancellationToken,
+    watch: &BodyWatch,
+    read: impl Future<Output = Result<IncomingUpload, Error>>,
+) -> Result<IncomingUpload, Error> {
+    tokio::select! {
+        biased;
+        read = read => read,
+        () = called_off.cancelled() => {
+            watch.give_up();
+            pictures.intake.note_called_off(client);
+            let error = Error::new(
+                ErrorCode::Timeout,
+                "Your upload was stopped because it was slow and others were waiting for their turn. Please try again a little later.",
+            );
+            Err(error.retry_after(CALLED_OFF_FOR))
+        }
+    }
+}
+
+async fn receive_multipart(
+    pictures: &Arc<Pictures>,
+    request: Request,
+    boundary: String,
+) -> Result<Accepted, Error> {
+    refuse_by_length(pictures, request.headers())?;
+    let watch = BodyWatch::of(request.extensions());
+    let client = client::network_of(request.extensions());
+    let body = request.into_body().into_data_stream();
+    receive_field(
+        pictures,
+        multer::Multipart::new(body, boundary),
+        &watch,
+        client,
+    )
+    .await
+}
+
+/// Receives the file of a form that holds exactly one, in the field `file`. `watch` belongs to the
+/// body that the form is read from.
+///
+/// # Errors
+/// What is wrong with the form, or why no upload is taken now.
+pub(crate) async fn receive_field(
+    pictures: &Arc<Pictures>,
+    mut form: multer::Multipart<'static>,
+    watch: &BodyWatch,
+    client: ClientNetwork,
+) -> Result<Accepted, Error> {
+    let one_file = || {
+        Error::new(
+            ErrorCode::Malformed,
+            "The form must hold exactly one picture, as a file in the field `file`. Please choose one and send it again.",
+        )
+    };
+    // An upload waits for its turn before its first byte is read, because a form's head is kept in
+    // memory.
+    let upload = pictures.intake.begin_upload(client).await?;
+    let called_off = upload.called_off();
+    let read = async {
+        let (mut waiting, mut received) = (Some(upload), None);
+        loop {
+            watch.expect_form_head();
+            let field = form.next_field().await;
+            let Some(mut field) = field.map_err(|error| form_error(pictures, &error, watch))?
+            else {
+                break;
+            };
+            let (Some("file"), Some(mut incoming)) = (field.name(), waiting.take()) else {
+                return Err(one_file());
+            };
+            watch.expect_content();
+            while let Some(chunk) = field
+                .chunk()
+                .await
+                .map_err(|error| form_error(pictures, &error, watch))?
+            {
+                incoming.write(&chunk).await?;
+            }
+            received = Some(incoming);
+        }
+        received.ok_or_else(one_file)
+    };
+    let upload = unless(pictures, client, called_off, watch, read).await?;
+    Ok(upload.finish().await?)
+}
+
+/// Refuses a client that asks before it sends (`Expect: 100-continue`) whether it may send more
+/// than is taken.
+fn refuse_by_length(pictures: &Pictures, headers: &HeaderMap) -> Result<(), Error> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<u64>().ok());
+    let too_long =
+        announced.is_some_and(|length| length > pictures.intake.max_upload_bytes() + FORM_BYTES);
+    if too_long && headers.contains_key(header::EXPECT) {
+        Err(too_large(pictures))
+    } else {
+        Ok(())
+    }
+}
+
+fn form_error(pictures: &Pictures, error: &multer::Error, watch: &BodyWatch) -> Error {
+    match error {
+        multer::Error::StreamReadFailed(_) => broken_body(pictures, watch),
+        _ => malformed_form(),
+    }
+}
+
+fn broken_body(pictures: &Pictures, watch: &BodyWatch) -> Error {
+    match watch.end() {
+        BodyEnd::Late => Error::new(
+            ErrorCode::Timeout,
+            "The rest of the upload did not arrive in time. Please try again.",
+        ),
+        BodyEnd::TooLong => too_large(pictures),
+        BodyEnd::EndlessHead => malformed_form(),
+        BodyEnd::Broken => Error::new(
+            ErrorCode::Malformed,
+            "The upload ended before all of it had arrived. Please try again.",
+        ),
+    }
+}
+
+fn malformed_form() -> Error {
+    Error::new(
+        ErrorCode::Malformed,
+        "The form is broken, so the picture in it cannot be read. Please send it again.",
+    )
+}
+
+fn too_large(pictures: &Pictures) -> Error {
+    UploadError::TooLarge {
+        max_bytes: pictures.intake.max_upload_bytes(),
+    }
+    .into()
+}

@@ -1,0 +1,216 @@
+//! An upload under way: its bytes are streamed to a private file, counted, hashed, and made durable before the index row.
+
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
+
+use anyhow::Context;
+use sha2::{Digest, Sha256};
+use tempfile::TempPath;
+use tokio::fs;
+use tokio::io::{AsyncWriteExt, BufWriter};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use super::turns::Turn;
+use super::{Intake, UploadError};
+use crate::db::Foreseen;
+use crate::domain::client::ClientNetwork;
+use crate::domain::picture::{DeleteToken, PictureId, Received, Sha256Hash};
+use crate::pictures::clients::Ending;
+use crate::pictures::screening::estimated_work;
+
+/// Bytes of an upload are written in pieces of this many: each costs a turn on a thread that may wait for the disk.
+const WRITE_BUFFER: usize = 128 * 1024;
+/// Only the server's own user may read what is not screened yet.
+const PRIVATE: u32 = 0o600;
+
+/// An upload under way. Dropping it deletes what was received.
+pub struct IncomingUpload {
+    intake: Arc<Intake>,
+    client: ClientNetwork,
+    id: PictureId,
+    path: TempPath,
+    file: BufWriter<fs::File>,
+    hasher: Sha256,
+    size_bytes: u64,
+    turn: Turn,
+}
+
+/// An upload that is on disk, in the index, and on its way to a verdict.
+#[derive(Debug)]
+pub struct Accepted {
+    pub id: PictureId,
+    /// Told once; only its hash is kept.
+    pub delete_token: DeleteToken,
+}
+
+impl IncomingUpload {
+    /// Makes the file of an upload that has its turn.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub(super) async fn begin(
+        intake: Arc<Intake>,
+        client: ClientNetwork,
+        turn: Turn,
+    ) -> Result<Self, UploadError> {
+        let id = PictureId::random();
+        let path = intake.collection.incoming.unfinished_path(&id);
+        // Made and given its owner in one go: a request dropped in between would leave a file that nobody deletes.
+        let (path, file) = spawn_blocking(move || -> anyhow::Result<_> {
+            let mut how = File::options();
+            how.write(true).create_new(true).mode(PRIVATE);
+            let file = how.open(&path).context("cannot create the incoming file")?;
+            let path = TempPath::try_from_path(path).context("cannot name the incoming file")?;
+            Ok((path, file))
+        })
+        .await
+        .context("the file thread ended early")??;
+        Ok(Self {
+            intake,
+            client,
+            id,
+            path,
+            file: BufWriter::with_capacity(WRITE_BUFFER, fs::File::from_std(file)),
+            hasher: Sha256::new(),
+            size_bytes: 0,
+            turn,
+        })
+    }
+
+    /// Cancelled when its sender is so slow, while others wait, that it must make room: whoever reads should drop the upload.
+    #[must_use]
+    pub fn called_off(&self) -> CancellationToken {
+        self.turn.called_off()
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// [`UploadError::TooLarge`] from the first byte over the limit on, or the disk's.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
+        let max_bytes = self.intake.limits.max_upload_bytes;
+        self.size_bytes += bytes.len() as u64;
+        if self.size_bytes > max_bytes {
+            return Err(UploadError::TooLarge { max_bytes });
+        }
+        self.turn.received(bytes.len());
+        self.hasher.update(bytes);
+        self.file
+            .write_all(bytes)
+            .await
+            .context("cannot write the incoming file")?;
+        Ok(())
+    }
+
+    /// Looks at the header, makes the bytes durable, then records the upload and hands it to the workers.
+    ///
+    /// # Errors
+    /// What the header already tells (type, size, bombs), [`UploadError::Empty`], or the disk's. Nothing is left behind.
+    pub async fn finish(self) -> Result<Accepted, UploadError> {
+        if self.size_bytes == 0 {
+            return Err(UploadError::Empty);
+        }
+        self.turn.is_whole();
+        let (intake, client) = (self.intake.clone(), self.client);
+        // On a task of its own: a client that hangs up now must not stop it between the file and its row.
+        let done = tokio::spawn(self.complete())
+            .await
+            .context("the upload's task ended early")?;
+        let clients = &intake.collection.clients;
+        match &done {
+            Err(UploadError::Image(_) | UploadError::Refused(_)) => {
+                clients.note_ending(client, Ending::Refused);
+            }
+            Err(error) if error.is_ours() => clients.give_back_upload(client),
+            _ => {}
+        }
+        done
+    }
+
+    async fn complete(mut self) -> Result<Accepted, UploadError> {
+        let (intake, collection) = (&self.intake, &self.intake.collection);
+        self.file
+            .flush()
+            .await
+            .context("cannot write the incoming file")?;
+        let file = self.file.into_inner().into_std().await;
+        let content_hash = Sha256Hash(self.hasher.finalize().into());
+        let path = self.path;
+        let inspected = intake.inspect_incoming(&path, &content_hash).await?;
+        let most_stored_bytes = intake.limits.max_stored_bytes;
+        let foreseen = Foreseen {
+            work: estimated_work(&inspected),
+            // A picture may be expected to take more than a small store holds at all; then what it really takes decides.
+            stored_bytes: inspected.most_stored_bytes().min(most_stored_bytes),
+        };
+        let final_path = collection.incoming.path(&self.id);
+        let folder = collection.incoming.folder().to_owned();
+        let kept = spawn_blocking(move || -> Result<TempPath, UploadError> {
+            file.sync_all().context("cannot sync the incoming file")?;
+            path.persist(&final_path)
+                .context("cannot name the incoming file")?;
+            // From here on a failure must delete the file under its new name.
+            let kept =
+                TempPath::try_from_path(final_path).context("cannot name the incoming file")?;
+            File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .context("cannot sync the folder of incoming files")?;
+            Ok(kept)
+        })
+        .await
+        .context("the file thread ended early")??;
+        let delete_token = DeleteToken::random();
+        let received = Received {
+            id: self.id.clone(),
+            delete_token_hash: delete_token.hash(),
+            content_hash,
+            size_bytes: self.size_bytes,
+            received_at: collection.now_second(),
+            leased_until: 0,
+            attempts: 0,
+        };
+        // Before a worker can take it up.
+        let gauge = intake.gauge().await?;
+        intake.check_part(&gauge, self.client, self.size_bytes, foreseen.stored_bytes)?;
+        collection.clients.remember(
+            &self.id,
+            self.client,
+            self.size_bytes,
+            foreseen.stored_bytes,
+        );
+        let accepted = collection
+            .db
+            .accept(&received, foreseen, intake.day_ago(), |gauge| {
+                intake.check_room(gauge, foreseen.stored_bytes)
+            })
+            .await;
+        let accepted = match accepted {
+            Ok(accepted) => accepted,
+            // It may have been committed all the same: then the file is the row's.
+            Err(error) => match collection.db.is_screening(&self.id).await {
+                Ok(true) => Ok(()),
+                Ok(false) => {
+                    collection.clients.forget(&self.id);
+                    return Err(error.into());
+                }
+                Err(_) => {
+                    // Nobody knows; what no row owns is deleted at the next start.
+                    kept.keep().context("cannot keep the incoming file")?;
+                    return Err(error.into());
+                }
+            },
+        };
+        if let Err(full) = accepted {
+            collection.clients.forget(&self.id);
+            return Err(intake.refusal_of(full).await);
+        }
+        kept.keep().context("cannot keep the incoming file")?;
+        collection.changed();
+        Ok(Accepted {
+            id: self.id,
+            delete_token,
+        })
+    }
+}
