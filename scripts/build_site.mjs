@@ -58,6 +58,7 @@ const out = resolve(options.out);
 
 const code = [
   options.wasm,
+  options.glue,
   fileURLToPath(import.meta.url),
   join(root, "end2end", "package-lock.json"),
 ];

@@ -137,21 +137,21 @@ pub struct UploadView {
 /// The part of an upload's answer that exists only once the picture is published.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PublishedView {
-    /// As [`PictureView::images`].
+    /// The absolute URL of each published file, by its name, as in [`PictureView::images`].
     pub images: BTreeMap<String, String>,
-    /// As [`PictureView::tags`].
+    /// What is in the picture, surest first, as in [`PictureView::tags`].
     pub tags: Vec<TagView>,
-    /// As [`PictureView::alt`].
+    /// A sentence that describes the picture, as in [`PictureView::alt`].
     pub alt: String,
-    /// As [`PictureView::width`].
+    /// The width of the upright upload, in pixels.
     pub width: u32,
-    /// As [`PictureView::height`].
+    /// The height of the upright upload, in pixels.
     pub height: u32,
-    /// As [`PictureView::largest_width`].
+    /// The width of the widest published file, in pixels.
     pub largest_width: u32,
-    /// As [`PictureView::largest_height`].
+    /// The height of the widest published file, in pixels.
     pub largest_height: u32,
-    /// As [`PictureView::expires_at`].
+    /// When the picture expires, as in [`PictureView::expires_at`].
     pub expires_at: String,
     /// The kinds of metadata that the upload had and the published files do not have, such as
     /// `exif`, `gps` or `comment`.

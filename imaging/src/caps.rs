@@ -45,7 +45,8 @@ pub(super) fn animation_bytes(frames: u32, width: u32, height: u32) -> usize {
 /// The most bytes of all these files together of a picture with this many frames that, once shrunk,
 /// is `width` x `height` pixels large and upright. Each output has a file of its own, also where
 /// two are equal.
-pub(super) fn stored_bytes(outputs: &[Output], frames: u32, width: u32, height: u32) -> u64 {
+#[must_use]
+pub fn stored_bytes(outputs: &[Output], frames: u32, width: u32, height: u32) -> u64 {
     let files = outputs
         .iter()
         .map(|output| (output.encoding, output.width(width)));

@@ -77,6 +77,7 @@ mod samples;
 
 pub use animation::{Frame, Frames, frames};
 pub use animation_encoder::{AnimationEncoder, Pushed};
+pub use caps::stored_bytes;
 pub use contact_sheet::ContactSheet;
 pub use decode::decode_still;
 pub use error::ImageError;

@@ -201,7 +201,10 @@ async fn open_second_opinion(config: &Config) -> anyhow::Result<Option<Arc<dyn S
     } else {
         None
     };
-    Ok(second_opinion(config, sdk.as_ref()))
+    let opinion = second_opinion(config, sdk.as_ref());
+    Ok(Some(opinion.context(
+        "nobody can be asked for a second opinion (CATTO_SCREENING)",
+    )?))
 }
 
 /// Whoever can be asked for a second opinion with this configuration. `None` for one at Amazon where

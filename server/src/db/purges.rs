@@ -4,7 +4,7 @@
 
 use anyhow::Context;
 use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{Row, Transaction};
+use sqlx::{Row, SqliteConnection, Transaction};
 
 use super::{Db, DbError};
 use crate::domain::expiry::ExpiresAt;
@@ -162,7 +162,11 @@ impl Db {
         let Some(step) = claimed.into_iter().next() else {
             return Ok(None);
         };
-        let look = Look::at(&step.item).context("a look is at no picture")?;
+        let Some(look) = Look::at(&step.item) else {
+            let mut connection = self.pool.acquire().await?;
+            set_aside(&mut connection, step.id).await?;
+            return Ok(None);
+        };
         Ok(Some(ClaimedLook { step, look }))
     }
 
@@ -218,7 +222,10 @@ impl Db {
         .await?;
         let mut claimed: Vec<ClaimedPurge> = Vec::new();
         for row in &rows {
-            let mut purge = read(row)?;
+            let Ok(mut purge) = read(row) else {
+                set_aside(&mut transaction, row.try_get("id")?).await?;
+                continue;
+            };
             let kind = claimed.first().unwrap_or(&purge).item.kind();
             let is_room = claimed.len() < most(kind);
             let is_alone = row.try_get("alone")? || purge.ticket.is_some();
@@ -670,6 +677,21 @@ async fn renew_overtaken(
 fn json(targets: &[PurgeTarget]) -> String {
     let names: Vec<&str> = targets.iter().map(|target| target.as_str()).collect();
     serde_json::Value::from(names).to_string()
+}
+
+/// Lets a step rest until its objects have expired, because this version of the program cannot read
+/// it. A newer version wrote it, and takes it up again when it starts ([`Db::recover_purges`]). All
+/// other steps go on meanwhile.
+async fn set_aside(connection: &mut SqliteConnection, id: i64) -> Result<(), DbError> {
+    tracing::warn!(
+        step = id,
+        "this version cannot read a step of a purge; it rests until a version starts that can"
+    );
+    sqlx::query("UPDATE purges SET due_at = ends_at, leased_until = 0 WHERE id = ?")
+        .bind(id)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Deletes a row. Returns false where its lease is another worker's by now.

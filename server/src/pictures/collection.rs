@@ -8,7 +8,6 @@ use tokio::sync::watch;
 
 use super::clients::Clients;
 use super::incoming_files::IncomingFiles;
-use super::reading::Moment;
 use crate::db::{Db, DbError, Dead};
 use crate::domain::expiry::{ExpiresAt, Retention};
 use crate::domain::hash::Sha256Hash;
@@ -24,6 +23,17 @@ const REJECTION_SECONDS: i64 = 24 * 3600;
 
 /// How long a refusal is remembered, so that the same bytes cost no second look, in seconds.
 pub(super) const REMEMBERED_SECONDS: i64 = 30 * 24 * 3600;
+
+/// The moment for which an answer holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// The first second of the time that was asked about, where the question is about a time.
+    pub(super) about: i64,
+    /// The second at which the question was asked.
+    pub(super) second: i64,
+    /// How many changes of pictures there had been by then.
+    pub(super) changes: u64,
+}
 
 /// What a visitor may know of a picture at this moment.
 #[derive(Debug, Clone, PartialEq)]

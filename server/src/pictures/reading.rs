@@ -10,7 +10,6 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::one_answer::Moment;
 use self::one_answer::OneAnswer;
 use super::collection::{Collection, Status};
 use crate::db::{DbError, ListFilter};

@@ -35,12 +35,13 @@ fn rust_files(below: &str) -> Vec<(PathBuf, String)> {
 }
 
 /// Every folder of ours that holds Rust code.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "app/src",
     "frontend/src",
     "fuzz/examples",
     "fuzz/fuzz_targets",
     "fuzz/src",
+    "glue/src",
     "imaging/src",
     "probe/src",
     "server/src",
@@ -405,11 +406,16 @@ fn no_modules_import_each_other_in_a_circle() {
         ("server/src", "crate::", &["lib", "main"][..]),
         ("server/src/domain", "crate::domain::", &[]),
         ("server/src/http", "crate::http::", &[]),
+        ("server/src/pictures", "crate::pictures::", &[]),
+        ("server/src/db", "crate::db::", &[]),
+        ("server/src/cdn", "crate::cdn::", &[]),
+        ("server/src/costs", "crate::costs::", &[]),
+        ("server/src/doctor", "crate::doctor::", &[]),
         ("imaging/src", "crate::", &["lib"]),
         ("probe/src", "crate::", &["lib"]),
     ] {
         let imports = imports(folder, beginning, but);
-        assert!(imports.len() > 5, "{folder}: {imports:?}");
+        assert!(imports.len() > 2, "{folder}: {imports:?}");
         for circle in circles(&imports) {
             let modules: Vec<&str> = circle.iter().map(String::as_str).collect();
             let arrows: Vec<String> = imports

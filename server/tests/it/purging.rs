@@ -306,6 +306,31 @@ async fn a_ban_purges_too_and_a_picture_that_just_ends_does_not() {
 }
 
 #[tokio::test]
+async fn a_step_that_only_a_newer_version_can_read_holds_up_no_other_purge() {
+    let world = World::start().await;
+    let (first, second) = (world.publish().await, world.publish().await);
+    world.delete(&first, &first.token).await;
+    // As a newer version may have queued it, before its operator went back to this one.
+    let done = sqlx::query("UPDATE purges SET item = '~' || item")
+        .execute(&mut world.index().await)
+        .await;
+    assert_eq!(done.expect("is written").rows_affected(), 9);
+    world.delete(&second, &second.token).await;
+    world.work_for(30).await;
+    world.assert_gone(&second).await;
+    assert_eq!(world.progress(&first).await.left, 9);
+
+    // The newer version takes them up when it starts.
+    let done = sqlx::query("UPDATE purges SET item = substr(item, 2) WHERE item LIKE '~%'")
+        .execute(&mut world.index().await)
+        .await;
+    assert_eq!(done.expect("is written").rows_affected(), 9);
+    let world = world.restart().await;
+    world.work_for(30).await;
+    world.assert_gone(&first).await;
+}
+
+#[tokio::test]
 async fn a_file_of_a_newer_version_is_purged_by_its_address_too() {
     let world = World::start().await;
     let picture = world.publish().await;

@@ -12,6 +12,7 @@ use axum::http::{StatusCode, header};
 use bytes::Bytes;
 use cattocdn::domain::picture::PictureId;
 use cattocdn::domain::variant::PUBLISHED;
+use cattocdn::pictures::outputs;
 use cattocdn::storage::{ObjectStorage, StorageKey};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -427,20 +428,45 @@ async fn a_lost_index_comes_back_with_the_files_of_every_version() {
     assert_eq!(site.stored_files(), Vec::<String>::new());
 }
 
+/// The text of a document of the project.
+fn document(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    std::fs::read_to_string(root.join(path)).expect("is there")
+}
+
 #[test]
 fn the_documents_name_the_files_of_a_new_picture() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let document = std::fs::read_to_string(root.join("docs/API.md")).expect("is there");
+    let published: BTreeSet<String> = PUBLISHED.iter().map(ToString::to_string).collect();
+    let api = document("docs/API.md");
     let start = "A new picture has the files ";
-    let line = document.lines().find_map(|line| line.strip_prefix(start));
-    let named: BTreeSet<&str> = line
-        .expect("says so")
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .collect();
-    let published: Vec<String> = PUBLISHED.iter().map(ToString::to_string).collect();
-    assert_eq!(named, published.iter().map(String::as_str).collect());
+    let line = api.lines().find_map(|line| line.strip_prefix(start));
+    let named = line.expect("says so").split('`').skip(1).step_by(2);
+    assert_eq!(named.map(str::to_owned).collect::<BTreeSet<_>>(), published);
+}
+
+#[test]
+fn operators_are_told_how_much_the_files_of_one_picture_can_take() {
+    let text = document("docs/OPERATING.md");
+    let start = "All files of one picture together take at most ";
+    let line = text.lines().find_map(|line| line.strip_prefix(start));
+    let told = line
+        .and_then(|line| line.split_once(" MB"))
+        .expect("is told");
+    let told: f64 = told.0.parse().expect("is a number");
+    let outputs = outputs();
+    let widths = (32..=imaging::MAX_WIDTH).step_by(32);
+    let most = widths.flat_map(|width| {
+        let heights = [32, 2048, imaging::MAX_HEIGHT];
+        let frames = [1, imaging::MAX_KEPT_FRAMES];
+        let outputs = &outputs;
+        heights.into_iter().flat_map(move |height| {
+            frames.map(|frames| imaging::stored_bytes(outputs, frames, width, height))
+        })
+    });
+    let most = most.max().expect("there are sizes");
+    // Told in tenths of a megabyte, rounded up.
+    let tenths = most.div_ceil(100_000) as f64 / 10.0;
+    assert!((told - tenths).abs() < 0.05, "{most} bytes, not {told} MB");
 }
 
 #[test]

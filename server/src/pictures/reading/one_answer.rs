@@ -4,17 +4,7 @@
 use tokio::sync::Mutex;
 
 use crate::db::DbError;
-
-/// The moment for which an answer holds.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
-    /// The first second of the time that was asked about, where the question is about a time.
-    pub(crate) about: i64,
-    /// The second at which the question was asked.
-    pub(crate) second: i64,
-    /// How many changes of pictures there had been by then.
-    pub(crate) changes: u64,
-}
+use crate::pictures::collection::Moment;
 
 /// The latest answer. Whoever asks while it is being found waits for it.
 #[derive(Default)]

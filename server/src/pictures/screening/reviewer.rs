@@ -227,8 +227,11 @@ impl Reviewer {
             noted.map_err(ReviewError::Unavailable)?;
             if self.opinion.calls_left(&next) >= self.opinion.calls_left(&review) {
                 // It would be asked, and paid, for ever.
-                let error = anyhow!("{} does not come to a verdict", self.name());
-                return Err(ReviewError::Unavailable(error));
+                tracing::error!(vendor = self.name(), "a second opinion comes to no verdict");
+                return Err(ReviewError::Failed {
+                    again_in: self.retries.longest_rest,
+                    may_be_billed: true,
+                });
             }
             review = next;
         }

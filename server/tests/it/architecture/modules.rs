@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use super::{root, rust_files};
 
 /// The folders of our crates that are compiled from a few files, which name all others.
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 9] = [
     "app/src",
     "frontend/src",
+    "glue/src",
     "imaging/src",
     "probe/src",
     "server/src",
