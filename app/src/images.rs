@@ -135,29 +135,26 @@ mod tests {
         }
     }
 
+    /// The server chooses by the same rule, and is tested with the same cases.
     #[test]
     fn a_place_gets_the_narrowest_file_that_fills_it_or_else_the_widest() {
-        let narrow = ["320.webp", "480.webp", "480.jpg"];
-        for (names, format, width, expected) in [
-            (
-                &["320.webp", "640.webp", "1280.jpg"][..],
-                Format::Webp,
-                640,
-                "/i/640.webp",
-            ),
-            (
-                &["320.webp", "960.webp", "1280.webp"],
-                Format::Webp,
-                640,
-                "/i/960.webp",
-            ),
-            (&narrow, Format::Webp, 640, "/i/480.webp"),
-            (&narrow, Format::Jpeg, 1280, "/i/480.jpg"),
-            (&["320.webp", "640.webp"], Format::Jpeg, 1280, "/i/640.webp"),
-            (&["1280.avif"], Format::Webp, 640, ""),
-            (&[], Format::Webp, 640, ""),
-        ] {
-            assert_eq!(url(&of(names), format, width), expected, "{names:?}");
+        for line in include_str!("choices.txt").lines() {
+            let (place, choice) = line.split_once(':').expect("a place");
+            let (names, expected) = choice.split_once("->").expect("a choice");
+            let (ending, width) = place.split_once(' ').expect("a format and a width");
+            let format = match ending {
+                "webp" => Format::Webp,
+                "jpg" => Format::Jpeg,
+                other => panic!("no format ends with {other}"),
+            };
+            let names: Vec<&str> = names.split_whitespace().collect();
+            let found = url(&of(&names), format, width.parse().expect("pixels"));
+            assert_eq!(found.trim_start_matches("/i/"), expected.trim(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_format_that_pages_do_not_use_is_never_chosen() {
+        assert_eq!(url(&of(&["1280.avif"]), Format::Webp, 640), "");
     }
 }

@@ -252,27 +252,32 @@ mod tests {
         }
     }
 
+    /// Pages choose by the same rule, and are tested with the same cases.
     #[test]
     fn a_place_gets_the_narrowest_file_that_fills_it_or_else_the_widest() {
-        let shown = |names: &[&str]| {
-            let names = names
-                .iter()
-                .map(|name| VariantName::parse(name).expect("is a name"));
-            in_gallery(names).map(|name| name.to_string())
+        let format = |ending: &str| match ending {
+            "webp" => Format::Webp,
+            "jpg" => Format::Jpeg,
+            other => panic!("no format ends with {other}"),
         };
-        let published: Vec<String> = PUBLISHED.iter().map(ToString::to_string).collect();
-        let published: Vec<&str> = published.iter().map(String::as_str).collect();
-        for (names, expected) in [
-            (&published[..], Some("640.webp")),
-            (
-                &["320.webp", "1280.webp", "2048.webp", "1280.jpg"],
-                Some("1280.webp"),
-            ),
-            (&["1280.jpg", "320.webp"], Some("320.webp")),
-            (&["1280.jpg"], Some("1280.jpg")),
-            (&[], None),
-        ] {
-            assert_eq!(shown(names).as_deref(), expected, "{names:?}");
+        let name = |text: &str| {
+            let (width, ending) = text.split_once('.').expect("a name");
+            VariantName::new(format(ending), width.parse().expect("pixels"))
+        };
+        for line in include_str!("../../../app/src/choices.txt").lines() {
+            let (place, choice) = line.split_once(':').expect("a place");
+            let (names, expected) = choice.split_once("->").expect("a choice");
+            let (ending, width) = place.split_once(' ').expect("a format and a width");
+            let names = names.split_whitespace().map(name);
+            let found = choose(names, format(ending), width.parse().expect("pixels"));
+            let found = found.map(|name| name.to_string()).unwrap_or_default();
+            assert_eq!(found, expected.trim(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_gallery_shows_the_file_for_its_cards() {
+        let shown = in_gallery(PUBLISHED.iter().copied()).map(|name| name.to_string());
+        assert_eq!(shown.as_deref(), Some("640.webp"));
     }
 }
