@@ -2,8 +2,8 @@
 //!
 //! `glue FILE FOLDER` reads the compiled `frontend` and writes `cattocdn.js` and
 //! `cattocdn_bg.wasm`. The command `wasm-bindgen` does the same with the same library, but most of
-//! what must be compiled for it belongs to its runner of tests. As a part of the workspace this one has its version
-//! beside that of `wasm-bindgen` itself, and the two can never differ.
+//! what must be compiled for it belongs to its runner of tests. As a part of the workspace this one
+//! has its version beside that of `wasm-bindgen` itself, and the two can never differ.
 
 use std::env;
 

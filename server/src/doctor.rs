@@ -33,8 +33,8 @@ pub struct Doctor {
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
-    /// Also make each paid call that a second opinion takes (with Rekognition two, about $0.002); they
-    /// count in the month's budget
+    /// Also make each paid call that a second opinion takes (with Rekognition two, about $0.002);
+    /// they count in the month's budget
     #[arg(long, visible_alias = "probe-rekognition")]
     probe_second_opinion: bool,
 }

@@ -43,7 +43,8 @@ pub struct Services {
     /// The CDNs that are told when a picture is deleted.
     pub cdns: Cdns,
     pub screener: Arc<dyn Screener>,
-    /// Who is paid for a verdict on what the local models do not decide; absent where nobody is asked.
+    /// Who is paid for a verdict on what the local models do not decide; absent where nobody is
+    /// asked.
     pub second_opinion: Option<Arc<dyn SecondOpinion>>,
 }
 
@@ -207,8 +208,8 @@ async fn open_second_opinion(config: &Config) -> anyhow::Result<Option<Arc<dyn S
     )?))
 }
 
-/// Whoever can be asked for a second opinion with this configuration. `None` for one at Amazon where
-/// there are no settings to reach that with.
+/// Whoever can be asked for a second opinion with this configuration. `None` for one at Amazon
+/// where there are no settings to reach that with.
 #[must_use]
 pub fn second_opinion(
     config: &Config,

@@ -1,8 +1,8 @@
 //! What a month costs, computed from what was used and a table of prices. It is pure: what was used
 //! is an argument.
 //!
-//! The prices are in `prices.json`, and in a table of the same kind beside each vendor who is paid by
-//! the call, each with its source. Whoever changes a price changes the date as well.
+//! The prices are in `prices.json`, and in a table of the same kind beside each vendor who is paid
+//! by the call, each with its source. Whoever changes a price changes the date as well.
 
 use std::collections::BTreeMap;
 

@@ -175,7 +175,7 @@ mod tests {
         ]);
         assert_eq!(
             report.to_string(),
-            "CHECK   RESULT   WHAT WAS SEEN\n\
+            "CHECK   RESULT   WHAT WAS FOUND\n\
              models  ok       both load\n\
              bucket  FAILED   not there\n\
              \x20                -> Make it\n\

@@ -157,8 +157,8 @@ impl Policy {
         }
     }
 
-    /// The rules that a verdict is remembered under, with what the local screener calls itself and who
-    /// else is asked. They hold everything that decides in this mode, and nothing else.
+    /// The rules that a verdict is remembered under, with what the local screener calls itself and
+    /// who else is asked. They hold everything that decides in this mode, and nothing else.
     #[must_use]
     pub fn rules(&self, screener: &str, other: &Other) -> Rules {
         // Another version of the program may decode or judge differently.

@@ -281,8 +281,8 @@ pub fn signature_violation(
     (!well_formed).then(|| format!("authorization {authorization} of {date}"))
 }
 
-/// Checks that the picture is a JPEG that the service accepts, and that it is small. What is missing
-/// is a violation as well.
+/// Checks that the picture is a JPEG that the service accepts, and that it is small. What is
+/// missing is a violation as well.
 fn image_violation(image: Option<&Value>) -> Option<String> {
     let Some(fields) = image.and_then(Value::as_object).filter(|it| it.len() == 1) else {
         return Some("Image must have Bytes and nothing else".into());

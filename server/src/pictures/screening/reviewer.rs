@@ -180,8 +180,8 @@ impl Reviewer {
         Ok(())
     }
 
-    /// Judges a picture by this image of it, from where an earlier review of the same picture came to.
-    /// One that `failed_before` is tried once: it may be what the service chokes on.
+    /// Judges a picture by this image of it, from where an earlier review of the same picture came
+    /// to. One that `failed_before` is tried once: it may be what the service chokes on.
     ///
     /// # Errors
     /// When there is no verdict. What was noted stands.
@@ -237,9 +237,9 @@ impl Reviewer {
         }
     }
 
-    /// Makes the next call of a review until it has an answer, at most as often and as long as may be.
-    /// Before each attempt the purse holds as many calls as are still to come: this one and what must
-    /// follow it.
+    /// Makes the next call of a review until it has an answer, at most as often and as long as may
+    /// be. Before each attempt the purse holds as many calls as are still to come: this one and
+    /// what must follow it.
     async fn attempt(
         &self,
         purse: &mut Purse,
