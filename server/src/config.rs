@@ -21,6 +21,7 @@ use url::Url;
 
 pub use self::budget::BudgetConfig;
 pub use self::cdn::{CdnConfig, CloudFrontConfig, CloudflareConfig};
+pub use self::env::is_set;
 pub use self::hosting::HostingConfig;
 pub(crate) use self::parse::is_here;
 use self::parse::{

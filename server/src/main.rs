@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use cattocdn::config::{BudgetConfig, Config};
+use cattocdn::config::{self, BudgetConfig, Config};
 use cattocdn::costs::budget::Paid;
 use cattocdn::doctor::Doctor;
+use cattocdn::runtime::allocator;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{LocalScreener, Screener};
 use cattocdn::site;
@@ -146,7 +147,7 @@ const BLOCKING_THREADS: usize = 64;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = cattocdn::runtime::allocator::give_back_what_is_freed() {
+    if let Err(error) = allocator::give_back_what_is_freed(config::is_set(allocator::VARIABLE)) {
         complain(&anyhow::Error::from(error).context(
             "the settings of the memory allocator could not be changed, so it keeps its defaults",
         ));

@@ -8,7 +8,8 @@ use std::str::FromStr;
 use secrecy::SecretString;
 
 /// True where the variable is set, even to an empty value.
-pub(crate) fn is_set(name: &str) -> bool {
+#[must_use]
+pub fn is_set(name: &str) -> bool {
     std::env::var_os(name).is_some()
 }
 

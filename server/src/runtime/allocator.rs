@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 
-use crate::config::env;
-
 /// The variable from which the GNU C library reads its allocator's settings, once, before the
 /// program begins.
 pub const VARIABLE: &str = "GLIBC_TUNABLES";
@@ -35,13 +33,13 @@ pub(crate) async fn keep_giving_back() {
 }
 
 /// Restarts this program within the same process, with an allocator that gives back what is freed.
-/// It returns where that is done already or the operator has made settings of their own. On systems
-/// other than Linux with glibc it changes nothing.
+/// It does nothing where [`VARIABLE`] `is_configured`: that is done already, or the operator has
+/// made settings of their own. On systems other than Linux with glibc it changes nothing.
 ///
 /// # Errors
 /// When the program cannot be restarted. It can go on without.
-pub fn give_back_what_is_freed() -> io::Result<()> {
-    if env::is_set(VARIABLE) {
+pub fn give_back_what_is_freed(is_configured: bool) -> io::Result<()> {
+    if is_configured {
         return Ok(());
     }
     let mut arguments = std::env::args_os();

@@ -16,7 +16,7 @@ use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
-use crate::support::{ScriptedScreener, Setup, Site, fixture, request};
+use crate::support::{ADMIN_TOKEN, ScriptedScreener, Setup, Site, fixture, request};
 
 fn url<'a>(picture: &'a Value, field: &str) -> &'a str {
     picture[field].as_str().expect("a URL")
@@ -182,7 +182,7 @@ async fn the_admin_token_deletes_any_picture() {
         Method::DELETE,
         &format!("/api/v1/pictures/{}", url(&picture, "id")),
     )
-    .header(header::AUTHORIZATION, "Bearer an-admin-token-of-tests");
+    .header(header::AUTHORIZATION, format!("Bearer {ADMIN_TOKEN}"));
     assert_eq!(
         site.send(request.body(Body::empty()).expect("a request"))
             .await
