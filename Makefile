@@ -31,7 +31,7 @@ build: setup ## Build the server, the browser's code and the styles into dist/
 	cargo build --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown
 	node scripts/build_site.mjs --wasm "$(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-release/frontend.wasm" \
 		--glue "$(CARGO_TARGET_DIR)/release/glue" --out $(DIST)/site
-	install -s -m 755 "$(CARGO_TARGET_DIR)/release/cattocdn" $(DIST)/cattocdn
+	install -m 755 "$(CARGO_TARGET_DIR)/release/cattocdn" $(DIST)/cattocdn
 
 .PHONY: dev
 dev: setup models ## Build for debugging, start the site, and do both again whenever a file changes
