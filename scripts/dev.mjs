@@ -125,8 +125,8 @@ async function buildUntilSettled() {
     changed.code = changed.looks = false;
     isBroken = !(await build(isCode));
     if (!isBroken) {
-      await restart();
-      say(`http://${address} is up to date after ${((Date.now() - begun) / 1000).toFixed(1)} s`);
+      const seconds = () => ((Date.now() - begun) / 1000).toFixed(1);
+      if (await restart()) say(`http://${address} is up to date after ${seconds()} s`);
     } else if (!isStopping) {
       say(server ? "that failed, so the server of the build before goes on" : "that failed");
     }
@@ -175,7 +175,10 @@ function start(program, parameters, more = {}) {
   return child;
 }
 
-/** Ends the server, if there is one, starts the new one, and waits until it answers or has ended. */
+/**
+ * Ends the server, if there is one, starts the new one, and waits until it answers or has ended.
+ * Answers whether it serves.
+ */
 async function restart() {
   await end(server);
   const child = start(join(target, "debug", "cattocdn"), ["serve"], environment);
@@ -186,6 +189,7 @@ async function restart() {
     if (!isStopping) say(`the server ended by itself (${code ?? child.signalCode})`);
   });
   while (server === child && !(await isReady())) await pause(30);
+  return server === child;
 }
 
 async function isReady() {
