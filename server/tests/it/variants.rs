@@ -441,7 +441,8 @@ fn the_documents_name_the_files_of_a_new_picture() {
     let start = "A new picture has the files ";
     let line = api.lines().find_map(|line| line.strip_prefix(start));
     let named = line.expect("says so").split('`').skip(1).step_by(2);
-    assert_eq!(named.map(str::to_owned).collect::<BTreeSet<_>>(), published);
+    let named: BTreeSet<String> = named.map(str::to_owned).collect();
+    assert_eq!(named, published, "docs/API.md: `{start}…` names others");
 }
 
 #[test]
@@ -466,7 +467,10 @@ fn operators_are_told_how_much_the_files_of_one_picture_can_take() {
     let most = most.max().expect("there are sizes");
     // Told in tenths of a megabyte, rounded up.
     let tenths = most.div_ceil(100_000) as f64 / 10.0;
-    assert!((told - tenths).abs() < 0.05, "{most} bytes, not {told} MB");
+    assert!(
+        (told - tenths).abs() < 0.05,
+        "docs/OPERATING.md: `{start}{told} MB` is {tenths} MB"
+    );
 }
 
 #[test]

@@ -67,7 +67,13 @@ fn every_address_is_in_the_document_and_no_other() {
             told.insert(address.replace("pictures/{name}", "pictures/{id}"));
         }
     }
-    assert_eq!(told, served());
+    let served = served();
+    let missing: Vec<&String> = served.difference(&told).collect();
+    let surplus: Vec<&String> = told.difference(&served).collect();
+    assert!(
+        missing.is_empty() && surplus.is_empty(),
+        "docs/API.md: give {missing:?} rows in the table of addresses, and take out {surplus:?}"
+    );
 }
 
 #[test]
@@ -83,7 +89,11 @@ fn every_code_of_an_error_is_in_the_document_with_its_status() {
         .filter_map(|line| line.trim().strip_suffix(','))
         .collect();
     let rows = rows(&document, "| Code | Status | When |");
-    assert_eq!(rows.len(), variants.len(), "{rows:?}\n{variants:?}");
+    assert_eq!(
+        rows.len(),
+        variants.len(),
+        "docs/API.md: its table of codes must have a row for each of {variants:?}"
+    );
     for (quoted, row) in rows {
         let name = quoted.trim_matches('`');
         let code: ErrorCode = serde_json::from_value(name.into())
