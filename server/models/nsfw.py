@@ -192,4 +192,4 @@ def convert(tarball_path):
         sources = [source[0] for node in layer["inbound_nodes"] for source in node]
         builder.add(layer["class_name"], layer["config"], sources)
     ((output, _node, _index),) = topology["output_layers"]
-    return builder.graph.model(builder.outputs[output], (1, 5))
+    return builder.graph.model([(builder.outputs[output], (1, 5))])

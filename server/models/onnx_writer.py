@@ -1,18 +1,19 @@
 """Writes ONNX files with the standard library alone.
 
-An ONNX file is one Protocol Buffers message. The handful of fields that the two
+An ONNX file is one Protocol Buffers message. The handful of fields that the
 models need are encoded here by number, as `onnx.proto` gives them, so that no package
 has to be installed to write one and the same weights give the same bytes everywhere.
 """
 
 from array import array
+import struct
 import sys
 
 # Operator set 17 with its matching file version; every operator used here is older.
 OPSET_VERSION = 17
 IR_VERSION = 8
 
-FLOAT = 1  # TensorProto.DataType
+FLOAT, INT64 = 1, 7  # TensorProto.DataType
 ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS = 1, 2, 7  # AttributeProto.AttributeType
 
 
@@ -61,8 +62,22 @@ def _value_info(name, shape):
     return _bytes(1, name) + _bytes(2, _bytes(1, tensor_type))
 
 
+def same_padding(size, kernel, stride):
+    """The output's size and the pads of a square convolution with TensorFlow's "same" padding.
+
+    The odd row and column go to the bottom and right.
+    """
+    out = -(-size // stride)
+    total = max((out - 1) * stride + kernel - size, 0)
+    before = total // 2
+    return out, (before, before, total - before, total - before)
+
+
 class Graph:
-    """A network under construction; every method adds one node and returns its output's name."""
+    """A network under construction; every method adds one node and returns its output's name.
+
+    The name is made up unless it is given.
+    """
 
     def __init__(self, name, input_name, input_shape):
         self._name = name
@@ -72,9 +87,9 @@ class Graph:
         self._count = 0
         self._relu6_bounds = None
 
-    def _node(self, op, inputs, **attributes):
+    def _node(self, op, inputs, output=None, **attributes):
         self._count += 1
-        output = f"{op.lower()}_{self._count}"
+        output = output or f"{op.lower()}_{self._count}"
         body = b"".join(_bytes(1, name) for name in inputs)
         body += _bytes(2, output) + _bytes(3, output) + _bytes(4, op)
         body += b"".join(_bytes(5, _attribute(k, v)) for k, v in sorted(attributes.items()))
@@ -88,7 +103,10 @@ class Graph:
             size *= extent
         if len(data) != 4 * size:
             raise ValueError(f"{name}: {len(data) // 4} values for the shape {shape}")
-        body = b"".join(_int(1, extent) for extent in shape) + _int(2, FLOAT)
+        return self._initializer(name, shape, FLOAT, data)
+
+    def _initializer(self, name, shape, kind, data):
+        body = b"".join(_int(1, extent) for extent in shape) + _int(2, kind)
         self._initializers.append(_bytes(5, body + _bytes(8, name) + _bytes(9, data)))
         return name
 
@@ -136,9 +154,24 @@ class Graph:
         """Turns the last axis into probabilities."""
         return self._node("Softmax", [x], axis=1)
 
-    def model(self, output, output_shape):
-        """The bytes of the finished file, whose result is the tensor `output`."""
+    def concat(self, tensors, axis, output=None):
+        """Joins tensors that differ in no axis but the given one."""
+        return self._node("Concat", tensors, output, axis=axis)
+
+    def transpose(self, x, axes):
+        """The same numbers with the axes in another order."""
+        return self._node("Transpose", [x], perm=list(axes))
+
+    def reshape(self, x, shape, output=None):
+        """The same numbers in the same order, in another shape."""
+        data = struct.pack(f"<{len(shape)}q", *shape)
+        name = f"shape_{self._count + 1}"
+        return self._node("Reshape", [x, self._initializer(name, (len(shape),), INT64, data)], output)
+
+    def model(self, outputs):
+        """The bytes of the finished file; `outputs` has the name and the shape of each result."""
         graph = b"".join(self._nodes) + _bytes(2, self._name) + b"".join(self._initializers)
-        graph += _bytes(11, self._input) + _bytes(12, _value_info(output, output_shape))
+        graph += _bytes(11, self._input)
+        graph += b"".join(_bytes(12, _value_info(name, shape)) for name, shape in outputs)
         opset = _bytes(1, "") + _int(2, OPSET_VERSION)
         return _int(1, IR_VERSION) + _bytes(2, "cattocdn") + _bytes(7, graph) + _bytes(8, opset)
