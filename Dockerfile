@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-# The container image: the program, its site and the two models on a slim Debian, run by a user
+# The container image: the program, its site and the models on a slim Debian, run by a user
 # without rights. Both stages use the same Debian release, because the program is linked to its C
 # library.
 
