@@ -375,6 +375,16 @@ impl StorageConfig {
 }
 
 impl LimitsConfig {
+    /// The limits for each picture by itself.
+    #[must_use]
+    pub fn of_one_picture(&self) -> imaging::Limits {
+        imaging::Limits {
+            max_pixels: self.max_pixels,
+            memory_bytes: self.decode_memory_bytes,
+            ..imaging::Limits::default()
+        }
+    }
+
     fn from_env(env: &mut Env) -> Self {
         let default = Self::default();
         Self {

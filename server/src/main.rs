@@ -2,8 +2,10 @@
 //! elsewhere.
 
 mod commands;
+mod judge;
 
 use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -61,6 +63,21 @@ enum Command {
     /// The exit code is 0 if nothing failed (warnings do not count), 1 if something did, and 2 if
     /// the checks could not be made.
     Doctor(Doctor),
+    /// Judge a folder of pictures as uploads are judged, and count what is accepted and why not
+    ///
+    /// Looks at every file in the folder and in the folders inside it with the local models and the
+    /// configured thresholds, and publishes nothing. Each folder is a row of the table, so sort
+    /// your pictures by what they show: cats, dogs, and so on. About ten pictures a second.
+    Judge(Judge),
+}
+
+#[derive(Args)]
+struct Judge {
+    /// The folder with the pictures
+    folder: PathBuf,
+    /// Print a line of JSON for each picture instead of the tables
+    #[arg(long)]
+    json: bool,
 }
 
 /// The commands that work on the configured site.
@@ -157,6 +174,7 @@ fn main() -> ExitCode {
         // does not mean that it failed.
         Some(Command::Probe(options)) => (probe(&options), ExitCode::from(2)),
         Some(Command::Doctor(options)) => (doctor(&options), ExitCode::from(2)),
+        Some(Command::Judge(options)) => (judge(&options), ExitCode::FAILURE),
         Some(Command::Site(command)) => (run(command), ExitCode::FAILURE),
         None => (run(SiteCommand::Serve), ExitCode::FAILURE),
     };
@@ -179,6 +197,13 @@ fn probe(probe: &Probe) -> anyhow::Result<ExitCode> {
     };
     print(&text)?;
     Ok(ExitCode::from(report.verdict.exit_code()))
+}
+
+fn judge(options: &Judge) -> anyhow::Result<ExitCode> {
+    read_dotenv()?;
+    let text = judge::judge(&Config::from_env()?, &options.folder, options.json)?;
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn doctor(doctor: &Doctor) -> anyhow::Result<ExitCode> {

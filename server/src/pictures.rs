@@ -33,7 +33,7 @@ pub use self::reading::Reading;
 pub use self::recovery::{Rebuilt, Recovery};
 use self::screening::{Inspector, SecondOpinions};
 pub(crate) use self::screening::{MIN_WORKERS, reason_of};
-pub use self::screening::{Screening, outputs};
+pub use self::screening::{Screening, outputs, try_out};
 use crate::cdn::Cdns;
 use crate::config::{BudgetSpent, LimitsConfig, RetryConfig};
 use crate::costs::budget::Budget;
@@ -111,11 +111,7 @@ impl Pictures {
             policy,
             other: other.unwrap_or_default(),
             looks_locally: policy.looks_locally() || budget_spent == BudgetSpent::Local,
-            limits: imaging::Limits {
-                max_pixels: limits.max_pixels,
-                memory_bytes: limits.decode_memory_bytes,
-                ..imaging::Limits::default()
-            },
+            limits: limits.of_one_picture(),
         });
         let collection = Arc::new(Collection::new(
             db,

@@ -21,8 +21,8 @@ pub struct ScreeningError(#[from] pub anyhow::Error);
 /// Something that can look at a frame. Its calls block, so they do not belong on async threads.
 pub trait Screener: Send + Sync + 'static {
     /// Looks at one frame. Every frame that may be published MUST be shown to it. With
-    /// `with_labels` it also says what is in the frame.
-    fn look(&self, frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError>;
+    /// `with_sight` it also says what is in the frame.
+    fn look(&self, frame: &Raster, with_sight: bool) -> Result<FrameLook, ScreeningError>;
 
     /// Names what decides how it sees, such as the hash of its models. A verdict is remembered
     /// under this name, so it changes whenever the same frame could be seen differently.

@@ -1,7 +1,6 @@
 //! Decides who looks at a picture and which of their figures count. It is pure.
 
 use crate::domain::hash::Sha256Hash;
-use crate::domain::labels;
 use crate::domain::tag::Tag;
 use crate::domain::verdict::{self, FrameLook, Reason, Rules, Seen, Thresholds, Verdict};
 
@@ -32,11 +31,10 @@ impl Mode {
 /// has the measurements behind the defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Certainty {
-    /// There is no cat where the summed probability of the domestic cat classes is below this in
-    /// every labelled frame.
+    /// There is no cat where the certainty of one is below this in every frame that was looked at
+    /// for one.
     pub no_cat: f32,
-    /// The picture is indecent where the worst indecent class has at least this probability in any
-    /// frame.
+    /// The picture is indecent where any frame is at least as indecent as this.
     pub indecent: f32,
 }
 
@@ -146,8 +144,8 @@ impl Policy {
                 // so does a picture without any look.
                 let maybe_a_cat = seen
                     .iter()
-                    .filter_map(|seen| seen.look.labels.as_deref())
-                    .any(|labels| labels::cat_mass(labels) >= self.certainty.no_cat);
+                    .filter_map(|seen| seen.look.sight.as_ref())
+                    .any(|sight| sight.cat >= self.certainty.no_cat);
                 if maybe_a_cat {
                     Triage::Ask
                 } else {
@@ -186,21 +184,19 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::sight::Sight;
 
     fn look(indecency: f32, cat: f32) -> Seen {
-        let mut labels = vec![0.0; 1000];
-        labels[281] = cat;
-        labels[504] = 1.0 - cat;
         Seen::whole(FrameLook {
             indecency,
-            labels: Some(labels),
+            sight: Some(Sight::of_cat(cat)),
         })
     }
 
     fn unlabelled(indecency: f32) -> Seen {
         Seen::whole(FrameLook {
             indecency,
-            labels: None,
+            sight: None,
         })
     }
 

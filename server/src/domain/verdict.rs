@@ -4,16 +4,15 @@
 use crate::domain::draw::Weight;
 use crate::domain::hash::Sha256Hash;
 use crate::domain::labels;
+use crate::domain::sight::Sight;
 use crate::domain::tag::Tag;
 
-/// The figures that decide, each from 0 to 1.
+/// The figures that decide, each from 0 to 1. `docs/SCREENING.md` has what they were measured by.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
-    /// The least summed probability of the domestic cat classes that makes a picture one of a cat.
-    /// 0.05 keeps 94 % of cat photographs and lets in 0.4 % of dogs (measured on 250 of each).
+    /// The least certainty that there is a domestic cat ([`Sight::cat`]).
     pub cat: f32,
-    /// The probability of the worst indecent class from which a picture is refused. 0.85 refuses
-    /// 0.4 % of cat photographs; 0.7 would refuse up to 1.6 % (measured on 250 each).
+    /// The indecency from which a picture is refused ([`FrameLook::indecency`]).
     pub indecent: f32,
 }
 
@@ -29,11 +28,11 @@ impl Default for Thresholds {
 /// What the models saw in one frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrameLook {
-    /// The highest probability of an indecent class in any square that was looked at.
+    /// How indecent the worst part of it is, from 0 to 1 ([`crate::domain::sight::indecency`]).
     pub indecency: f32,
-    /// The ImageNet probabilities of the square that is most like a cat; `None` for a frame that
-    /// only the decency model saw.
-    pub labels: Option<Vec<f32>>,
+    /// What was seen in the part that is most like a cat; `None` for a frame that only the decency
+    /// models saw.
+    pub sight: Option<Sight>,
 }
 
 /// What was seen in a frame, and how much of the picture that frame is.
@@ -56,7 +55,7 @@ impl Seen {
     /// Marks the frame as one that will not be published. Nobody will see what is in it, so its
     /// instants still count, but as instants without a cat.
     pub fn drop_frame(&mut self) {
-        self.look.labels = self.look.labels.take().map(|_| Vec::new());
+        self.look.sight = self.look.sight.take().map(|_| Sight::default());
     }
 }
 
@@ -170,7 +169,7 @@ pub fn is_indecent(look: &FrameLook, thresholds: &Thresholds) -> bool {
 
 /// The version of the rule in [`judge`]. Verdicts are remembered under it, so raise it whenever the
 /// rule changes.
-pub const POLICY_VERSION: u32 = 2;
+pub const POLICY_VERSION: u32 = 3;
 
 /// Judges a picture by all of its frames.
 ///
@@ -178,43 +177,35 @@ pub const POLICY_VERSION: u32 = 2;
 /// the real times and with long frames cut short, so that a short glimpse of a cat does not carry
 /// an animation of something else. `draw` explains both counts.
 ///
-/// A cat counts as seen where the labels model finds one likely somewhere in the frame. How large
-/// it is and what else is there does not matter: a picture of other things with a cat in a corner
-/// is a picture of a cat. To tell these apart takes a model that locates things, and this one does
-/// not.
+/// A cat counts as seen where the models find one likely somewhere in the frame. How large it is
+/// and what else is there does not matter: a picture of other things with a cat in a corner is a
+/// picture of a cat.
 #[must_use]
 pub fn judge(seen: &[Seen], thresholds: &Thresholds) -> Verdict {
     if seen.iter().any(|seen| is_indecent(&seen.look, thresholds)) {
         return Verdict::Rejected(Reason::Indecent);
     }
-    let labelled = || {
+    let sights = || {
         seen.iter()
-            .filter_map(|seen| Some((seen.look.labels.as_deref()?, seen.weight)))
+            .filter_map(|seen| Some((seen.look.sight.as_ref()?, seen.weight)))
     };
-    let is_cat = |labels: &[f32]| labels::cat_mass(labels) >= thresholds.cat;
     let enough = |count: fn(Weight) -> u32| {
-        let all: u32 = labelled().map(|(_, weight)| count(weight)).sum();
-        let cats: u32 = labelled()
-            .filter(|(labels, _)| is_cat(labels))
+        let all: u32 = sights().map(|(_, weight)| count(weight)).sum();
+        let cats: u32 = sights()
+            .filter(|(sight, _)| sight.cat >= thresholds.cat)
             .map(|(_, weight)| count(weight))
             .sum();
         cats > 0 && cats >= all.div_ceil(4)
     };
-    let best = labelled()
-        .map(|(labels, _)| labels)
-        .max_by(|a, b| labels::cat_mass(a).total_cmp(&labels::cat_mass(b)));
+    let best = sights()
+        .map(|(sight, _)| sight)
+        .max_by(|a, b| a.cat.total_cmp(&b.cat));
     match best {
         Some(best) if enough(|weight| weight.by_time) && enough(|weight| weight.by_patience) => {
-            let found = labels::tags(best, labels::THING_FLOOR);
-            let alt = labels::alt_text(&found);
-            let tags = found
-                .into_iter()
-                .map(|tag| Tag {
-                    name: tag.name,
-                    confidence: tag.confidence,
-                })
-                .collect();
-            Verdict::Approved { tags, alt }
+            Verdict::Approved {
+                tags: labels::tags(best.cat, &best.words),
+                alt: labels::alt_text(&best.words),
+            }
         }
         _ => Verdict::Rejected(Reason::NotACat),
     }
@@ -225,12 +216,9 @@ mod tests {
     use super::*;
 
     fn look(indecency: f32, cat: f32) -> Seen {
-        let mut labels = vec![0.0; 1000];
-        labels[281] = cat;
-        labels[504] = 1.0 - cat;
         Seen::whole(FrameLook {
             indecency,
-            labels: Some(labels),
+            sight: Some(Sight::of_cat(cat)),
         })
     }
 
@@ -260,7 +248,7 @@ mod tests {
             Seen {
                 look: FrameLook {
                     indecency: 0.85,
-                    labels: None,
+                    sight: None,
                 },
                 weight: Weight::default(),
             },
@@ -309,11 +297,11 @@ mod tests {
         assert_eq!(judged(&seen), Ok(()));
         seen[0].drop_frame();
         assert_eq!(judged(&seen), Err(Reason::NotACat));
-        // A frame without labels stays without them.
+        // A frame that only the decency models saw stays so.
         let mut unlabelled = look(0.0, 0.9);
-        unlabelled.look.labels = None;
+        unlabelled.look.sight = None;
         unlabelled.drop_frame();
-        assert_eq!(unlabelled.look.labels, None);
+        assert_eq!(unlabelled.look.sight, None);
     }
 
     #[test]

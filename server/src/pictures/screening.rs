@@ -12,6 +12,7 @@ mod pixels;
 mod publish;
 mod review;
 mod reviewer;
+mod trial;
 mod work;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use self::pixels::outputs;
 pub(crate) use self::pixels::reason_of;
 pub(super) use self::pixels::refusal_by_shape;
 pub(super) use self::review::SecondOpinions;
+pub use self::trial::try_out;
 use self::work::Screened;
 use super::collection::Collection;
 use crate::config::LimitsConfig;

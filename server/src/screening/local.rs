@@ -1,5 +1,5 @@
-//! What the two local models see in a frame. This file decides which squares they look at; it does
-//! not decide what their figures mean.
+//! What the local models see in a frame. This file decides where they look; it does not decide what
+//! their figures mean.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -8,14 +8,26 @@ use anyhow::Context;
 use parking_lot::Mutex;
 
 use super::{Screener, ScreeningError};
-use crate::domain::labels;
+use crate::domain::evidence::Place;
+use crate::domain::sight::{Sight, indecency};
 use crate::domain::verdict::FrameLook;
-use crate::screening::vision::{Area, Pixels, Vision, VisionOptions};
+use crate::screening::vision::{Area, Pixels, Vision};
 use imaging::Raster;
 
 /// A picture whose long side is more than this many times its short side is judged in squares.
-/// Shrunk as a whole to the models' 224 pixels, nothing in it could be recognised.
+/// Shrunk as a whole to the models' few pixels, nothing in it could be recognised.
 const LONGEST_WHOLE: f64 = 2.5;
+
+/// Where an unsure glance is followed by a closer one, besides the likeliest place of a cat: the
+/// middle, by shares of both sides.
+const MIDDLE: (f32, f32) = (0.2, 0.8);
+
+/// How much of what is around the likeliest place of a cat is looked at with it, as a share of its
+/// sides, on each of them.
+const MARGIN: f32 = 0.15;
+
+/// The least sides of a closer look, as shares of the frame's. A smaller part has too few pixels.
+const CLOSEST: f32 = 0.2;
 
 /// Screens with the models in a folder, which are loaded at first use.
 pub struct LocalScreener {
@@ -44,53 +56,40 @@ impl LocalScreener {
         if let Some(vision) = self.vision.get() {
             return Ok(vision);
         }
-        let vision = Vision::load(&self.models_dir, VisionOptions::default())
+        let vision = Vision::load(&self.models_dir)
             .context("the screening models cannot be loaded (CATTO_MODELS_DIR)")?;
         Ok(self.vision.get_or_init(|| vision))
     }
 }
 
 impl Screener for LocalScreener {
-    fn look(&self, frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError> {
+    fn look(&self, frame: &Raster, with_sight: bool) -> Result<FrameLook, ScreeningError> {
         let vision = self.vision()?;
         let pixels =
             Pixels::new(&frame.rgb, frame.width, frame.height).context("an unusable frame")?;
-        let squares = squares(frame.width, frame.height);
-        let mut indecency = 0.0_f32;
-        let areas = if squares.is_empty() {
-            vec![pixels.whole()]
-        } else {
-            squares.clone()
+        let mut areas = squares(frame.width, frame.height);
+        if areas.is_empty() {
+            areas.push(pixels.whole());
+        }
+        let mut look = FrameLook {
+            indecency: 0.0,
+            sight: None,
         };
         for area in areas {
             let decency = vision
                 .decency(pixels, area)
-                .context("the decency model failed")?;
-            indecency = indecency
-                .max(decency.hentai)
-                .max(decency.porn)
-                .max(decency.sexy);
+                .context("a decency model failed")?;
+            let indecency = indecency(decency.worst_class, decency.open_nsfw);
+            look.indecency = look.indecency.max(indecency);
+            if with_sight {
+                let sight = sight(vision, pixels, area)?;
+                let is_best = look.sight.as_ref().is_none_or(|best| sight.cat > best.cat);
+                if is_best {
+                    look.sight = Some(sight);
+                }
+            }
         }
-        let labels = if with_labels {
-            let areas = if squares.is_empty() {
-                vec![pixels.centre_square()]
-            } else {
-                squares
-            };
-            let mut seen = areas
-                .into_iter()
-                .map(|area| {
-                    vision
-                        .classify(pixels, area)
-                        .context("the labels model failed")
-                })
-                .collect::<anyhow::Result<Vec<_>>>()?;
-            seen.sort_by(|a, b| labels::cat_mass(b).total_cmp(&labels::cat_mass(a)));
-            seen.into_iter().next()
-        } else {
-            None
-        };
-        Ok(FrameLook { indecency, labels })
+        Ok(look)
     }
 
     fn identity(&self) -> Result<String, ScreeningError> {
@@ -99,6 +98,48 @@ impl Screener for LocalScreener {
 
     fn check(&self) -> Result<(), ScreeningError> {
         self.vision().map(drop)
+    }
+}
+
+/// Looks for a cat in one area of a picture, and once more from nearer where that is unsure.
+fn sight(vision: &Vision, pixels: Pixels<'_>, area: Area) -> anyhow::Result<Sight> {
+    let glance = |area| {
+        vision
+            .glance(pixels, area)
+            .context("the labels model failed")
+    };
+    let first = glance(area.centre_square())?;
+    let found = vision.find(pixels, area).context("the detector failed")?;
+    let closer = if first.is_unsure() {
+        let near = near(found.cat);
+        vec![
+            glance(area.part((near.left, near.right), (near.top, near.bottom)))?,
+            glance(area.part(MIDDLE, MIDDLE))?,
+        ]
+    } else {
+        Vec::new()
+    };
+    Ok(Sight::new(&first, &closer, &found))
+}
+
+/// This place with some of its surroundings, and never too small a part of the frame.
+fn near(place: Place) -> Place {
+    let wider = |from: f32, to: f32| {
+        let margin = (to - from) * MARGIN;
+        let (from, to) = ((from - margin).max(0.0), (to + margin).min(1.0));
+        if to - from >= CLOSEST {
+            return (from, to);
+        }
+        let start = (f32::midpoint(from, to) - CLOSEST / 2.0).clamp(0.0, 1.0 - CLOSEST);
+        (start, start + CLOSEST)
+    };
+    let (left, right) = wider(place.left, place.right);
+    let (top, bottom) = wider(place.top, place.bottom);
+    Place {
+        left,
+        top,
+        right,
+        bottom,
     }
 }
 
@@ -160,6 +201,34 @@ mod tests {
                     "{width}x{height}: {step}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_closer_look_takes_in_the_surroundings_and_stays_in_the_frame() {
+        let place = |left, top, right, bottom| Place {
+            left,
+            top,
+            right,
+            bottom,
+        };
+        let is_near = |a: Place, b: Place| {
+            [
+                a.left - b.left,
+                a.top - b.top,
+                a.right - b.right,
+                a.bottom - b.bottom,
+            ]
+            .into_iter()
+            .all(|difference| difference.abs() < 1e-5)
+        };
+        for (from, to) in [
+            (place(0.2, 0.4, 0.6, 0.8), place(0.14, 0.34, 0.66, 0.86)),
+            (place(0.0, 0.0, 1.0, 1.0), place(0.0, 0.0, 1.0, 1.0)),
+            (place(0.98, 0.0, 1.0, 0.01), place(0.8, 0.0, 1.0, 0.2)),
+            (place(0.5, 0.5, 0.5, 0.5), place(0.4, 0.4, 0.6, 0.6)),
+        ] {
+            assert!(is_near(near(from), to), "{from:?} became {:?}", near(from));
         }
     }
 

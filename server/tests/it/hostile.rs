@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use bytes::Bytes;
+use cattocdn::domain::sight::Sight;
 use cattocdn::domain::variant::PUBLISHED;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::screening::{Screener, ScreeningError};
@@ -219,7 +220,7 @@ impl Panics {
 }
 
 impl Screener for Panics {
-    fn look(&self, frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError> {
+    fn look(&self, frame: &Raster, with_sight: bool) -> Result<FrameLook, ScreeningError> {
         let _held = self
             .lock
             .lock()
@@ -227,7 +228,7 @@ impl Screener for Panics {
         if self.looks.fetch_add(1, Ordering::SeqCst) < self.panics {
             panic!("an index out of bounds");
         }
-        self.inner.look(frame, with_labels)
+        self.inner.look(frame, with_sight)
     }
 
     fn identity(&self) -> Result<String, ScreeningError> {
@@ -517,12 +518,12 @@ fn zlib_zeros(length: usize) -> Vec<u8> {
 struct CatsAreRed(ScriptedScreener);
 
 impl Screener for CatsAreRed {
-    fn look(&self, frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError> {
-        let mut look = self.0.look(frame, with_labels)?;
-        if let Some(labels) = &mut look.labels
+    fn look(&self, frame: &Raster, with_sight: bool) -> Result<FrameLook, ScreeningError> {
+        let mut look = self.0.look(frame, with_sight)?;
+        if let Some(sight) = &mut look.sight
             && frame.rgb[0] < 128
         {
-            labels.fill(0.0);
+            *sight = Sight::default();
         }
         Ok(look)
     }

@@ -60,16 +60,16 @@ impl ByWidth {
 }
 
 impl Screener for ByWidth {
-    fn look(&self, frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError> {
+    fn look(&self, frame: &Raster, with_sight: bool) -> Result<FrameLook, ScreeningError> {
         self.arrived.fetch_add(1, Ordering::SeqCst);
         if frame.width > Self::GATED {
             let permit = self.runtime.block_on(self.gate.acquire());
             permit.map_err(anyhow::Error::from)?.forget();
         }
         if frame.width < Self::CAT {
-            self.no_cat.look(frame, with_labels)
+            self.no_cat.look(frame, with_sight)
         } else {
-            self.cat.look(frame, with_labels)
+            self.cat.look(frame, with_sight)
         }
     }
 

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use cattocdn::cdn::Cdns;
 use cattocdn::config::Config;
 use cattocdn::domain::expiry::Retention;
+use cattocdn::domain::sight::Sight;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::cache::Overruled;
 use cattocdn::http::router;
@@ -431,22 +432,20 @@ impl ScriptedScreener {
 }
 
 impl Screener for ScriptedScreener {
-    fn look(&self, _frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError> {
+    fn look(&self, _frame: &Raster, with_sight: bool) -> Result<FrameLook, ScreeningError> {
         self.arrived.fetch_add(1, Ordering::SeqCst);
         let permit = self.runtime.block_on(self.gate.acquire());
         // The permit is not given back: each look takes one.
         permit.map_err(anyhow::Error::from)?.forget();
         self.check()?;
         let before = self.looks.fetch_add(1, Ordering::SeqCst);
-        let mut labels = vec![0.0; 1000];
-        labels[281] = self.cat;
         Ok(FrameLook {
             indecency: if before >= self.indecent_after {
                 1.0
             } else {
                 self.indecency
             },
-            labels: with_labels.then_some(labels),
+            sight: with_sight.then(|| Sight::of_cat(self.cat)),
         })
     }
 

@@ -27,9 +27,9 @@ use imaging::{
 /// Strips of this ratio of the sides or longer are refused, because nobody sees a cat in them.
 const LONGEST_STRIP: u32 = 40;
 
-/// The most looks that one picture is worth: every frame's decency, and the labels of those that
-/// are drawn, in each square of a long picture. A look takes about 30 ms of one processor, so this
-/// is 17 s.
+/// The most looks that one picture is worth: every frame's decency, and a search for a cat in those
+/// that are drawn, in each square of a long picture. A look takes about 40 ms of one processor, so
+/// this is 23 s.
 const MAX_LOOKS: usize = 560;
 
 /// The outcome of looking at a picture.
@@ -258,10 +258,10 @@ impl Job {
         Ok(self.bans.iter().any(|ban| ban.covers(hash)))
     }
 
-    fn look(&self, raster: &Raster, with_labels: bool) -> Result<FrameLook, Failure> {
+    fn look(&self, raster: &Raster, with_sight: bool) -> Result<FrameLook, Failure> {
         let look = self
             .screener
-            .look(raster, with_labels)
+            .look(raster, with_sight)
             .map_err(|error| Failure::Unavailable(error.into()))?;
         self.looked.store(true, Ordering::Relaxed);
         Ok(look)

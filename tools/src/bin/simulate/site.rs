@@ -13,6 +13,7 @@ use axum::http::{Method, Request, StatusCode, header};
 use cattocdn::config::Config;
 use cattocdn::domain::expiry::{ExpiresAt, Retention, rfc3339};
 use cattocdn::domain::search::index_text;
+use cattocdn::domain::sight::Sight;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::router;
 use cattocdn::http::state::AppState;
@@ -258,12 +259,10 @@ fn photograph() -> Done<Vec<u8>> {
 struct SeesCats;
 
 impl Screener for SeesCats {
-    fn look(&self, _frame: &Raster, with_labels: bool) -> Result<FrameLook, ScreeningError> {
-        let mut labels = vec![0.0; 1000];
-        labels[281] = 0.9;
+    fn look(&self, _frame: &Raster, with_sight: bool) -> Result<FrameLook, ScreeningError> {
         Ok(FrameLook {
             indecency: 0.0,
-            labels: with_labels.then_some(labels),
+            sight: with_sight.then(|| Sight::of_cat(0.9)),
         })
     }
 
