@@ -248,7 +248,7 @@ async fn look_at_self(
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = self_probe.look_at_site(&reading, &clock) => {}
+            () = self_probe.probe_site(&reading, &clock) => {}
         }
         pause = self_probe::EVERY;
     }
