@@ -4,6 +4,7 @@
 //! `thiserror`, the time crate, a hasher and random numbers, and `now` is always an argument.
 
 pub mod address;
+pub mod backoff;
 pub mod ban;
 pub mod build;
 pub mod client;

@@ -184,11 +184,7 @@ impl Recovery {
 
     /// Empties the rows of pictures that are published in the index but have no manifest any
     /// more.
-    async fn end_lost(
-        &self,
-        manifests: &[PictureId],
-        rebuilt: &mut Rebuilt,
-    ) -> anyhow::Result<()> {
+    async fn end_lost(&self, manifests: &[PictureId], rebuilt: &mut Rebuilt) -> anyhow::Result<()> {
         let there: std::collections::HashSet<&PictureId> = manifests.iter().collect();
         let mut published = self.collection.db.list_published_ids().await?;
         published.retain(|id| !there.contains(id));
