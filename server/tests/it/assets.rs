@@ -167,13 +167,7 @@ async fn rebuilding_the_index_leaves_the_builds_alone() {
         Arc::new(DiskStorage::open(&dir.path().join("objects")).expect("opens"));
     start(dir.path(), &storage, "aaaa").await.stop().await;
     let site = start(dir.path(), &storage, "bbbb").await;
-    let rebuilt = site
-        .state
-        .pictures
-        .recovery
-        .rebuild()
-        .await
-        .expect("rebuilds");
+    let rebuilt = site.rebuild().await;
     assert_eq!(rebuilt, Rebuilt::default());
     assert_eq!(
         stored(&storage).await,

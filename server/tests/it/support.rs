@@ -23,6 +23,7 @@ use cattocdn::http::cache::Overruled;
 use cattocdn::http::router;
 use cattocdn::http::state::AppState;
 use cattocdn::jobs::Jobs;
+use cattocdn::pictures::Rebuilt;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{LocalScreener, Screener, ScreeningError, SecondOpinion};
 use cattocdn::site::{self, Services, open_storage};
@@ -30,6 +31,8 @@ use cattocdn::storage::ObjectStorage;
 use http_body_util::BodyExt;
 use imaging::Raster;
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -268,6 +271,37 @@ impl Site {
         answer.json()
     }
 
+    /// Has one worker's turn done, on a site without jobs. Returns false where no picture waits.
+    pub(crate) async fn work(&self) -> bool {
+        let worked = self.state.pictures.screening.screen_next().await;
+        worked.expect("the worker works")
+    }
+
+    /// Uploads a cat to a site without jobs, screens it, and returns its JSON.
+    pub(crate) async fn publish_by_hand(&self) -> Value {
+        let upload = self.send_in(fixture("cat.webp")).await;
+        assert!(self.work().await, "a picture waits");
+        self.status_of(&upload).await.json()
+    }
+
+    /// Asks for what became of this upload.
+    pub(crate) async fn status_of(&self, upload: &Value) -> Answer {
+        self.get(upload["status_url"].as_str().expect("a URL"))
+            .await
+    }
+
+    /// Has the sweeper pass once, and returns how many pictures it swept.
+    pub(crate) async fn sweep(&self) -> u64 {
+        let swept = self.state.pictures.endings.expire().await;
+        swept.expect("the sweeper works")
+    }
+
+    /// Rebuilds the index from the objects.
+    pub(crate) async fn rebuild(&self) -> Rebuilt {
+        let rebuilt = self.state.pictures.recovery.rebuild().await;
+        rebuilt.expect("is rebuilt")
+    }
+
     /// Deletes with this token.
     pub(crate) async fn delete(&self, path: &str, token: &str) -> Answer {
         let delete =
@@ -461,6 +495,18 @@ impl Screener for ScriptedScreener {
             Err(anyhow::anyhow!("the scripted screener is down").into())
         }
     }
+}
+
+/// A connection of the test's own to the index in this data folder.
+pub(crate) async fn index_of(data_dir: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(data_dir.join("index.sqlite"));
+    let index = SqliteConnection::connect_with(&options).await;
+    index.expect("opens")
+}
+
+/// The URL of one of a picture's images.
+pub(crate) fn image(picture: &Value) -> &str {
+    picture["images"]["640.webp"].as_str().expect("a URL")
 }
 
 pub(crate) fn request(method: Method, url: &str) -> axum::http::request::Builder {
