@@ -15,6 +15,7 @@ use subtle::{Choice, ConstantTimeEq};
 use crate::config::{ClientAddress, OriginConfig};
 use crate::domain::client::ClientNetwork;
 use crate::http::connections::Peers;
+use crate::http::declared::Handling;
 use crate::http::error::Error;
 use crate::http::state::AppState;
 
@@ -22,8 +23,6 @@ use crate::http::state::AppState;
 const ORIGIN_KEY: HeaderName = HeaderName::from_static("x-catto-origin-key");
 /// When a client that has its share of requests should try again. Most answers take far less time.
 const SHARE_FREES_ITSELF: Duration = Duration::from_secs(5);
-/// Paths that the hosting platform requests directly, without the CDN.
-pub(crate) const HEALTH_CHECKS: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Whose share a connection counts towards, according to the configuration.
 pub(crate) fn peers(config: &OriginConfig) -> Peers {
@@ -41,7 +40,7 @@ pub(crate) async fn identify(
     next: Next,
 ) -> Response {
     let vouched = has_key(&state.origin, request.headers());
-    let is_health_check = HEALTH_CHECKS.contains(&request.uri().path());
+    let is_health_check = Handling::of(&request).is_health_check;
     if !state.origin.keys.is_empty() && !vouched && !is_health_check {
         let refusal = Error::new(
             ErrorCode::Forbidden,

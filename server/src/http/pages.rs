@@ -29,7 +29,8 @@ use crate::http::state::AppState;
 use crate::http::upload::{self, DEFAULT_WAIT};
 
 /// Prefixes of paths whose answers are never pages, whatever the client accepts. Programs read
-/// them, and caches hold one answer for everyone.
+/// them, and caches hold one answer for everyone. No route can declare it, because it is also said
+/// of paths below them at which there is nothing.
 const MACHINE_PATHS: [&str; 3] = ["/api/", "/i/", "/pkg/"];
 /// The prefix of the server functions.
 const FUNCTIONS: &str = "/api/ui/";
@@ -166,6 +167,11 @@ async fn not_found() -> Error {
     Error::not_found()
 }
 
+/// True for a path at which no answer is a page.
+pub(crate) fn is_for_machines(path: &str) -> bool {
+    MACHINE_PATHS.iter().any(|start| path.starts_with(start))
+}
+
 /// Replaces an error by a page that explains it, where a browser asked for a page.
 pub(crate) async fn explain_errors(
     State(state): State<AppState>,
@@ -174,9 +180,7 @@ pub(crate) async fn explain_errors(
 ) -> Response {
     let wants_page = accepts_html(request.headers());
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_page_path = !MACHINE_PATHS
-        .iter()
-        .any(|path| request.uri().path().starts_with(path));
+    let is_page_path = !is_for_machines(request.uri().path());
     let mut response = next.run(request).await;
     // The framework refuses a path that is not valid UTF-8, in its own words.
     if response.status() == StatusCode::BAD_REQUEST

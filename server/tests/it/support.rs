@@ -20,6 +20,7 @@ use cattocdn::config::Config;
 use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::cache::Overruled;
+use cattocdn::http::declared::{Caching, Declaration, Key};
 use cattocdn::http::router;
 use cattocdn::http::state::AppState;
 use cattocdn::jobs::Jobs;
@@ -502,6 +503,17 @@ pub(crate) async fn index_of(data_dir: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(data_dir.join("index.sqlite"));
     let index = SqliteConnection::connect_with(&options).await;
     index.expect("opens")
+}
+
+/// A path that leads to this route and, where it can show a picture, shows this one.
+pub(crate) fn showing(declaration: &Declaration, picture: &Value) -> String {
+    let id = picture["id"].as_str().expect("an id");
+    let tag = picture["tags"][0]["name"].as_str().expect("a tag");
+    let path = declaration.path.replace("{id}", id).replace("{tag}", tag);
+    match declaration.caching {
+        Caching::Kept(_, Key::Query(known)) if known.contains(&"q") => path + "?q=cat",
+        Caching::Kept(_, Key::Query(_) | Key::Path) | Caching::Never => path,
+    }
 }
 
 /// The URL of one of a picture's images.
