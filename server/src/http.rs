@@ -228,7 +228,8 @@ mod tests {
         let undeclared: Vec<_> = served.difference(&declared).collect();
         assert!(
             undeclared.is_empty(),
-            "give each of these a `Route::page` or `Route::function` in server/src/http.rs: {undeclared:?}"
+            "give each of these a `Route::page` or `Route::function` in server/src/http.rs: \
+             {undeclared:?}"
         );
         let absent: Vec<_> = declared.difference(&served).collect();
         assert!(

@@ -14,10 +14,9 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-use crate::http::declared::{Handling, Takes};
+use crate::http::declared::{Handling, Takes, is_for_machines};
 use crate::http::error::Error;
 use crate::http::held;
-use crate::http::pages::is_for_machines;
 use crate::http::readers::Readers;
 
 /// How many pages and lists are made at the same time. It is more than the searches that may run

@@ -17,6 +17,11 @@ use axum::routing::MethodRouter;
 
 use crate::http::state::AppState;
 
+/// Prefixes of paths whose answers are never pages, whatever the client accepts. Programs read
+/// them, and caches hold one answer for everyone. No route can declare it, because it is also said
+/// of paths below them at which there is nothing.
+const MACHINE_PATHS: [&str; 3] = ["/api/", "/i/", "/pkg/"];
+
 /// What caches may do with the answers of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caching {
@@ -305,6 +310,11 @@ impl Caching {
         let declared = request.extensions().get::<Self>().copied();
         declared.unwrap_or(Self::Never)
     }
+}
+
+/// True for a path at which no answer is a page.
+pub(crate) fn is_for_machines(path: &str) -> bool {
+    MACHINE_PATHS.iter().any(|start| path.starts_with(start))
 }
 
 #[cfg(test)]

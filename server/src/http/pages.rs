@@ -20,7 +20,7 @@ use crate::domain::picture::PictureId;
 use crate::http::answers::{self, Turn, accepts_html};
 use crate::http::backend::ServerBackend;
 use crate::http::cache::{CachePolicy, IsPage, Shown};
-use crate::http::declared::Declarations;
+use crate::http::declared::{Declarations, is_for_machines};
 use crate::http::error::Error;
 use crate::http::images::robots_tag;
 use crate::http::receive::{self, receive_form};
@@ -28,10 +28,6 @@ use crate::http::shares::UnderWay;
 use crate::http::state::AppState;
 use crate::http::upload::{self, DEFAULT_WAIT};
 
-/// Prefixes of paths whose answers are never pages, whatever the client accepts. Programs read
-/// them, and caches hold one answer for everyone. No route can declare it, because it is also said
-/// of paths below them at which there is nothing.
-const MACHINE_PATHS: [&str; 3] = ["/api/", "/i/", "/pkg/"];
 /// The prefix of the server functions.
 const FUNCTIONS: &str = "/api/ui/";
 /// The most bytes of a server function's error. None comes near this; it only bounds the buffer.
@@ -165,11 +161,6 @@ pub(crate) async fn render_interstitial(state: &AppState, page: Interstitial) ->
 
 async fn not_found() -> Error {
     Error::not_found()
-}
-
-/// True for a path at which no answer is a page.
-pub(crate) fn is_for_machines(path: &str) -> bool {
-    MACHINE_PATHS.iter().any(|start| path.starts_with(start))
 }
 
 /// Replaces an error by a page that explains it, where a browser asked for a page.
