@@ -1,6 +1,6 @@
 //! The routes, then the layers in their order. Only this module and those below it know HTTP.
 
-pub mod answers;
+pub(crate) mod answers;
 pub(crate) mod api;
 pub(crate) mod assets;
 pub(crate) mod backend;
@@ -14,16 +14,16 @@ mod descriptors;
 pub(crate) mod documents;
 pub(crate) mod error;
 mod foreign;
-pub mod guesses;
+pub(crate) mod guesses;
 pub(crate) mod health;
 mod held;
 pub(crate) mod images;
 pub(crate) mod list;
 pub(crate) mod pages;
-pub mod readers;
+pub(crate) mod readers;
 mod receive;
 pub(crate) mod security;
-pub mod shares;
+pub(crate) mod shares;
 mod spelling;
 pub mod state;
 pub(crate) mod status;

@@ -18,9 +18,9 @@ use probe::{Probe, Summary};
 
 /// How often the site is probed. The 8 requests of each time are 23,000 a month, of which caches
 /// should leave a few thousand to the server.
-pub const EVERY: Duration = Duration::from_secs(15 * 60);
+pub(crate) const EVERY: Duration = Duration::from_secs(15 * 60);
 /// How soon after the start the site is first probed.
-pub const FIRST_AFTER: Duration = Duration::from_secs(60);
+pub(crate) const FIRST_AFTER: Duration = Duration::from_secs(60);
 /// How often each address is requested again.
 const REPEATS: u32 = 3;
 /// How long one probe may take in all. Each request may take 10 s, and none may hang for ever.
@@ -123,7 +123,7 @@ impl SelfProbe {
 
 /// Describes what [`SelfProbe::probe_site`] requested at this address, without naming a picture.
 #[must_use]
-pub fn what_is_at(url: &str) -> &'static str {
+pub(crate) fn what_is_at(url: &str) -> &'static str {
     let is_gallery = Url::parse(url).is_ok_and(|url| url.path() == "/");
     if is_gallery {
         "the gallery"
