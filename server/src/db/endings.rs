@@ -48,10 +48,10 @@ impl Db {
         Ok(hidden)
     }
 
-    /// Lists at most `limit` pictures that are no tombstones yet and whose objects should be deleted.
-    /// These are pictures that expired by `now`, pictures that were removed, and uploads received
-    /// by `received_by` that still have no verdict. What a worker holds is left out until its lease
-    /// ends, and no worker can claim a picture that is over.
+    /// Lists at most `limit` pictures that are no tombstones yet and whose objects should be
+    /// deleted. These are pictures that expired by `now`, pictures that were removed, and uploads
+    /// received by `received_by` that still have no verdict. What a worker holds is left out until
+    /// its lease ends, and no worker can claim a picture that is over.
     pub async fn list_ended(
         &self,
         now: i64,

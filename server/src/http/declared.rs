@@ -1,6 +1,6 @@
 //! What each address declares: how its answers may be kept, by what caches tell them apart, and how
-//! the layers handle requests to it. A [`Route`] is the only way to add an address, so there is none
-//! without a declaration.
+//! the layers handle requests to it. A [`Route`] is the only way to add an address, so there is
+//! none without a declaration.
 //!
 //! The files in `deploy/` say the same to Cloudflare and CloudFront, each in its own format;
 //! `server/tests/it/declarations.rs` compares them with what is declared here.

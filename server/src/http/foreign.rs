@@ -17,7 +17,7 @@ use crate::http::error::Error;
 /// The header that says which site's page made the browser send a request (Fetch Metadata, W3C).
 const SITE: &str = "sec-fetch-site";
 
-/// Refuses changes at addresses for our own pages only that another site's page made a browser send.
+/// Refuses changes that only our own pages may send where another site's page made a browser send.
 pub(crate) async fn refuse_foreign_changes(request: Request, next: Next) -> Response {
     let reads = matches!(
         *request.method(),

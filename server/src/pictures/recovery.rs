@@ -26,7 +26,8 @@ pub struct Rebuilt {
     pub ended: u64,
     /// Bans that the index knows now.
     pub bans: u64,
-    /// Pictures that were published in the index but have no manifest any more. They are tombstones now.
+    /// Pictures that were published in the index but have no manifest any more. They are tombstones
+    /// now.
     pub lost: u64,
     /// Files of pictures that have neither a manifest nor a row. They were deleted.
     pub orphans: u64,
