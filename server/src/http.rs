@@ -15,6 +15,7 @@ pub(crate) mod documents;
 pub(crate) mod error;
 mod foreign;
 pub(crate) mod guesses;
+pub(crate) mod handling;
 pub(crate) mod health;
 mod held;
 pub(crate) mod images;
@@ -38,8 +39,9 @@ use axum::routing::{any, get, post};
 
 use crate::domain::picture::PictureId;
 use crate::http::declared::Caching::{Kept, Never};
-use crate::http::declared::{Declaration, Key, Kind, Route, Scans, Takes};
+use crate::http::declared::{Declaration, Key, Kind, Route};
 use crate::http::error::Error;
+use crate::http::handling::{Scans, Takes};
 use crate::http::state::AppState;
 use crate::pictures::Status;
 

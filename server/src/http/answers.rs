@@ -14,8 +14,8 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-use crate::http::declared::{Handling, Takes, is_for_machines};
 use crate::http::error::Error;
+use crate::http::handling::{Handling, Takes, is_for_machines};
 use crate::http::held;
 use crate::http::readers::Readers;
 

@@ -23,8 +23,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::config::LimitsConfig;
-use crate::http::declared::{Handling, Takes};
 use crate::http::error::Error;
+use crate::http::handling::{Handling, Takes};
 
 /// How many bytes beyond the largest file are still read: what a form adds, and a file that is a
 /// little too large, so that its sender gets to read the answer.

@@ -15,8 +15,8 @@ use subtle::{Choice, ConstantTimeEq};
 use crate::config::{ClientAddress, OriginConfig};
 use crate::domain::client::ClientNetwork;
 use crate::http::connections::Peers;
-use crate::http::declared::Handling;
 use crate::http::error::Error;
+use crate::http::handling::Handling;
 use crate::http::state::AppState;
 
 /// The header with the secret that the CDN adds to every request that it passes on.

@@ -11,7 +11,7 @@ use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 
 use crate::costs::traffic::Traffic;
-use crate::http::declared::Handling;
+use crate::http::handling::Handling;
 
 /// Counts a request, and its answer while it is sent. Health checks are not counted, because the
 /// platform makes them.

@@ -11,8 +11,8 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::http::declared::Handling;
 use crate::http::error::Error;
+use crate::http::handling::Handling;
 
 /// The header that says which site's page made the browser send a request (Fetch Metadata, W3C).
 const SITE: &str = "sec-fetch-site";

@@ -12,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::domain::client::ClientNetwork;
-use crate::http::declared::Handling;
 use crate::http::error::Error;
+use crate::http::handling::Handling;
 use crate::http::held;
 
 /// The most requests of one client at the same time. Clients behind one address, such as a
