@@ -1,7 +1,7 @@
 //! What the site costs: what may still be spent, what was used, and the bill that follows.
 
-pub mod bill;
-pub mod billing;
+pub(crate) mod bill;
+pub(crate) mod billing;
 pub mod budget;
-pub mod counted_storage;
-pub mod traffic;
+pub(crate) mod counted_storage;
+pub(crate) mod traffic;

@@ -27,7 +27,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlitePool};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-pub use self::endings::Dead;
+pub use self::endings::Ended;
 pub use self::ledger::{LedgerRow, Spending};
 use self::migrations::MIGRATIONS;
 pub use self::pictures::ListFilter;

@@ -1,6 +1,6 @@
 //! The routes, then the layers in their order. Only this module and those below it know HTTP.
 
-pub mod answers;
+pub(crate) mod answers;
 pub(crate) mod api;
 pub(crate) mod assets;
 pub(crate) mod backend;
@@ -14,16 +14,17 @@ mod descriptors;
 pub(crate) mod documents;
 pub(crate) mod error;
 mod foreign;
-pub mod guesses;
+pub(crate) mod guesses;
+pub(crate) mod handling;
 pub(crate) mod health;
 mod held;
 pub(crate) mod images;
 pub(crate) mod list;
 pub(crate) mod pages;
-pub mod readers;
+pub(crate) mod readers;
 mod receive;
 pub(crate) mod security;
-pub mod shares;
+pub(crate) mod shares;
 mod spelling;
 pub mod state;
 pub(crate) mod status;
@@ -32,7 +33,7 @@ pub(crate) mod views;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::Uri;
+use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post};
 
@@ -40,10 +41,11 @@ use crate::domain::picture::PictureId;
 use crate::http::declared::Caching::{Kept, Never};
 use crate::http::declared::{Declaration, Key, Kind, Route};
 use crate::http::error::Error;
+use crate::http::handling::{Scans, Takes};
 use crate::http::state::AppState;
 use crate::pictures::Status;
 
-/// Every address of the site, with what it declares to caches.
+/// Every address of the site, with what it declares to caches and to the layers.
 fn routes() -> Vec<Route> {
     vec![
         // The bytes of pictures, and the files that pages load.
@@ -51,28 +53,32 @@ fn routes() -> Vec<Route> {
             "/i/{expires}/{id}/{name}",
             Kept(Kind::Image, Key::Path),
             any(images::get_image),
-        ),
+        )
+        .cheap(),
         Route::new(
             "/pkg/{name}",
             Kept(Kind::Immutable, Key::Path),
             get(assets::get_asset),
-        ),
+        )
+        .cheap(),
         Route::new(
             "/favicon.svg",
             Kept(Kind::Document, Key::Path),
             get(assets::get_favicon),
-        ),
+        )
+        .cheap(),
         // The pages.
-        Route::by_leptos("/", Kept(Kind::List, Key::Query(&["after"]))),
-        Route::by_leptos("/search", Kept(Kind::List, Key::Query(&["q", "after"]))),
-        Route::by_leptos("/tags/{tag}", Kept(Kind::List, Key::Query(&["after"]))),
-        Route::by_leptos("/c/{id}", Kept(Kind::Picture, Key::Path)),
-        Route::by_leptos("/upload", Kept(Kind::Document, Key::Path))
-            .and(post(pages::upload_picture)),
-        Route::by_leptos("/about", Kept(Kind::Document, Key::Path)),
-        Route::by_leptos("/status", Kept(Kind::List, Key::Query(&[]))),
+        Route::page("/", Kept(Kind::List, Key::Query(&["after"]))),
+        Route::page("/search", Kept(Kind::List, Key::Query(&["q", "after"]))).scans(Scans::Always),
+        Route::page("/tags/{tag}", Kept(Kind::List, Key::Query(&["after"]))).scans(Scans::Always),
+        Route::page("/c/{id}", Kept(Kind::Picture, Key::Path)),
+        Route::page("/upload", Kept(Kind::Document, Key::Path))
+            .and(post(pages::upload_picture))
+            .takes(Takes::Upload, &[Method::POST]),
+        Route::page("/about", Kept(Kind::Document, Key::Path)),
+        Route::page("/status", Kept(Kind::List, Key::Query(&[]))).scans(Scans::Always),
         // This address holds a secret.
-        Route::by_leptos("/delete/{id}/{token}", Never).and(post(pages::delete_picture)),
+        Route::page("/delete/{id}/{token}", Never).and(post(pages::delete_picture)),
         // What programs read and send.
         Route::new(
             "/api/v1/pictures",
@@ -81,6 +87,8 @@ fn routes() -> Vec<Route> {
                 .post(upload::upload_picture)
                 .put(upload::upload_picture),
         )
+        .takes(Takes::Upload, &[Method::POST, Method::PUT])
+        .scans(Scans::WithQuery)
         .told(&["wait"]),
         Route::new(
             "/api/v1/pictures/{id}",
@@ -90,38 +98,44 @@ fn routes() -> Vec<Route> {
                 .delete(api::delete_picture)
                 .put(upload::upload_picture),
         )
+        .takes(Takes::Upload, &[Method::PUT])
         .told(&["wait", "ban"]),
         Route::new(
             "/api/v1/tags",
             Kept(Kind::List, Key::Query(&[])),
             get(api::list_tags),
-        ),
+        )
+        .scans(Scans::Always),
         Route::new(
             "/random",
             Kept(Kind::Slot, Key::Query(&[])),
             get(api::random_picture),
-        ),
+        )
+        .scans(Scans::Always),
         Route::new(
             "/status.json",
             Kept(Kind::List, Key::Query(&[])),
             get(status::get_status),
-        ),
+        )
+        .scans(Scans::Always),
         // What the site's own islands send.
-        Route::by_leptos("/api/ui/upload", Never),
-        Route::by_leptos("/api/ui/status", Never),
+        Route::function("/api/ui/upload", Takes::Upload),
+        Route::function("/api/ui/status", Takes::AtMost(body::STATUS_FORM)),
         // Short texts for machines.
         Route::new(
             "/robots.txt",
             Kept(Kind::Document, Key::Path),
             get(documents::robots),
-        ),
+        )
+        .cheap(),
         Route::new(
             "/.well-known/security.txt",
             Kept(Kind::Document, Key::Path),
             get(documents::security),
-        ),
-        Route::new("/healthz", Never, get(health::alive)),
-        Route::new("/readyz", Never, get(health::ready)),
+        )
+        .cheap(),
+        Route::health_check("/healthz", get(health::alive)),
+        Route::health_check("/readyz", get(health::ready)),
     ]
 }
 
@@ -216,12 +230,44 @@ mod tests {
         let undeclared: Vec<_> = served.difference(&declared).collect();
         assert!(
             undeclared.is_empty(),
-            "give each of these a `Route::by_leptos` in server/src/http.rs: {undeclared:?}"
+            "give each of these a `Route::page` or `Route::function` in server/src/http.rs: \
+             {undeclared:?}"
         );
         let absent: Vec<_> = declared.difference(&served).collect();
         assert!(
             absent.is_empty(),
             "server/src/http.rs declares pages that the app does not have: {absent:?}"
         );
+    }
+
+    #[test]
+    fn a_route_that_nobody_decided_on_takes_no_body() {
+        let (routes, nothing) = (routes(), Takes::Nothing);
+        for (method, path, expected) in [
+            (Method::POST, "/upload", Takes::Upload),
+            (Method::POST, "/api/ui/upload", Takes::Upload),
+            (Method::POST, "/api/v1/pictures", Takes::Upload),
+            (Method::PUT, "/api/v1/pictures", Takes::Upload),
+            (Method::PUT, "/api/v1/pictures/cat.jpg", Takes::Upload),
+            (
+                Method::POST,
+                "/api/ui/status",
+                Takes::AtMost(body::STATUS_FORM),
+            ),
+            (Method::GET, "/api/v1/pictures", nothing),
+            (Method::POST, "/api/v1/pictures/cat.jpg", nothing),
+            (Method::PUT, "/api/v1/pictures/a/b", nothing),
+            (Method::PUT, "/upload", nothing),
+            (Method::POST, "/api/ui/new", nothing),
+            (Method::POST, "/delete/id/token", nothing),
+            (Method::DELETE, "/api/v1/pictures/id", nothing),
+            (Method::GET, "/", nothing),
+            (Method::POST, "/nowhere", nothing),
+            (Method::POST, "/i/a/b/c", nothing),
+        ] {
+            let route = routes.iter().find(|route| route.declaration.covers(path));
+            let takes = route.map_or(nothing, |route| route.handling.takes(&method));
+            assert_eq!(takes, expected, "{method} {path}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! for each purge target, one that saves the traffic counts, and one that probes the site. All of
 //! them can be stopped without losing anything.
 
-pub mod self_probe;
+pub(crate) mod self_probe;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -248,7 +248,7 @@ async fn look_at_self(
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = self_probe.look_at_site(&reading, &clock) => {}
+            () = self_probe.probe_site(&reading, &clock) => {}
         }
         pause = self_probe::EVERY;
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::parse::{parse_choice, parse_share};
 use crate::config::env::Env;
+use crate::domain::backoff::Backoff;
 use crate::domain::policy::{Certainty, Mode, Policy};
 use crate::domain::verdict::Thresholds;
 use crate::screening::Vendor;
@@ -67,11 +68,9 @@ pub struct RetryConfig {
     pub first_pause: Duration,
     /// No attempt begins later than this after the first, so that a worker is not held up for long.
     pub time_limit: Duration,
-    /// How long no calls are made after a failure; each further rest is twice as long.
-    pub first_rest: Duration,
-    /// The longest rest. A failed call may be billed, and at this rate there are only 96 of them a
-    /// day.
-    pub longest_rest: Duration,
+    /// How long no calls are made after failures. A failed call may be billed, and at the longest
+    /// rest there are only 96 of them a day.
+    pub backoff: Backoff,
     /// How long no calls are made after our configuration was refused. A refused call costs
     /// nothing.
     pub refused_rest: Duration,
@@ -86,8 +85,7 @@ impl Default for RetryConfig {
             attempts: 3,
             first_pause: Duration::from_millis(500),
             time_limit: Duration::from_secs(40),
-            first_rest: Duration::from_secs(5),
-            longest_rest: Duration::from_secs(900),
+            backoff: Backoff::of_seconds(5, 900),
             refused_rest: Duration::from_secs(60),
             spent_rest: Duration::from_secs(600),
         }

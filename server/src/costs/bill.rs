@@ -12,25 +12,25 @@ use serde::Deserialize;
 /// The table of prices, which is compiled in.
 const PRICES: &str = include_str!("prices.json");
 /// The bytes of a billed gigabyte.
-pub const GIGABYTE: f64 = 1e9;
+pub(crate) const GIGABYTE: f64 = 1e9;
 
 /// What a bill may name, as it is called in the tables of prices and in `/status.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Item(pub &'static str);
+pub(crate) struct Item(pub &'static str);
 
 impl Item {
-    pub const S3_STORAGE: Self = Self("s3-storage");
-    pub const S3_WRITES: Self = Self("s3-writes");
-    pub const S3_READS: Self = Self("s3-reads");
-    pub const FLY_MACHINE: Self = Self("fly-machine");
-    pub const FLY_VOLUME: Self = Self("fly-volume");
-    pub const FLY_TRAFFIC: Self = Self("fly-traffic");
+    pub(crate) const S3_STORAGE: Self = Self("s3-storage");
+    pub(crate) const S3_WRITES: Self = Self("s3-writes");
+    pub(crate) const S3_READS: Self = Self("s3-reads");
+    pub(crate) const FLY_MACHINE: Self = Self("fly-machine");
+    pub(crate) const FLY_VOLUME: Self = Self("fly-volume");
+    pub(crate) const FLY_TRAFFIC: Self = Self("fly-traffic");
 }
 
 /// The price of one item.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Price {
+pub(crate) struct Price {
     /// Its name, for a table.
     pub label: String,
     /// The unit in which it is counted.
@@ -48,7 +48,7 @@ pub struct Price {
 impl Price {
     /// What this many units cost in one month.
     #[must_use]
-    pub fn of(&self, units: f64) -> f64 {
+    pub(crate) fn of(&self, units: f64) -> f64 {
         (units - self.free).max(0.0) / self.per * self.price
     }
 }
@@ -56,7 +56,7 @@ impl Price {
 /// The prices of all items.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Prices {
+pub(crate) struct Prices {
     /// The day on which the newest price was read, such as `2026-10-07`.
     pub as_of: String,
     pub currency: String,
@@ -68,7 +68,7 @@ impl Prices {
     ///
     /// # Errors
     /// When one is no such table, or two disagree; a test keeps that from happening.
-    pub fn load(tables: &[&str]) -> anyhow::Result<Self> {
+    pub(crate) fn load(tables: &[&str]) -> anyhow::Result<Self> {
         let mut all: Self = serde_json::from_str(PRICES).context("prices.json")?;
         for table in tables {
             let table: Self = serde_json::from_str(table).context("a vendor's prices.json")?;
@@ -92,7 +92,7 @@ impl Prices {
     ///
     /// # Errors
     /// When it has none; a test keeps that from happening.
-    pub fn check(&self, item: Item) -> anyhow::Result<()> {
+    pub(crate) fn check(&self, item: Item) -> anyhow::Result<()> {
         anyhow::ensure!(
             self.items.contains_key(item.0),
             "prices.json has no price of {}",
@@ -105,7 +105,7 @@ impl Prices {
 /// How many units of an item were used this month so far, and how many will have been used at its
 /// end.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Use {
+pub(crate) struct Use {
     pub item: Item,
     pub so_far: f64,
     pub projected: f64,
@@ -113,7 +113,7 @@ pub struct Use {
 
 /// One line of a bill.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Line {
+pub(crate) struct Line {
     pub item: Item,
     pub price: Price,
     /// The units that were used so far. The two fields below are amounts of money.
@@ -124,7 +124,7 @@ pub struct Line {
 
 /// A month's bill so far, and as it will be at the month's end if use goes on at the same rate.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Bill {
+pub(crate) struct Bill {
     pub lines: Vec<Line>,
     pub so_far: f64,
     pub projected: f64,
@@ -133,7 +133,7 @@ pub struct Bill {
 impl Bill {
     /// The bill for what was used.
     #[must_use]
-    pub fn of(prices: &Prices, uses: &[Use]) -> Self {
+    pub(crate) fn of(prices: &Prices, uses: &[Use]) -> Self {
         let lines: Vec<Line> = uses
             .iter()
             .filter_map(|used| {
@@ -157,7 +157,7 @@ impl Bill {
 
 /// How far the month has progressed, in seconds.
 #[derive(Debug, Clone, Copy)]
-pub struct Elapsed {
+pub(crate) struct Elapsed {
     /// The time since the month began.
     pub passed: f64,
     /// The time until the month ends.
@@ -174,13 +174,13 @@ impl Elapsed {
 
     /// What a count will come to at the month's end if it goes on at the same rate.
     #[must_use]
-    pub fn projected(self, counted: f64) -> f64 {
+    pub(crate) fn projected(self, counted: f64) -> f64 {
         counted + counted / self.counted.max(Self::SHORTEST) * self.left
     }
 
     /// The part of the month that has passed, from 0 to 1.
     #[must_use]
-    pub fn share(self) -> f64 {
+    pub(crate) fn share(self) -> f64 {
         self.passed / (self.passed + self.left)
     }
 }

@@ -14,7 +14,7 @@ const LISTED_AT_ONCE: usize = 1000;
 
 /// Passes every call on to `inner` and counts it. Requests that the SDK repeats after a failure are
 /// not counted.
-pub struct CountedStorage {
+pub(crate) struct CountedStorage {
     pub inner: Arc<dyn ObjectStorage>,
     pub traffic: Arc<Traffic>,
 }

@@ -12,7 +12,7 @@ use crate::domain::traffic::Counts;
 use crate::runtime::clock::Clock;
 
 /// How often the counts are added to the index.
-pub const SAVE_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const SAVE_EVERY: Duration = Duration::from_secs(60);
 
 /// What was counted and is not in the index yet.
 pub struct Traffic {

@@ -1,5 +1,5 @@
 //! How pictures end in the `pictures` table. A picture is removed or expires; once its objects are
-//! deleted it is buried, which leaves a tombstone; and after a while the tombstone is forgotten.
+//! deleted its row is emptied to a tombstone; and after a while the tombstone is forgotten.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
@@ -11,9 +11,9 @@ use crate::domain::expiry::ExpiresAt;
 use crate::domain::picture::{PictureId, Received};
 use crate::domain::variant::FileName;
 
-/// A picture that is over and whose objects may still be there.
+/// A picture that has ended and whose objects may still be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dead {
+pub struct Ended {
     pub id: PictureId,
     /// The expiry that is part of the objects' paths; `None` where no object was ever stored.
     pub expires_at: Option<ExpiresAt>,
@@ -22,7 +22,7 @@ pub struct Dead {
     pub files: Option<Vec<FileName>>,
 }
 
-impl Dead {
+impl Ended {
     fn read(row: &SqliteRow) -> Result<Self, DbError> {
         Ok(Self {
             id: read_id(row)?,
@@ -48,16 +48,16 @@ impl Db {
         Ok(hidden)
     }
 
-    /// Lists at most `limit` pictures that are not buried yet and whose objects should be deleted.
-    /// These are pictures that expired by `now`, pictures that were removed, and uploads received
-    /// by `received_by` that still have no verdict. What a worker holds is left out until its lease
-    /// ends, and no worker can claim a picture that is over.
-    pub async fn list_dead(
+    /// Lists at most `limit` pictures that are no tombstones yet and whose objects should be
+    /// deleted. These are pictures that expired by `now`, pictures that were removed, and uploads
+    /// received by `received_by` that still have no verdict. What a worker holds is left out until
+    /// its lease ends, and no worker can claim a picture that is over.
+    pub async fn list_ended(
         &self,
         now: i64,
         received_by: i64,
         limit: u32,
-    ) -> Result<Vec<Dead>, DbError> {
+    ) -> Result<Vec<Ended>, DbError> {
         // The index says so before any object is deleted. Otherwise a worker that read the clock a
         // moment earlier could still claim a picture whose bytes are about to go.
         sqlx::query(
@@ -82,12 +82,12 @@ impl Db {
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
-        rows.iter().map(Dead::read).collect()
+        rows.iter().map(Ended::read).collect()
     }
 
-    /// This picture, where it was removed or got no verdict in time, is not buried yet, and is held
-    /// by no worker.
-    pub async fn find_unburied(&self, id: &PictureId, now: i64) -> Result<Option<Dead>, DbError> {
+    /// This picture, where it was removed or got no verdict in time, is no tombstone yet, and is
+    /// held by no worker.
+    pub async fn find_ended(&self, id: &PictureId, now: i64) -> Result<Option<Ended>, DbError> {
         let row = sqlx::query(
             "SELECT id, expires_at, variants FROM pictures
              WHERE id = ? AND state IN ('removed', 'expired') AND delete_token_hash <> x'' AND leased_until <= ?",
@@ -96,11 +96,11 @@ impl Db {
         .bind(now)
         .fetch_optional(&self.pool)
         .await?;
-        row.as_ref().map(Dead::read).transpose()
+        row.as_ref().map(Ended::read).transpose()
     }
 
     /// Notes that the objects of these pictures are deleted, and empties each row to a tombstone.
-    pub async fn bury(&self, ids: &[PictureId]) -> Result<(), DbError> {
+    pub async fn leave_tombstones(&self, ids: &[PictureId]) -> Result<(), DbError> {
         if ids.is_empty() {
             return Ok(());
         }
@@ -138,7 +138,7 @@ impl Db {
     /// their ids are unknown. Two rows always stay: the picture received last, which shows that the
     /// index is not new, and the one published last, which holds the highest sequence number.
     /// Returns how many rows were deleted.
-    pub async fn forget_ended(&self, over_by: i64, limit: u32) -> Result<u64, DbError> {
+    pub async fn forget_tombstones(&self, over_by: i64, limit: u32) -> Result<u64, DbError> {
         let done = sqlx::query(
             "DELETE FROM pictures WHERE rowid IN
                (SELECT rowid FROM pictures
@@ -235,21 +235,21 @@ mod tests {
         };
         let accepted = db.accept(&received, foreseen, 0, |_| Ok::<(), ()>(()));
         assert_eq!(accepted.await.expect("inserts"), Ok(()));
-        let ended = Dead {
+        let ended = Ended {
             id: received.id.clone(),
             expires_at: None,
             files: None,
         };
-        assert_eq!(db.list_dead(1059, 999, 10).await.expect("lists"), []);
-        let dead = db.list_dead(1060, 1000, 10).await.expect("lists");
-        assert_eq!(dead, std::slice::from_ref(&ended));
+        assert_eq!(db.list_ended(1059, 999, 10).await.expect("lists"), []);
+        let listed = db.list_ended(1060, 1000, 10).await.expect("lists");
+        assert_eq!(listed, std::slice::from_ref(&ended));
         // This worker read its clock a second before the sweeper did.
         let claimed = db.claim(&received.id, 1059, 1659, 999).await.expect("asks");
         assert!(claimed.is_none());
-        // Until it is buried it is found again, even after a crash.
-        let unburied = db.find_unburied(&received.id, 1060).await.expect("asks");
-        assert_eq!(unburied, Some(ended));
-        db.bury(&[received.id]).await.expect("buries");
-        assert_eq!(db.list_dead(1060, 1000, 10).await.expect("lists"), []);
+        // Until it is a tombstone it is found again, even after a crash.
+        let found = db.find_ended(&received.id, 1060).await.expect("asks");
+        assert_eq!(found, Some(ended));
+        db.leave_tombstones(&[received.id]).await.expect("works");
+        assert_eq!(db.list_ended(1060, 1000, 10).await.expect("lists"), []);
     }
 }

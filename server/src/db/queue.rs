@@ -9,6 +9,7 @@ use sqlx::{Executor, Row, Sqlite};
 use super::bans::is_banned;
 use super::rows::{PUBLISH, bind_published, read_hash, read_id, read_received, to_i64};
 use super::{Db, DbError};
+use crate::domain::backoff::Backoff;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::hash::Sha256Hash;
 use crate::domain::picture::{PictureId, Published, Received};
@@ -104,7 +105,9 @@ pub enum Publishing {
 }
 
 /// The longest rest of a picture whose attempts were cut off, in seconds.
-const LONGEST_REST: i64 = 300;
+const LONGEST_CUT_OFF_REST: u64 = 300;
+/// How long a picture rests whose attempts were cut off, from the second of them on.
+const CUT_OFF_BACKOFF: Backoff = Backoff::of_seconds(2, LONGEST_CUT_OFF_REST);
 /// The longest rest of any kind, in seconds. A stored rest that ends later than this from now was
 /// begun before the clock was put back, and is taken to be over.
 pub const LONGEST_REST_OF_ALL: i64 = 6 * 3600;
@@ -268,16 +271,26 @@ impl Db {
     /// runs. A picture whose attempts were cut off again and again may be what ends the process, so
     /// it rests, each time twice as long, and others get their turn meanwhile.
     pub async fn release_leases(&self, now: i64) -> Result<(), DbError> {
-        sqlx::query(
-            "UPDATE pictures
-             SET leased_until = 0, cut_off = cut_off + 1,
-                 rests_until = CASE WHEN attempts > 1 THEN ? + min(1 << min(attempts - 1, 20), ?) ELSE 0 END
-             WHERE leased_until > 0",
-        )
-        .bind(now)
-        .bind(LONGEST_REST)
-        .execute(&self.pool)
-        .await?;
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        // There are no more of these than workers.
+        let leased: Vec<(i64, u32)> =
+            sqlx::query_as("SELECT rowid, attempts FROM pictures WHERE leased_until > 0")
+                .fetch_all(&mut *transaction)
+                .await?;
+        for (row, attempts) in leased {
+            let rests_until = match attempts.saturating_sub(1) {
+                0 => 0,
+                again => now + CUT_OFF_BACKOFF.seconds_after(again),
+            };
+            sqlx::query(
+                "UPDATE pictures SET leased_until = 0, cut_off = cut_off + 1, rests_until = ? WHERE rowid = ?",
+            )
+            .bind(rests_until)
+            .bind(row)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 

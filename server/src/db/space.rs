@@ -142,7 +142,7 @@ mod tests {
 
         // Everything is deleted but the last row, which always stays.
         while db
-            .forget_ended(i64::from(u32::MAX), 500)
+            .forget_tombstones(i64::from(u32::MAX), 500)
             .await
             .expect("forgets")
             == 500
@@ -167,7 +167,7 @@ mod tests {
         let db = Db::open(&url).await.expect("opens");
         db.make_shrinkable().await.expect("is written");
         insert(&db, 1, 20_000).await;
-        db.forget_ended(2000, 2000).await.expect("forgets");
+        db.forget_tombstones(2000, 2000).await.expect("forgets");
         let before = pages(&db).await;
         db.give_back_space(1000).await.expect("gives back");
         assert_eq!(pages(&db).await, before);

@@ -8,19 +8,19 @@ use super::variant::FileName;
 
 /// The path of the folder, which ends with a slash.
 #[must_use]
-pub fn folder_path(expires_at: ExpiresAt, id: &PictureId) -> String {
+pub(crate) fn folder_path(expires_at: ExpiresAt, id: &PictureId) -> String {
     format!("i/{}/{id}/", expires_at.compact())
 }
 
 /// The path of one file.
 #[must_use]
-pub fn file_path(expires_at: ExpiresAt, id: &PictureId, name: &FileName) -> String {
+pub(crate) fn file_path(expires_at: ExpiresAt, id: &PictureId, name: &FileName) -> String {
     format!("{}{name}", folder_path(expires_at, id))
 }
 
 /// Reads what [`folder_path`] wrote; `None` for anything else.
 #[must_use]
-pub fn parse_folder(path: &str) -> Option<(ExpiresAt, PictureId)> {
+pub(crate) fn parse_folder(path: &str) -> Option<(ExpiresAt, PictureId)> {
     let (expires_at, id) = path
         .strip_prefix("i/")?
         .strip_suffix('/')?
@@ -30,7 +30,7 @@ pub fn parse_folder(path: &str) -> Option<(ExpiresAt, PictureId)> {
 
 /// Reads what [`file_path`] wrote; `None` for anything else.
 #[must_use]
-pub fn parse_file(path: &str) -> Option<(ExpiresAt, PictureId, FileName)> {
+pub(crate) fn parse_file(path: &str) -> Option<(ExpiresAt, PictureId, FileName)> {
     let slash = path.rfind('/')?;
     let (folder, name) = path.split_at(slash + 1);
     let (expires_at, id) = parse_folder(folder)?;

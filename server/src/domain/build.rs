@@ -190,13 +190,13 @@ impl fmt::Display for BuildId {
 /// The second from which nobody is served the files of a build that was replaced at `replaced_at`
 /// (seconds since 1970). Every picture that a page of that build shows has ended by then.
 #[must_use]
-pub fn files_end(replaced_at: i64, retention: Retention) -> ExpiresAt {
+pub(crate) fn files_end(replaced_at: i64, retention: Retention) -> ExpiresAt {
     ExpiresAt::from_second(replaced_at + i64::from(retention.seconds()) + BEYOND_RETENTION)
 }
 
 /// True while the files of a build are served: it runs now, or it was replaced not long ago.
 #[must_use]
-pub fn is_served(replaced_at: Option<i64>, retention: Retention, now: Timestamp) -> bool {
+pub(crate) fn is_served(replaced_at: Option<i64>, retention: Retention, now: Timestamp) -> bool {
     replaced_at.is_none_or(|second| !files_end(second, retention).is_past(now))
 }
 

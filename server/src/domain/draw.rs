@@ -26,7 +26,7 @@
 /// equal frames never passes, because two such frames lie in at most two parts of the time, and one
 /// with a cat in every other frame passes 98 times out of 100. With 8 instants these would be 2 %
 /// and 96 %.
-pub const INSTANTS: usize = 12;
+pub(crate) const INSTANTS: usize = 12;
 
 /// The longest that a frame counts in the second count, in milliseconds. It is about how long
 /// somebody looks at a picture that does not move before going on.
@@ -57,14 +57,14 @@ impl Weight {
 
 /// The most frames that can be drawn from an animation with this many frames.
 #[must_use]
-pub fn most_drawn(frames: usize) -> usize {
+pub(crate) fn most_drawn(frames: usize) -> usize {
     frames.min(2 * INSTANTS)
 }
 
 /// The weight of each frame, given the times that the frames are on screen. `chances` are random
 /// numbers from 0 to 1, one for each part of the time.
 #[must_use]
-pub fn weights(durations_ms: &[u32], chances: &[f64; INSTANTS]) -> Vec<Weight> {
+pub(crate) fn weights(durations_ms: &[u32], chances: &[f64; INSTANTS]) -> Vec<Weight> {
     let mut weights = vec![Weight::default(); durations_ms.len()];
     for frame in drawn(durations_ms.iter().copied(), chances) {
         weights[frame].by_time += 1;

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-use crate::http::body::Takes;
 use crate::http::error::Error;
+use crate::http::handling::{Handling, Takes, is_for_machines};
 use crate::http::held;
 use crate::http::readers::Readers;
 
@@ -34,16 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// When a refused client should try again. By then the slowest readers of this moment are finished
 /// or were called off.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// Prefixes of paths whose answers need no turn: files that are read in pieces, and short texts.
-const CHEAP_PATHS: [&str; 7] = [
-    "/i/",
-    "/pkg/",
-    "/favicon.svg",
-    "/robots.txt",
-    "/.well-known/",
-    "/healthz",
-    "/readyz",
-];
 
 /// The limits that all answers share.
 pub struct Answers {
@@ -141,12 +131,11 @@ pub(crate) async fn take_turn(
     request: Request,
     next: Next,
 ) -> Response {
-    let path = request.uri().path();
-    let is_upload = Takes::of(request.method(), path) == Takes::Upload;
-    if is_upload || CHEAP_PATHS.iter().any(|cheap| path.starts_with(cheap)) {
+    let handling = Handling::of(&request);
+    if handling.is_cheap || handling.takes(request.method()) == Takes::Upload {
         return next.run(request).await;
     }
-    let wants_page = accepts_html(request.headers()) && !path.starts_with("/api/");
+    let wants_page = accepts_html(request.headers()) && !is_for_machines(request.uri().path());
     match answers.turn().await {
         Ok(turn) => {
             let mut answer = next.run(request).await;

@@ -1,4 +1,4 @@
-//! Bounds what comes in. [`Takes`] says what body each route takes, and all other routes take none.
+//! Bounds what comes in. Each route declares what body it takes, and all other routes take none.
 //! Every body is bounded in length, silence, speed, total time, and in how much of it is held at
 //! the same time. It is read to its end even where the answer is given early, so that a client
 //! which is still sending gets to read it.
@@ -13,7 +13,7 @@ use std::time::Duration;
 use app::error::ErrorCode;
 use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{Extensions, Method, header};
+use axum::http::{Extensions, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
@@ -24,13 +24,14 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::config::LimitsConfig;
 use crate::http::error::Error;
+use crate::http::handling::{Handling, Takes};
 
 /// How many bytes beyond the largest file are still read: what a form adds, and a file that is a
 /// little too large, so that its sender gets to read the answer.
 const ALLOWANCE: u64 = 64 * 1024 * 1024;
 /// The longest body that asks for the status of an upload, in bytes: a form with one field, an id
 /// of 16 characters.
-const STATUS_FORM: u64 = 1024;
+pub(crate) const STATUS_FORM: u64 = 1024;
 /// How many bytes are read and discarded of a body that is larger than its route takes. Uploads
 /// have [`ALLOWANCE`].
 const SMALL_ALLOWANCE: u64 = 256 * 1024;
@@ -54,34 +55,6 @@ const MAX_DRAINS: usize = 32;
 
 static DRAINS: Semaphore = Semaphore::const_new(MAX_DRAINS);
 
-/// What body a route takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Takes {
-    /// A file, which is passed on as it comes.
-    Upload,
-    /// At most this many bytes, which are read before anything else happens.
-    AtMost(u64),
-    /// None. A body that comes all the same changes nothing about the answer.
-    Nothing,
-}
-
-impl Takes {
-    /// What body this path takes for this method. Whatever is not named here takes none.
-    pub(crate) fn of(method: &Method, path: &str) -> Self {
-        let is_named = |prefix: &str| {
-            let name = path.strip_prefix(prefix);
-            name.is_some_and(|name| !name.contains('/'))
-        };
-        match (method, path) {
-            (&Method::POST, "/upload" | "/api/ui/upload")
-            | (&Method::POST | &Method::PUT, "/api/v1/pictures") => Self::Upload,
-            (&Method::PUT, _) if is_named("/api/v1/pictures/") => Self::Upload,
-            (&Method::POST, "/api/ui/status") => Self::AtMost(STATUS_FORM),
-            _ => Self::Nothing,
-        }
-    }
-}
-
 /// Bounds the body of a request, and puts a [`BodyWatch`] into the request's extensions where it is
 /// an upload. A body that is too large for its route is refused before a handler reads it, and one
 /// that its route does not take is discarded.
@@ -97,7 +70,7 @@ pub(crate) async fn bound_body(
     // Where a client sent `Expect`, reading the rest would tell it to continue after a refusal.
     let drains = !request.headers().contains_key(header::EXPECT);
     let watch = BodyWatch::default();
-    match Takes::of(request.method(), request.uri().path()) {
+    match Handling::of(&request).takes(request.method()) {
         Takes::Upload => {
             request.extensions_mut().insert(watch.clone());
             let bounds = Bounds::of_upload(limits);
@@ -436,31 +409,6 @@ mod tests {
         for (count, bytes) in [(4 * PIECE, 1), (4, PIECE), (1, 4 * PIECE)] {
             let pieces = sizes(chunks(count, bytes, &BodyWatch::default())).await;
             assert_eq!(pieces, [Ok(PIECE); 4], "{count} chunks of {bytes}");
-        }
-    }
-
-    #[test]
-    fn a_route_that_nobody_decided_on_takes_no_body() {
-        let nothing = Takes::Nothing;
-        for (method, path, expected) in [
-            (Method::POST, "/upload", Takes::Upload),
-            (Method::POST, "/api/ui/upload", Takes::Upload),
-            (Method::POST, "/api/v1/pictures", Takes::Upload),
-            (Method::PUT, "/api/v1/pictures", Takes::Upload),
-            (Method::PUT, "/api/v1/pictures/cat.jpg", Takes::Upload),
-            (Method::POST, "/api/ui/status", Takes::AtMost(STATUS_FORM)),
-            (Method::GET, "/api/v1/pictures", nothing),
-            (Method::POST, "/api/v1/pictures/cat.jpg", nothing),
-            (Method::PUT, "/api/v1/pictures/a/b", nothing),
-            (Method::PUT, "/upload", nothing),
-            (Method::POST, "/api/ui/new", nothing),
-            (Method::POST, "/delete/id/token", nothing),
-            (Method::DELETE, "/api/v1/pictures/id", nothing),
-            (Method::GET, "/", nothing),
-            (Method::POST, "/nowhere", nothing),
-            (Method::POST, "/i/a/b/c", nothing),
-        ] {
-            assert_eq!(Takes::of(&method, path), expected, "{method} {path}");
         }
     }
 

@@ -16,14 +16,13 @@ use crate::config::{ClientAddress, OriginConfig};
 use crate::domain::client::ClientNetwork;
 use crate::http::connections::Peers;
 use crate::http::error::Error;
+use crate::http::handling::Handling;
 use crate::http::state::AppState;
 
 /// The header with the secret that the CDN adds to every request that it passes on.
 const ORIGIN_KEY: HeaderName = HeaderName::from_static("x-catto-origin-key");
 /// When a client that has its share of requests should try again. Most answers take far less time.
 const SHARE_FREES_ITSELF: Duration = Duration::from_secs(5);
-/// Paths that the hosting platform requests directly, without the CDN.
-pub(crate) const HEALTH_CHECKS: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Whose share a connection counts towards, according to the configuration.
 pub(crate) fn peers(config: &OriginConfig) -> Peers {
@@ -41,7 +40,7 @@ pub(crate) async fn identify(
     next: Next,
 ) -> Response {
     let vouched = has_key(&state.origin, request.headers());
-    let is_health_check = HEALTH_CHECKS.contains(&request.uri().path());
+    let is_health_check = Handling::of(&request).is_health_check;
     if !state.origin.keys.is_empty() && !vouched && !is_health_check {
         let refusal = Error::new(
             ErrorCode::Forbidden,

@@ -11,7 +11,7 @@ use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 
 use crate::costs::traffic::Traffic;
-use crate::http::client::HEALTH_CHECKS;
+use crate::http::handling::Handling;
 
 /// Counts a request, and its answer while it is sent. Health checks are not counted, because the
 /// platform makes them.
@@ -20,7 +20,7 @@ pub(crate) async fn count_traffic(
     request: Request,
     next: Next,
 ) -> Response {
-    if HEALTH_CHECKS.contains(&request.uri().path()) {
+    if Handling::of(&request).is_health_check {
         return next.run(request).await;
     }
     traffic.count_request();

@@ -1,18 +1,21 @@
-//! What each address declares: how its answers may be kept, and by what caches tell them apart. A
-//! [`Route`] is the only way to add an address, so there is none without a declaration.
+//! What each address declares: how its answers may be kept, by what caches tell them apart, and how
+//! the layers handle requests to it. A [`Route`] is the only way to add an address, so there is
+//! none without a declaration.
 //!
 //! The files in `deploy/` say the same to Cloudflare and CloudFront, each in its own format;
 //! `server/tests/it/declarations.rs` compares them with what is declared here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::MethodRouter;
 
+use crate::http::handling::{Handling, Scans, Takes};
 use crate::http::state::AppState;
 
 /// What caches may do with the answers of an address.
@@ -64,6 +67,8 @@ pub struct Declaration {
     /// The path as the router spells it, such as `/c/{id}`.
     pub path: &'static str,
     pub caching: Caching,
+    /// True for a page that people read.
+    pub is_page: bool,
     /// The parameters that uploads to this address and deletions of it take. Nobody keeps the
     /// answers to those, but CloudFront passes on only the parameters that are in its key.
     pub told: &'static [&'static str],
@@ -84,6 +89,7 @@ impl Declaration {
 /// An address, what it declares, and what answers it.
 pub(crate) struct Route {
     pub(crate) declaration: Declaration,
+    pub(crate) handling: Handling,
     /// The methods that answer this address, apart from those of Leptos.
     methods: Option<MethodRouter<AppState>>,
     /// True for pages and server functions, which Leptos adds to the router by itself.
@@ -97,32 +103,67 @@ impl Route {
         caching: Caching,
         methods: MethodRouter<AppState>,
     ) -> Self {
-        Self {
-            methods: Some(methods),
-            by_leptos: false,
-            ..Self::by_leptos(path, caching)
-        }
+        let mut route = Self::page(path, caching);
+        route.declaration.is_page = false;
+        route.by_leptos = false;
+        route.methods = Some(methods);
+        route
     }
 
-    /// A page or a server function.
-    pub(crate) fn by_leptos(path: &'static str, caching: Caching) -> Self {
+    /// A server function. Only our own islands call it, and nobody keeps what it answers.
+    pub(crate) fn function(path: &'static str, takes: Takes) -> Self {
+        let mut function = Self::page(path, Caching::Never).takes(takes, &[Method::POST]);
+        function.declaration.is_page = false;
+        function.handling.is_own = true;
+        function
+    }
+
+    /// An address by which the hosting platform sees how this server is.
+    pub(crate) fn health_check(path: &'static str, methods: MethodRouter<AppState>) -> Self {
+        let mut check = Self::new(path, Caching::Never, methods).cheap();
+        check.handling.is_health_check = true;
+        check
+    }
+
+    /// A page.
+    pub(crate) fn page(path: &'static str, caching: Caching) -> Self {
         Self {
             declaration: Declaration {
                 path,
                 caching,
+                is_page: true,
                 told: &[],
             },
+            handling: Handling::default(),
             methods: None,
             by_leptos: true,
         }
     }
 
-    /// Adds methods that Leptos does not answer at a page's address.
-    pub(crate) fn and(self, methods: MethodRouter<AppState>) -> Self {
-        Self {
-            methods: Some(methods),
-            ..self
-        }
+    /// Adds methods by which a page's own form sends a change. Leptos does not answer those.
+    pub(crate) fn and(mut self, methods: MethodRouter<AppState>) -> Self {
+        self.methods = Some(methods);
+        self.handling.is_own = true;
+        self
+    }
+
+    /// Declares what body comes with these methods.
+    pub(crate) fn takes(mut self, takes: Takes, methods: &[Method]) -> Self {
+        let bodies = methods.iter().map(|method| (method.clone(), takes));
+        self.handling.bodies.extend(bodies);
+        self
+    }
+
+    /// Declares when reading this address may look at every picture.
+    pub(crate) fn scans(mut self, scans: Scans) -> Self {
+        self.handling.scans = scans;
+        self
+    }
+
+    /// Declares that an answer needs no turn: a file that is read in pieces, or a short text.
+    pub(crate) fn cheap(mut self) -> Self {
+        self.handling.is_cheap = true;
+        self
     }
 
     /// Declares the parameters that uploads and deletions take here.
@@ -136,34 +177,44 @@ impl Route {
 #[derive(Debug, Clone)]
 pub(crate) struct Declarations {
     /// What each address declares, by its path as the router spells it.
-    caching: Arc<HashMap<&'static str, Caching>>,
-    by_leptos: Arc<HashSet<&'static str>>,
+    of_paths: Arc<HashMap<&'static str, Declared>>,
+}
+
+/// What the layers know of an address.
+#[derive(Debug, Clone)]
+struct Declared {
+    caching: Caching,
+    handling: Arc<Handling>,
+    by_leptos: bool,
 }
 
 impl Declarations {
     /// True where an address declares that Leptos answers it.
     pub(crate) fn names_page(&self, path: &str) -> bool {
-        self.by_leptos.contains(path)
+        self.of_paths
+            .get(path)
+            .is_some_and(|declared| declared.by_leptos)
     }
 }
 
 /// The router of these addresses, and their declarations.
 pub(crate) fn router_of(routes: Vec<Route>) -> (Router<AppState>, Declarations) {
-    let (mut caching, mut by_leptos) = (HashMap::new(), HashSet::new());
+    let mut of_paths = HashMap::new();
     let mut router = Router::new();
     for route in routes {
         let path = route.declaration.path;
-        caching.insert(path, route.declaration.caching);
-        if route.by_leptos {
-            by_leptos.insert(path);
-        }
+        let declared = Declared {
+            caching: route.declaration.caching,
+            handling: Arc::new(route.handling),
+            by_leptos: route.by_leptos,
+        };
+        of_paths.insert(path, declared);
         if let Some(methods) = route.methods {
             router = router.route(path, methods);
         }
     }
     let declarations = Declarations {
-        caching: Arc::new(caching),
-        by_leptos: Arc::new(by_leptos),
+        of_paths: Arc::new(of_paths),
     };
     (router, declarations)
 }
@@ -175,15 +226,16 @@ pub(crate) async fn look_up(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let caching = match request.extensions().get::<MatchedPath>() {
-        Some(path) => {
-            let declared = declarations.caching.get(path.as_str()).copied();
+    let (caching, handling) = match request.extensions().get::<MatchedPath>() {
+        Some(path) => match declarations.of_paths.get(path.as_str()) {
+            Some(declared) => (declared.caching, declared.handling.clone()),
             // This is a server function without a declaration; a test ensures that there is none.
-            declared.unwrap_or(Caching::Never)
-        }
-        None => Caching::Kept(Kind::Nothing, Key::Path),
+            None => (Caching::Never, Arc::default()),
+        },
+        None => (Caching::Kept(Kind::Nothing, Key::Path), Arc::default()),
     };
     request.extensions_mut().insert(caching);
+    request.extensions_mut().insert(handling);
     next.run(request).await
 }
 
@@ -213,6 +265,7 @@ mod tests {
             let declaration = Declaration {
                 path: declared,
                 caching: Caching::Never,
+                is_page: false,
                 told: &[],
             };
             assert_eq!(declaration.covers(path), expected, "{declared} {path}");

@@ -12,21 +12,18 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::http::error::Error;
+use crate::http::handling::Handling;
 
-/// Prefixes of addresses to which only forms and islands of our own pages send changes.
-const OWN_DOORS: [&str; 3] = ["/upload", "/delete/", "/api/ui/"];
 /// The header that says which site's page made the browser send a request (Fetch Metadata, W3C).
 const SITE: &str = "sec-fetch-site";
 
-/// Refuses changes at these addresses that another site's page made a browser send.
+/// Refuses changes that only our own pages may send where another site's page made a browser send.
 pub(crate) async fn refuse_foreign_changes(request: Request, next: Next) -> Response {
     let reads = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    let path = request.uri().path();
-    let is_own = OWN_DOORS.iter().any(|door| path.starts_with(door));
-    if !reads && is_own && is_foreign(request.headers()) {
+    if !reads && Handling::of(&request).is_own && is_foreign(request.headers()) {
         return Error::new(
             ErrorCode::Forbidden,
             "A page of another site sent this request, so we did not act on it. Please use our own page instead.",

@@ -22,15 +22,13 @@ use crate::http::backend::ServerBackend;
 use crate::http::cache::{CachePolicy, IsPage, Shown};
 use crate::http::declared::Declarations;
 use crate::http::error::Error;
+use crate::http::handling::is_for_machines;
 use crate::http::images::robots_tag;
 use crate::http::receive::{self, receive_form};
 use crate::http::shares::UnderWay;
 use crate::http::state::AppState;
 use crate::http::upload::{self, DEFAULT_WAIT};
 
-/// Prefixes of paths whose answers are never pages, whatever the client accepts. Programs read
-/// them, and caches hold one answer for everyone.
-const MACHINE_PATHS: [&str; 3] = ["/api/", "/i/", "/pkg/"];
 /// The prefix of the server functions.
 const FUNCTIONS: &str = "/api/ui/";
 /// The most bytes of a server function's error. None comes near this; it only bounds the buffer.
@@ -174,9 +172,7 @@ pub(crate) async fn explain_errors(
 ) -> Response {
     let wants_page = accepts_html(request.headers());
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_page_path = !MACHINE_PATHS
-        .iter()
-        .any(|path| request.uri().path().starts_with(path));
+    let is_page_path = !is_for_machines(request.uri().path());
     let mut response = next.run(request).await;
     // The framework refuses a path that is not valid UTF-8, in its own words.
     if response.status() == StatusCode::BAD_REQUEST

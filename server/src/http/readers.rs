@@ -20,7 +20,7 @@ const MOST_BEHIND: Duration = Duration::from_secs(60);
 
 /// The readers of all open connections.
 #[derive(Default)]
-pub struct Readers(Mutex<Vec<Arc<Reader>>>);
+pub(crate) struct Readers(Mutex<Vec<Arc<Reader>>>);
 
 /// What is known of the reader at the other end of a connection.
 struct Reader {

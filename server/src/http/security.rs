@@ -25,7 +25,8 @@ use crate::http::state::AppState;
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Prefixes of paths that any page on the web may read. The header is a constant, because echoing
-/// the origin would need `Vary`.
+/// the origin would need `Vary`. No route can declare it, because a script must also be able to
+/// read that there is nothing at a path below them.
 const READABLE_PATHS: [&str; 2] = ["/api/v1/", "/i/"];
 
 /// Writes the headers that every answer carries, and completes pages and lists.

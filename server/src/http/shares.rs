@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use app::error::ErrorCode;
 use axum::extract::{Request, State};
-use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::domain::client::ClientNetwork;
 use crate::http::error::Error;
+use crate::http::handling::Handling;
 use crate::http::held;
 
 /// The most requests of one client at the same time. Clients behind one address, such as a
@@ -46,27 +46,13 @@ impl Default for ScanShares {
     }
 }
 
-/// Lists that look at every picture whatever their query is.
-const SCANS: [&str; 5] = [
-    "/search",
-    "/api/v1/tags",
-    "/random",
-    "/status",
-    "/status.json",
-];
-
 /// Refuses a request that may look at every picture where its client already has its share of them.
 pub(crate) async fn share_scans(
     State(shares): State<Arc<ScanShares>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let path = request.uri().path();
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_scan = reads
-        && (SCANS.contains(&path)
-            || path.starts_with("/tags/")
-            || path == "/api/v1/pictures" && request.uri().query().is_some());
+    let is_scan = Handling::of(&request).is_scan(&request);
     let client = request.extensions().get::<ClientNetwork>().copied();
     let known = client.filter(|client| is_scan && *client != ClientNetwork::UNKNOWN);
     let _scan = match known.map(|client| shares.0.begin(client)) {

@@ -135,17 +135,17 @@ fn bill(billing: &Billing, uses: &[Use]) -> BillView {
 }
 
 fn probed(self_probe: &SelfProbe) -> SelfProbeView {
-    let look = self_probe.latest();
+    let sample = self_probe.latest();
     SelfProbeView {
         is_on: self_probe.is_on(),
         every_minutes: u32::try_from(self_probe::EVERY.as_secs() / 60).unwrap_or(u32::MAX),
-        measured_at: look.as_ref().map(|look| rfc3339(look.at.as_second())),
-        hit_ratio: look
+        measured_at: sample.as_ref().map(|sample| rfc3339(sample.at.as_second())),
+        hit_ratio: sample
             .as_ref()
-            .and_then(self_probe::Look::hit_ratio)
+            .and_then(self_probe::Sample::hit_ratio)
             .map(|ratio| rounded(ratio, 1e3)),
-        addresses: look
-            .map(|look| look.summaries)
+        addresses: sample
+            .map(|sample| sample.summaries)
             .unwrap_or_default()
             .into_iter()
             .map(|summary| ProbedView {

@@ -18,22 +18,22 @@ use probe::{Probe, Summary};
 
 /// How often the site is probed. The 8 requests of each time are 23,000 a month, of which caches
 /// should leave a few thousand to the server.
-pub const EVERY: Duration = Duration::from_secs(15 * 60);
+pub(crate) const EVERY: Duration = Duration::from_secs(15 * 60);
 /// How soon after the start the site is first probed.
-pub const FIRST_AFTER: Duration = Duration::from_secs(60);
+pub(crate) const FIRST_AFTER: Duration = Duration::from_secs(60);
 /// How often each address is requested again.
 const REPEATS: u32 = 3;
 /// How long one probe may take in all. Each request may take 10 s, and none may hang for ever.
 const AT_MOST: Duration = Duration::from_secs(120);
 
-/// The result of one probe.
+/// The result of one probe: a sample, because it is taken at one place and one time.
 #[derive(Debug, Clone)]
-pub struct Look {
+pub struct Sample {
     pub at: Timestamp,
     pub summaries: Vec<Summary>,
 }
 
-impl Look {
+impl Sample {
     /// The share of repeated requests that caches answered; `None` where nothing could be repeated.
     #[must_use]
     pub fn hit_ratio(&self) -> Option<f64> {
@@ -54,7 +54,7 @@ pub struct SelfProbe {
     is_on: bool,
     /// The public address of this site.
     public_url: Url,
-    latest: RwLock<Option<Look>>,
+    latest: RwLock<Option<Sample>>,
 }
 
 impl SelfProbe {
@@ -77,12 +77,12 @@ impl SelfProbe {
 
     /// The latest result since this server started.
     #[must_use]
-    pub fn latest(&self) -> Option<Look> {
+    pub fn latest(&self) -> Option<Sample> {
         self.latest.read().clone()
     }
 
     /// Probes the gallery, and an image of the newest picture.
-    pub async fn look_at_site(&self, reading: &Reading, clock: &Clock) {
+    pub async fn probe_site(&self, reading: &Reading, clock: &Clock) {
         let gallery = self.public_url.join("/").ok();
         let newest = ListFilter {
             limit: 1,
@@ -95,20 +95,20 @@ impl SelfProbe {
                 self.public_url.join(&path).ok()
             }),
             Err(error) => {
-                tracing::warn!(error = chain(&error), "no picture to look at");
+                tracing::warn!(error = chain(&error), "no picture to probe");
                 None
             }
         };
         let urls = gallery.into_iter().chain(image).collect();
-        self.look(urls, clock).await;
+        self.probe(urls, clock).await;
     }
 
     /// Probes these addresses.
-    async fn look(&self, urls: Vec<Url>, clock: &Clock) {
+    async fn probe(&self, urls: Vec<Url>, clock: &Clock) {
         let probe = Probe::of(urls, REPEATS);
         let now = || clock.seconds();
-        let look = match tokio::time::timeout(AT_MOST, probe.run(&now)).await {
-            Ok(report) => Look {
+        let sample = match tokio::time::timeout(AT_MOST, probe.run(&now)).await {
+            Ok(report) => Sample {
                 at: clock.now(),
                 summaries: report.summaries(),
             },
@@ -117,13 +117,13 @@ impl SelfProbe {
                 return;
             }
         };
-        *self.latest.write() = Some(look);
+        *self.latest.write() = Some(sample);
     }
 }
 
-/// Describes what [`SelfProbe::look_at_site`] requested at this address, without naming a picture.
+/// Describes what [`SelfProbe::probe_site`] requested at this address, without naming a picture.
 #[must_use]
-pub fn what_is_at(url: &str) -> &'static str {
+pub(crate) fn what_is_at(url: &str) -> &'static str {
     let is_gallery = Url::parse(url).is_ok_and(|url| url.path() == "/");
     if is_gallery {
         "the gallery"
@@ -152,7 +152,7 @@ mod tests {
     fn a_ratio_counts_what_could_be_measured() {
         let ratio = |summaries| {
             let at = Timestamp::UNIX_EPOCH;
-            Look { at, summaries }.hit_ratio()
+            Sample { at, summaries }.hit_ratio()
         };
         assert_eq!(ratio(Vec::new()), None);
         assert_eq!(ratio(vec![summary(3, 0, Some("it answered 403"))]), None);

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::clients::Clients;
 use super::incoming_files::IncomingFiles;
-use crate::db::{Db, DbError, Dead};
+use crate::db::{Db, DbError, Ended};
 use crate::domain::expiry::{ExpiresAt, Retention};
 use crate::domain::hash::Sha256Hash;
 use crate::domain::picture::{Life, PictureId, Published};
@@ -163,8 +163,8 @@ impl Collection {
     /// # Errors
     /// When the index or the storage fails.
     pub(super) async fn clear_removed(&self, id: &PictureId) -> anyhow::Result<()> {
-        match self.db.find_unburied(id, self.now_second()).await? {
-            Some(dead) => self.sweep(&[dead]).await,
+        match self.db.find_ended(id, self.now_second()).await? {
+            Some(ended) => self.sweep(&[ended]).await,
             None => Ok(()),
         }
     }
@@ -173,15 +173,15 @@ impl Collection {
     ///
     /// # Errors
     /// When the index or the storage fails.
-    pub(super) async fn sweep(&self, dead: &[Dead]) -> anyhow::Result<()> {
+    pub(super) async fn sweep(&self, ended: &[Ended]) -> anyhow::Result<()> {
         let mut keys = Vec::new();
-        let mut ids = Vec::with_capacity(dead.len());
-        for dead in dead {
-            let Dead {
+        let mut ids = Vec::with_capacity(ended.len());
+        for picture in ended {
+            let Ended {
                 id,
                 expires_at,
                 files,
-            } = dead;
+            } = picture;
             self.incoming.delete(id).await?;
             if let Some(expires_at) = expires_at {
                 // The manifest goes first. Where this is cut off, the picture must not come back
@@ -193,7 +193,7 @@ impl Collection {
             ids.push(id.clone());
         }
         self.storage.delete(&keys).await?;
-        Ok(self.db.bury(&ids).await?)
+        Ok(self.db.leave_tombstones(&ids).await?)
     }
 
     /// The keys of every file that a picture may have, in order to delete them: those with a name

@@ -233,17 +233,17 @@ impl Endings {
         let mut failed = None;
         loop {
             let now = self.collection.clock.now();
-            let dead = self
+            let ended = self
                 .collection
                 .db
-                .list_dead(now.as_second(), self.collection.overdue(now), SWEEP_BATCH)
+                .list_ended(now.as_second(), self.collection.overdue(now), SWEEP_BATCH)
                 .await?;
             let before = swept;
-            if self.collection.sweep(&dead).await.is_ok() {
-                swept += dead.len() as u64;
+            if self.collection.sweep(&ended).await.is_ok() {
+                swept += ended.len() as u64;
             } else {
                 // A picture that cannot be deleted must not stop the others.
-                for one in &dead {
+                for one in &ended {
                     match self.collection.sweep(std::slice::from_ref(one)).await {
                         Ok(()) => swept += 1,
                         Err(error) => {
@@ -252,7 +252,7 @@ impl Endings {
                     }
                 }
             }
-            if dead.len() < SWEEP_BATCH as usize || swept == before {
+            if ended.len() < SWEEP_BATCH as usize || swept == before {
                 break;
             }
         }
@@ -261,7 +261,7 @@ impl Endings {
             .forget_refusals(self.collection.now_second() - REMEMBERED_SECONDS)
             .await?;
         self.purging.sweep().await?;
-        self.forget_ended().await?;
+        self.forget_tombstones().await?;
         if swept > 0 {
             tracing::info!(swept, "swept expired pictures");
             self.collection.changed();
@@ -271,11 +271,11 @@ impl Endings {
 
     /// Forgets pictures that have been over for long, and gives their space in the index back to
     /// the disk.
-    async fn forget_ended(&self) -> Result<(), DbError> {
+    async fn forget_tombstones(&self) -> Result<(), DbError> {
         let db = &self.collection.db;
         let over_by = self.collection.overdue(self.collection.clock.now()) - KNOWN_SECONDS;
         for _ in 0..FORGET_BATCHES {
-            if db.forget_ended(over_by, FORGET_BATCH).await? < u64::from(FORGET_BATCH) {
+            if db.forget_tombstones(over_by, FORGET_BATCH).await? < u64::from(FORGET_BATCH) {
                 break;
             }
         }

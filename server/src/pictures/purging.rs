@@ -19,6 +19,7 @@ use super::collection::Collection;
 use crate::cdn::{Asked, Cdns, Purge, PurgeError};
 use crate::costs::budget::Budget;
 use crate::db::{ClaimedPurge, Postponed, PurgeOrder};
+use crate::domain::backoff::Backoff;
 use crate::domain::picture::PictureId;
 use crate::domain::purge::{
     CacheTag, Cdn, KEPT_FOR_ADMINS, PurgeItem, PurgeKind, PurgeTarget, steps_for_tag,
@@ -27,10 +28,10 @@ use crate::runtime::causes::chain;
 
 /// How long a worker may hold a row, in seconds: several times as long as a request may take.
 const LEASE: i64 = 120;
-/// The rest after the first failure, in seconds. Each further rest is twice as long…
-const FIRST_REST: i64 = 5;
-/// …up to this.
-const LONGEST_REST: i64 = 3600;
+/// The longest that a purge rests, in seconds.
+const HOUR: i64 = 3600;
+/// How long a purge rests after failures.
+const BACKOFF: Backoff = Backoff::of_seconds(5, HOUR.cast_unsigned());
 /// The rest where a CDN throttles requests and does not say how long to wait, in seconds.
 const THROTTLED_REST: i64 = 60;
 /// How often CloudFront is asked whether a purge is done, in seconds.
@@ -191,14 +192,14 @@ impl Purging {
             return Ok(());
         };
         let mut postponed = Postponed {
-            due_at: now + rest_after(first.attempts),
+            due_at: now + BACKOFF.seconds_after(first.attempts),
             ticket: first.ticket.as_deref(),
             ..Postponed::default()
         };
         match &error {
             PurgeError::Throttled { wait } => {
                 let wait = wait.map_or(THROTTLED_REST, whole_seconds);
-                postponed.due_at = now + wait.clamp(1, LONGEST_REST);
+                postponed.due_at = now + wait.clamp(1, HOUR);
             }
             // One bad item must not hold up the others, and a ticket that the CDN no longer knows
             // must not hold up its purge.
@@ -278,11 +279,6 @@ fn reference(purge: &ClaimedPurge) -> String {
     format!("cattocdn-{}-{kind}", purge.batch)
 }
 
-fn rest_after(attempts: u32) -> i64 {
-    let doublings = attempts.saturating_sub(1).min(20);
-    (FIRST_REST << doublings).min(LONGEST_REST)
-}
-
 fn whole_seconds(wait: Duration) -> i64 {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     i64::try_from(seconds).unwrap_or(i64::MAX)
@@ -293,11 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rests_grow_up_to_an_hour() {
-        let rests: Vec<i64> = (1..=12).map(rest_after).collect();
-        assert_eq!(rests[..4], [5, 10, 20, 40]);
-        assert_eq!(rests[11], 3600);
-        assert_eq!(rest_after(u32::MAX), 3600);
+    fn a_part_of_a_second_is_waited_for_as_a_whole_one() {
         assert_eq!(whole_seconds(Duration::from_millis(1001)), 2);
     }
 }

@@ -26,7 +26,8 @@ pub struct Rebuilt {
     pub ended: u64,
     /// Bans that the index knows now.
     pub bans: u64,
-    /// Pictures that were published in the index but have no manifest any more. They were buried.
+    /// Pictures that were published in the index but have no manifest any more. They are tombstones
+    /// now.
     pub lost: u64,
     /// Files of pictures that have neither a manifest nor a row. They were deleted.
     pub orphans: u64,
@@ -155,7 +156,7 @@ impl Recovery {
             }
         }
         drop(reads);
-        self.bury_lost(&manifests, &mut rebuilt).await?;
+        self.end_lost(&manifests, &mut rebuilt).await?;
         self.delete_orphaned_files(&manifests, &mut rebuilt).await?;
         self.collection.db.note_rebuilding(false).await?;
         Ok(rebuilt)
@@ -182,17 +183,14 @@ impl Recovery {
         Ok(())
     }
 
-    /// Buries pictures that are published in the index but have no manifest any more.
-    async fn bury_lost(
-        &self,
-        manifests: &[PictureId],
-        rebuilt: &mut Rebuilt,
-    ) -> anyhow::Result<()> {
+    /// Empties the rows of pictures that are published in the index but have no manifest any
+    /// more.
+    async fn end_lost(&self, manifests: &[PictureId], rebuilt: &mut Rebuilt) -> anyhow::Result<()> {
         let there: std::collections::HashSet<&PictureId> = manifests.iter().collect();
         let mut published = self.collection.db.list_published_ids().await?;
         published.retain(|id| !there.contains(id));
         for ids in published.chunks(500) {
-            self.collection.db.bury(ids).await?;
+            self.collection.db.leave_tombstones(ids).await?;
         }
         rebuilt.lost = published.len() as u64;
         Ok(())

@@ -2,10 +2,10 @@
 //! refuses it.
 
 mod attempts;
+mod decode_memory;
 mod delay;
 mod inspector;
 mod judged;
-mod memory;
 mod notes;
 mod order;
 mod pixels;
@@ -20,9 +20,9 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use self::decode_memory::DecodeMemory;
 pub(super) use self::inspector::Inspector;
 use self::judged::Judged;
-use self::memory::Memory;
 pub(crate) use self::order::MIN_WORKERS;
 pub(super) use self::order::estimated_work;
 pub use self::pixels::outputs;
@@ -53,7 +53,7 @@ pub struct Screening {
     /// Held by the worker that chooses its next picture, so that the next worker sees what it took.
     choosing: Mutex<()>,
     /// The memory for pictures that are being decoded.
-    memory: Memory,
+    memory: DecodeMemory,
 }
 
 impl Screening {
@@ -68,7 +68,7 @@ impl Screening {
             inspector,
             second_opinions,
             choosing: Mutex::default(),
-            memory: Memory::new(limits.decode_memory_bytes)?,
+            memory: DecodeMemory::new(limits.decode_memory_bytes)?,
             limits,
         })
     }

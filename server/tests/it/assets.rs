@@ -69,6 +69,11 @@ async fn assert_gone(site: &Site, hash: &str) {
     }
 }
 
+/// The storage of a site with its data in this folder.
+fn on_disk(dir: &Path) -> Arc<dyn ObjectStorage> {
+    Arc::new(DiskStorage::open(&dir.join("objects")).expect("opens"))
+}
+
 /// Starts the site of this folder with the build of this hash.
 async fn start(dir: &Path, storage: &Arc<dyn ObjectStorage>, hash: &str) -> Site {
     let setup = Setup::within(dir).stored_in(storage.clone());
@@ -95,8 +100,7 @@ async fn builds_stored(storage: &Arc<dyn ObjectStorage>) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_a_replaced_build_stay_for_the_retention_and_a_day_on_disk() {
     let folder = tempfile::tempdir().expect("a folder");
-    let storage = DiskStorage::open(&folder.path().join("objects")).expect("opens");
-    files_stay_for_the_retention_and_a_day(Arc::new(storage)).await;
+    files_stay_for_the_retention_and_a_day(on_disk(folder.path())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,8 +151,7 @@ async fn files_stay_for_the_retention_and_a_day(storage: Arc<dyn ObjectStorage>)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_that_runs_again_stays_and_the_one_it_replaces_ends() {
     let dir = tempfile::tempdir().expect("a folder");
-    let storage: Arc<dyn ObjectStorage> =
-        Arc::new(DiskStorage::open(&dir.path().join("objects")).expect("opens"));
+    let storage = on_disk(dir.path());
     for hash in ["aaaa", "bbbb", "aaaa"] {
         start(dir.path(), &storage, hash).await.stop().await;
     }
@@ -163,17 +166,10 @@ async fn a_build_that_runs_again_stays_and_the_one_it_replaces_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rebuilding_the_index_leaves_the_builds_alone() {
     let dir = tempfile::tempdir().expect("a folder");
-    let storage: Arc<dyn ObjectStorage> =
-        Arc::new(DiskStorage::open(&dir.path().join("objects")).expect("opens"));
+    let storage = on_disk(dir.path());
     start(dir.path(), &storage, "aaaa").await.stop().await;
     let site = start(dir.path(), &storage, "bbbb").await;
-    let rebuilt = site
-        .state
-        .pictures
-        .recovery
-        .rebuild()
-        .await
-        .expect("rebuilds");
+    let rebuilt = site.rebuild().await;
     assert_eq!(rebuilt, Rebuilt::default());
     assert_eq!(
         stored(&storage).await,
@@ -185,8 +181,7 @@ async fn rebuilding_the_index_leaves_the_builds_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_no_build_has_reaches_no_file() {
     let dir = tempfile::tempdir().expect("a folder");
-    let storage: Arc<dyn ObjectStorage> =
-        Arc::new(DiskStorage::open(&dir.path().join("objects")).expect("opens"));
+    let storage = on_disk(dir.path());
     start(dir.path(), &storage, "aaaa").await.stop().await;
     let site = start(dir.path(), &storage, "bbbb").await;
     let pkg = dir.path().join("objects/pkg");
@@ -333,8 +328,7 @@ async fn a_storage_that_fails_does_not_keep_a_good_build_from_serving() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_record_is_damaged_no_file_is_deleted() {
     let dir = tempfile::tempdir().expect("a folder");
-    let storage: Arc<dyn ObjectStorage> =
-        Arc::new(DiskStorage::open(&dir.path().join("objects")).expect("opens"));
+    let storage = on_disk(dir.path());
     start(dir.path(), &storage, "aaaa").await.stop().await;
     let records = storage.list(Folder::Builds).await.expect("lists");
     let damaged = vec![(records[0].clone(), Bytes::from_static(b"{"))];

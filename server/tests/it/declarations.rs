@@ -327,7 +327,7 @@ fn the_simulated_caches_know_addresses_by_the_keys_of_the_real_ones() {
             example(&declaration),
             format!("{}?{query}fbclid=1", example(&declaration)),
         ] {
-            let said = "tools/src/keys.rs knows it by another key than";
+            let said = "its route in server/src/http.rs declares another key than this file has:";
             let (outer, inner) = (keys.outer(&url), keys.inner(&url));
             assert_eq!(
                 outer,
@@ -407,5 +407,26 @@ async fn every_address_goes_by_the_parameters_that_it_declares_and_by_no_others(
                 ),
             }
         }
+    }
+}
+
+#[test]
+fn every_page_is_among_those_that_a_browser_looks_at() {
+    let views = read("../end2end/tests/fixtures/views.ts");
+    for page in declarations().iter().filter(|one| one.is_page) {
+        let opened = match page.path {
+            // The views take these from what the API answers to an upload.
+            "/c/{id}" => "return published.url;".to_owned(),
+            "/delete/{id}/{token}" => ".delete_url)".to_owned(),
+            path => match path.split_once('{') {
+                Some((start, _)) => format!("\"{start}"),
+                None => format!("\"{path}\""),
+            },
+        };
+        assert!(
+            views.contains(&opened),
+            "no view in end2end/tests/fixtures/views.ts opens {}: it has no `{opened}`",
+            page.path
+        );
     }
 }

@@ -128,7 +128,7 @@ async fn a_refusal_is_remembered_for_thirty_days_and_across_restarts() {
         assert_eq!(again.json(), refused.json());
         assert_eq!((taken(&looks), taken(&later_looks)), (1, 0));
         site.clock.advance(2 * DAY);
-        site.state.pictures.endings.expire().await.expect("sweeps");
+        site.sweep().await;
         // The second upload needed no look, so it does not prolong what is remembered of the first.
         site.upload(fixture("cat.webp")).await;
         assert_eq!(taken(&later_looks), 1);

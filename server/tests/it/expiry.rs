@@ -13,17 +13,14 @@ use cattocdn::domain::variant::PUBLISHED;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::Connection;
 
-use crate::support::{ADMIN_TOKEN, ScriptedScreener, Setup, Site, fixture, request};
+use crate::support::{
+    ADMIN_TOKEN, ScriptedScreener, Setup, Site, fixture, image, index_of, request,
+};
 
 fn url<'a>(picture: &'a Value, field: &str) -> &'a str {
     picture[field].as_str().expect("a URL")
-}
-
-fn image(picture: &Value) -> &str {
-    picture["images"]["640.webp"].as_str().expect("a URL")
 }
 
 /// Requests everything of a picture in every way, and expects 410 each time.
@@ -99,12 +96,7 @@ async fn from_its_second_on_a_picture_answers_410_to_everything_and_its_objects_
         site.get("/api/v1/tags").await.json()["tags"],
         serde_json::json!([])
     );
-    site.state
-        .pictures
-        .endings
-        .expire()
-        .await
-        .expect("the sweeper works");
+    site.sweep().await;
     wait_for_files(&site, "objects/", 0).await;
     assert_gone(&site, &picture).await;
 }
@@ -252,18 +244,14 @@ async fn an_upload_without_a_verdict_ends_with_the_retention() {
         .await
         .json();
     site.clock.advance(Duration::from_secs(60));
-    site.get(answer["status_url"].as_str().expect("a URL"))
-        .await
-        .assert_error(410, "gone");
+    site.status_of(&answer).await.assert_error(410, "gone");
     // A worker may hold the picture at this very moment. Then the sweeper leaves it, and comes
     // again.
     while !site.stored_files().is_empty() {
-        site.state.pictures.endings.expire().await.expect("sweeps");
+        site.sweep().await;
         tokio::task::yield_now().await;
     }
-    site.get(answer["status_url"].as_str().expect("a URL"))
-        .await
-        .assert_error(410, "gone");
+    site.status_of(&answer).await.assert_error(410, "gone");
 }
 
 /// The same second decides for everything. It is asked with a clock that stands at random places
@@ -279,17 +267,8 @@ async fn one_instant_decides_for_images_pages_lists_tags_caches_and_the_sweeper(
     for _ in 0..40 {
         now += random.random_range(1000..100_000);
         site.clock.stop_at(now);
-        let upload = site.send_in(fixture("cat.webp")).await;
-        assert!(
-            site.state
-                .pictures
-                .screening
-                .screen_next()
-                .await
-                .expect("works")
-        );
-        let api = format!("/api/v1/pictures/{}", url(&upload, "id"));
-        let picture = site.get(&api).await.json();
+        let picture = site.publish_by_hand().await;
+        let api = format!("/api/v1/pictures/{}", url(&picture, "id"));
         let end = (now / 1000 + 60) * 1000;
         for mut millisecond in [-2001, -2000, -1999, -1, 0, 1]
             .into_iter()
@@ -321,21 +300,12 @@ async fn one_instant_decides_for_images_pages_lists_tags_caches_and_the_sweeper(
             let tags = site.get("/api/v1/tags").await.json();
             assert_eq!(tags["tags"].as_array().is_some_and(Vec::is_empty), !alive);
             if alive {
-                assert_eq!(
-                    site.state.pictures.endings.expire().await.expect("sweeps"),
-                    0
-                );
+                assert_eq!(site.sweep().await, 0);
             }
         }
         site.clock.stop_at(end);
-        assert_eq!(
-            site.state.pictures.endings.expire().await.expect("sweeps"),
-            1
-        );
-        assert_eq!(
-            site.state.pictures.endings.expire().await.expect("sweeps"),
-            0
-        );
+        assert_eq!(site.sweep().await, 1);
+        assert_eq!(site.sweep().await, 0);
         assert_eq!(site.stored_files(), Vec::<String>::new());
         now = end;
     }
@@ -345,25 +315,10 @@ async fn one_instant_decides_for_images_pages_lists_tags_caches_and_the_sweeper(
 async fn a_hundred_thousand_pictures_that_end_in_one_hour_are_swept_while_others_are_served() {
     const DYING: u64 = 100_000;
     let site = Setup::new().start_without_jobs().await;
-    let survivor = {
-        let upload = site.send_in(fixture("cat.webp")).await;
-        assert!(
-            site.state
-                .pictures
-                .screening
-                .screen_next()
-                .await
-                .expect("works")
-        );
-        let api = format!("/api/v1/pictures/{}", url(&upload, "id"));
-        site.get(&api).await.json()
-    };
+    let survivor = { site.publish_by_hand().await };
     // These are copies of the one row, because uploading so many would take hours. They have no
     // files, which is not an error.
-    let options = SqliteConnectOptions::new().filename(site.data_dir.join("index.sqlite"));
-    let mut index = SqliteConnection::connect_with(&options)
-        .await
-        .expect("opens");
+    let mut index = index_of(&site.data_dir).await;
     let columns = "state, received_at, delete_token_hash, content_hash, size_bytes, published_at, width, height, animated, \
                    alt, tags, tags_text, thumbhash, placeholder, perceptual_hash, stripped, variants, stored_bytes, rules";
     let copy = format!(
@@ -406,10 +361,7 @@ async fn a_hundred_thousand_pictures_that_end_in_one_hour_are_swept_while_others
 /// Makes this many published copies of the one published row, and as many refusals, because
 /// uploading so many would take hours. They have no files, and their ids begin with `Catto`.
 async fn copy_rows(site: &Site, copies: u32) {
-    let options = SqliteConnectOptions::new().filename(site.data_dir.join("index.sqlite"));
-    let mut index = SqliteConnection::connect_with(&options)
-        .await
-        .expect("opens");
+    let mut index = index_of(&site.data_dir).await;
     let columns = "delete_token_hash, size_bytes, published_at, width, height, animated, \
                    alt, tags, tags_text, thumbhash, placeholder, perceptual_hash, stripped, variants, stored_bytes, rules";
     let published = format!(
@@ -449,19 +401,7 @@ async fn what_has_been_over_for_long_is_forgotten_and_the_index_is_as_small_as_b
     );
     let dir = tempfile::tempdir().expect("a folder");
     let site = Setup::within(dir.path()).start_without_jobs().await;
-    let publish = async |site: &Site| {
-        let upload = site.send_in(fixture("cat.webp")).await;
-        assert!(
-            site.state
-                .pictures
-                .screening
-                .screen_next()
-                .await
-                .expect("works")
-        );
-        let api = format!("/api/v1/pictures/{}", url(&upload, "id"));
-        site.get(&api).await.json()
-    };
+    let publish = async |site: &Site| site.publish_by_hand().await;
     let first = publish(&site).await;
     let clock = site.clock.clone();
     site.stop().await;
@@ -475,10 +415,7 @@ async fn what_has_been_over_for_long_is_forgotten_and_the_index_is_as_small_as_b
 
     // A link tells for a month and a week after the end that the picture is gone.
     clock.advance(week + week + month - Duration::from_secs(60));
-    assert_eq!(
-        site.state.pictures.endings.expire().await.expect("sweeps"),
-        u64::from(COPIES) + 1
-    );
+    assert_eq!(site.sweep().await, u64::from(COPIES) + 1);
     for gone in [&copy, &api(url(&first, "id"))] {
         site.get(gone).await.assert_error(410, "gone");
     }
@@ -487,7 +424,7 @@ async fn what_has_been_over_for_long_is_forgotten_and_the_index_is_as_small_as_b
     let living = publish(&site).await;
     clock.advance(Duration::from_secs(120));
     for _ in 0..2 {
-        site.state.pictures.endings.expire().await.expect("sweeps");
+        site.sweep().await;
     }
     for forgotten in [&copy, &api(url(&first, "id"))] {
         site.get(forgotten).await.assert_error(404, "not-found");

@@ -8,11 +8,9 @@ use std::process::Command;
 
 use axum::http::{StatusCode, header};
 use serde_json::Value;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, SqliteConnection};
 
 use crate::support::process::{Client, Launch};
-use crate::support::{Answer, Setup, Site, fixture};
+use crate::support::{Setup, Site, fixture, image, index_of};
 
 /// Puts a file where a folder should be, until it is mended.
 struct NoFolder {
@@ -37,22 +35,13 @@ impl NoFolder {
     }
 }
 
-async fn status_of(site: &Site, upload: &Value) -> Answer {
-    site.get(upload["status_url"].as_str().expect("a URL"))
-        .await
-}
-
 async fn wait_for_publication(site: &Site, upload: &Value) {
     let mut changes = site.state.pictures.reading.changes();
-    while status_of(site, upload).await.json()["state"] == "screening" {
+    while site.status_of(upload).await.json()["state"] == "screening" {
         // The worker pauses between two attempts.
         changes.changed().await.expect("the site runs");
     }
-    assert_eq!(status_of(site, upload).await.json()["state"], "published");
-}
-
-fn image(picture: &Value) -> &str {
-    picture["images"]["640.webp"].as_str().expect("a URL")
+    assert_eq!(site.status_of(upload).await.json()["state"], "published");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,10 +55,7 @@ async fn while_objects_cannot_be_stored_uploads_wait_unpublished_and_are_publish
     let mut changes = site.state.pictures.reading.changes();
     // An attempt was made, and failed.
     changes.changed().await.expect("the site runs");
-    assert_eq!(
-        status_of(&site, &waiting).await.json()["state"],
-        "screening"
-    );
+    assert_eq!(site.status_of(&waiting).await.json()["state"], "screening");
     let files = site.stored_files();
     assert!(
         files.iter().all(|file| !file.starts_with("objects/i/")),
@@ -100,10 +86,7 @@ async fn while_uploads_cannot_be_kept_they_are_refused_and_pictures_are_served()
 async fn while_another_program_locks_the_index_uploads_are_refused_and_pictures_are_served() {
     let site = Site::start().await;
     let picture = site.publish().await;
-    let options = SqliteConnectOptions::new().filename(site.data_dir.join("index.sqlite"));
-    let mut other = SqliteConnection::connect_with(&options)
-        .await
-        .expect("opens");
+    let mut other = index_of(&site.data_dir).await;
     sqlx::query("BEGIN EXCLUSIVE")
         .execute(&mut other)
         .await
@@ -157,17 +140,11 @@ async fn while_the_index_cannot_be_asked_images_are_served_and_end_on_time() {
 async fn while_the_index_is_damaged_images_are_served_and_everything_else_says_so() {
     let dir = tempfile::tempdir().expect("a folder");
     let site = Setup::within(dir.path()).start_without_jobs().await;
-    let upload = site.send_in(fixture("cat.webp")).await;
-    assert!(
-        site.state
-            .pictures
-            .screening
-            .screen_next()
-            .await
-            .expect("works")
+    let picture = site.publish_by_hand().await;
+    let path = format!(
+        "/api/v1/pictures/{}",
+        picture["id"].as_str().expect("an id")
     );
-    let path = format!("/api/v1/pictures/{}", upload["id"].as_str().expect("an id"));
-    let picture = site.get(&path).await.json();
     let index = site.data_dir.join("index.sqlite");
     site.stop().await;
 
@@ -243,27 +220,13 @@ async fn an_upload_whose_file_is_lost_is_refused_as_broken_and_the_next_is_taken
         .join("incoming")
         .join(lost["id"].as_str().expect("an id"));
     std::fs::remove_file(file).expect("is deleted");
-    assert!(
-        site.state
-            .pictures
-            .screening
-            .screen_next()
-            .await
-            .expect("works")
-    );
-    status_of(&site, &lost)
+    assert!(site.work().await);
+    site.status_of(&lost)
         .await
         .assert_error(422, "corrupt-image");
     let next = site.send_in(fixture("cat.webp")).await;
-    assert!(
-        site.state
-            .pictures
-            .screening
-            .screen_next()
-            .await
-            .expect("works")
-    );
-    assert_eq!(status_of(&site, &next).await.json()["state"], "published");
+    assert!(site.work().await);
+    assert_eq!(site.status_of(&next).await.json()["state"], "published");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -275,33 +238,13 @@ async fn while_the_folder_of_uploads_is_away_they_wait_and_are_published_afterwa
     std::fs::rename(&folder, &away).expect("is put away");
     // This is often enough that a picture that broke its workers would have been refused.
     for _ in 0..12 {
-        assert!(
-            site.state
-                .pictures
-                .screening
-                .screen_next()
-                .await
-                .expect("works")
-        );
+        assert!(site.work().await);
         site.clock.advance(std::time::Duration::from_secs(6));
-        assert_eq!(
-            status_of(&site, &waiting).await.json()["state"],
-            "screening"
-        );
+        assert_eq!(site.status_of(&waiting).await.json()["state"], "screening");
     }
     std::fs::rename(&away, &folder).expect("comes back");
-    assert!(
-        site.state
-            .pictures
-            .screening
-            .screen_next()
-            .await
-            .expect("works")
-    );
-    assert_eq!(
-        status_of(&site, &waiting).await.json()["state"],
-        "published"
-    );
+    assert!(site.work().await);
+    assert_eq!(site.status_of(&waiting).await.json()["state"], "published");
 }
 
 #[test]

@@ -6,18 +6,14 @@ use std::process::Output;
 use axum::http::StatusCode;
 use cattocdn::domain::variant::PUBLISHED;
 use serde_json::Value;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, Row, SqliteConnection};
+use sqlx::{Connection, Row};
 
 use crate::support::process::Launch;
-use crate::support::{ADMIN_TOKEN, Setup, fixture};
+use crate::support::{ADMIN_TOKEN, Setup, fixture, index_of};
 
 /// Every row of a table as text, in the order of its first column.
 async fn dump(data_dir: &Path, table: &'static str) -> Vec<String> {
-    let options = SqliteConnectOptions::new().filename(data_dir.join("index.sqlite"));
-    let mut connection = SqliteConnection::connect_with(&options)
-        .await
-        .expect("opens");
+    let mut connection = index_of(data_dir).await;
     let columns: Vec<String> =
         sqlx::query_scalar("SELECT name FROM pragma_table_info(?) ORDER BY cid")
             .bind(table)
@@ -78,13 +74,7 @@ async fn a_lost_index_is_rebuilt_exactly_with_delete_tokens_and_bans() {
     // A new index beside objects means that the old one was lost, so the start restores it.
     let site = Setup::within(dir.path()).start_without_jobs().await;
     assert_eq!(site.get("/api/v1/pictures").await.json(), list);
-    let rebuilt = site
-        .state
-        .pictures
-        .recovery
-        .rebuild()
-        .await
-        .expect("rebuilds");
+    let rebuilt = site.rebuild().await;
     assert_eq!(
         (
             rebuilt.restored,
@@ -152,24 +142,12 @@ async fn rebuilding_twice_changes_nothing_and_mends_what_disagrees() {
         .expect("is deleted");
     std::fs::write(data_dir.join("objects/meta/AAAAAAAAAAAAAAAA.json"), "{").expect("is written");
     let site = Setup::within(dir.path()).start_without_jobs().await;
-    let rebuilt = site
-        .state
-        .pictures
-        .recovery
-        .rebuild()
-        .await
-        .expect("rebuilds");
+    let rebuilt = site.rebuild().await;
     assert_eq!((rebuilt.known, rebuilt.restored), (1, 0));
     let orphans = PUBLISHED.len() as u64;
     assert_eq!((rebuilt.lost, rebuilt.orphans), (1, orphans));
     assert_eq!(rebuilt.unreadable.len(), 1, "{rebuilt:?}");
-    let again = site
-        .state
-        .pictures
-        .recovery
-        .rebuild()
-        .await
-        .expect("rebuilds");
+    let again = site.rebuild().await;
     assert_eq!((again.known, again.lost, again.orphans), (1, 0, 0));
     let image = kept["images"]["640.webp"].as_str().expect("a URL");
     assert_eq!(site.get(image).await.status, StatusCode::OK);
@@ -247,10 +225,7 @@ async fn a_rebuild_that_was_cut_off_is_made_again_at_the_next_start() {
 
     // The state that a kill would leave: rebuilding has begun, and one of the two pictures is
     // restored.
-    let options = SqliteConnectOptions::new().filename(data_dir.join("index.sqlite"));
-    let mut index = SqliteConnection::connect_with(&options)
-        .await
-        .expect("opens");
+    let mut index = index_of(&data_dir).await;
     sqlx::query("PRAGMA user_version = 1")
         .execute(&mut index)
         .await

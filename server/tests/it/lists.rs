@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::http::{StatusCode, header};
 use serde_json::Value;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::Connection;
 
-use crate::support::{Setup, Site, fixture};
+use crate::support::{Setup, Site, index_of};
 
 fn ids(page: &Value) -> Vec<String> {
     let pictures = page["pictures"].as_array().expect("a list");
@@ -72,17 +71,7 @@ async fn search_finds_whole_words_and_excludes() {
 async fn searches_that_look_at_every_picture_leave_a_way_to_the_images() {
     const PICTURES: u64 = 3000;
     let site = Arc::new(Setup::new().start_without_jobs().await);
-    let upload = site.send_in(fixture("cat.webp")).await;
-    assert!(
-        site.state
-            .pictures
-            .screening
-            .screen_next()
-            .await
-            .expect("works")
-    );
-    let id = upload["id"].as_str().expect("an id");
-    let picture = site.get(&format!("/api/v1/pictures/{id}")).await.json();
+    let picture = site.publish_by_hand().await;
     let image = picture["images"]["320.webp"].as_str().expect("a URL");
     copy_row(&site.data_dir, PICTURES).await;
 
@@ -121,10 +110,7 @@ async fn searches_that_look_at_every_picture_leave_a_way_to_the_images() {
 /// Copies the one published row this often, with more words than models know, so that searching
 /// takes time.
 async fn copy_row(data_dir: &Path, times: u64) {
-    let options = SqliteConnectOptions::new().filename(data_dir.join("index.sqlite"));
-    let mut index = SqliteConnection::connect_with(&options)
-        .await
-        .expect("opens");
+    let mut index = index_of(data_dir).await;
     let columns = "state, received_at, delete_token_hash, content_hash, size_bytes, published_at, expires_at, width, height, \
                    animated, alt, tags, thumbhash, placeholder, perceptual_hash, stripped, variants, \
                    stored_bytes, rules";

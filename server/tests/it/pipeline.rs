@@ -13,11 +13,10 @@ use cattocdn::jobs::Jobs;
 use cattocdn::screening::{Screener, ScreeningError};
 use imaging::Raster;
 use serde_json::Value;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::Connection;
 use tokio::sync::Semaphore;
 
-use crate::support::{ADMIN_TOKEN, ScriptedScreener, Setup, Site, fixture, request};
+use crate::support::{ADMIN_TOKEN, ScriptedScreener, Setup, Site, fixture, index_of, request};
 
 fn api(picture: &Value) -> String {
     format!(
@@ -54,35 +53,12 @@ async fn a_picture_that_breaks_its_worker_is_refused_after_five_attempts_and_the
     let site = setup.start_without_jobs().await;
     let picture = site.send_in(fixture("cat.webp")).await;
     for _ in 0..5 {
-        assert!(
-            site.state
-                .pictures
-                .screening
-                .screen_next()
-                .await
-                .expect("works")
-        );
+        assert!(site.work().await);
         assert_eq!(site.get(&api(&picture)).await.json()["state"], "screening");
-        assert!(
-            !site
-                .state
-                .pictures
-                .screening
-                .screen_next()
-                .await
-                .expect("works"),
-            "it rests between two attempts"
-        );
+        assert!(!site.work().await, "it rests between two attempts");
         site.clock.advance(Duration::from_secs(6));
     }
-    assert!(
-        site.state
-            .pictures
-            .screening
-            .screen_next()
-            .await
-            .expect("works")
-    );
+    assert!(site.work().await);
     site.get(&api(&picture))
         .await
         .assert_error(422, "corrupt-image");
@@ -146,14 +122,7 @@ async fn a_thread_that_does_not_come_back_costs_its_picture_and_nothing_else() {
     setup.config.limits.give_up_after = Duration::ZERO;
     let site = setup.start_without_jobs().await;
     let stuck = site.send_in(fixture("cat.webp")).await;
-    assert!(
-        site.state
-            .pictures
-            .screening
-            .screen_next()
-            .await
-            .expect("works")
-    );
+    assert!(site.work().await);
     assert_eq!(
         arrived.load(Ordering::SeqCst),
         1,
@@ -165,14 +134,7 @@ async fn a_thread_that_does_not_come_back_costs_its_picture_and_nothing_else() {
     // The first permit goes to the thread that was given up, the second to the next picture.
     gate.add_permits(2);
     let next = site.send_in(fixture("chelsea.png")).await;
-    assert!(
-        site.state
-            .pictures
-            .screening
-            .screen_next()
-            .await
-            .expect("works")
-    );
+    assert!(site.work().await);
     assert_eq!(site.get(&api(&next)).await.json()["state"], "published");
     site.get(&api(&stuck))
         .await
@@ -209,14 +171,7 @@ async fn a_picture_that_cannot_be_deleted_does_not_keep_the_others() {
     let mut pictures = Vec::new();
     for _ in 0..3 {
         pictures.push(site.send_in(fixture("cat.webp")).await);
-        assert!(
-            site.state
-                .pictures
-                .screening
-                .screen_next()
-                .await
-                .expect("works")
-        );
+        assert!(site.work().await);
     }
     let stuck = pictures[0]["id"].as_str().expect("an id");
     let file = site
@@ -238,10 +193,7 @@ async fn a_picture_that_cannot_be_deleted_does_not_keep_the_others() {
         assert!(left.iter().all(|file| !file.contains(id)), "{left:?}");
     }
     std::fs::remove_dir_all(&file).expect("is deleted");
-    assert_eq!(
-        site.state.pictures.endings.expire().await.expect("sweeps"),
-        1
-    );
+    assert_eq!(site.sweep().await, 1);
     assert_eq!(site.stored_files(), Vec::<String>::new());
 }
 
@@ -310,22 +262,10 @@ async fn uploads_beyond_those_that_are_received_at_once_are_asked_to_come_again(
 #[tokio::test(flavor = "multi_thread")]
 async fn when_five_hundred_wait_for_their_verdict_no_more_are_taken_until_one_is_decided() {
     let site = Setup::new().start_without_jobs().await;
-    let upload = site.send_in(fixture("cat.webp")).await;
-    assert!(
-        site.state
-            .pictures
-            .screening
-            .screen_next()
-            .await
-            .expect("works")
-    );
-    let picture = site.get(&api(&upload)).await.json();
+    let picture = site.publish_by_hand().await;
     site.send_in(fixture("cat.webp")).await;
     // These are copies of the one that waits.
-    let options = SqliteConnectOptions::new().filename(site.data_dir.join("index.sqlite"));
-    let mut index = SqliteConnection::connect_with(&options)
-        .await
-        .expect("opens");
+    let mut index = index_of(&site.data_dir).await;
     let columns = "state, received_at, delete_token_hash, content_hash, size_bytes";
     let copy = format!(
         "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 499)
@@ -345,14 +285,7 @@ async fn when_five_hundred_wait_for_their_verdict_no_more_are_taken_until_one_is
     for url in [image, "/api/v1/pictures", "/"] {
         assert_eq!(site.get(url).await.status, StatusCode::OK, "{url}");
     }
-    assert!(
-        site.state
-            .pictures
-            .screening
-            .screen_next()
-            .await
-            .expect("works")
-    );
+    assert!(site.work().await);
     site.send_in(fixture("cat.webp")).await;
 }
 

@@ -20,13 +20,12 @@ use cattocdn::domain::variant::KNOWN_NAMES;
 use cattocdn::pictures::PurgeProgress;
 use cattocdn::runtime::clock::Clock;
 use serde_json::Value;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 use tempfile::TempDir;
 
 use crate::support::cdn_server::{CdnServer, DISTRIBUTION, Purged, TOKEN, Trouble};
 use crate::support::process::{Launch, Server};
-use crate::support::{ADMIN_TOKEN, Setup, Site, fixture, request};
+use crate::support::{ADMIN_TOKEN, Setup, Site, fixture, index_of, request};
 use crate::variants::{make_newer, make_older, unknown_path};
 use tools::stand_ins::aws::{ACCESS_KEY, SECRET_KEY, sdk_without_credentials};
 
@@ -114,10 +113,7 @@ impl World {
     }
 
     async fn index(&self) -> SqliteConnection {
-        let file = self.site.data_dir.join("index.sqlite");
-        let options = SqliteConnectOptions::new().filename(file);
-        let index = SqliteConnection::connect_with(&options).await;
-        index.expect("opens")
+        index_of(&self.site.data_dir).await
     }
 
     /// Does everything that is due.
@@ -289,17 +285,7 @@ async fn a_ban_purges_too_and_a_picture_that_just_ends_does_not() {
     world.assert_gone(&banned).await;
     let told = world.server.log();
     world.site.clock.advance(Duration::from_secs(8 * 24 * 3600));
-    assert_eq!(
-        world
-            .site
-            .state
-            .pictures
-            .endings
-            .expire()
-            .await
-            .expect("sweeps"),
-        1
-    );
+    assert_eq!(world.site.sweep().await, 1);
     world.work().await;
     assert_eq!(world.server.log(), told);
     assert_eq!(world.progress(&ended).await.left, 0);
@@ -700,14 +686,7 @@ async fn what_nobody_needs_any_more_is_dropped() {
     assert!(world.progress(&picture).await.left > 0);
     world.site.clock.advance(Duration::from_secs(7 * 24 * 3600));
     world.work().await;
-    world
-        .site
-        .state
-        .pictures
-        .endings
-        .expire()
-        .await
-        .expect("sweeps");
+    world.site.sweep().await;
     let progress = world.progress(&picture).await;
     assert_eq!((progress.left, progress.receipt), (0, None));
     assert_eq!(world.server.paid_paths(), 0);
@@ -740,14 +719,7 @@ async fn caches_that_were_told_before_the_bytes_were_deleted_are_told_again() {
 
     std::fs::remove_file(&folder).expect("is deleted");
     std::fs::rename(&aside, &folder).expect("comes back");
-    world
-        .site
-        .state
-        .pictures
-        .endings
-        .expire()
-        .await
-        .expect("sweeps");
+    world.site.sweep().await;
     world.server.hold(&picture.paths);
     world.work_for(30).await;
     world.assert_gone(&picture).await;
@@ -800,14 +772,7 @@ async fn what_waits_for_a_cdn_that_never_comes_back_ends_with_its_picture() {
     let world = world.restart_behind(true, false).await;
     world.work_for(30).await;
     world.site.clock.advance(Duration::from_secs(7 * 24 * 3600));
-    world
-        .site
-        .state
-        .pictures
-        .endings
-        .expire()
-        .await
-        .expect("sweeps");
+    world.site.sweep().await;
     let world = world.restart().await;
     world.work_for(30).await;
     assert_eq!(world.progress(&picture).await.left, 0);
@@ -1032,14 +997,7 @@ async fn a_path_that_waits_for_the_budget_ends_with_its_picture() {
     assert!(world.progress(&picture).await.left > 0);
     world.site.clock.advance(Duration::from_secs(7 * 24 * 3600));
     world.work().await;
-    world
-        .site
-        .state
-        .pictures
-        .endings
-        .expire()
-        .await
-        .expect("sweeps");
+    world.site.sweep().await;
     assert_eq!(world.progress(&picture).await.left, 0);
     assert_eq!(world.server.paid_paths(), 0);
 }

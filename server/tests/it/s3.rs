@@ -321,7 +321,7 @@ async fn a_whole_site_lives_on_a_bucket() {
         // At its second the other picture is gone, and the sweeper empties the bucket.
         site.clock.advance(Duration::from_secs(60));
         assert_eq!(site.get(url).await.status, StatusCode::GONE);
-        site.state.pictures.endings.expire().await.expect("sweeps");
+        site.sweep().await;
         assert_eq!(bucket.keys_of_pictures().await, Vec::<String>::new());
     }
 }

@@ -62,25 +62,11 @@ fn unsure() -> ScriptedScreener {
     ScriptedScreener::seeing(UNSURE.0, UNSURE.1)
 }
 
-async fn work(site: &Site) -> bool {
-    site.state
-        .pictures
-        .screening
-        .screen_next()
-        .await
-        .expect("works")
-}
-
-async fn status_of(site: &Site, upload: &Value) -> Answer {
-    site.get(upload["status_url"].as_str().expect("a URL"))
-        .await
-}
-
 /// Uploads a file, works on one picture, and returns the state of the upload.
 async fn judged(site: &Site, file: &str) -> Answer {
     let upload = site.send_in(fixture(file)).await;
-    assert!(work(site).await, "somebody waits");
-    status_of(site, &upload).await
+    assert!(site.work().await, "somebody waits");
+    site.status_of(&upload).await
 }
 
 #[track_caller]
@@ -300,7 +286,7 @@ async fn every_documented_exception_is_tried_again_or_waited_out_and_counted_rig
                 "{name}: trying again would not help"
             );
             site.clock.advance(Duration::from_secs(61));
-            assert!(work(&site).await, "{name}");
+            assert!(site.work().await, "{name}");
             let list = site.get("/api/v1/pictures").await.json();
             assert_eq!(list["pictures"].as_array().map(Vec::len), Some(1), "{name}");
             assert_eq!(site.get("/readyz").await.status, StatusCode::OK, "{name}");
@@ -339,24 +325,24 @@ async fn in_an_outage_pictures_wait_cheaply_and_are_published_when_it_is_over() 
     let site = site_in(dir.path(), &server, screener, |_| {}).await;
     server.behave(|_, _| Reply::Answer(503, String::new()));
     let first = site.send_in(fixture("cat.webp")).await;
-    assert!(work(&site).await);
-    assert_waits(&status_of(&site, &first).await);
+    assert!(site.work().await);
+    assert_waits(&site.status_of(&first).await);
     assert_eq!(server.calls().len(), 3, "three attempts");
     // The next picture is looked at locally, and nobody is asked.
     let second = site.send_in(fixture("chelsea.png")).await;
-    assert!(work(&site).await);
-    assert_waits(&status_of(&site, &second).await);
+    assert!(site.work().await);
+    assert_waits(&site.status_of(&second).await);
     assert_eq!(server.calls().len(), 3);
     assert_eq!(used(&site).await, 3);
     assert_eq!(looks.load(Ordering::SeqCst), 2);
-    assert!(!work(&site).await, "both rest");
+    assert!(!site.work().await, "both rest");
 
     // While the outage lasts, one call in ever longer pauses tests it, and pictures that wait are
     // not looked at again.
     let mut calls = 3;
     for rest in [6, 11, 21, 41] {
         site.clock.advance(Duration::from_secs(rest));
-        while work(&site).await {}
+        while site.work().await {}
         calls += 1;
         assert_eq!(server.calls().len(), calls, "after {rest} s");
     }
@@ -371,9 +357,9 @@ async fn in_an_outage_pictures_wait_cheaply_and_are_published_when_it_is_over() 
 
     server.behave_well();
     site.clock.advance(Duration::from_secs(900));
-    while work(&site).await {}
+    while site.work().await {}
     for upload in [&first, &second] {
-        assert_published(&status_of(&site, upload).await);
+        assert_published(&site.status_of(upload).await);
     }
     assert_eq!(server.calls().len(), calls + 4);
     assert_eq!(used(&site).await as usize, calls + 4);
@@ -392,17 +378,17 @@ async fn a_picture_that_rekognition_chokes_on_does_not_use_up_the_month() {
             Reply::Usual
         }
     });
-    assert!(work(&site).await);
+    assert!(site.work().await);
     for number in 0..60 {
         // In this minute another picture is judged well, which ends what seems to be an outage.
         site.clock.advance(Duration::from_secs(45));
         let other = site.send_in(distinct_picture(number)).await;
-        while work(&site).await {}
+        while site.work().await {}
         site.clock.advance(Duration::from_secs(15));
-        while work(&site).await {}
-        assert_published(&status_of(&site, &other).await);
+        while site.work().await {}
+        assert_published(&site.status_of(&other).await);
     }
-    assert_waits(&status_of(&site, &choking).await);
+    assert_waits(&site.status_of(&choking).await);
     let sizes = server.image_sizes();
     let its_calls = sizes.iter().filter(|size| **size == its_size).count();
     assert!((5..15).contains(&its_calls), "{its_calls} calls in an hour");
@@ -424,13 +410,13 @@ async fn bytes_that_rekognition_chokes_on_cost_no_more_when_they_are_sent_again_
     let mut uploads = Vec::new();
     for number in 0..40 {
         uploads.push(site.send_in(fixture("chelsea.png")).await);
-        while work(&site).await {}
+        while site.work().await {}
         // Another picture that is judged well ends what seems to be an outage.
         site.clock.advance(Duration::from_secs(45));
         uploads.push(site.send_in(distinct_picture(number)).await);
-        while work(&site).await {}
+        while site.work().await {}
         site.clock.advance(Duration::from_secs(15));
-        while work(&site).await {}
+        while site.work().await {}
     }
     let sizes = server.image_sizes();
     let its_calls = sizes.iter().filter(|size| **size == its_size).count();
@@ -440,9 +426,9 @@ async fn bytes_that_rekognition_chokes_on_cost_no_more_when_they_are_sent_again_
     // None of them waits forever, nor for another that waits for it.
     server.behave_well();
     site.clock.advance(Duration::from_secs(6 * 3600));
-    while work(&site).await {}
+    while site.work().await {}
     for upload in &uploads {
-        assert_published(&status_of(&site, upload).await);
+        assert_published(&site.status_of(upload).await);
     }
     assert_eq!(server.calls().len(), 80 + its_calls + 2);
 }
@@ -473,7 +459,7 @@ async fn a_call_that_is_not_answered_keeps_no_more_memory_than_what_was_encoded(
     let held = tokio::spawn(async move { pictures.screening.screen_next().await });
     is_asked.recv().await.expect("is asked");
     assert_published(&judged(&site, "cat.webp").await);
-    assert_waits(&status_of(&site, &first).await);
+    assert_waits(&site.status_of(&first).await);
     held.abort();
 }
 
@@ -536,11 +522,11 @@ async fn an_accepted_picture_that_cannot_be_paid_for_ends_refused_waits_or_is_ju
         let first = site.send_in(fixture("cat.webp")).await;
         let second = site.send_in(fixture("chelsea.png")).await;
         let twin = site.send_in(fixture("cat.webp")).await;
-        while work(&site).await {}
-        assert_published(&status_of(&site, &first).await);
+        while site.work().await {}
+        assert_published(&site.status_of(&first).await);
         // The same bytes were judged before, and a known verdict costs nothing.
-        assert_published(&status_of(&site, &twin).await);
-        let answer = status_of(&site, &second).await;
+        assert_published(&site.status_of(&twin).await);
+        let answer = site.status_of(&second).await;
         match expected {
             "published" => assert_published(&answer),
             "screening" => assert_waits(&answer),
@@ -555,10 +541,10 @@ async fn an_accepted_picture_that_cannot_be_paid_for_ends_refused_waits_or_is_ju
         // It is not looked at again and again meanwhile, and gets its turn in the new month.
         let before = looks.load(Ordering::SeqCst);
         site.clock.advance(Duration::from_secs(5));
-        assert!(!work(&site).await);
+        assert!(!site.work().await);
         site.clock.advance(Duration::from_secs(600));
-        assert!(work(&site).await);
-        assert_waits(&status_of(&site, &second).await);
+        assert!(site.work().await);
+        assert_waits(&site.status_of(&second).await);
         assert_eq!(looks.load(Ordering::SeqCst), before);
         site.state
             .budget
@@ -566,8 +552,8 @@ async fn an_accepted_picture_that_cannot_be_paid_for_ends_refused_waits_or_is_ju
             .await
             .expect("is set");
         site.clock.advance(Duration::from_secs(601));
-        assert!(work(&site).await);
-        assert_published(&status_of(&site, &second).await);
+        assert!(site.work().await);
+        assert_published(&site.status_of(&second).await);
         assert_eq!(used(&site).await, 2);
     }
 }
@@ -603,19 +589,19 @@ async fn what_was_paid_for_is_not_paid_again_when_there_is_no_room_or_after_a_re
         config.limits.max_stored_bytes = stored + 10_000;
     })
     .await;
-    assert!(work(&site).await);
-    assert_waits(&status_of(&site, &upload).await);
+    assert!(site.work().await);
+    assert_waits(&site.status_of(&upload).await);
     assert_eq!(server.calls(), BOTH);
     site.clock.advance(Duration::from_secs(61));
-    assert!(!work(&site).await, "it is tried where there is no room");
+    assert!(!site.work().await, "it is tried where there is no room");
     site.stop().await;
 
     let screener = unsure();
     let looks = screener.looks.clone();
     let site = site_in(dir.path(), &server, screener, |_| {}).await;
     site.clock.advance(Duration::from_secs(130));
-    assert!(work(&site).await);
-    let answer = status_of(&site, &upload).await;
+    assert!(site.work().await);
+    let answer = site.status_of(&upload).await;
     assert_published(&answer);
     assert_eq!(answer.json()["alt"], "abyssinian cat with a couch");
     assert_eq!(server.calls(), BOTH);
@@ -632,15 +618,15 @@ async fn a_picture_found_decent_before_an_outage_is_asked_only_for_its_labels_af
         server.reply_exception("InternalServerError", 500);
     }
     let upload = site.send_in(fixture("cat.webp")).await;
-    assert!(work(&site).await);
-    assert_waits(&status_of(&site, &upload).await);
+    assert!(site.work().await);
+    assert_waits(&site.status_of(&upload).await);
     assert_eq!(server.calls(), [MODERATION, LABELS, LABELS, LABELS]);
     assert_eq!(used(&site).await, 4);
     site.stop().await;
     let site = site_in(dir.path(), &server, unsure(), |_| {}).await;
     site.clock.advance(Duration::from_secs(61));
-    assert!(work(&site).await);
-    assert_published(&status_of(&site, &upload).await);
+    assert!(site.work().await);
+    assert_published(&site.status_of(&upload).await);
     assert_eq!(server.calls()[4..], [LABELS]);
     assert_eq!(used(&site).await, 5);
 }
@@ -721,7 +707,8 @@ async fn storm(seed: u64, with_silence: bool) {
     }
     for upload in &uploads {
         let mut rounds = 0;
-        while status_of(&site, upload)
+        while site
+            .status_of(upload)
             .await
             .text()
             .contains("\"screening\"")
@@ -746,7 +733,7 @@ async fn storm(seed: u64, with_silence: bool) {
 
 /// Works on everything that is ready now.
 async fn drain(site: &Site) {
-    while work(site).await {}
+    while site.work().await {}
 }
 
 /// A small picture unlike any other, so that it was never judged.

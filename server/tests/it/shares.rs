@@ -14,12 +14,10 @@ use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{Screener, ScreeningError};
 use imaging::{self, Limits, Raster};
 use serde_json::Value;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, SqliteConnection};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use crate::support::{Answer, ScriptedScreener, Setup, Site, fixture};
+use crate::support::{Answer, ScriptedScreener, Setup, Site, fixture, index_of};
 
 const DAY: u64 = 24 * 3600;
 const ABUSER: &str = "192.0.2.1";
@@ -136,27 +134,11 @@ fn retry_after(answer: &Answer) -> Duration {
     Duration::from_secs(seconds.expect("whole seconds"))
 }
 
-async fn index(site: &Site) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(site.data_dir.join("index.sqlite"));
-    SqliteConnection::connect_with(&options)
-        .await
-        .expect("opens")
-}
-
 async fn rows(site: &Site) -> u32 {
     sqlx::query_scalar("SELECT count(*) FROM pictures")
-        .fetch_one(&mut index(site).await)
+        .fetch_one(&mut index_of(&site.data_dir).await)
         .await
         .expect("is asked")
-}
-
-async fn work(site: &Site) -> bool {
-    site.state
-        .pictures
-        .screening
-        .screen_next()
-        .await
-        .expect("works")
 }
 
 async fn state(site: &Site, upload: &Value) -> Value {
@@ -345,9 +327,9 @@ async fn an_ordinary_picture_finds_a_worker_beside_the_costly_ones_of_somebody_e
     while arrived.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
-    assert!(!work(&site).await, "a second costly one was begun");
+    assert!(!site.work().await, "a second costly one was begun");
     let ordinary = send(VISITOR, fixture("cat.webp")).await;
-    assert!(work(&site).await);
+    assert!(site.work().await);
     assert_eq!(state(&site, &ordinary).await, "published");
     for animation in &animations {
         assert_eq!(state(&site, animation).await, "screening");
@@ -356,7 +338,7 @@ async fn an_ordinary_picture_finds_a_worker_beside_the_costly_ones_of_somebody_e
     // arrived later.
     let abusers = send(ABUSER, variant("cat.webp", 1)).await;
     let newcomers = send("192.0.2.3", variant("cat.webp", 2)).await;
-    assert!(work(&site).await);
+    assert!(site.work().await);
     assert_eq!(state(&site, &newcomers).await, "published");
     assert_eq!(state(&site, &abusers).await, "screening");
     gate.close();
@@ -385,8 +367,8 @@ async fn what_is_accepted_has_its_room_in_the_store_and_what_has_none_is_not_acc
         .assert_error(503, "storage-full");
     assert_eq!(rows(&site).await, 2);
     // What it really takes is less.
-    assert!(work(&site).await);
-    assert!(work(&site).await);
+    assert!(site.work().await);
+    assert!(site.work().await);
     for picture in [first, second] {
         assert_eq!(state(&site, &picture).await, "published");
     }
@@ -397,7 +379,7 @@ async fn what_is_accepted_has_its_room_in_the_store_and_what_has_none_is_not_acc
 async fn who_finds_the_store_full_gets_in_at_the_second_that_is_told() {
     let site = Setup::new().start_without_jobs().await;
     site.send_in(fixture("cat.webp")).await;
-    assert!(work(&site).await);
+    assert!(site.work().await);
     let stored = site.state.index.stored_bytes().await.expect("is asked");
     drop(site);
 
@@ -405,7 +387,7 @@ async fn who_finds_the_store_full_gets_in_at_the_second_that_is_told() {
     setup.config.limits.max_stored_bytes = stored + most_bytes(&fixture("cat.webp")) - 1;
     let site = setup.start_without_jobs().await;
     site.send_in(fixture("cat.webp")).await;
-    assert!(work(&site).await);
+    assert!(site.work().await);
     site.clock.advance(Duration::from_secs(1000));
     let refused = site.upload_to(AT_ONCE, variant("cat.webp", 1)).await;
     refused.assert_error(503, "storage-full");
@@ -413,10 +395,7 @@ async fn who_finds_the_store_full_gets_in_at_the_second_that_is_told() {
     assert!((3940..=4002).contains(&wait.as_secs()), "{wait:?}");
     site.clock.advance(wait);
     // The sweeper has done this by then.
-    assert_eq!(
-        site.state.pictures.endings.expire().await.expect("sweeps"),
-        1
-    );
+    assert_eq!(site.sweep().await, 1);
     site.send_in(variant("cat.webp", 1)).await;
 }
 
@@ -429,7 +408,7 @@ async fn what_lost_its_room_to_a_lower_limit_waits_for_it_without_being_worked_o
         .start_without_jobs()
         .await;
     site.send_in(fixture("cat.webp")).await;
-    assert!(work(&site).await);
+    assert!(site.work().await);
     let stored = site.state.index.stored_bytes().await.expect("is asked");
     // It came later than the first, also by the clock of the next site.
     let later = Clock::default();
@@ -445,18 +424,15 @@ async fn what_lost_its_room_to_a_lower_limit_waits_for_it_without_being_worked_o
         .screened_by(screener);
     setup.config.limits.max_stored_bytes = stored + 10;
     let site = setup.start_without_jobs_at(later).await;
-    assert!(work(&site).await);
+    assert!(site.work().await);
     for _ in 0..3 {
         site.clock.advance(Duration::from_secs(300));
-        assert!(!work(&site).await, "it is tried though there is no room");
+        assert!(!site.work().await, "it is tried though there is no room");
     }
     assert_eq!(state(&site, &waiting).await, "screening");
     site.clock.advance(Duration::from_secs(4001));
-    assert_eq!(
-        site.state.pictures.endings.expire().await.expect("sweeps"),
-        1
-    );
-    assert!(work(&site).await);
+    assert_eq!(site.sweep().await, 1);
+    assert!(site.work().await);
     assert_eq!(state(&site, &waiting).await, "published");
     assert_eq!(looks.load(Ordering::SeqCst), 1, "it was looked at again");
 }
@@ -477,10 +453,10 @@ async fn a_clock_that_is_put_back_neither_closes_the_day_nor_makes_a_picture_res
     setup.config.limits.uploads_per_day = 1;
     let site = setup.start_without_jobs().await;
     let waiting = site.send_in(fixture("cat.webp")).await;
-    assert!(work(&site).await);
-    assert!(!work(&site).await, "it rests");
+    assert!(site.work().await);
+    assert!(!site.work().await, "it rests");
     site.clock.put_back(Duration::from_secs(10 * 365 * DAY));
-    assert!(work(&site).await);
+    assert!(site.work().await);
     assert_eq!(state(&site, &waiting).await, "screening");
     site.send_in(variant("cat.webp", 1)).await;
 }

@@ -221,7 +221,7 @@ async fn a_server_sees_through_its_public_address_what_caches_do() {
     let look = async || {
         let self_probe = &site.state.self_probe;
         self_probe
-            .look_at_site(&site.state.pictures.reading, &site.clock)
+            .probe_site(&site.state.pictures.reading, &site.clock)
             .await;
     };
     look().await;

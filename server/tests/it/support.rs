@@ -21,9 +21,11 @@ use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::sight::Sight;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::cache::Overruled;
+use cattocdn::http::declared::{Caching, Declaration, Key};
 use cattocdn::http::router;
 use cattocdn::http::state::AppState;
 use cattocdn::jobs::Jobs;
+use cattocdn::pictures::Rebuilt;
 use cattocdn::runtime::clock::Clock;
 use cattocdn::screening::{LocalScreener, Screener, ScreeningError, SecondOpinion};
 use cattocdn::site::{self, Services, open_storage};
@@ -31,6 +33,8 @@ use cattocdn::storage::ObjectStorage;
 use http_body_util::BodyExt;
 use imaging::Raster;
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -269,6 +273,37 @@ impl Site {
         answer.json()
     }
 
+    /// Has one worker's turn done, on a site without jobs. Returns false where no picture waits.
+    pub(crate) async fn work(&self) -> bool {
+        let worked = self.state.pictures.screening.screen_next().await;
+        worked.expect("the worker works")
+    }
+
+    /// Uploads a cat to a site without jobs, screens it, and returns its JSON.
+    pub(crate) async fn publish_by_hand(&self) -> Value {
+        let upload = self.send_in(fixture("cat.webp")).await;
+        assert!(self.work().await, "a picture waits");
+        self.status_of(&upload).await.json()
+    }
+
+    /// Asks for what became of this upload.
+    pub(crate) async fn status_of(&self, upload: &Value) -> Answer {
+        self.get(upload["status_url"].as_str().expect("a URL"))
+            .await
+    }
+
+    /// Has the sweeper pass once, and returns how many pictures it swept.
+    pub(crate) async fn sweep(&self) -> u64 {
+        let swept = self.state.pictures.endings.expire().await;
+        swept.expect("the sweeper works")
+    }
+
+    /// Rebuilds the index from the objects.
+    pub(crate) async fn rebuild(&self) -> Rebuilt {
+        let rebuilt = self.state.pictures.recovery.rebuild().await;
+        rebuilt.expect("is rebuilt")
+    }
+
     /// Deletes with this token.
     pub(crate) async fn delete(&self, path: &str, token: &str) -> Answer {
         let delete =
@@ -460,6 +495,29 @@ impl Screener for ScriptedScreener {
             Err(anyhow::anyhow!("the scripted screener is down").into())
         }
     }
+}
+
+/// A connection of the test's own to the index in this data folder.
+pub(crate) async fn index_of(data_dir: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(data_dir.join("index.sqlite"));
+    let index = SqliteConnection::connect_with(&options).await;
+    index.expect("opens")
+}
+
+/// A path that leads to this route and, where it can show a picture, shows this one.
+pub(crate) fn showing(declaration: &Declaration, picture: &Value) -> String {
+    let id = picture["id"].as_str().expect("an id");
+    let tag = picture["tags"][0]["name"].as_str().expect("a tag");
+    let path = declaration.path.replace("{id}", id).replace("{tag}", tag);
+    match declaration.caching {
+        Caching::Kept(_, Key::Query(known)) if known.contains(&"q") => path + "?q=cat",
+        Caching::Kept(_, Key::Query(_) | Key::Path) | Caching::Never => path,
+    }
+}
+
+/// The URL of one of a picture's images.
+pub(crate) fn image(picture: &Value) -> &str {
+    picture["images"]["640.webp"].as_str().expect("a URL")
 }
 
 pub(crate) fn request(method: Method, url: &str) -> axum::http::request::Builder {

@@ -15,21 +15,13 @@ use cattocdn::domain::variant::PUBLISHED;
 use cattocdn::pictures::outputs;
 use cattocdn::storage::{ObjectStorage, StorageKey};
 use serde_json::{Value, json};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, SqliteConnection};
 
 use crate::support::process::Launch;
-use crate::support::{ADMIN_TOKEN, Answer, Setup, Site, dimensions, fixture, path_of};
+use crate::support::{ADMIN_TOKEN, Answer, Setup, Site, dimensions, fixture, index_of, path_of};
 use tools::stand_ins::aws::Bucket;
 
 /// The name of a file that only a newer version of the program knows.
 const UNKNOWN: &str = "99999.webp";
-
-pub(crate) async fn index(data_dir: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(data_dir.join("index.sqlite"));
-    let index = SqliteConnection::connect_with(&options).await;
-    index.expect("opens")
-}
 
 fn id_of(picture: &Value) -> &str {
     picture["id"].as_str().expect("an id")
@@ -52,7 +44,7 @@ fn folder(data_dir: &Path, picture: &Value) -> PathBuf {
 /// Lets `change` change what the row and the manifest of a published picture say of its files.
 async fn rewrite(data_dir: &Path, picture: &Value, change: impl Fn(&mut Vec<Value>)) {
     let id = id_of(picture);
-    let mut index = index(data_dir).await;
+    let mut index = index_of(data_dir).await;
     let row: String = sqlx::query_scalar("SELECT variants FROM pictures WHERE id = ?")
         .bind(id)
         .fetch_one(&mut index)
@@ -123,8 +115,7 @@ pub(crate) fn unknown_path(picture: &Value) -> String {
 /// token.
 async fn publish(site: &Site, name: &str) -> Value {
     let upload = site.send_in(fixture(name)).await;
-    let screened = site.state.pictures.screening.screen_next().await;
-    assert!(screened.expect("screens"), "{name}");
+    assert!(site.work().await, "{name}");
     let url = format!("/api/v1/pictures/{}", id_of(&upload));
     let mut picture = site.get(&url).await.json();
     assert_eq!(picture["state"], "published", "{name}");
@@ -260,10 +251,7 @@ async fn at_their_end_nothing_is_left_of_any_of_them() {
     }
     let unknown = unknown_path(&mixed.pictures[3]);
     site.get(&unknown).await.assert_error(410, "gone");
-    assert_eq!(
-        site.state.pictures.endings.expire().await.expect("sweeps"),
-        4
-    );
+    assert_eq!(site.sweep().await, 4);
     assert_eq!(site.stored_files(), Vec::<String>::new());
 }
 
@@ -308,14 +296,11 @@ async fn nothing_is_left_of_them_in_a_bucket() {
         assert!(keys.iter().all(|key| !key.contains(id)), "{keys:?}");
         let done = sqlx::query("UPDATE pictures SET variants = '[{' WHERE id = ?")
             .bind(id_of(&pictures[1]))
-            .execute(&mut index(&site.data_dir).await)
+            .execute(&mut index_of(&site.data_dir).await)
             .await;
         done.expect("is damaged");
         site.clock.advance(Duration::from_secs(8 * 24 * 3600));
-        assert_eq!(
-            site.state.pictures.endings.expire().await.expect("sweeps"),
-            2
-        );
+        assert_eq!(site.sweep().await, 2);
         assert_eq!(bucket.keys_of_pictures().await, Vec::<String>::new());
     }
 }
@@ -341,14 +326,11 @@ async fn a_damaged_list_of_files_keeps_nothing_from_being_deleted() {
     let mixed = Mixed::publish().await;
     let site = &mixed.site;
     let done = sqlx::query("UPDATE pictures SET variants = '[{'")
-        .execute(&mut index(&site.data_dir).await)
+        .execute(&mut index_of(&site.data_dir).await)
         .await;
     done.expect("is damaged");
     site.clock.advance(Duration::from_secs(8 * 24 * 3600));
-    assert_eq!(
-        site.state.pictures.endings.expire().await.expect("sweeps"),
-        4
-    );
+    assert_eq!(site.sweep().await, 4);
     assert_eq!(site.stored_files(), Vec::<String>::new());
 }
 
@@ -361,7 +343,7 @@ async fn what_a_newer_version_stored_before_it_was_cut_off_is_deleted_with_the_u
     let planned = sqlx::query("UPDATE pictures SET expires_at = ? WHERE id = ?")
         .bind(ends)
         .bind(id_of(&upload))
-        .execute(&mut index(&site.data_dir).await)
+        .execute(&mut index_of(&site.data_dir).await)
         .await;
     planned.expect("is noted");
     let ends = jiff::Timestamp::from_second(ends).expect("an instant");
@@ -394,7 +376,7 @@ async fn a_lost_index_comes_back_with_the_files_of_every_version() {
     let row_of_newer = async || -> Value {
         let row: String = sqlx::query_scalar("SELECT variants FROM pictures WHERE id = ?")
             .bind(newer)
-            .fetch_one(&mut index(&data_dir).await)
+            .fetch_one(&mut index_of(&data_dir).await)
             .await
             .expect("is there");
         serde_json::from_str(&row).expect("JSON")
@@ -421,10 +403,7 @@ async fn a_lost_index_comes_back_with_the_files_of_every_version() {
             .all(|id| files.iter().any(|file| file.contains(id)))
     );
     site.clock.advance(Duration::from_secs(8 * 24 * 3600));
-    assert_eq!(
-        site.state.pictures.endings.expire().await.expect("sweeps"),
-        4
-    );
+    assert_eq!(site.sweep().await, 4);
     assert_eq!(site.stored_files(), Vec::<String>::new());
 }
 

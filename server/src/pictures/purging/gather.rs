@@ -1,7 +1,7 @@
 //! Makes the month's paths last. Each path is reserved before it is used, and deletions for which
 //! there are too few are purged together.
 
-use super::{LONGEST_REST, Purging, rest_after};
+use super::{BACKOFF, HOUR, Purging};
 use crate::costs::budget::BudgetError;
 use crate::db::{ClaimedPurge, Postponed, SharedPurges};
 use crate::domain::month::Month;
@@ -70,7 +70,7 @@ impl Purging {
             return Ok(true);
         }
         let again_in_s = i64::try_from(budget.seconds_left()).unwrap_or(i64::MAX);
-        let again_in_s = again_in_s.min(LONGEST_REST);
+        let again_in_s = again_in_s.min(HOUR);
         let limit = budget.usage(CLOUDFRONT_PATHS).await?.limit;
         let keep = kept_of(limit, purge.keep, purge.picture.is_some());
         let reserved = match budget.reserve(CLOUDFRONT_PATHS, 1, keep).await {
@@ -84,7 +84,7 @@ impl Purging {
                     due_at: self.collection.now_second()
                         + match error {
                             BudgetError::Spent => again_in_s,
-                            BudgetError::Unavailable(_) => rest_after(purge.attempts),
+                            BudgetError::Unavailable(_) => BACKOFF.seconds_after(purge.attempts),
                         },
                     ..Postponed::default()
                 };

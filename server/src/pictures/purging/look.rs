@@ -1,7 +1,7 @@
 //! The last step of a purge: one look at the site from outside, which leaves a receipt or begins a
 //! new round.
 
-use super::{LEASE, Purging, new_batch, rest_after};
+use super::{BACKOFF, LEASE, Purging, new_batch};
 use crate::db::{ClaimedLook, Postponed, PurgeOrder};
 use crate::domain::purge::{PurgeReceipt, Sight, steps_for_picture};
 
@@ -65,7 +65,7 @@ impl Purging {
             }
             Sight::Unclear if step.attempts < MOST_LOOKS => {
                 let postponed = Postponed {
-                    due_at: now + rest_after(step.attempts),
+                    due_at: now + BACKOFF.seconds_after(step.attempts),
                     ..Postponed::default()
                 };
                 self.collection

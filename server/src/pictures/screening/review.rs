@@ -13,18 +13,16 @@ use super::reviewer::{ReviewError, Reviewer};
 use crate::config::{BudgetSpent, RetryConfig};
 use crate::costs::budget::{Budget, BudgetError};
 use crate::db::LONGEST_REST_OF_ALL;
+use crate::domain::backoff::Backoff;
 use crate::domain::picture::Received;
 use crate::domain::verdict::{Reason, Review, Rules, Verdict};
 use crate::pictures::collection::Collection;
 use crate::runtime::causes::chain;
 use crate::screening::SecondOpinion;
 
-/// How long a picture rests after its review failed. The rest doubles with each failure of the same
-/// bytes.
-const SHORTEST_REST: Duration = Duration::from_secs(5);
-/// The longest such rest, six hours. A picture on which the service fails every time then costs
-/// about forty calls in a week.
-const LONGEST_REST: Duration = Duration::from_secs(LONGEST_REST_OF_ALL.cast_unsigned());
+/// How long a picture rests after failed reviews of its bytes that may have been billed, six hours
+/// at most. A picture on which the service fails every time then costs about forty calls in a week.
+const BACKOFF: Backoff = Backoff::of_seconds(10, LONGEST_REST_OF_ALL.cast_unsigned());
 
 /// Asks for second opinions, and knows what happens to pictures for which none can be had.
 pub(crate) struct SecondOpinions {
@@ -192,7 +190,7 @@ impl SecondOpinions {
                 let mut rest = again_in;
                 if may_be_billed {
                     let failures = self.collection.db.count_failed_review(received).await?;
-                    rest = rest.max(rest_after(failures));
+                    rest = rest.max(BACKOFF.rest_after(failures));
                 }
                 return Err(out_of_reach(reviewer, rest).into());
             }
@@ -230,9 +228,4 @@ fn waits(reviewer: &Reviewer, error: ReviewError) -> anyhow::Error {
         ReviewError::Resting { again_in } => out_of_reach(reviewer, again_in).into(),
         error => Delay::Unpaid(error.into()).into(),
     }
-}
-
-/// How long a picture rests after this many failed reviews that may have been billed.
-fn rest_after(failures: u32) -> Duration {
-    (SHORTEST_REST * (1 << failures.min(20))).min(LONGEST_REST)
 }

@@ -229,7 +229,7 @@ impl Reviewer {
                 // It would be asked, and paid, for ever.
                 tracing::error!(vendor = self.name(), "a second opinion comes to no verdict");
                 return Err(ReviewError::Failed {
-                    again_in: self.retries.longest_rest,
+                    again_in: self.retries.backoff.longest,
                     may_be_billed: true,
                 });
             }
@@ -337,11 +337,10 @@ impl Reviewer {
             health.failures = health.failures.saturating_add(1);
         }
         health.refuses = refuses;
-        let doublings = health.failures.saturating_sub(1).min(20);
         let again_in = if refuses {
             self.retries.refused_rest
         } else {
-            (self.retries.first_rest * (1 << doublings)).min(self.retries.longest_rest)
+            self.retries.backoff.rest_after(health.failures)
         };
         health.rests_until = Some(now + again_in);
         ReviewError::Failed {

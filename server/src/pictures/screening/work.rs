@@ -10,9 +10,9 @@ use std::time::Duration;
 use imaging::ImageError;
 
 use super::Screening;
+use super::decode_memory::Room;
 use super::inspector::RulesNow;
 use super::judged::Judged;
-use super::memory::Share;
 use super::pixels::{Job, Outcome, Rendered, reason_of};
 use crate::db::Claimed;
 use crate::domain::verdict::{Reason, Review, Verdict};
@@ -27,8 +27,8 @@ pub(super) struct Screened {
     pub(super) judged: Judged,
     /// Whether the picture was looked at in this attempt. Otherwise the same bytes were known.
     pub(super) looked: bool,
-    /// The share of the memory that the encoded files take until they are stored or dropped.
-    pub(super) memory: Option<Share>,
+    /// The room in the memory that the encoded files take until they are stored or dropped.
+    pub(super) memory: Option<Room>,
 }
 
 impl Screened {

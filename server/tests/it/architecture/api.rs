@@ -32,9 +32,15 @@ fn served() -> BTreeSet<String> {
     let http = rust_files("server/src/http.rs").into_iter();
     for (_, text) in http.chain(rust_files("server/src/http")) {
         let code = code(&text);
-        let routes = [".route(", "Route::new(", "Route::by_leptos("]
-            .into_iter()
-            .flat_map(|opening| code.split(opening).skip(1));
+        let routes = [
+            ".route(",
+            "Route::new(",
+            "Route::page(",
+            "Route::function(",
+            "Route::health_check(",
+        ]
+        .into_iter()
+        .flat_map(|opening| code.split(opening).skip(1));
         let paths =
             routes.filter_map(|route| route.trim_start().strip_prefix('"')?.split('"').next());
         served.extend(

@@ -1,0 +1,78 @@
+//! How the layers handle requests to an address, as its [`Route`](super::declared::Route) declares:
+//! what body comes with them, whether they may look at every picture, and who may send them.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::Method;
+
+/// Prefixes of paths whose answers are never pages, whatever the client accepts. Programs read
+/// them, and caches hold one answer for everyone. No route can declare it, because it is also said
+/// of paths below them at which there is nothing.
+const MACHINE_PATHS: [&str; 3] = ["/api/", "/i/", "/pkg/"];
+
+/// What body a route takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// A file, which is passed on as it comes.
+    Upload,
+    /// At most this many bytes, which are read before anything else happens.
+    AtMost(u64),
+    /// None. A body that comes all the same changes nothing about the answer.
+    #[default]
+    Nothing,
+}
+
+/// Whether reading an address may look at every picture.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Scans {
+    #[default]
+    Never,
+    WithQuery,
+    Always,
+}
+
+/// How the layers handle requests to an address. The default is for an address that declares
+/// nothing of it, and where there is nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Handling {
+    /// The bodies that it takes, each by one method. With every other method it takes none.
+    pub(super) bodies: Vec<(Method, Takes)>,
+    pub(super) scans: Scans,
+    /// True where an answer needs no turn: files that are read in pieces, and short texts.
+    pub(crate) is_cheap: bool,
+    /// True where only forms and islands of our own pages send changes.
+    pub(crate) is_own: bool,
+    /// True for what the hosting platform requests directly, without the CDN.
+    pub(crate) is_health_check: bool,
+}
+
+impl Handling {
+    /// How requests like this one are handled.
+    pub(crate) fn of(request: &Request) -> Arc<Self> {
+        let declared = request.extensions().get::<Arc<Self>>().cloned();
+        declared.unwrap_or_default()
+    }
+
+    /// What body is taken with this method.
+    pub(crate) fn takes(&self, method: &Method) -> Takes {
+        let body = self.bodies.iter().find(|(taking, _)| taking == method);
+        body.map_or(Takes::Nothing, |(_, takes)| *takes)
+    }
+
+    /// True for a request that may look at every picture.
+    pub(crate) fn is_scan(&self, request: &Request) -> bool {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        reads
+            && match self.scans {
+                Scans::Never => false,
+                Scans::WithQuery => request.uri().query().is_some(),
+                Scans::Always => true,
+            }
+    }
+}
+
+/// True for a path at which no answer is a page.
+pub(crate) fn is_for_machines(path: &str) -> bool {
+    MACHINE_PATHS.iter().any(|start| path.starts_with(start))
+}
