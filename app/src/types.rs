@@ -24,6 +24,10 @@ pub enum PictureState {
     Removed,
 }
 
+/// Tags of nearly every picture. Searches find them and the API lists them, but pages leave them out,
+/// because they say nothing about one picture.
+pub const COMMON_TAGS: [&str; 3] = ["cat", "animal", "pet"];
+
 /// One tag of a picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TagView {

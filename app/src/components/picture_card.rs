@@ -70,6 +70,8 @@ pub(crate) fn PictureCard(picture: CardView, position: usize) -> impl IntoView {
     let href = ["/c/", &picture.id].concat();
     let srcset = srcset(&picture.images, picture.width);
     let src = url(&picture.images, Format::Webp, 640);
+    let words = (!picture.alt.is_empty())
+        .then(|| view! { <span class="card-tag">{picture.alt.clone()}</span> });
     view! {
         <li class="card life">
             <a class="card-link" href=href>
@@ -80,7 +82,7 @@ pub(crate) fn PictureCard(picture: CardView, position: usize) -> impl IntoView {
                         sizes=SIZES
                         width=picture.width.to_string()
                         height=picture.height.to_string()
-                        alt=picture.alt.clone()
+                        alt=picture.alt
                         loading=if position < SEEN_AT_ONCE { "eager" } else { "lazy" }
                         fetchpriority=if position == 0 { "high" } else { "auto" }
                         decoding="async"
@@ -88,7 +90,7 @@ pub(crate) fn PictureCard(picture: CardView, position: usize) -> impl IntoView {
                     <span class="when-gone">"This cat has wandered off"</span>
                 </span>
                 <span class="card-caption">
-                    <span class="card-tag">{picture.alt}</span>
+                    {words}
                     <TimeLeft until=picture.expires_at/>
                 </span>
             </a>

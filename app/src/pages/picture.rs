@@ -13,6 +13,7 @@ use crate::components::countdown::TimeLeft;
 use crate::components::pending_picture::PendingPicture;
 use crate::components::tag_links::TagLinks;
 use crate::images::{Format, Image, Images, choose, srcset};
+use crate::time::readable_time;
 use crate::types::contact_url;
 use crate::types::{PictureStatus, PictureView};
 
@@ -34,16 +35,18 @@ pub(crate) fn PicturePage() -> impl IntoView {
 #[component]
 fn Published(picture: PictureView) -> impl IntoView {
     let tags: Vec<String> = picture.tags.iter().map(|tag| tag.name.clone()).collect();
-    let title = capitalised(&picture.alt);
+    let title = title(&picture);
     let report = backend().site().abuse_contact.map(|contact| {
         let href = contact_url(&contact);
         view! { <p class="report when-alive"><a href=href>"Report this picture"</a></p> }
     });
     let until = picture.expires_at.clone();
+    let words = (!picture.alt.is_empty())
+        .then(|| view! { <p class="picture-alt">{picture.alt.clone()}</p> });
     view! {
         <Head
             title=title.clone()
-            description=picture.alt.clone()
+            description=title.clone()
             path=format!("/c/{}", picture.id)
             has_card=true
         />
@@ -58,7 +61,7 @@ fn Published(picture: PictureView) -> impl IntoView {
                 <p class="notice-links"><a class="button" href="/">"See the cats"</a></p>
             </div>
             <div class="picture-facts when-alive">
-                <p class="picture-alt">{picture.alt.clone()}</p>
+                {words}
                 <TagLinks tags/>
                 <p class="picture-life">
                     <svg viewBox="0 0 24 24" aria-hidden="true">
@@ -73,12 +76,13 @@ fn Published(picture: PictureView) -> impl IntoView {
     }
 }
 
-/// Makes a description a title: its first letter becomes a capital.
-fn capitalised(words: &str) -> String {
-    let mut letters = words.chars();
+/// The title of a picture's page: its description with a capital letter, or until when it is here
+/// where nothing is known of it.
+fn title(picture: &PictureView) -> String {
+    let mut letters = picture.alt.chars();
     match letters.next() {
         Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => "A cat".to_owned(),
+        None => format!("Here until {}", readable_time(&picture.expires_at)),
     }
 }
 
@@ -93,6 +97,12 @@ fn Photo(picture: PictureView) -> impl IntoView {
         picture.largest_width
     );
     let fallback = choose(&images, Format::Jpeg, SHARED_WIDTH).map(|image| image.url.to_owned());
+    // It is what the page is about, so those who cannot see it are told that it is there.
+    let alt = if picture.alt.is_empty() {
+        "A picture without a description".to_owned()
+    } else {
+        picture.alt
+    };
     let placeholder = (!picture.placeholder.is_empty()).then(|| {
         view! { <img class="placeholder" src=picture.placeholder alt="" aria-hidden="true"/> }
     });
@@ -105,7 +115,7 @@ fn Photo(picture: PictureView) -> impl IntoView {
                     src=fallback
                     width=picture.largest_width
                     height=picture.largest_height
-                    alt=picture.alt
+                    alt=alt
                     fetchpriority="high"
                 />
             </picture>
@@ -146,15 +156,20 @@ fn PreviewCard(picture: PictureView) -> impl IntoView {
     let images = images(&picture);
     let image = choose(&images, Format::Jpeg, SHARED_WIDTH).map(|image| {
         let (width, height) = size(image, &picture);
+        let alt = (!picture.alt.is_empty()).then(|| {
+            view! {
+                <Meta property="og:image:alt" content=picture.alt.clone()/>
+                <Meta name="twitter:image:alt" content=picture.alt.clone()/>
+            }
+        });
         view! {
             <Meta property="og:image" content=image.url.to_owned()/>
             <Meta property="og:image:type" content=content_type(image.format)/>
             <Meta property="og:image:width" content=width.to_string()/>
             <Meta property="og:image:height" content=height.to_string()/>
-            <Meta property="og:image:alt" content=picture.alt.clone()/>
             <Meta name="twitter:card" content="summary_large_image"/>
             <Meta name="twitter:image" content=image.url.to_owned()/>
-            <Meta name="twitter:image:alt" content=picture.alt.clone()/>
+            {alt}
         }
     });
     view! {
@@ -266,9 +281,16 @@ mod tests {
     }
 
     #[test]
-    fn a_title_begins_with_a_capital_letter() {
-        assert_eq!(capitalised("tabby cat with a box"), "Tabby cat with a box");
-        assert_eq!(capitalised(""), "A cat");
+    fn a_title_is_the_description_or_says_until_when_the_picture_is_here() {
+        assert_eq!(
+            title(&picture("tabby cat with a box")),
+            "Tabby cat with a box"
+        );
+        let unknown = PictureView {
+            expires_at: "2026-12-05T10:15:02Z".into(),
+            ..picture("")
+        };
+        assert_eq!(title(&unknown), "Here until 5 Dec, 10:15 UTC");
     }
 
     #[test]

@@ -493,6 +493,11 @@ mod tests {
     }
 
     #[test]
+    fn pages_leave_out_the_tags_that_every_picture_has() {
+        assert_eq!(app::types::COMMON_TAGS, COMMON);
+    }
+
+    #[test]
     fn the_map_is_sound() {
         let mut seen = Vec::new();
         for (name, parents, classes) in THINGS {
