@@ -1,8 +1,8 @@
 # syntax=docker/dockerfile:1
 
-# The container image: the program, its site and the models on a slim Debian, run by a user
-# without rights. Both stages use the same Debian release, because the program is linked to its C
-# library.
+# The container image: the program, its site, the models and ONNX Runtime on a slim Debian, run by
+# a user without rights. Both stages use the same Debian release, because the program is linked to
+# its C library. ONNX Runtime also needs libstdc++6, which apt brings along.
 
 FROM rust:1.95.0-slim-bookworm AS build
 RUN apt-get update \

@@ -43,7 +43,7 @@ setup: ## Check that the machine has what is needed, and install the pinned buil
 	scripts/install_tools.sh
 
 .PHONY: models
-models: ## Fetch and convert the screening models, if they are not there yet
+models: ## Fetch the screening models and ONNX Runtime, if they are not there yet
 	@python3 server/models/fetch_models.py --out $(MODELS) --cache "$(CATTO_CACHE)/models"
 
 .PHONY: test
