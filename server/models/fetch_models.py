@@ -100,8 +100,12 @@ MODELS = (
 
 
 def onnx_runtime(output, output_sha256, wheel_platform, wheel_sha256):
-    """The shared library of ONNX Runtime from the wheel for one platform."""
-    version = "1.32.0"
+    """The shared library of ONNX Runtime from the wheel for one platform, named as in its file.
+
+    Version 1.28.0 is the last known whose official builds send no telemetry: those from 1.29.0 on
+    do so unless a variable of the environment forbids it.
+    """
+    version = "1.28.0"
     return Artifact(
         output=output,
         output_sha256=output_sha256,
@@ -115,7 +119,7 @@ def onnx_runtime(output, output_sha256, wheel_platform, wheel_sha256):
         # The library does not depend on Python, so one wheel serves whichever Python runs this.
         pip_options=(
             *("--implementation", "cp", "--python-version", "3.13", "--abi", "cp313"),
-            *("--platform", wheel_platform),
+            *("--platform", wheel_platform.rsplit(".", 1)[-1]),
         ),
     )
 
@@ -124,21 +128,21 @@ def onnx_runtime(output, output_sha256, wheel_platform, wheel_sha256):
 LIBRARIES = {
     "Linux x86_64 glibc": onnx_runtime(
         "libonnxruntime.so",
-        "6c1585d1bbf45b0712ea4a21b705c5fcb4ba04ff2e30f1fbf81a49faf658638f",
-        "manylinux_2_28_x86_64",
-        "02ea12a28c069ea8510093d95a7f6ff8126bfd9fc5c0d3381c03b80fb2b424ba",
+        "aa4079d18f4ea7a5f3a94d80cd4bbe0f2740436626622d64d793803a20381083",
+        "manylinux_2_27_x86_64.manylinux_2_28_x86_64",
+        "54fa221d669282bd8f582708ce4c96010a7e9fb0661f9006b37fe2fedafb73fe",
     ),
     "Linux aarch64 glibc": onnx_runtime(
         "libonnxruntime.so",
-        "49852228a93995158b2a813d4df487d47a1b76b0eaa894507ef49e91b6d7954a",
-        "manylinux_2_28_aarch64",
-        "54d02baff2df38777b4c3cc7af326406fe8b8a48f54720f4c446d2d327920a79",
+        "23a37c2994bc273e1d59a4f49af6cba5bf1cfbc29f04907ec27df375aba50a7d",
+        "manylinux_2_27_aarch64.manylinux_2_28_aarch64",
+        "f649dd6f6452d12a8059888aa489fe519e062e18793dac72b9efa0f9fdb64135",
     ),
     "Darwin arm64": onnx_runtime(
         "libonnxruntime.dylib",
-        "fa585fabbea65b823b9a8f7e27d46aee3989d1be7e36b528203d3a1fd613aae7",
+        "bb37d233002cf57b52ae315e3f00904d0e6d6261da27809372ee0e27ec9046fd",
         "macosx_14_0_arm64",
-        "27bf5dad46355a8a435c9c4e1556464d99ca834ea44e0f452909712068b8821b",
+        "31410f544674f534c2f27348af52ef81682ca9c8719154bf4d48f0ef23823b1e",
     ),
 }
 

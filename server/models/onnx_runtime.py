@@ -6,7 +6,7 @@ It is passed on as it is, under the name that the platform's loader would look f
 import re
 import zipfile
 
-# `libonnxruntime.so.1.32.0` on Linux, `libonnxruntime.1.32.0.dylib` on macOS.
+# `libonnxruntime.so.1.28.0` on Linux, `libonnxruntime.1.28.0.dylib` on macOS.
 MEMBER = re.compile(r"onnxruntime/capi/libonnxruntime\.(so\.[\d.]+|[\d.]+\.dylib)")
 
 
