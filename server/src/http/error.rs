@@ -272,7 +272,7 @@ impl From<Reason> for Error {
         match reason {
             Reason::NotACat => Self::new(
                 ErrorCode::NotACat,
-                "The computer models that check pictures saw no cat in this one, so it was deleted and never shown. If there is a cat, a picture where it is larger or sharper may pass.",
+                "The computer models that check pictures saw no cat in this one, so it was deleted and never shown. They miss some cats. If there is one, please crop the picture closer to it, or make it brighter, and try again.",
             ),
             Reason::Indecent => Self::new(
                 ErrorCode::Unsafe,
