@@ -104,7 +104,7 @@ test("a picture's page carries its preview card, with an image that exists", asy
 
 test("a tag leads to its gallery", async ({ api, homePage, picturePage }) => {
   const { id, url } = await api.publish("chelsea.png");
-  const untagged = await api.publish("cat.webp");
+  const untagged = await api.publish("ginger-kitten.jpg");
   await picturePage.goto(url);
   await picturePage.tags.filter({ hasText: "tabby cat" }).click();
   await expect(homePage.headline).toHaveText("Cats tagged tabby cat");

@@ -51,7 +51,7 @@ test("a form sent without a file is answered in words", async ({
 
 test("a search finds what it is asked for", async ({ api, homePage }) => {
   const tabby = await api.publish("chelsea.png");
-  const other = await api.publish("cat.webp");
+  const other = await api.publish("ginger-kitten.jpg");
   await homePage.gotoWithoutScripts("/");
   await homePage.search.submit("tabby");
   await expect(homePage.headline).toHaveText("Cats with tabby");

@@ -9,7 +9,7 @@ test.describe("search", () => {
 
   test.beforeEach(async ({ api, homePage }) => {
     tabby = await api.publish("chelsea.png");
-    other = await api.publish("cat.webp");
+    other = await api.publish("ginger-kitten.jpg");
     expect(other.tags.map((tag) => tag.name)).not.toContain("tabby cat");
     await homePage.open();
   });
