@@ -54,7 +54,7 @@ fn SearchHelp() -> impl IntoView {
                     " finds tabbies, but not with a dog."
                 </li>
                 <li>
-                    <a href="/search?q=%22maine+coon%22"><code>"\"maine coon\""</code></a>
+                    <a href="/search?q=%22black+cat%22"><code>"\"black cat\""</code></a>
                     " finds these two words next to each other."
                 </li>
             </ul>
