@@ -137,6 +137,17 @@ image: ## Build the container image (needs Docker or Podman)
 bench: build models ## Measure the built server: upload latency, memory, start time, asset sizes
 	@node scripts/bench.mjs
 
+# What `make judge` looks at.
+FOLDER ?=
+
+.PHONY: judge
+judge: ## Judge the pictures in FOLDER=… as uploads are judged, and count what is accepted and why not
+	@[ -d "$(FOLDER)" ] || { echo "Please name a folder of pictures: \`make judge FOLDER=pictures\`." >&2; exit 1; }
+	$(MAKE) --no-print-directory setup models
+	scripts/step "building the server"
+	cargo build --quiet --locked --release --package server
+	CATTO_MODELS_DIR="$(abspath $(MODELS))" "$(CARGO_TARGET_DIR)/release/cattocdn" judge "$(FOLDER)"
+
 .PHONY: simulate-cost
 simulate-cost: setup models ## Simulate a month of uploads, half of them abuse, in each mode, and count the paid calls
 	@scripts/step "building the simulation"

@@ -89,7 +89,7 @@ pub enum ClientAddress {
 pub struct FilesConfig {
     /// `CATTO_DATA_DIR`: the folder for pictures, the index and unfinished uploads.
     pub data_dir: PathBuf,
-    /// `CATTO_MODELS_DIR`: the folder with the two local models.
+    /// `CATTO_MODELS_DIR`: the folder with the local models.
     pub models_dir: PathBuf,
     /// `CATTO_DATABASE_URL`: the index, as `sqlite://…`. The default is `index.sqlite` in the data
     /// folder.

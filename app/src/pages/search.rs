@@ -41,8 +41,8 @@ fn SearchHelp() -> impl IntoView {
         <div class="prose">
             <h1>"Search"</h1>
             <p>
-                "Every picture has tags for the breed and for the things around the cat. Type some \
-                of them into the box above:"
+                "Pictures have tags for the cat's coat and for the things around it, where the models \
+                are sure of them. Type some of them into the box above:"
             </p>
             <ul>
                 <li>
@@ -54,7 +54,7 @@ fn SearchHelp() -> impl IntoView {
                     " finds tabbies, but not with a dog."
                 </li>
                 <li>
-                    <a href="/search?q=%22maine+coon%22"><code>"\"maine coon\""</code></a>
+                    <a href="/search?q=%22black+cat%22"><code>"\"black cat\""</code></a>
                     " finds these two words next to each other."
                 </li>
             </ul>

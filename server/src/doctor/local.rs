@@ -48,7 +48,7 @@ pub(super) fn data_dir(data_dir: &Path) -> Check {
     }
 }
 
-/// Checks whether both models exist and are undamaged, by loading them.
+/// Checks whether the models exist and are undamaged, by loading them.
 pub(super) async fn models(config: &Config) -> Check {
     let name = "models";
     let models_dir = &config.files.models_dir;

@@ -7,7 +7,7 @@ use crate::domain::verdict::{self, FrameLook, Reason, Rules, Seen, Thresholds, V
 /// Who looks at pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// The two models on this machine, and nobody else.
+    /// The models on this machine, and nobody else.
     Local,
     /// Somebody else alone; each picture is paid.
     Other,
