@@ -122,7 +122,7 @@ lint: setup ## Check the formatting and the lints
 .PHONY: wasm-deps
 wasm-deps: ## Check that no crate of the server reaches the browser
 	@tree=$$(cargo tree --quiet --locked --package frontend --target wasm32-unknown-unknown --edges normal --prefix none)
-	! grep -E '^(axum|hyper|sqlx|rten|webp|aws-[a-z0-9-]+|tokio|leptos_axum) ' <<<"$$tree"
+	! grep -E '^(axum|hyper|sqlx|ort|webp|aws-[a-z0-9-]+|tokio|leptos_axum) ' <<<"$$tree"
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -24,8 +24,8 @@ pub enum PictureState {
     Removed,
 }
 
-/// Tags of nearly every picture. Searches find them and the API lists them, but pages leave them out,
-/// because they say nothing about one picture.
+/// Tags of nearly every picture. Searches find them and the API lists them, but pages leave them
+/// out, because they say nothing about one picture.
 pub const COMMON_TAGS: [&str; 3] = ["cat", "animal", "pet"];
 
 /// One tag of a picture.

@@ -81,8 +81,8 @@ pub(crate) fn judge(config: &Config, root: &Path, as_json: bool) -> anyhow::Resu
     })
 }
 
-/// Every file below `root` with the name of the folder it is in, in the order of their names. Hidden
-/// files are left out.
+/// Every file below `root` with the name of the folder it is in, in the order of their names.
+/// Hidden files are left out.
 fn files(root: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];

@@ -5,8 +5,8 @@ use leptos::prelude::*;
 use crate::query::path_segment;
 use crate::types::COMMON_TAGS;
 
-/// The tags as a list of links, but for those that nearly every picture has; nothing if there are no
-/// others.
+/// The tags as a list of links, but for those that nearly every picture has; nothing if there are
+/// no others.
 #[component]
 pub(crate) fn TagLinks(tags: Vec<String>) -> impl IntoView {
     let links = tags

@@ -41,8 +41,8 @@ fn SearchHelp() -> impl IntoView {
         <div class="prose">
             <h1>"Search"</h1>
             <p>
-                "Pictures have tags for the cat's coat and for the things around it, where the models \
-                are sure of them. Type some of them into the box above:"
+                "Pictures have tags for the cat's coat and for the things around it, where the \
+                models are sure of them. Type some of them into the box above:"
             </p>
             <ul>
                 <li>

@@ -1,4 +1,5 @@
-//! What the local models answer about one frame, as types. It is pure. `sight` and `labels` read it.
+//! What the local models answer about one frame, as types. It is pure. `sight` and `labels` read
+//! it.
 
 use std::ops::RangeInclusive;
 

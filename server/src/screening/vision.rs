@@ -30,8 +30,8 @@ const LABELS_SIDE: u32 = 260;
 /// Width and height of what both decency models look at, in pixels.
 const DECENCY_SIDE: u32 = 224;
 
-/// The part of a picture that `open_nsfw` sees, on both axes: it was trained on the middle 224 of 256
-/// pixels.
+/// The part of a picture that `open_nsfw` sees, on both axes: it was trained on the middle 224 of
+/// 256 pixels.
 const OPEN_NSFW_PART: (f32, f32) = (16.0 / 256.0, 240.0 / 256.0);
 /// The mean blue, green and red of the pictures that `open_nsfw` was trained on.
 const OPEN_NSFW_MEANS: [f32; 3] = [104.0, 117.0, 123.0];

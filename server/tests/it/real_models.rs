@@ -9,8 +9,9 @@ use crate::support::{Setup, Site, fixture};
 /// The names of a picture's tags, the surest first.
 fn tag_names(picture: &Value) -> Vec<&str> {
     let tags = picture["tags"].as_array().expect("tags");
-    let name = |tag: &Value| tag["name"].as_str().expect("a name");
-    tags.iter().map(name).collect()
+    tags.iter()
+        .map(|tag| tag["name"].as_str().expect("a name"))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -180,7 +180,8 @@ mod tests {
         assert_eq!(anchors.len(), 1917);
         let first = anchors[0];
         assert!((first.x - 0.5 / 19.0).abs() < 1e-6 && (first.width - 0.1).abs() < 1e-6);
-        // The first anchor of the second layer, and the last of all, which covers nearly everything.
+        // The second anchor of the second layer, and the last of all, which covers nearly
+        // everything.
         let second = anchors[19 * 19 * 3 + 1];
         assert!((second.x - 0.05).abs() < 1e-6, "{second:?}");
         assert!((second.width - 0.35 * 2.0_f32.sqrt()).abs() < 1e-6);
