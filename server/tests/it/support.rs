@@ -18,6 +18,7 @@ use bytes::Bytes;
 use cattocdn::cdn::Cdns;
 use cattocdn::config::Config;
 use cattocdn::domain::expiry::Retention;
+use cattocdn::domain::labels::Words;
 use cattocdn::domain::sight::Sight;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::cache::Overruled;
@@ -480,7 +481,13 @@ impl Screener for ScriptedScreener {
             } else {
                 self.indecency
             },
-            sight: with_sight.then(|| Sight::of_cat(self.cat)),
+            sight: with_sight.then(|| Sight {
+                cat: self.cat,
+                words: Words {
+                    coat: Some(("tabby cat", self.cat)),
+                    things: Vec::new(),
+                },
+            }),
         })
     }
 
