@@ -184,17 +184,19 @@ async fn tags_and_description_are_those_of_rekognition() {
     let answer = judged(&site, "chelsea.png").await;
     assert_published(&answer);
     let picture = answer.json();
-    assert_eq!(picture["alt"], "abyssinian cat with a couch");
+    assert_eq!(picture["alt"], "cat with a couch");
     let names: Vec<&str> = picture["tags"]
         .as_array()
         .expect("a list")
         .iter()
         .filter_map(|tag| tag["name"].as_str())
         .collect();
-    for expected in ["cat", "abyssinian", "couch", "sofa", "furniture"] {
+    for expected in ["cat", "couch", "sofa", "furniture"] {
         assert!(names.contains(&expected), "{names:?}");
     }
-    let list = site.get("/api/v1/pictures?tag=abyssinian").await.json();
+    // Nobody has counted how often it is right about a pedigree.
+    assert!(!names.contains(&"abyssinian"), "{names:?}");
+    let list = site.get("/api/v1/pictures?tag=couch").await.json();
     assert_eq!(list["pictures"].as_array().map(Vec::len), Some(1), "{list}");
 }
 
@@ -603,7 +605,7 @@ async fn what_was_paid_for_is_not_paid_again_when_there_is_no_room_or_after_a_re
     assert!(site.work().await);
     let answer = site.status_of(&upload).await;
     assert_published(&answer);
-    assert_eq!(answer.json()["alt"], "abyssinian cat with a couch");
+    assert_eq!(answer.json()["alt"], "cat with a couch");
     assert_eq!(server.calls(), BOTH);
     assert_eq!(used(&site).await, 2);
     assert_eq!(looks.load(Ordering::SeqCst), 0);
@@ -785,7 +787,7 @@ async fn the_program_asks_rekognition_when_its_environment_says_so() {
     assert!(complaint.contains("AWS_REGION"), "{complaint}");
     let cat = cat.expect("is answered");
     assert_eq!(cat.status, 201);
-    assert_eq!(cat.json()["alt"], "abyssinian cat with a couch");
+    assert_eq!(cat.json()["alt"], "cat with a couch");
     assert_eq!(coffee.expect("is answered").status, 422);
     assert_eq!(server.calls(), BOTH);
     let budget = String::from_utf8_lossy(&budget.stdout);
