@@ -49,6 +49,7 @@ pub(crate) fn judge(config: &Config, root: &Path, as_json: bool) -> anyhow::Resu
             };
             let limits = config.limits.of_one_picture();
             let verdict = try_out(file, screener.clone(), config.screening.policy, &limits)
+                .inspect_err(|_| next.store(files.len(), Ordering::Relaxed))
                 .with_context(|| format!("cannot judge {}", file.display()))?;
             judged.push((
                 index,
@@ -82,7 +83,9 @@ pub(crate) fn judge(config: &Config, root: &Path, as_json: bool) -> anyhow::Resu
 }
 
 /// Every file below `root` with the name of the folder it is in, in the order of their names.
-/// Hidden files are left out.
+///
+/// What is hidden is left out, and so is what is no file, such as a pipe, which might never end. A
+/// link to a file is followed; one to a folder is not, because it may lead in circles.
 fn files(root: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];
@@ -92,10 +95,15 @@ fn files(root: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
             .with_context(|| format!("cannot read the folder {}", folder.display()))?;
         for entry in entries {
             let path = entry.path();
-            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            if path.is_dir() {
+            let kind = entry
+                .file_type()
+                .with_context(|| format!("cannot tell what {} is", path.display()))?;
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            if kind.is_dir() {
                 folders.push(path);
-            } else if !is_hidden {
+            } else if path.is_file() {
                 let name = folder.strip_prefix(root).unwrap_or(&folder);
                 files.push((name.display().to_string(), path));
             }
@@ -109,10 +117,12 @@ fn files(root: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
 fn lines(judged: &[Judged]) -> String {
     let mut text = String::new();
     for one in judged {
+        // A path need not be UTF-8, but JSON must be.
+        let file = one.file.display().to_string();
         let line = match &one.verdict {
             Verdict::Approved { tags, alt } => json!({
                 "folder": one.folder,
-                "file": one.file,
+                "file": file,
                 "alt": alt,
                 "tags": tags
                     .iter()
@@ -121,7 +131,7 @@ fn lines(judged: &[Judged]) -> String {
             }),
             Verdict::Rejected(reason) => json!({
                 "folder": one.folder,
-                "file": one.file,
+                "file": file,
                 "refused": reason.as_str(),
             }),
         };
@@ -284,7 +294,14 @@ mod tests {
     fn files_are_found_in_every_folder_but_hidden_ones() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("cats")).unwrap();
-        for file in ["cats/b.jpg", "cats/a.jpg", "cats/.hidden", "loose.jpg"] {
+        fs::create_dir(root.path().join(".thumbnails")).unwrap();
+        for file in [
+            "cats/b.jpg",
+            "cats/a.jpg",
+            "cats/.hidden",
+            "loose.jpg",
+            ".thumbnails/a.jpg",
+        ] {
             fs::write(root.path().join(file), "").unwrap();
         }
         let found = files(root.path()).unwrap();
@@ -300,5 +317,38 @@ mod tests {
             [("", "loose.jpg"), ("cats", "a.jpg"), ("cats", "b.jpg")]
         );
         assert!(files(&root.path().join("none")).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_in_circles_and_pipes_end_no_search_and_a_link_to_a_file_is_a_file() {
+        use std::os::unix::fs::symlink;
+        use std::os::unix::net::UnixListener;
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        fs::create_dir(at("cats")).unwrap();
+        fs::write(at("cats/a.jpg"), "").unwrap();
+        // Followed, two such links would be as many folders as there are ways to combine them.
+        symlink(".", at("cats/once")).unwrap();
+        symlink("..", at("cats/more")).unwrap();
+        symlink("a.jpg", at("cats/b.jpg")).unwrap();
+        symlink("nowhere", at("cats/c.jpg")).unwrap();
+        let _socket = UnixListener::bind(at("cats/d.jpg")).unwrap();
+        let found = files(root.path()).unwrap();
+        let paths: Vec<_> = found.into_iter().map(|(_, path)| path).collect();
+        assert_eq!(paths, [at("cats/a.jpg"), at("cats/b.jpg")]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_is_not_utf_8_is_a_line_of_json_too() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt as _;
+        let mut refused = judged("cats", "", Verdict::Rejected(Reason::NotACat));
+        refused.file = OsStr::from_bytes(b"a\xff.jpg").into();
+        let mut accepted = judged("cats", "", cat("black cat"));
+        accepted.file.clone_from(&refused.file);
+        let text = lines(&[refused, accepted]);
+        assert_eq!(text.matches("a\u{fffd}.jpg").count(), 2, "{text}");
     }
 }
