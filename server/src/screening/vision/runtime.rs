@@ -1,6 +1,6 @@
 //! ONNX Runtime, which runs the models. Its library lies beside them and is loaded once a process.
 
-use std::path::Path;
+use std::path::{self, Path};
 
 use ort::environment::Environment;
 use ort::ep;
@@ -21,6 +21,9 @@ pub(super) const LIBRARY_FILE: &str = if cfg!(target_os = "macos") {
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
 /// Loads the library, or gives what was loaded before.
+///
+/// It is loaded from exactly this path. One that is relative would first be looked for beside the
+/// program, where nobody has checked what is there.
 pub(super) fn environment(library: &Path) -> Result<Environment, VisionError> {
     let mut environment = ENVIRONMENT.lock();
     if let Some(environment) = &*environment {
@@ -30,7 +33,8 @@ pub(super) fn environment(library: &Path) -> Result<Environment, VisionError> {
         path: library.to_owned(),
         why: error.to_string(),
     };
-    let builder = ort::init_from(library).map_err(|error| unusable(&error))?;
+    let absolute = path::absolute(library).map_err(|error| unusable(&error))?;
+    let builder = ort::init_from(absolute).map_err(|error| unusable(&error))?;
     let made = builder
         .with_telemetry(false)
         .build()
@@ -73,5 +77,26 @@ impl Network {
             .values()
             .map(|output| Ok(output.try_extract_tensor::<f32>()?.1.to_vec()))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs};
+
+    use super::*;
+
+    #[test]
+    fn a_library_beside_the_program_is_not_taken_for_the_one_that_was_checked() {
+        let program = env::current_exe().unwrap();
+        let beside = tempfile::tempdir_in(program.parent().unwrap()).unwrap();
+        fs::write(beside.path().join(LIBRARY_FILE), "not checked").unwrap();
+        let relative = Path::new(beside.path().file_name().unwrap()).join(LIBRARY_FILE);
+        let problem = environment(&relative).err().unwrap().to_string();
+        let checked = path::absolute(&relative).unwrap();
+        assert!(
+            problem.contains(&checked.display().to_string()),
+            "{problem}"
+        );
     }
 }
