@@ -89,6 +89,29 @@ pub struct Decency {
     pub open_nsfw: f32,
 }
 
+impl Decency {
+    /// Takes the outputs of both models: the probabilities of a drawing, an indecent drawing, a
+    /// neutral picture, an explicit and a suggestive photograph; and those of a decent and an
+    /// indecent picture.
+    ///
+    /// `None` unless these are as many and each model's add up to 1. A NaN compares false with
+    /// every threshold, and a model that answers nothing but zeros finds everything harmless.
+    fn new(first: &[f32], second: &[f32]) -> Option<Self> {
+        let are_sound = |probabilities: &[f32]| {
+            let sum: f32 = probabilities.iter().sum();
+            probabilities.iter().all(|p| (0.0..=1.001).contains(p)) && (0.99..=1.01).contains(&sum)
+        };
+        let (&[_drawing, hentai, _neutral, porn, sexy], &[_decent, open_nsfw]) = (first, second)
+        else {
+            return None;
+        };
+        (are_sound(first) && are_sound(second)).then(|| Self {
+            worst_class: hentai.max(porn).max(sexy),
+            open_nsfw,
+        })
+    }
+}
+
 /// All models, ready to run.
 pub struct Vision {
     labels: Network,
@@ -168,22 +191,8 @@ impl Vision {
         let side = DECENCY_SIDE as usize;
         let input = packed_bgr(&rgb, OPEN_NSFW_MEANS);
         let [second] = run(&self.open_nsfw, [1, side, side, 3], input)?;
-        // A NaN compares false with every threshold, and so would pass as harmless.
-        let are_sound = classes
-            .iter()
-            .chain(&second)
-            .all(|p| (0.0..=1.001).contains(p));
-        match (classes.as_slice(), second.as_slice()) {
-            (&[_drawing, hentai, _neutral, porn, sexy], &[_decent, open_nsfw]) if are_sound => {
-                Ok(Decency {
-                    worst_class: hentai.max(porn).max(sexy),
-                    open_nsfw,
-                })
-            }
-            _ => Err(VisionError::Run(
-                "the output is not probabilities".to_owned(),
-            )),
-        }
+        Decency::new(&classes, &second)
+            .ok_or_else(|| VisionError::Run("the output is not probabilities".to_owned()))
     }
 }
 
@@ -252,6 +261,43 @@ impl<'a> Manifest<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_worst_class_of_the_first_model_counts_and_the_last_of_the_second() {
+        for (first, worst_class) in [
+            ([0.0, 0.7, 0.1, 0.1, 0.1], 0.7),
+            ([0.1, 0.1, 0.0, 0.7, 0.1], 0.7),
+            ([0.1, 0.1, 0.1, 0.0, 0.7], 0.7),
+            // Drawings and neutral pictures are decent.
+            ([0.9, 0.0, 0.1, 0.0, 0.0], 0.0),
+        ] {
+            let expected = Decency {
+                worst_class,
+                open_nsfw: 0.25,
+            };
+            assert_eq!(Decency::new(&first, &[0.75, 0.25]), Some(expected));
+        }
+    }
+
+    #[test]
+    fn outputs_that_are_no_probabilities_do_not_pass_as_decent() {
+        let (first, second) = ([0.0, 0.0, 1.0, 0.0, 0.0], [1.0, 0.0]);
+        assert!(Decency::new(&first, &second).is_some());
+        for wrong in [
+            [0.0; 5],
+            [f32::NAN; 5],
+            [0.0, f32::NAN, 1.0, 0.0, 0.0],
+            [2.0, -1.0, 0.0, 0.0, 0.0],
+            [1.0, 1.0, 1.0, 1.0, 1.0],
+        ] {
+            assert_eq!(Decency::new(&wrong, &second), None, "{wrong:?}");
+        }
+        for wrong in [[0.0; 2], [f32::NAN, 0.0], [1.0, f32::NAN], [2.0, -1.0]] {
+            assert_eq!(Decency::new(&first, &wrong), None, "{wrong:?}");
+        }
+        assert_eq!(Decency::new(&first[1..], &second), None);
+        assert_eq!(Decency::new(&first, &[1.0]), None);
+    }
 
     #[test]
     fn missing_and_damaged_files_are_named_with_the_way_out() {
