@@ -115,8 +115,9 @@ impl Policy {
             Mode::Local => verdict::is_indecent(look, &self.thresholds),
             Mode::Other => false,
             Mode::LocalThenOther => {
-                // A score that is NaN refuses the picture: screening fails closed.
-                look.indecency.is_nan() || look.indecency >= self.certainty.indecent
+                // Written so that a figure or threshold that is NaN refuses the picture.
+                let may_be_decent = look.indecency < self.certainty.indecent;
+                !may_be_decent
             }
         }
     }
@@ -259,6 +260,17 @@ mod tests {
     fn certainty_that_is_no_number_refuses() {
         let mut broken = policy(Mode::LocalThenOther);
         broken.certainty.no_cat = f32::NAN;
+        let triage = broken.triage(&[look(0.0, 0.9)]);
+        assert_eq!(triage, Triage::Refuse(Reason::NotACat));
+        for mode in [Mode::Local, Mode::LocalThenOther] {
+            let mut broken = policy(mode);
+            broken.thresholds.indecent = f32::NAN;
+            broken.certainty.indecent = f32::NAN;
+            let triage = broken.triage(&[look(0.0, 0.9)]);
+            assert_eq!(triage, Triage::Refuse(Reason::Indecent), "{mode:?}");
+        }
+        let mut broken = policy(Mode::Local);
+        broken.thresholds.cat = f32::NAN;
         let triage = broken.triage(&[look(0.0, 0.9)]);
         assert_eq!(triage, Triage::Refuse(Reason::NotACat));
     }

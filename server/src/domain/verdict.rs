@@ -35,6 +35,22 @@ pub struct FrameLook {
     pub sight: Option<Sight>,
 }
 
+impl FrameLook {
+    /// Takes in what was seen in another part of the frame: the most indecent part and the one most
+    /// like a cat count.
+    pub fn include(&mut self, part: Self) {
+        // `f32::max` would forget a NaN, which must reach whoever decides.
+        if part.indecency.is_nan() || part.indecency > self.indecency {
+            self.indecency = part.indecency;
+        }
+        if let Some(sight) = part.sight
+            && self.sight.as_ref().is_none_or(|best| sight.cat > best.cat)
+        {
+            self.sight = Some(sight);
+        }
+    }
+}
+
 /// What was seen in a frame, and how much of the picture that frame is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
@@ -163,8 +179,9 @@ impl Review {
 /// True when this frame alone condemns the picture, so that no other frame needs to be looked at.
 #[must_use]
 pub fn is_indecent(look: &FrameLook, thresholds: &Thresholds) -> bool {
-    // A score that is NaN refuses the picture: screening fails closed.
-    look.indecency.is_nan() || look.indecency >= thresholds.indecent
+    // Screening fails closed: a figure or a threshold that is NaN refuses the picture.
+    let is_decent = look.indecency < thresholds.indecent;
+    !is_decent
 }
 
 /// The version of the rule in [`judge`]. Verdicts are remembered under it, so raise it whenever the
@@ -309,6 +326,33 @@ mod tests {
         assert_eq!(judged(&[]), Err(Reason::NotACat));
         assert_eq!(judged(&[look(f32::NAN, 0.9)]), Err(Reason::Indecent));
         assert_eq!(judged(&[look(0.0, f32::NAN)]), Err(Reason::NotACat));
+    }
+
+    #[test]
+    fn of_a_frame_in_parts_the_most_indecent_and_the_one_most_like_a_cat_count() {
+        let seen_in = |parts: &[(f32, Option<f32>)]| {
+            let mut look = FrameLook {
+                indecency: 0.0,
+                sight: None,
+            };
+            for &(indecency, cat) in parts {
+                look.include(FrameLook {
+                    indecency,
+                    sight: cat.map(Sight::of_cat),
+                });
+            }
+            (look.indecency, look.sight.map(|sight| sight.cat))
+        };
+        let parts = [(0.1, Some(0.2)), (0.9, Some(0.1)), (0.3, Some(0.8))];
+        assert_eq!(seen_in(&parts), (0.9, Some(0.8)));
+        assert_eq!(seen_in(&[(0.4, None)]), (0.4, None));
+        // Nonsense in one part is not made good by another.
+        for parts in [
+            [(f32::NAN, None), (0.1, None)],
+            [(0.1, None), (f32::NAN, None)],
+        ] {
+            assert!(seen_in(&parts).0.is_nan(), "{parts:?}");
+        }
     }
 
     #[test]

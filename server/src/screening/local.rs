@@ -79,15 +79,12 @@ impl Screener for LocalScreener {
             let decency = vision
                 .decency(pixels, area)
                 .context("a decency model failed")?;
-            let indecency = indecency(decency.worst_class, decency.open_nsfw);
-            look.indecency = look.indecency.max(indecency);
-            if with_sight {
-                let sight = sight(vision, pixels, area)?;
-                let is_best = look.sight.as_ref().is_none_or(|best| sight.cat > best.cat);
-                if is_best {
-                    look.sight = Some(sight);
-                }
-            }
+            look.include(FrameLook {
+                indecency: indecency(decency.worst_class, decency.open_nsfw),
+                sight: with_sight
+                    .then(|| sight(vision, pixels, area))
+                    .transpose()?,
+            });
         }
         Ok(look)
     }
