@@ -23,6 +23,8 @@ RUN apt-get update \
  && install --directory --owner cattocdn --group cattocdn --mode 750 /data
 COPY --from=build /src/dist /app
 COPY --from=build /src/models /models
+# Whoever passes the image on passes on what is by others in it.
+COPY NOTICES.md LICENSE-APACHE LICENSE-MIT /app/
 ENV CATTO_LISTEN=0.0.0.0:3000 \
     CATTO_DATA_DIR=/data \
     CATTO_MODELS_DIR=/models

