@@ -22,6 +22,11 @@ const HEAD_WEIGHT: f32 = 0.5;
 /// that is so for one cat in twelve, and for one other picture in forty.
 const UNSURE: RangeInclusive<f32> = -7.0..=0.0;
 
+/// The least score of a box around a cat for which it is worth looking closer where a glance sees
+/// no cat at all: it may be too small to be seen in the whole picture. One picture in fifteen
+/// without a cat is looked at once more for it.
+const SUSPECTED: f32 = 0.1;
+
 /// The lookalikes must be this many times as probable as the cats before they count against them.
 const LOOKALIKE_RATIO: f32 = 2.0;
 
@@ -94,12 +99,6 @@ impl Glance {
     #[must_use]
     pub const fn head(&self, head: Head) -> f32 {
         self.heads[head as usize]
-    }
-
-    /// True where another look is worth its time.
-    #[must_use]
-    pub fn is_unsure(&self) -> bool {
-        UNSURE.contains(&self.score())
     }
 
     /// The log odds of a domestic cat, by the classes and the head.
@@ -203,6 +202,36 @@ impl Found {
         is_better
     }
 }
+
+/// How far a first glance can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// It settles whether there is a cat.
+    None,
+    /// It is unsure.
+    Unsure,
+    /// It sees no cat, but the detector suspects a small one.
+    Overlooked,
+}
+
+impl Doubt {
+    /// What a first glance and the detector together leave open.
+    #[must_use]
+    pub fn of(first: &Glance, found: &Found) -> Self {
+        let (score, cat) = (first.score(), found.score(Kind::Cat));
+        if UNSURE.contains(&score) {
+            Self::Unsure
+        } else if score < *UNSURE.start() && cat >= SUSPECTED && cat > found.score(Kind::Dog) {
+            Self::Overlooked
+        } else {
+            Self::None
+        }
+    }
+}
+
+/// The score from which on a glance can be unsure. One that overlooked a cat counts as much, so
+/// that it does not outweigh the closer look.
+pub const LEAST_UNSURE: f32 = *UNSURE.start();
 
 /// The share from 0 to 1 that these log odds stand for.
 #[must_use]

@@ -52,12 +52,13 @@ pub struct Words {
 }
 
 impl Words {
-    /// The words for a first glance at a picture, and for what the detector found in it.
+    /// The words for a glance in which the cat is seen, for the first one at the whole picture, and
+    /// for what the detector found in it.
     #[must_use]
-    pub fn new(glance: &Glance, found: &Found) -> Self {
+    pub fn new(cat: &Glance, first: &Glance, found: &Found) -> Self {
         Self {
-            coat: coat(glance),
-            things: things(glance, found),
+            coat: coat(cat),
+            things: things(first, found),
         }
     }
 }
@@ -211,7 +212,11 @@ mod tests {
     }
 
     fn words(classes: &[(usize, f32)], heads: &[(Head, f32)], boxes: &[(Kind, f32)]) -> Words {
-        Words::new(&glance(classes, heads), &found(boxes))
+        Words::new(
+            &glance(classes, heads),
+            &glance(classes, heads),
+            &found(boxes),
+        )
     }
 
     fn names(tags: &[Tag]) -> Vec<&str> {

@@ -336,9 +336,9 @@ mod tests {
         assert_eq!(
             words,
             [
-                "3 0.05 0.85 models",
+                "4 0.05 0.85 models",
                 "somebody as of 1",
-                "3 local+somebody 0.005 0.97 models as of 1",
+                "4 local+somebody 0.005 0.97 models as of 1",
             ]
         );
     }

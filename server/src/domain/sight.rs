@@ -5,7 +5,7 @@
 //! the same features that was trained to tell them from wild ones, and the best box that a detector
 //! puts around a cat. `docs/SCREENING.md` has the measurements behind the constants.
 
-use crate::domain::evidence::{Found, Glance, Kind, logistic};
+use crate::domain::evidence::{Doubt, Found, Glance, Kind, LEAST_UNSURE, logistic};
 use crate::domain::labels::Words;
 
 /// What is taken off the score where the picture looks more like a lookalike.
@@ -28,24 +28,30 @@ pub struct Sight {
 }
 
 impl Sight {
-    /// Reads a first glance at a frame, the closer ones that followed where it was unsure, and what
+    /// Reads a first glance at a frame, the closer ones that followed where it left doubt, and what
     /// the detector found.
     #[must_use]
     pub fn new(first: &Glance, closer: &[Glance], found: &Found) -> Self {
-        let closest = closer.iter().map(Glance::score).reduce(f32::max);
-        let mut score = match closest {
-            Some(closest) => f32::midpoint(first.score(), closest),
-            None => first.score(),
+        let closest = closer.iter().max_by(|a, b| a.score().total_cmp(&b.score()));
+        // The cat is what was seen of it, which is nothing in a glance that overlooked it.
+        let (mut score, seen) = match (Doubt::of(first, found), closest) {
+            (Doubt::None, _) | (_, None) => (first.score(), first),
+            (Doubt::Unsure, Some(closest)) => {
+                (f32::midpoint(first.score(), closest.score()), first)
+            }
+            (Doubt::Overlooked, Some(closest)) => {
+                (f32::midpoint(LEAST_UNSURE, closest.score()), closest)
+            }
         };
         let cat = found.score(Kind::Cat);
-        if first.looks_like_another_animal() {
+        if seen.looks_like_another_animal() {
             score -= LOOKALIKE_PENALTY;
         } else if cat >= BOX_FLOOR && cat > found.score(Kind::Dog) {
             score += BOX_BONUS;
         }
         Self {
             cat: logistic(score),
-            words: Words::new(first, found),
+            words: Words::new(seen, first, found),
         }
     }
 
@@ -126,13 +132,36 @@ mod tests {
     #[test]
     fn the_best_closer_look_counts_as_much_as_the_first() {
         let first = glance(&[(281, 0.01)], 0.0);
-        assert!(first.is_unsure());
+        assert_eq!(Doubt::of(&first, &found(&[])), Doubt::Unsure);
         let (near, far) = (glance(&[(281, 0.9)], 0.0), glance(&[(281, 0.001)], 0.0));
         let both = cat(&first, &[far.clone(), near.clone()], &[]);
         assert_eq!(both, cat(&first, &[near], &[]));
         assert!(both > 0.2 && cat(&first, &[far], &[]) < 0.01);
         for sure in [0.9, 0.0] {
-            assert!(!glance(&[(281, sure)], 0.0).is_unsure());
+            let first = glance(&[(281, sure)], 0.0);
+            assert_eq!(Doubt::of(&first, &found(&[])), Doubt::None);
+        }
+    }
+
+    #[test]
+    fn a_cat_that_a_glance_overlooks_is_found_where_the_detector_suspects_it() {
+        let room = glance(&[(831, 0.9), (287, 1e-5)], -4.0);
+        let near = glance(&[(281, 0.9)], 2.0);
+        let suspected = &[(Kind::Cat, 0.15)][..];
+        assert_eq!(Doubt::of(&room, &found(suspected)), Doubt::Overlooked);
+        assert!(cat(&room, &[near.clone()], suspected) > 0.05);
+        // What lives in the room is no matter where the cat is not in it.
+        let boxed = &[(Kind::Cat, 0.5)][..];
+        assert!(cat(&room, &[near.clone()], boxed) > cat(&room, &[near.clone()], suspected));
+        // A lookalike from near is none from afar either.
+        let lynx = glance(&[(281, 0.2), (287, 0.7)], -2.0);
+        assert!(cat(&room, &[lynx], boxed) < 0.05);
+        for others in [
+            &[(Kind::Cat, 0.05)][..],
+            &[(Kind::Cat, 0.3), (Kind::Dog, 0.4)],
+            &[],
+        ] {
+            assert_eq!(Doubt::of(&room, &found(others)), Doubt::None, "{others:?}");
         }
     }
 

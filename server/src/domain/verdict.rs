@@ -186,7 +186,7 @@ pub fn is_indecent(look: &FrameLook, thresholds: &Thresholds) -> bool {
 
 /// The version of the rule in [`judge`]. Verdicts are remembered under it, so raise it whenever the
 /// rule changes.
-pub const POLICY_VERSION: u32 = 3;
+pub const POLICY_VERSION: u32 = 4;
 
 /// Judges a picture by all of its frames.
 ///

@@ -8,7 +8,7 @@ use anyhow::Context;
 use parking_lot::Mutex;
 
 use super::{Screener, ScreeningError};
-use crate::domain::evidence::Place;
+use crate::domain::evidence::{Doubt, Found, Place};
 use crate::domain::sight::{Sight, indecency};
 use crate::domain::verdict::FrameLook;
 use crate::screening::vision::{Area, Pixels, Vision};
@@ -107,14 +107,14 @@ fn sight(vision: &Vision, pixels: Pixels<'_>, area: Area) -> anyhow::Result<Sigh
     };
     let first = glance(area.centre_square())?;
     let found = vision.find(pixels, area).context("the detector failed")?;
-    let closer = if first.is_unsure() {
+    let near = |found: &Found| {
         let near = near(found.cat);
-        vec![
-            glance(area.part((near.left, near.right), (near.top, near.bottom)))?,
-            glance(area.part(MIDDLE, MIDDLE))?,
-        ]
-    } else {
-        Vec::new()
+        glance(area.part((near.left, near.right), (near.top, near.bottom)))
+    };
+    let closer = match Doubt::of(&first, &found) {
+        Doubt::None => Vec::new(),
+        Doubt::Overlooked => vec![near(&found)?],
+        Doubt::Unsure => vec![near(&found)?, glance(area.part(MIDDLE, MIDDLE))?],
     };
     Ok(Sight::new(&first, &closer, &found))
 }
