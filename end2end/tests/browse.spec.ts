@@ -1,6 +1,7 @@
 // Somebody looks around.
 
 import { PAGE_SIZE } from "./fixtures/api.js";
+import type { CardBox } from "./fixtures/home_page.js";
 import { expect, test } from "./fixtures/test.js";
 
 test("the gallery shows the newest picture first", async ({ api, homePage }) => {
@@ -18,8 +19,9 @@ test("a card shows its picture, its tag and the time left, and leads to its page
   const { id, alt } = await api.publish("chelsea.png");
   await homePage.open();
   const card = homePage.card(id);
-  await expect(card).toContainText("days left");
-  const image = card.getByRole("img", { name: alt });
+  await expect(card).toHaveAccessibleName(/days left$/);
+  await expect(card).toHaveAccessibleName(new RegExp(`^${alt || "Cat picture"} `, "i"));
+  const image = homePage.image(id);
   await expect
     .poll(() => image.evaluate((image: HTMLImageElement) => image.naturalWidth))
     .toBeGreaterThan(0);
@@ -28,6 +30,36 @@ test("a card shows its picture, its tag and the time left, and leads to its page
   await picturePage.expectPhotoLoaded();
   expect(new URL(picturePage.page.url()).pathname).toBe(`/c/${id}`);
 });
+
+for (const width of [390, 768, 1440, 2560]) {
+  test(`the gallery keeps every picture's shape, in rows as wide as the page, at ${width} pixels`, async ({
+    api,
+    homePage,
+  }) => {
+    for (const name of ["chelsea.png", "cat-sideways.jpg", "ginger-kitten.jpg", "cat.webp"] as const) {
+      await api.publish(name);
+    }
+    await api.fillMoreThanOnePage();
+    await homePage.page.setViewportSize({ width, height: 900 });
+    await homePage.open();
+    const rows = new Map<number, CardBox[]>();
+    for (const card of await homePage.boxes()) {
+      // What is cropped shows in neither direction.
+      const cropped = card.width / card.height / card.proportion;
+      expect(cropped, "drawn to own proportions").toBeGreaterThan(0.96);
+      expect(cropped, "drawn to own proportions").toBeLessThan(1.04);
+      rows.set(Math.round(card.top), [...(rows.get(Math.round(card.top)) ?? []), card]);
+    }
+    const full = [...rows.values()].slice(0, -1);
+    expect(full.length).toBeGreaterThan(1);
+    const right = await homePage.main.locator("ul").first().evaluate((list) => list.getBoundingClientRect().right);
+    for (const row of full) {
+      const heights = row.map((card) => card.height);
+      expect(Math.max(...heights) - Math.min(...heights)).toBeLessThan(1);
+      expect(Math.abs(Math.max(...row.map((card) => card.right)) - right)).toBeLessThan(1);
+    }
+  });
+}
 
 test("“more” appends the next page to the gallery and moves the focus there", async ({
   api,

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
-use web_sys::Element;
+use web_sys::{Element, HtmlElement};
 
 use crate::time::{readable_time, time_left};
+
+/// The milliseconds of a day.
+const DAY_MS: f64 = 86_400_000.0;
 
 /// The moment at which a picture ends; `until` is in the form of RFC 3339. When that moment comes,
 /// the closest element around it with the class `life` gets the class `is-gone`.
@@ -51,14 +54,18 @@ fn update(time: &Element) {
     }
     #[expect(clippy::cast_possible_truncation, reason = "some years of seconds fit")]
     let words = time_left((milliseconds / 1000.0).ceil() as i32);
+    let life = time.closest(".life").ok().flatten();
     if let Some(words) = words {
         if time.text_content().as_ref() != Some(&words) {
             time.set_text_content(Some(&words));
+            if let Some(life) = life.filter(|_| milliseconds < DAY_MS) {
+                drain(&life, milliseconds / DAY_MS);
+            }
         }
         return;
     }
     time.set_text_content(Some("gone"));
-    if let Ok(Some(life)) = time.closest(".life") {
+    if let Some(life) = life {
         while let Ok(Some(image)) = life.query_selector("picture, img") {
             image.remove();
         }
@@ -66,4 +73,21 @@ fn update(time: &Element) {
         // stay.
         let _ = life.class_list().add_1("is-gone");
     }
+}
+
+/// Marks a picture as one in its last day, of which this share is left. The style sheet lets its
+/// colours fade with it.
+fn drain(life: &Element, left: f64) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share is from 0 to 1"
+    )]
+    let percent = (left * 100.0) as u32;
+    // Neither can fail: the names are valid.
+    let _ = life.class_list().add_1("is-ending");
+    let _ = life
+        .unchecked_ref::<HtmlElement>()
+        .style()
+        .set_property("--day-left", &percent.to_string());
 }

@@ -7,12 +7,24 @@ use super::fetch::Json;
 use crate::images::{Format, Images, srcset, url};
 use crate::types::PictureView;
 
-/// How wide a card is drawn on screens of different widths. This must agree with
-/// `style/_gallery.scss`.
-const SIZES: &str = "(min-width: 75rem) 16rem, (min-width: 44rem) 23vw, 46vw";
-/// How many cards are about to be seen when a page opens. Their images are loaded at once, and
-/// those of the others when they come near.
-const SEEN_AT_ONCE: usize = 6;
+/// How many cards are about to be seen when a page opens on a phone. Their images are loaded at
+/// once, and those of the others when they come near.
+const SEEN_AT_ONCE: usize = 10;
+
+/// The proportion, width to height, of the narrowest card. Pictures that are narrower still are
+/// cropped to it.
+const NARROWEST: f32 = 0.4;
+/// How many times as wide as one shape of cards the next one is, at the same height. A card so
+/// crops at most 3 % off a picture.
+const STEP: f32 = 1.06;
+/// How many shapes of cards there are. The widest is 2.4 times as wide as high.
+const SHAPES: usize = 32;
+
+/// How wide a card is that is as wide as it is high, in pixels of CSS, with a tenth more than most
+/// are, so that browsers never choose a file that is too small: on phones, from a width of 44rem
+/// on, and from 75rem on. The rows in `style/_gallery.scss` are less high, and grow to fill their
+/// width.
+const SQUARE: [u32; 3] = [138, 214, 250];
 
 /// What a card shows of a picture. The fields are those of [`PictureView`].
 #[derive(Clone)]
@@ -62,38 +74,129 @@ impl CardView {
     }
 }
 
-/// A picture with a few words about it and the time it has left. `position` is its place on the
-/// page, counted from 0: the first cards load their images at once, and the very first does so with
-/// priority.
+/// The number of the shape that this picture's card has: the closest of [`SHAPES`] proportions.
+/// A style sheet cannot read an image's proportions, and the pages' policy allows no inline styles,
+/// so `style/_gallery.scss` has a class for each shape.
+fn shape(width: u32, height: u32) -> usize {
+    #[expect(clippy::cast_precision_loss, reason = "sides of pictures are exact")]
+    let proportion = width as f32 / height.max(1) as f32;
+    // The bound between a shape and the next is half a step away.
+    let mut bound = NARROWEST * (1.0 + STEP) / 2.0;
+    let mut shape = 0;
+    while proportion > bound && shape + 1 < SHAPES {
+        bound *= STEP;
+        shape += 1;
+    }
+    shape
+}
+
+/// How wide the card of a picture with these sides is drawn, as the attribute `sizes` says it.
+/// Browsers that can measure an image that they load lazily do that instead.
+fn sizes(width: u32, height: u32, is_lazy: bool) -> String {
+    let [phone, middle, large] = SQUARE.map(|square| {
+        let width = u64::from(square) * u64::from(width) / u64::from(height.max(1));
+        width
+            .clamp(u64::from(square) * 2 / 5, u64::from(square) * 12 / 5)
+            .to_string()
+    });
+    let measured = if is_lazy { "auto, " } else { "" };
+    let parts = [
+        measured,
+        "(min-width: 75rem) ",
+        &large,
+        "px, (min-width: 44rem) ",
+        &middle,
+        "px, ",
+    ];
+    [&parts.concat(), phone.as_str(), "px"].concat()
+}
+
+/// A picture in its own proportions. What is known of it and the time it has left lie over it, and
+/// are seen while one points at it. `position` is its place on the page, counted from 0: the first
+/// cards load their images at once, and the very first does so with priority.
 #[component]
 pub(crate) fn PictureCard(picture: CardView, position: usize) -> impl IntoView {
     let href = ["/c/", &picture.id].concat();
     let srcset = srcset(&picture.images, picture.width);
     let src = url(&picture.images, Format::Webp, 640);
-    let words = (!picture.alt.is_empty())
-        .then(|| view! { <span class="card-tag">{picture.alt.clone()}</span> });
+    let is_lazy = position >= SEEN_AT_ONCE;
+    let shape = shape(picture.width, picture.height).to_string();
+    // The words are the link's name. Every picture is one of a cat, so a sighted visitor need not
+    // be told where nothing more is known.
+    let words = if picture.alt.is_empty() {
+        view! { <span class="visually-hidden">"Cat picture"</span> }.into_any()
+    } else {
+        view! { <span class="card-words">{picture.alt}</span> }.into_any()
+    };
     view! {
-        <li class="card life">
+        <li class=["card life shape-", &shape].concat()>
             <a class="card-link" href=href>
-                <span class="card-frame">
-                    <img
-                        src=src
-                        srcset=srcset
-                        sizes=SIZES
-                        width=picture.width.to_string()
-                        height=picture.height.to_string()
-                        alt=picture.alt
-                        loading=if position < SEEN_AT_ONCE { "eager" } else { "lazy" }
-                        fetchpriority=if position == 0 { "high" } else { "auto" }
-                        decoding="async"
-                    />
-                    <span class="when-gone">"This cat has wandered off"</span>
-                </span>
+                <img
+                    src=src
+                    srcset=srcset
+                    sizes=sizes(picture.width, picture.height, is_lazy)
+                    width=picture.width.to_string()
+                    height=picture.height.to_string()
+                    alt=""
+                    loading=if is_lazy { "lazy" } else { "eager" }
+                    fetchpriority=if position == 0 { "high" } else { "auto" }
+                    decoding="async"
+                />
+                <span class="when-gone">"This cat has wandered off"</span>
                 <span class="card-caption">
                     {words}
+                    " "
                     <TimeLeft until=picture.expires_at/>
                 </span>
             </a>
         </li>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_has_the_proportions_of_its_picture_within_three_percent() {
+        for (width, height) in [(450, 1000), (3, 4), (1, 1), (4, 3), (16, 9), (2048, 900)] {
+            let step = i32::try_from(shape(width, height)).unwrap();
+            let drawn = NARROWEST * STEP.powi(step);
+            let own = f64::from(width) / f64::from(height);
+            let ratio = f64::from(drawn) / own;
+            assert!((0.97..1.031).contains(&ratio), "{width}x{height}: {ratio}");
+        }
+    }
+
+    #[test]
+    fn what_is_longer_than_every_card_gets_the_longest() {
+        assert_eq!(shape(1, 1000), 0);
+        assert_eq!(shape(1000, 1), SHAPES - 1);
+        assert_eq!(shape(1000, 0), SHAPES - 1);
+    }
+
+    /// The style sheet has a class for each shape, made with the same figures.
+    #[test]
+    fn the_style_sheet_has_the_same_shapes() {
+        let style = include_str!("../../../style/_gallery.scss");
+        for line in [
+            format!("$narrowest: {NARROWEST};"),
+            format!("$step: {STEP};"),
+            format!("$shapes: {SHAPES};"),
+        ] {
+            assert!(style.contains(&line), "{line}");
+        }
+    }
+
+    #[test]
+    fn sizes_follow_the_proportions_and_end_where_the_shapes_do() {
+        assert_eq!(
+            sizes(400, 200, false),
+            "(min-width: 75rem) 500px, (min-width: 44rem) 428px, 276px"
+        );
+        assert_eq!(
+            sizes(10, 1000, true),
+            "auto, (min-width: 75rem) 100px, (min-width: 44rem) 85px, 55px"
+        );
     }
 }

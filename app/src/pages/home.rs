@@ -24,20 +24,15 @@ pub(crate) fn HomePage() -> impl IntoView {
         view! {
             <section class="hero">
                 <div class="hero-words">
-                <h1>"Cat pictures, here for " <em>{retention.clone()}</em></h1>
-                <p>
-                    "Upload a picture and share the link. We check that there is a cat in it, \
-                    remove the hidden data about place and camera, and delete it when its time is \
-                    up."
-                </p>
-                <a class="button is-large" href="/upload">"Upload a cat"</a>
+                    <h1>"Cat pictures, here for " <em>{retention.clone()}</em></h1>
+                    <p>"Upload a cat, share the link. No account, no tracking."</p>
                 </div>
                 <Cat mood=Mood::Awake/>
             </section>
         }
     });
     let heading = if is_first_page {
-        view! { <h2 class="section-title">"Just in"</h2> }.into_any()
+        view! { <h2 class="visually-hidden">"Just in"</h2> }.into_any()
     } else {
         view! { <h1 class="section-title">"More cats"</h1> }.into_any()
     };
