@@ -92,10 +92,7 @@ fn title(picture: &PictureView) -> String {
 fn Photo(picture: PictureView) -> impl IntoView {
     let images = images(&picture);
     let srcset = srcset(&images, picture.largest_width);
-    let sizes = format!(
-        "(min-width: 68rem) min(64rem, {0}px), min(100vw, {0}px)",
-        picture.largest_width
-    );
+    let sizes = sizes(picture.largest_width, picture.largest_height);
     let fallback = choose(&images, Format::Jpeg, SHARED_WIDTH).map(|image| image.url.to_owned());
     // It is what the page is about, so those who cannot see it are told that it is there.
     let alt = if picture.alt.is_empty() {
@@ -121,6 +118,15 @@ fn Photo(picture: PictureView) -> impl IntoView {
             </picture>
         </div>
     }
+}
+
+/// How wide the picture is drawn, as the attribute `sizes` says it: as wide as its column, unless
+/// its height ends at 82 % of the screen's, or its largest file is narrower. This must agree with
+/// `style/_picture.scss`.
+fn sizes(width: u32, height: u32) -> String {
+    let by_height = u64::from(width) * 82 / u64::from(height.max(1));
+    let least = format!("{width}px, {by_height}vh");
+    format!("(min-width: 64rem) min({least}, 100vw - 28rem, 82rem), min({least}, 100vw - 1.5rem)")
 }
 
 /// The links that can be copied, and the download.
@@ -291,6 +297,15 @@ mod tests {
             ..picture("")
         };
         assert_eq!(title(&unknown), "Here until 5 Dec, 10:15 UTC");
+    }
+
+    #[test]
+    fn a_portrait_is_as_wide_as_its_height_allows() {
+        assert_eq!(
+            sizes(1000, 2000),
+            "(min-width: 64rem) min(1000px, 41vh, 100vw - 28rem, 82rem), \
+             min(1000px, 41vh, 100vw - 1.5rem)"
+        );
     }
 
     #[test]
