@@ -8,7 +8,7 @@ use anyhow::Context;
 use parking_lot::Mutex;
 
 use super::{Screener, ScreeningError};
-use crate::domain::evidence::{Doubt, Found, Place};
+use crate::domain::evidence::{Doubt, Place};
 use crate::domain::sight::{Sight, indecency};
 use crate::domain::verdict::FrameLook;
 use crate::screening::vision::{Area, Pixels, Vision};
@@ -107,16 +107,22 @@ fn sight(vision: &Vision, pixels: Pixels<'_>, area: Area) -> anyhow::Result<Sigh
     };
     let first = glance(area.centre_square())?;
     let found = vision.find(pixels, area).context("the detector failed")?;
-    let near = |found: &Found| {
-        let near = near(found.cat);
-        glance(area.part((near.left, near.right), (near.top, near.bottom)))
-    };
-    let closer = match Doubt::of(&first, &found) {
-        Doubt::None => Vec::new(),
-        Doubt::Overlooked => vec![near(&found)?],
-        Doubt::Unsure => vec![near(&found)?, glance(area.part(MIDDLE, MIDDLE))?],
-    };
+    let closer = closer_looks(Doubt::of(&first, &found), area, found.cat)
+        .into_iter()
+        .map(glance)
+        .collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Sight::new(&first, &closer, &found))
+}
+
+/// Where closer glances follow one at an area, if a cat is likeliest at this place in it.
+fn closer_looks(doubt: Doubt, area: Area, likeliest: Place) -> Vec<Area> {
+    let near = near(likeliest);
+    let near = area.part((near.left, near.right), (near.top, near.bottom));
+    match doubt {
+        Doubt::None => Vec::new(),
+        Doubt::Overlooked => vec![near],
+        Doubt::Unsure => vec![near, area.part(MIDDLE, MIDDLE)],
+    }
 }
 
 /// This place with some of its surroundings, and never too small a part of the frame.
@@ -226,6 +232,31 @@ mod tests {
             (place(0.5, 0.5, 0.5, 0.5), place(0.4, 0.4, 0.6, 0.6)),
         ] {
             assert!(is_near(near(from), to), "{from:?} became {:?}", near(from));
+        }
+    }
+
+    #[test]
+    fn closer_looks_are_at_the_likeliest_place_and_at_the_middle_of_the_area() {
+        let area = |left, top, width, height| Area {
+            left,
+            top,
+            width,
+            height,
+        };
+        let likeliest = Place {
+            left: 0.2,
+            top: 0.4,
+            right: 0.6,
+            bottom: 0.8,
+        };
+        let (near, middle) = (area(240, 220, 520, 260), area(300, 150, 600, 300));
+        for (doubt, expected) in [
+            (Doubt::None, vec![]),
+            (Doubt::Overlooked, vec![near]),
+            (Doubt::Unsure, vec![near, middle]),
+        ] {
+            let looks = closer_looks(doubt, area(100, 50, 1000, 500), likeliest);
+            assert_eq!(looks, expected, "{doubt:?}");
         }
     }
 
