@@ -1,5 +1,9 @@
 //! What a walk through a file of any format finds, before anything is decoded.
 
+use std::num::NonZeroU16;
+use std::ops::Range;
+
+use super::canvas::{Disposal, Rect};
 use super::metadata::Metadata;
 
 /// How the pixels are stored, as far as memory depends on it.
@@ -47,8 +51,34 @@ pub(super) struct Container {
     pub(super) all_side_bytes: u64,
     /// True where decoding would take too long, whatever the size.
     pub(super) too_much_work: bool,
+    /// How often the frames are played; `None` is for ever.
+    pub(super) plays: Option<NonZeroU16>,
+    /// Where the frames of a GIF or an animated WebP are; empty for other files.
+    pub(super) stored_frames: Vec<StoredFrame>,
     pub(super) storage: Storage,
     pub(super) metadata: Metadata,
+}
+
+/// One frame of a GIF or WebP, as its header describes it.
+#[derive(Debug, Clone)]
+pub(super) struct StoredFrame {
+    /// Which part of the canvas it covers.
+    pub(super) rect: Rect,
+    pub(super) disposal: Disposal,
+    /// True where it is laid over the canvas. Otherwise it replaces what is there.
+    pub(super) blends: bool,
+    /// True where an alpha plane precedes a lossy bitstream, in a WebP.
+    pub(super) has_plane: bool,
+    /// The index that leaves a pixel as it is, in a GIF.
+    pub(super) transparent: Option<u8>,
+    /// Which bytes of the file a decoder needs for it.
+    pub(super) bytes: Range<u64>,
+}
+
+/// The number of plays, where a file says `times` and 0 is for ever. More than a WebP can say
+/// becomes the most that it can.
+pub(super) fn plays(times: u32) -> Option<NonZeroU16> {
+    NonZeroU16::new(u16::try_from(times).unwrap_or(u16::MAX))
 }
 
 impl Container {
@@ -69,6 +99,8 @@ impl Container {
             side_bytes: 0,
             all_side_bytes: 0,
             too_much_work: false,
+            plays: NonZeroU16::new(1),
+            stored_frames: Vec::new(),
             storage,
             metadata,
         }

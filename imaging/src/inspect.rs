@@ -1,8 +1,10 @@
 //! Looks at a file before it is decoded: what it is, how large it claims to be, what it carries,
 //! and how much memory it will take.
 
+use std::num::NonZeroU16;
 use std::path::Path;
 
+use super::container::StoredFrame;
 use super::orientation::Orientation;
 use super::sniff::{SNIFF_BYTES, sniff};
 use super::source::Source;
@@ -52,6 +54,9 @@ pub struct Inspected {
     /// True for more than one frame. Then [`super::frames`] decodes it, not
     /// [`super::decode_still`].
     pub animated: bool,
+    /// How often the animation is played; `None` is for ever. The files that play are published
+    /// with it.
+    pub plays: Option<NonZeroU16>,
     /// Bits of one stored sample.
     pub bit_depth: u8,
     /// True for a progressive JPEG.
@@ -68,6 +73,8 @@ pub struct Inspected {
     pub outputs: Vec<Output>,
     /// How long each frame is on screen, in milliseconds.
     pub(super) durations_ms: Vec<u32>,
+    /// Where the frames of a GIF or an animated WebP are; empty for other files.
+    pub(super) stored_frames: Vec<StoredFrame>,
     /// Width and height of the stored pixels.
     pub(super) stored: (u32, u32),
     /// How stored pixels become upright.
@@ -180,6 +187,7 @@ fn inspect_unguarded(
         height,
         frames: container.frames,
         animated,
+        plays: container.plays,
         bit_depth: container.bit_depth,
         progressive: container.progressive,
         interlaced: container.interlaced,
@@ -187,6 +195,7 @@ fn inspect_unguarded(
         working_bytes,
         outputs: outputs.to_vec(),
         durations_ms: container.durations_ms,
+        stored_frames: container.stored_frames,
         stored,
         orientation,
         icc: container.metadata.icc,

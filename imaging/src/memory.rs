@@ -111,20 +111,16 @@ pub(super) fn working_bytes(
                 in_frames,
             } => {
                 let bytes_per_pixel = match (lossless, alpha) {
+                    // A lossless frame may stand beside lossy ones.
+                    (true, true) if *in_frames => 11,
                     (true, true) => 4,
                     (true, false) => 7,
                     (false, true) => 11,
                     (false, false) => 5,
                 };
                 if *in_frames {
-                    // A frame is held beside the decoder's canvas and its copy. Where there is
-                    // alpha, the copy is flattened into a third canvas. A lossless frame takes four
-                    // bytes per pixel.
-                    let canvases = if *alpha { 11 } else { 8 };
-                    pixels * canvases
-                        + container.largest_frame * bytes_per_pixel.max(5)
-                        + between
-                        + raster
+                    // A frame is held beside the canvas.
+                    pixels * 3 + container.largest_frame * bytes_per_pixel + between + raster
                 } else {
                     // The bitstream is read whole before it is decoded. Alpha is dropped in place.
                     let channels = if *alpha { 4 } else { 3 };

@@ -1,7 +1,7 @@
 //! Walks the chunks of a PNG or APNG file (W3C PNG, third edition) to its end, without inflating.
 
 use super::ImageError;
-use super::container::{Container, Storage, browser_delay};
+use super::container::{Container, Storage, browser_delay, plays};
 use super::metadata::{MAX_EXIF_BYTES, Metadata};
 use super::source::Source;
 
@@ -18,6 +18,7 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
     source.skip(4)?;
     let mut transparent = false;
     let mut declared_frames = None;
+    let mut times = 1;
     let mut durations_ms = Vec::new();
     let mut frame_pixels = 0_u64;
     let mut data = false;
@@ -44,7 +45,8 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
                     return Err(ImageError::TooManyFrames { limit: max_frames });
                 }
                 declared_frames = Some(frames);
-                source.skip(8)?;
+                times = u32::from_be_bytes(source.array()?);
+                source.skip(4)?;
             }
             b"fcTL" if length == 26 => {
                 let body = source.bytes(26)?;
@@ -117,6 +119,7 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
             1
         },
         durations_ms: if animated { durations_ms } else { vec![0] },
+        plays: plays(times),
         frame_pixels,
         ..Container::still((width, height), storage, metadata)
     })
