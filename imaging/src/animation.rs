@@ -9,10 +9,11 @@ use gif::DecodingError;
 
 use super::animated_webp::MAX_DURATION_MS;
 use super::canvas::Canvas;
+use super::color::Space;
 use super::container::StoredFrame;
 use super::decode_png::PngPlayer;
 use super::decode_webp::WebPPlayer;
-use super::decoded::Decoded;
+use super::decoded::finish;
 use super::error::{check_deadline, guarded};
 use super::source::{Part, open_part, open_timed};
 use super::{Format, ImageError, Inspected, Limits, MAX_KEPT_FRAMES, Raster, shrink};
@@ -44,8 +45,8 @@ pub struct Frames {
     kept: std::vec::IntoIter<(u32, u32)>,
     /// How many frames were drawn so far.
     drawn: u32,
-    /// The profile, which is read once.
-    icc: Option<Vec<u8>>,
+    /// What the pixels mean, where that is not sRGB.
+    space: Option<Space>,
     /// True where the frames were stored gray, which a gray profile needs.
     gray: bool,
 }
@@ -77,7 +78,7 @@ pub fn frames(
     guarded(|| {
         let player = Player::open(path, inspected, deadline)?;
         Ok(Frames {
-            icc: player.icc().or_else(|| inspected.icc.clone()),
+            space: player.space(inspected),
             gray: player.gray(),
             player,
             inspected: inspected.clone(),
@@ -126,12 +127,9 @@ impl Frames {
         } else {
             shrink::shrink(rgb, 3, stored, (width, height))?
         };
-        let decoded = Decoded {
-            raster: Raster { width, height, rgb },
-            gray: self.gray,
-            icc: self.icc.clone(),
-        };
-        Ok(decoded.finish(&self.inspected))
+        let raster = Raster { width, height, rgb };
+        let space = self.space.as_ref();
+        Ok(finish(raster, self.gray, space, &self.inspected))
     }
 }
 
@@ -210,12 +208,13 @@ impl Player {
         }
     }
 
-    /// The profile for every frame. Browsers ignore the profile of a GIF, and so do we; that of a
-    /// WebP is known from inspection.
-    pub(super) fn icc(&self) -> Option<Vec<u8>> {
+    /// What the pixels of all frames mean, where that is not sRGB. Browsers ignore the profile of a
+    /// GIF, and so do we; that of a WebP is known from inspection.
+    pub(super) fn space(&self, inspected: &Inspected) -> Option<Space> {
         match self {
-            Self::Png(player, _) => player.icc(),
-            Self::Gif(_) | Self::WebP(_) => None,
+            Self::Gif(_) => None,
+            Self::Png(player, _) => player.space(),
+            Self::WebP(_) => inspected.space(),
         }
     }
 

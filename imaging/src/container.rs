@@ -14,11 +14,13 @@ pub(super) enum Storage {
         sampling: Vec<(u8, u8)>,
         progressive: bool,
     },
-    /// The number of channels counts after palette and transparency are expanded.
+    /// The number of channels counts after palette and transparency are expanded. `composed` means
+    /// that what is shown are frames, be it only one, and not the picture itself.
     Png {
         channels: u8,
         bit_depth: u8,
         interlaced: bool,
+        composed: bool,
     },
     /// `in_frames` means that the bitstreams are frames of an animation.
     WebP {
@@ -55,6 +57,10 @@ pub(super) struct Container {
     pub(super) plays: Option<NonZeroU16>,
     /// Where the frames of a GIF or an animated WebP are; empty for other files.
     pub(super) stored_frames: Vec<StoredFrame>,
+    /// Where the bytes for the decoder end, if that is before the end of the walk.
+    pub(super) end: Option<u64>,
+    /// What the file lacks at its end, and a decoder needs; empty for most files.
+    pub(super) lacks: &'static [u8],
     pub(super) storage: Storage,
     pub(super) metadata: Metadata,
 }
@@ -101,6 +107,8 @@ impl Container {
             too_much_work: false,
             plays: NonZeroU16::new(1),
             stored_frames: Vec::new(),
+            end: None,
+            lacks: &[],
             storage,
             metadata,
         }

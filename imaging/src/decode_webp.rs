@@ -42,7 +42,7 @@ pub(super) fn decode(
     Ok(Decoded {
         raster: whole(rgb, 3, inspected)?,
         gray: false,
-        icc: inspected.icc.clone(),
+        space: inspected.space(),
     })
 }
 

@@ -4,7 +4,8 @@
 use std::num::NonZeroU16;
 use std::path::Path;
 
-use super::container::StoredFrame;
+use super::color::Space;
+use super::container::{Storage, StoredFrame};
 use super::orientation::Orientation;
 use super::sniff::{SNIFF_BYTES, sniff};
 use super::source::Source;
@@ -82,12 +83,21 @@ pub struct Inspected {
     /// The colour profile of a JPEG or WebP. A PNG's profile is compressed and is read while
     /// decoding.
     pub(super) icc: Option<Vec<u8>>,
+    /// True for a PNG that shows frames, be it only one, and not the picture itself.
+    pub(super) composed: bool,
     /// How many bytes of the file were walked. Decoders see no more than these, so nothing is
     /// decoded that was not inspected.
     pub(super) end: u64,
+    /// What the file lacks at its end, and a decoder needs; empty for most files.
+    pub(super) lacks: &'static [u8],
 }
 
 impl Inspected {
+    /// What the samples of a JPEG or WebP mean, where a sound profile says it.
+    pub(super) fn space(&self) -> Option<Space> {
+        self.icc.as_deref().and_then(Space::from_icc)
+    }
+
     /// How long one round of the animation lasts, in milliseconds; 0 for a still.
     pub fn duration_ms(&self) -> u64 {
         if self.animated {
@@ -151,7 +161,7 @@ fn inspect_unguarded(
         Format::WebP => webp_container::walk(&mut source, limits)?,
         Format::Gif => gif_container::walk(&mut source, limits.max_frames)?,
     };
-    let end = file_bytes - source.remaining();
+    let end = container.end.unwrap_or(file_bytes - source.remaining());
     let stored = (container.width, container.height);
     let orientation = container.metadata.orientation;
     let (width, height) = orientation.turn_size(stored.0, stored.1);
@@ -199,7 +209,9 @@ fn inspect_unguarded(
         stored,
         orientation,
         icc: container.metadata.icc,
+        composed: matches!(container.storage, Storage::Png { composed: true, .. }),
         end,
+        lacks: container.lacks,
     })
 }
 

@@ -90,10 +90,11 @@ pub(super) fn working_bytes(
                 channels,
                 bit_depth,
                 interlaced,
+                composed,
             } => {
                 let row = u64::from(container.width) * u64::from(*channels);
                 let rows = row * u64::from(bit_depth.div_ceil(8)) * 4 + row * 40;
-                if container.frames > 1 {
+                if *composed {
                     rows + pixels * (3 + 3 + u64::from(*channels)) + between + raster
                 } else if *interlaced {
                     // A gray picture, with or without alpha, stays gray until it is shrunk.
@@ -305,6 +306,7 @@ mod tests {
             channels,
             bit_depth,
             interlaced: false,
+            composed: false,
         };
         let cases = [
             ("12 Mpx JPEG", megabytes((4000, 3000), jpeg(false)), 75),

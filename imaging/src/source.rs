@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::ImageError;
+use super::{ImageError, Inspected};
 
 /// How many bytes are read from disk at a time. A decoder's deadline is checked as often.
 const BUFFER_BYTES: usize = 32 * 1024;
@@ -81,19 +81,20 @@ impl Source {
         Ok(())
     }
 
-    /// Jumps over everything up to and including the next byte equal to `wanted`.
-    pub(super) fn skip_past(&mut self, wanted: u8) -> Result<(), ImageError> {
+    /// Jumps to the next byte equal to `wanted`. Says false where there is none; then the cursor is at
+    /// the end of the file.
+    pub(super) fn find(&mut self, wanted: u8) -> Result<bool, ImageError> {
         loop {
             let buffer = self.reader.fill_buf()?;
             if buffer.is_empty() {
-                return Err(ImageError::corrupt("the file ends too soon"));
+                return Ok(false);
             }
             let found = buffer.iter().position(|byte| *byte == wanted);
-            let used = found.map_or(buffer.len(), |at| at + 1);
+            let used = found.unwrap_or(buffer.len());
             self.reader.consume(used);
             self.claim(used as u64)?;
             if found.is_some() {
-                return Ok(());
+                return Ok(true);
             }
         }
     }
@@ -143,6 +144,21 @@ pub(super) fn open_timed(
         head: Vec::new(),
         range: 0..end,
         tail: &[],
+    };
+    open_part(path, part, deadline)
+}
+
+/// Opens `path` for a decoder that must be done by `deadline`. What the file lacks at its end is
+/// there too.
+pub(super) fn open_inspected(
+    path: &Path,
+    inspected: &Inspected,
+    deadline: Instant,
+) -> Result<BufReader<TimedFile>, ImageError> {
+    let part = Part {
+        head: Vec::new(),
+        range: 0..inspected.end,
+        tail: inspected.lacks,
     };
     open_part(path, part, deadline)
 }

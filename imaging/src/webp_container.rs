@@ -16,6 +16,8 @@ struct Walk<'a> {
     lossless: bool,
     alpha: bool,
     animated: bool,
+    /// True where the file says that it has a colour profile. Others are not obeyed, as in browsers.
+    has_profile: bool,
     durations_ms: Vec<u32>,
     /// How often the animation plays; `None` before the chunk that says so.
     loops: Option<u32>,
@@ -49,6 +51,7 @@ pub(super) fn walk(source: &mut Source, limits: &Limits) -> Result<Container, Im
         lossless: false,
         alpha: false,
         animated: false,
+        has_profile: false,
         durations_ms: Vec::new(),
         loops: None,
         frames: Vec::new(),
@@ -88,6 +91,7 @@ impl Walk<'_> {
                 let [flags, _, _, _] = source.array()?;
                 self.animated = flags & 0x02 != 0;
                 self.alpha = flags & 0x10 != 0;
+                self.has_profile = flags & 0x20 != 0;
                 self.canvas = Some((read_24(source)? + 1, read_24(source)? + 1));
             }
             b"VP8 " | b"VP8L" if self.bitstream.is_none() => {
@@ -155,14 +159,18 @@ impl Walk<'_> {
                 if length as usize <= MAX_EXIF_BYTES {
                     let exif = source.bytes(length as usize)?;
                     let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif);
-                    self.metadata.found_exif(tiff);
+                    // Browsers show the pixels of a WebP as they are stored.
+                    self.metadata.found_silent_exif(tiff);
                 } else {
                     self.metadata.found("exif");
                 }
             }
             b"ICCP" => {
                 self.metadata.found("icc");
-                if length as usize <= MAX_ICC_BYTES {
+                if self.has_profile
+                    && self.metadata.icc.is_none()
+                    && length as usize <= MAX_ICC_BYTES
+                {
                     self.metadata.icc = Some(source.bytes(length as usize)?);
                 }
             }
@@ -480,8 +488,8 @@ mod tests {
         assert_eq!(found.stripped, ["icc", "exif", "gps", "xmp"]);
         assert_eq!(
             (found.width, found.height),
-            (48, 64),
-            "orientation 6 is obeyed"
+            (64, 48),
+            "browsers do not obey an orientation here"
         );
     }
 
