@@ -25,7 +25,7 @@ test.use({
 const MOST = { mean: 5, worst: 16 };
 
 /** Members that are refused although Chromium shows some of them, because they are cut. */
-const REFUSED = /^cut-.*(jpg|still\.png|webp)$/;
+const REFUSED = /^cut-(.*(jpg|webp|still\.png)|animation\.png)$/;
 
 const TYPES: Record<string, string> = {
   gif: "image/gif",

@@ -259,7 +259,7 @@ mod tests {
             let length = bytes.len();
             assert!(decode(&bytes).is_ok(), "{name} whole");
             for keep in [
-                length - 3,
+                length - 20,
                 length - 1000.min(length / 3),
                 length * 9 / 10,
                 length / 2,
