@@ -22,14 +22,35 @@ pub(super) enum Storage {
         interlaced: bool,
         composed: bool,
     },
-    /// `in_frames` means that the bitstreams are frames of an animation.
+    /// `in_frames` means that the bitstreams are frames of an animation, `by_rows` that the pixels of
+    /// a still are made and shrunk row by row.
     WebP {
         lossless: bool,
         alpha: bool,
         in_frames: bool,
+        by_rows: bool,
     },
     /// The pixels are always palette indices.
     Gif,
+}
+
+impl Storage {
+    /// What the sender of a picture that takes too much can do beside making it smaller, as the end
+    /// of a sentence. Other ways to store the same pixels take less.
+    pub(super) fn remedy(&self) -> &'static str {
+        match self {
+            Self::Jpeg {
+                progressive: true, ..
+            } => ", or save it as a JPEG that is not progressive",
+            Self::Png {
+                interlaced: true, ..
+            } => ", or save it as a PNG that is not interlaced",
+            Self::WebP {
+                in_frames: false, ..
+            } => ", or save it as a JPEG",
+            Self::Jpeg { .. } | Self::Png { .. } | Self::WebP { .. } | Self::Gif => "",
+        }
+    }
 }
 
 /// What a walk through a container found.
@@ -57,6 +78,8 @@ pub(super) struct Container {
     pub(super) plays: Option<NonZeroU16>,
     /// Where the frames of a GIF or an animated WebP are; empty for other files.
     pub(super) stored_frames: Vec<StoredFrame>,
+    /// Where the lossy bitstream of a WebP still without alpha is.
+    pub(super) lossy: Option<Range<u64>>,
     /// Where the bytes for the decoder end, if that is before the end of the walk.
     pub(super) end: Option<u64>,
     /// What the file lacks at its end, and a decoder needs; empty for most files.
@@ -107,6 +130,7 @@ impl Container {
             too_much_work: false,
             plays: NonZeroU16::new(1),
             stored_frames: Vec::new(),
+            lossy: None,
             end: None,
             lacks: &[],
             storage,

@@ -2,6 +2,7 @@
 //! and how much memory it will take.
 
 use std::num::NonZeroU16;
+use std::ops::Range;
 use std::path::Path;
 
 use super::color::Space;
@@ -83,6 +84,8 @@ pub struct Inspected {
     /// The colour profile of a JPEG or WebP. A PNG's profile is compressed and is read while
     /// decoding.
     pub(super) icc: Option<Vec<u8>>,
+    /// Where the lossy bitstream of a WebP still without alpha is.
+    pub(super) lossy: Option<Range<u64>>,
     /// True for a PNG that shows frames, be it only one, and not the picture itself.
     pub(super) composed: bool,
     /// How many bytes of the file were walked. Decoders see no more than these, so nothing is
@@ -165,7 +168,11 @@ fn inspect_unguarded(
     let stored = (container.width, container.height);
     let orientation = container.metadata.orientation;
     let (width, height) = orientation.turn_size(stored.0, stored.1);
-    let too_many_pixels = ImageError::TooManyPixels { width, height };
+    let too_many_pixels = ImageError::TooManyPixels {
+        width,
+        height,
+        remedy: container.storage.remedy(),
+    };
     let canvas = u64::from(width) * u64::from(height);
     if width == 0 || height == 0 {
         return Err(ImageError::corrupt("no width or no height"));
@@ -209,6 +216,7 @@ fn inspect_unguarded(
         stored,
         orientation,
         icc: container.metadata.icc,
+        lossy: container.lossy,
         composed: matches!(container.storage, Storage::Png { composed: true, .. }),
         end,
         lacks: container.lacks,

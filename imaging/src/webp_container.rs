@@ -1,6 +1,8 @@
 //! Walks the RIFF chunks of a WebP file (WebP Container Specification) to its end, without
 //! decoding.
 
+use std::ops::Range;
+
 use super::canvas::{Disposal, Rect};
 use super::container::{Container, Storage, StoredFrame, browser_delay, plays};
 use super::metadata::{MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata};
@@ -13,6 +15,8 @@ struct Walk<'a> {
     metadata: Metadata,
     canvas: Option<(u32, u32)>,
     bitstream: Option<(u32, u32)>,
+    /// Where the lossy bitstream of a still is.
+    lossy: Option<Range<u64>>,
     lossless: bool,
     alpha: bool,
     animated: bool,
@@ -48,6 +52,7 @@ pub(super) fn walk(source: &mut Source, limits: &Limits) -> Result<Container, Im
         metadata: Metadata::default(),
         canvas: None,
         bitstream: None,
+        lossy: None,
         lossless: false,
         alpha: false,
         animated: false,
@@ -95,7 +100,9 @@ impl Walk<'_> {
                 self.canvas = Some((read_24(source)? + 1, read_24(source)? + 1));
             }
             b"VP8 " | b"VP8L" if self.bitstream.is_none() => {
+                let start = source.position();
                 self.bitstream = Some(self.bitstream_size(source, kind, length)?);
+                self.lossy = (&kind == b"VP8 ").then(|| start..start + length);
             }
             // The decoder uses only the first of these chunks, and only where there is a canvas.
             b"ALPH" if !self.animated && !std::mem::replace(&mut self.plane, true) => {
@@ -286,7 +293,9 @@ impl Walk<'_> {
             (false, None, Some(bitstream)) => bitstream,
             _ => return Err(ImageError::corrupt("the chunks do not make a picture")),
         };
+        let lossy = self.lossy.filter(|_| !self.animated && !self.plane);
         let storage = Storage::WebP {
+            by_rows: lossy.is_some(),
             lossless: self.lossless,
             alpha: self.alpha,
             in_frames: self.animated,
@@ -304,6 +313,7 @@ impl Walk<'_> {
                 plays(1)
             },
             stored_frames: self.frames,
+            lossy,
             frame_pixels: self.frame_pixels,
             largest_frame: self.largest_frame,
             side_bytes: self.side_bytes,
