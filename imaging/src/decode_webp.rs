@@ -107,7 +107,10 @@ fn fill_row(planes: &Frame, y: usize, rgb: &mut Vec<u8>) {
     };
     let (blue, red) = (rows(&planes.ubuf), rows(&planes.vbuf));
     rgb.clear();
-    for (x, light) in planes.ybuf[y * stride..y * stride + width].iter().enumerate() {
+    for (x, light) in planes.ybuf[y * stride..y * stride + width]
+        .iter()
+        .enumerate()
+    {
         let (close, beside) = nearest(x, width);
         let mixed = |(near, far): &(Vec<u8>, Vec<u8>)| {
             let sum = 9 * u32::from(near[close])

@@ -126,7 +126,10 @@ pub(super) fn working_bytes(
                 } else if *by_rows {
                     // Light and colour are held whole, the latter at half the size either way, and
                     // the bitstream before them.
-                    file_bytes + pixels * 2 + (target_width * target_height * 2 * 3).min(between) + raster
+                    file_bytes
+                        + pixels * 2
+                        + (target_width * target_height * 2 * 3).min(between)
+                        + raster
                 } else {
                     // The bitstream is read whole before it is decoded. Alpha is dropped in place.
                     let channels = if *alpha { 4 } else { 3 };
