@@ -93,12 +93,14 @@ attack: build models ## Attack the built server for ATTACK_SECONDS (3600) in 256
 .PHONY: stand-in
 stand-in: setup
 	@cargo build --quiet --locked --release --package tools --bin aws_stand_in
+	@cargo build --quiet --locked --release --package imaging --example publish_pictures
 
 .PHONY: e2e
 e2e: stand-in ## Run the end-to-end tests against the built server, or with T=upload those files
 	@scripts/needs.sh server site models browser
 	scripts/step "end-to-end tests in Chromium"
-	cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/aws_stand_in" npx playwright test $(T)
+	cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/aws_stand_in" \
+		CATTO_PUBLISHER="$(CARGO_TARGET_DIR)/release/examples/publish_pictures" npx playwright test $(T)
 
 .PHONY: deploy-test
 deploy-test: ## Check the files for deploying: edge function, Cloudflare's rules, image, CloudFormation

@@ -31,7 +31,7 @@ export const standInUrl = `http://127.0.0.1:${standInPort}`;
 export const cloudSite = server(firstPort + 2, "7d", {
   CATTO_STORAGE: "s3",
   CATTO_SCREENING: "local+rekognition",
-  CATTO_STAND_IN: process.env.CATTO_STAND_IN ?? builtStandIn(),
+  CATTO_STAND_IN: process.env.CATTO_STAND_IN ?? path.join(builtPrograms(), "aws_stand_in"),
   CATTO_STAND_IN_PORT: String(standInPort),
 });
 
@@ -72,10 +72,14 @@ function server(
   return { port, url: `http://127.0.0.1:${port}`, retention, variables };
 }
 
-/** Where `make stand-in` puts the stand-in. */
-function builtStandIn(): string {
+/** Publishes the pictures of a folder without looking at them; `make stand-in` builds it. */
+export const publisher =
+  process.env.CATTO_PUBLISHER ?? path.join(builtPrograms(), "examples/publish_pictures");
+
+/** Where `make stand-in` puts the programs that it builds. */
+function builtPrograms(): string {
   const { CARGO_TARGET_DIR, CATTO_CACHE, XDG_CACHE_HOME } = process.env;
   const cache =
     CATTO_CACHE ?? path.join(XDG_CACHE_HOME ?? path.join(homedir(), ".cache"), "cattocdn");
-  return path.join(CARGO_TARGET_DIR ?? path.join(cache, "target"), "release/aws_stand_in");
+  return path.join(CARGO_TARGET_DIR ?? path.join(cache, "target"), "release");
 }

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 seconds=$1
 shift
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(sniff decode animation vp8l multipart)
+[ ${#targets[@]} -gt 0 ] || targets=(sniff decode animation composition vp8l multipart)
 
 # libFuzzer itself is C++.
 if ! command -v c++ >/dev/null 2>&1; then

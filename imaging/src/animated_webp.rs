@@ -3,6 +3,8 @@
 //!
 //! Frames may cover a part of the canvas. Each replaces what was there, without blending.
 
+use std::num::NonZeroU16;
+
 use super::ImageError;
 use super::canvas::Rect;
 
@@ -19,7 +21,7 @@ pub(super) const MAX_DURATION_MS: u32 = (1 << 24) - 1;
 /// Where the duration of a frame stands, counted from the beginning of its chunk.
 const DURATION_OFFSET: usize = 8 + 12;
 
-/// An animated file that grows frame by frame and loops forever.
+/// An animated file that grows frame by frame.
 pub(super) struct AnimatedWebP {
     file: Vec<u8>,
     /// Where the chunk of the last frame begins.
@@ -36,7 +38,7 @@ impl AnimatedWebP {
         file.extend_from_slice(&[0x02, 0, 0, 0]);
         file.extend_from_slice(&bytes_24(width - 1));
         file.extend_from_slice(&bytes_24(height - 1));
-        // White behind everything, and endless looping.
+        // White behind everything, and endless looping until `finish` knows better.
         file.extend_from_slice(b"ANIM\x06\0\0\0\xff\xff\xff\xff\0\0");
         debug_assert_eq!(file.len(), HEADER_BYTES);
         Self { file, last: None }
@@ -91,8 +93,10 @@ impl AnimatedWebP {
         }
     }
 
-    /// The finished file.
-    pub(super) fn finish(mut self) -> Result<Vec<u8>, ImageError> {
+    /// The finished file, which is played so often; `None` is for ever.
+    pub(super) fn finish(mut self, plays: Option<NonZeroU16>) -> Result<Vec<u8>, ImageError> {
+        let plays = plays.map_or(0, NonZeroU16::get);
+        self.file[HEADER_BYTES - 2..HEADER_BYTES].copy_from_slice(&plays.to_le_bytes());
         let riff_bytes = size(self.file.len() - 8)?;
         self.file[4..8].copy_from_slice(&riff_bytes.to_le_bytes());
         Ok(self.file)
@@ -133,7 +137,7 @@ mod tests {
         file.push(rect(10, 20, 5, 7), &still(5, 7, [0, 0, 0]), 70)
             .expect("fits");
         file.extend_last(30);
-        let bytes = file.finish().expect("small enough");
+        let bytes = file.finish(NonZeroU16::new(3)).expect("small enough");
         assert_eq!(
             u32::from_le_bytes(bytes[4..8].try_into().expect("four bytes")) as usize,
             bytes.len() - 8
@@ -143,7 +147,8 @@ mod tests {
             image_webp::WebPDecoder::new(std::io::Cursor::new(bytes)).expect("a WebP file");
         assert!(decoder.is_animated() && !decoder.has_alpha());
         assert_eq!((decoder.dimensions(), decoder.num_frames()), ((41, 31), 2));
-        assert_eq!(decoder.loop_count(), image_webp::LoopCount::Forever);
+        let three = NonZeroU16::new(3).expect("not zero");
+        assert_eq!(decoder.loop_count(), image_webp::LoopCount::Times(three));
         let mut pixels = vec![0; decoder.output_buffer_size().expect("small")];
         let at = |pixels: &[u8], x: usize, y: usize| pixels[(y * 41 + x) * 3];
         assert_eq!(decoder.read_frame(&mut pixels).expect("first"), 50);

@@ -1,19 +1,21 @@
 //! Yields the frames of an animation one at a time: at most [`MAX_KEPT_FRAMES`], evenly spaced,
 //! each a complete picture.
 
-use std::io::BufReader;
-use std::path::Path;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use gif::{DecodingError, DisposalMethod};
+use gif::DecodingError;
 
 use super::animated_webp::MAX_DURATION_MS;
-use super::canvas::{Canvas, Disposal, Rect};
+use super::canvas::Canvas;
+use super::color::Space;
+use super::container::StoredFrame;
 use super::decode_png::PngPlayer;
 use super::decode_webp::WebPPlayer;
-use super::decoded::Decoded;
+use super::decoded::finish;
 use super::error::{check_deadline, guarded};
-use super::source::{TimedFile, open_timed};
+use super::source::{Part, open_part, open_timed};
 use super::{Format, ImageError, Inspected, Limits, MAX_KEPT_FRAMES, Raster, shrink};
 
 impl From<DecodingError> for ImageError {
@@ -43,8 +45,8 @@ pub struct Frames {
     kept: std::vec::IntoIter<(u32, u32)>,
     /// How many frames were drawn so far.
     drawn: u32,
-    /// The profile, which is read once.
-    icc: Option<Vec<u8>>,
+    /// What the pixels mean, where that is not sRGB.
+    space: Option<Space>,
     /// True where the frames were stored gray, which a gray profile needs.
     gray: bool,
 }
@@ -76,7 +78,7 @@ pub fn frames(
     guarded(|| {
         let player = Player::open(path, inspected, deadline)?;
         Ok(Frames {
-            icc: player.icc().or_else(|| inspected.icc.clone()),
+            space: player.space(inspected),
             gray: player.gray(),
             player,
             inspected: inspected.clone(),
@@ -116,7 +118,7 @@ impl Iterator for Frames {
 
 impl Frames {
     /// The canvas at its final size.
-    fn shrunk(&mut self) -> Result<Raster, ImageError> {
+    fn shrunk(&self) -> Result<Raster, ImageError> {
         let (width, height) = self.inspected.target();
         let stored = self.inspected.stored;
         let rgb = self.player.rgb();
@@ -125,12 +127,9 @@ impl Frames {
         } else {
             shrink::shrink(rgb, 3, stored, (width, height))?
         };
-        let decoded = Decoded {
-            raster: Raster { width, height, rgb },
-            gray: self.gray,
-            icc: self.icc.clone(),
-        };
-        Ok(decoded.finish(&self.inspected))
+        let raster = Raster { width, height, rgb };
+        let space = self.space.as_ref();
+        Ok(finish(raster, self.gray, space, &self.inspected))
     }
 }
 
@@ -175,8 +174,9 @@ impl Player {
                 Box::new(PngPlayer::open(path, inspected, deadline)?),
                 Canvas::new(width, height),
             )),
-            Format::WebP => WebPPlayer::open(path, inspected, deadline)
-                .map(|player| Self::WebP(Box::new(player))),
+            Format::WebP => Ok(Self::WebP(Box::new(WebPPlayer::new(
+                path, inspected, deadline,
+            )))),
             Format::Jpeg => Err(ImageError::corrupt("a JPEG has no frames")),
         }
     }
@@ -191,29 +191,30 @@ impl Player {
     }
 
     /// The pixels on screen.
-    fn rgb(&mut self) -> &[u8] {
+    fn rgb(&self) -> &[u8] {
         match self {
             Self::Gif(player) => player.canvas.rgb(),
             Self::Png(_, canvas) => canvas.rgb(),
-            Self::WebP(player) => player.rgb(),
+            Self::WebP(player) => player.canvas.rgb(),
         }
     }
 
     /// The pixels on screen, without the player.
-    pub(super) fn into_rgb(mut self) -> Vec<u8> {
+    pub(super) fn into_rgb(self) -> Vec<u8> {
         match self {
             Self::Gif(player) => player.canvas.into_rgb(),
             Self::Png(_, canvas) => canvas.into_rgb(),
-            Self::WebP(ref mut player) => player.rgb().to_vec(),
+            Self::WebP(player) => player.canvas.into_rgb(),
         }
     }
 
-    /// The profile for every frame. Browsers ignore the profile of a GIF, and so do we; that of a
-    /// WebP is known from inspection.
-    pub(super) fn icc(&self) -> Option<Vec<u8>> {
+    /// What the pixels of all frames mean, where that is not sRGB. Browsers ignore the profile of a
+    /// GIF, and so do we; that of a WebP is known from inspection.
+    pub(super) fn space(&self, inspected: &Inspected) -> Option<Space> {
         match self {
-            Self::Png(player, _) => player.icc(),
-            Self::Gif(_) | Self::WebP(_) => None,
+            Self::Gif(_) => None,
+            Self::Png(player, _) => player.space(),
+            Self::WebP(_) => inspected.space(),
         }
     }
 
@@ -226,64 +227,81 @@ impl Player {
     }
 }
 
-/// Plays a GIF.
+/// Plays a GIF. Every frame is decoded as a file of its own, so that the decoder has no say in
+/// which blocks are frames.
 pub(super) struct GifPlayer {
-    decoder: gif::Decoder<BufReader<TimedFile>>,
-    global_palette: Vec<u8>,
+    path: PathBuf,
+    deadline: Instant,
+    /// What the file begins with: signature, screen and table of colours.
+    head: Vec<u8>,
+    frames: std::vec::IntoIter<StoredFrame>,
     canvas: Canvas,
 }
 
 impl GifPlayer {
     fn open(path: &Path, inspected: &Inspected, deadline: Instant) -> Result<Self, ImageError> {
-        let mut options = gif::DecodeOptions::new();
-        options.set_color_output(gif::ColorOutput::Indexed);
-        let decoder = options.read_info(open_timed(path, inspected.end, deadline)?)?;
         let (width, height) = inspected.stored;
-        if (u32::from(decoder.width()), u32::from(decoder.height())) != (width, height) {
-            return Err(ImageError::corrupt("the file has changed"));
+        let mut file = open_timed(path, inspected.end, deadline)?;
+        let mut head = vec![0; 13];
+        file.read_exact(&mut head)?;
+        for (at, side) in [(6, width), (8, height)] {
+            let side = u16::try_from(side).unwrap_or(u16::MAX);
+            head[at..at + 2].copy_from_slice(&side.to_le_bytes());
+        }
+        if head[10] & 0x80 == 0 {
+            // The decoder wants colours even where no frame needs them.
+            head[10] = 0x80;
+            head.extend([0; 6]);
+        } else {
+            let colors = 3_u64 << ((head[10] & 7) + 1);
+            file.take(colors).read_to_end(&mut head)?;
         }
         Ok(Self {
-            global_palette: decoder.global_palette().unwrap_or_default().to_vec(),
-            decoder,
+            path: path.to_owned(),
+            deadline,
+            head,
+            frames: inspected.stored_frames.clone().into_iter(),
             canvas: Canvas::new(width, height),
         })
     }
 
     fn advance(&mut self) -> Result<(), ImageError> {
-        let frame = self
-            .decoder
+        let stored = self
+            .frames
+            .next()
+            .ok_or_else(|| ImageError::corrupt("frames are missing"))?;
+        let part = Part {
+            head: self.head.clone(),
+            range: stored.bytes.clone(),
+            tail: b"\x3b",
+        };
+        let mut options = gif::DecodeOptions::new();
+        options.set_color_output(gif::ColorOutput::Indexed);
+        let mut decoder = options.read_info(open_part(&self.path, part, self.deadline)?)?;
+        let global_palette = decoder.global_palette().unwrap_or_default().to_vec();
+        let frame = decoder
             .read_next_frame()?
             .ok_or_else(|| ImageError::corrupt("frames are missing"))?;
-        let rect = Rect {
-            left: frame.left.into(),
-            top: frame.top.into(),
-            width: frame.width.into(),
-            height: frame.height.into(),
-        };
-        let disposal = match frame.dispose {
-            DisposalMethod::Any | DisposalMethod::Keep => Disposal::Keep,
-            DisposalMethod::Background => Disposal::Clear,
-            DisposalMethod::Previous => Disposal::Restore,
-        };
-        let palette = frame.palette.as_deref().unwrap_or(&self.global_palette);
+        let palette = frame.palette.as_deref().unwrap_or(&global_palette);
         let (palette, _) = palette.as_chunks::<3>();
         let width = usize::from(frame.width);
-        self.canvas.draw(rect, disposal, |number, row| {
-            let indices = frame
-                .buffer
-                .get(number * width..(number + 1) * width)
-                .ok_or_else(|| ImageError::corrupt("rows are missing"))?;
-            for (pixel, index) in row.iter_mut().zip(indices) {
-                if frame.transparent != Some(*index) {
-                    // An index beyond the palette shows black, as in browsers.
-                    *pixel = palette
-                        .get(usize::from(*index))
-                        .copied()
-                        .unwrap_or_default();
+        self.canvas
+            .draw(stored.rect, stored.disposal, |number, row| {
+                let indices = frame
+                    .buffer
+                    .get(number * width..(number + 1) * width)
+                    .ok_or_else(|| ImageError::corrupt("rows are missing"))?;
+                for (pixel, index) in row.iter_mut().zip(indices) {
+                    if stored.transparent != Some(*index) {
+                        // An index beyond the palette shows black, as in browsers.
+                        *pixel = palette
+                            .get(usize::from(*index))
+                            .copied()
+                            .unwrap_or_default();
+                    }
                 }
-            }
-            Ok(())
-        })
+                Ok(())
+            })
     }
 }
 

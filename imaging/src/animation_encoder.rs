@@ -5,6 +5,8 @@
 //! share (`caps`): quality is lowered until the frame fits, and a frame that does not fit at the
 //! lowest quality is dropped at every width.
 
+use std::num::NonZeroU16;
+
 use bytes::Bytes;
 
 use super::animated_webp::{AnimatedWebP, FRAME_HEADER_BYTES, HEADER_BYTES};
@@ -19,6 +21,8 @@ use super::{Encoding, ImageError, Output, Raster, encode, memory, shrink};
 pub struct AnimationEncoder {
     width: u32,
     height: u32,
+    /// How often the files that play do so; `None` is for ever.
+    plays: Option<NonZeroU16>,
     /// The files that are to be made.
     outputs: Vec<Output>,
     /// One track for each distinct width of the files that play, the widest first.
@@ -61,11 +65,19 @@ impl AnimationEncoder {
         Self {
             width,
             height,
+            plays: None,
             outputs: outputs.to_vec(),
             tracks,
             still_widths,
             stills: None,
         }
+    }
+
+    /// Has the files play so often; `None` is for ever, as it is without this call.
+    #[must_use]
+    pub fn playing(mut self, plays: Option<NonZeroU16>) -> Self {
+        self.plays = plays;
+        self
     }
 
     /// Adds a frame that is shown for `duration_ms` milliseconds, and says whether it is kept.
@@ -139,7 +151,7 @@ impl AnimationEncoder {
                 encoding: Encoding::WebP,
                 width: track.width,
                 height: track.height,
-                bytes: Bytes::from(track.file.finish()?),
+                bytes: Bytes::from(track.file.finish(self.plays)?),
             });
         }
         in_order(&self.outputs, self.width, &files)

@@ -1,23 +1,120 @@
-//! Converts colours to sRGB, by the picture's ICC profile where it has a sound one. A broken
-//! profile counts as none, and a picture without a profile counts as sRGB.
+//! Converts colours to sRGB. A broken profile counts as none, and a picture that does not say what
+//! its samples mean counts as sRGB.
 
-use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
+use moxcms::{
+    Chromaticity, CicpProfile, ColorPrimaries, ColorProfile, DataColorSpace, Layout,
+    MatrixCoefficients, TransferCharacteristics, TransformOptions, curve_from_gamma,
+};
 
 use super::ImageError;
 use super::error::guarded;
+use super::hdr::Hdr;
 
 /// How many pixels are converted at a time. They are few, so that the copy stays in the CPU cache.
 const CHUNK: usize = 4096;
 
-/// Converts RGB pixels in place. `gray` says that the picture was stored gray, which a gray profile
-/// needs.
-pub(super) fn to_srgb(rgb: &mut [u8], gray: bool, icc: &[u8]) {
-    let converted = guarded(|| convert_in_place(rgb, gray, icc));
-    drop(converted);
+/// What the samples of a picture mean, where that is not sRGB.
+pub(super) enum Space {
+    /// What a profile says.
+    Profile(Box<ColorProfile>),
+    /// Absolute light.
+    Light(Box<Hdr>),
 }
 
-fn convert_in_place(rgb: &mut [u8], gray: bool, icc: &[u8]) -> Result<(), ImageError> {
-    let profile = parse(icc)?;
+impl Space {
+    /// The space of a profile, if that is a sound one.
+    pub(super) fn from_icc(icc: &[u8]) -> Option<Self> {
+        let profile = guarded(|| parse(icc)).ok()?;
+        Some(Self::Profile(Box::new(profile)))
+    }
+
+    /// The space that code points name (ITU-T H.273), if they name one. `peak_nits` is the light of
+    /// the brightest pixel in cd/m², where the file says it.
+    pub(super) fn from_code_points(
+        primaries: u8,
+        transfer: u8,
+        peak_nits: Option<f64>,
+    ) -> Option<Self> {
+        let cicp = CicpProfile {
+            color_primaries: primaries.try_into().ok()?,
+            transfer_characteristics: transfer.try_into().ok()?,
+            matrix_coefficients: MatrixCoefficients::Identity,
+            full_range: true,
+        };
+        let mut profile = ColorProfile::new_from_cicp(cicp);
+        profile.red_trc.as_ref()?;
+        match cicp.transfer_characteristics {
+            // These are how cameras see. Screens show them by a plain power (BT.1886).
+            TransferCharacteristics::Bt709
+            | TransferCharacteristics::Bt601
+            | TransferCharacteristics::Bt202010bit
+            | TransferCharacteristics::Bt202012bit => set_gamma(&mut profile, 2.4),
+            // Chromium does not know these.
+            TransferCharacteristics::Log100
+            | TransferCharacteristics::Log100sqrt10
+            | TransferCharacteristics::Iec61966
+            | TransferCharacteristics::Bt1361 => return None,
+            TransferCharacteristics::Reserved
+            | TransferCharacteristics::Unspecified
+            | TransferCharacteristics::Bt470M
+            | TransferCharacteristics::Bt470Bg
+            | TransferCharacteristics::Smpte240
+            | TransferCharacteristics::Linear
+            | TransferCharacteristics::Srgb
+            | TransferCharacteristics::Smpte2084
+            | TransferCharacteristics::Smpte428
+            | TransferCharacteristics::Hlg => {}
+        }
+        Some(match Hdr::new(cicp, peak_nits) {
+            Some(light) => Self::Light(Box::new(light)),
+            None => Self::Profile(Box::new(profile)),
+        })
+    }
+
+    /// The space of samples that are light to the power of `gamma`, with these chromaticities of
+    /// white, red, green and blue, or those of sRGB. `None` where that makes no sense.
+    pub(super) fn from_gamma(gamma: f32, chromaticities: Option<[(f32, f32); 4]>) -> Option<Self> {
+        if !(gamma > 0.0 && (1.0 / gamma).is_finite()) {
+            return None;
+        }
+        let mut profile = ColorProfile::new_srgb();
+        if let Some(places) = chromaticities {
+            if places
+                .iter()
+                .any(|(x, y)| *x < 0.0 || *y <= 0.0 || x + y > 1.0)
+            {
+                return None;
+            }
+            let [white, red, green, blue] = places.map(|(x, y)| Chromaticity::new(x, y));
+            profile.update_rgb_colorimetry(white.to_xyyb(), ColorPrimaries { red, green, blue });
+        }
+        set_gamma(&mut profile, 1.0 / gamma);
+        Some(Self::Profile(Box::new(profile)))
+    }
+
+    /// Converts RGB pixels to sRGB in place. `gray` says that the picture was stored gray, which a
+    /// gray profile needs. A profile for other colours changes nothing.
+    pub(super) fn to_srgb(&self, rgb: &mut [u8], gray: bool) {
+        match self {
+            Self::Profile(profile) => {
+                let converted = guarded(|| convert_in_place(rgb, gray, profile));
+                drop(converted);
+            }
+            Self::Light(light) => light.apply(rgb),
+        }
+    }
+}
+
+/// Has samples mean light to the power of one through `gamma`.
+fn set_gamma(profile: &mut ColorProfile, gamma: f32) {
+    profile.cicp = None;
+    let curve = curve_from_gamma(gamma);
+    profile.red_trc = Some(curve.clone());
+    profile.green_trc = Some(curve.clone());
+    profile.blue_trc = Some(curve);
+}
+
+fn convert_in_place(rgb: &mut [u8], gray: bool, profile: &ColorProfile) -> Result<(), ImageError> {
     let layout = match (profile.color_space, gray) {
         (DataColorSpace::Rgb, _) => Layout::Rgb,
         (DataColorSpace::Gray, true) => Layout::Gray,
@@ -100,6 +197,85 @@ fn parse(icc: &[u8]) -> Result<ColorProfile, ImageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn to_srgb(rgb: &mut [u8], gray: bool, icc: &[u8]) {
+        if let Some(space) = Space::from_icc(icc) {
+            space.to_srgb(rgb, gray);
+        }
+    }
+
+    /// What Chromium 156 shows for each of these.
+    #[test]
+    fn described_spaces_become_srgb() {
+        let p3 = [(0.3127, 0.329), (0.68, 0.32), (0.265, 0.69), (0.15, 0.06)];
+        for (name, space, pixel, expected) in [
+            ("linear", Space::from_gamma(1.0, None), [55; 3], [128; 3]),
+            (
+                "P3",
+                Space::from_gamma(0.45455, Some(p3)),
+                [200, 100, 50],
+                [216, 93, 24],
+            ),
+            (
+                "P3",
+                Space::from_code_points(12, 13, None),
+                [200, 100, 50],
+                [213, 95, 32],
+            ),
+            (
+                "BT.709",
+                Space::from_code_points(1, 1, None),
+                [120; 3],
+                [113; 3],
+            ),
+            (
+                "linear",
+                Space::from_code_points(1, 8, None),
+                [55; 3],
+                [128; 3],
+            ),
+            (
+                "BT.470 BG",
+                Space::from_code_points(1, 5, None),
+                [105; 3],
+                [82; 3],
+            ),
+            (
+                "SMPTE 240",
+                Space::from_code_points(1, 7, None),
+                [120; 3],
+                [134; 3],
+            ),
+            (
+                "SMPTE 428",
+                Space::from_code_points(12, 17, None),
+                [120; 3],
+                [109; 3],
+            ),
+            (
+                "BT.601",
+                Space::from_code_points(6, 13, None),
+                [180, 60, 60],
+                [176, 65, 60],
+            ),
+        ] {
+            let mut found = pixel;
+            space.expect(name).to_srgb(&mut found, false);
+            for (a, b) in found.iter().zip(expected) {
+                assert!(a.abs_diff(b) <= 2, "{name}: {pixel:?} gave {found:?}");
+            }
+        }
+        let nowhere = [(0.0, 0.0); 4];
+        for space in [
+            Space::from_gamma(0.0, None),
+            Space::from_gamma(0.5, Some(nowhere)),
+            Space::from_code_points(2, 13, None),
+            Space::from_code_points(1, 200, None),
+            Space::from_code_points(1, 9, None),
+        ] {
+            assert!(space.is_none());
+        }
+    }
 
     #[test]
     fn display_p3_becomes_srgb() {

@@ -23,13 +23,13 @@ pub fn decode_still(
     guarded(|| {
         let decoded = match inspected.format {
             Format::Jpeg => decode_jpeg::decode(path, inspected, deadline)?,
-            Format::Png if !inspected.animated => decode_png::decode(path, inspected, deadline)?,
+            Format::Png if !inspected.composed => decode_png::decode(path, inspected, deadline)?,
             Format::WebP if !inspected.animated => decode_webp::decode(path, inspected, deadline)?,
             _ => {
                 let mut player = Player::open(path, inspected, deadline)?;
                 player.advance()?;
                 Decoded {
-                    icc: player.icc().or_else(|| inspected.icc.clone()),
+                    space: player.space(inspected),
                     gray: player.gray(),
                     raster: whole(player.into_rgb(), 3, inspected)?,
                 }
@@ -259,7 +259,7 @@ mod tests {
             let length = bytes.len();
             assert!(decode(&bytes).is_ok(), "{name} whole");
             for keep in [
-                length - 3,
+                length - 20,
                 length - 1000.min(length / 3),
                 length * 9 / 10,
                 length / 2,

@@ -1,5 +1,6 @@
 //! Decodes JPEG pixels, at the smallest number of eighths that is large enough.
 
+use std::hash::{DefaultHasher, Hasher as _};
 use std::path::Path;
 use std::time::Instant;
 
@@ -7,8 +8,16 @@ use jpeg_decoder::{Decoder, Error, PixelFormat};
 
 use super::decoded::Decoded;
 use super::error::check_deadline;
-use super::source::open_timed;
+use super::source::{Part, open_part};
 use super::{ImageError, Inspected, Raster, color, memory, shrink};
+
+/// How a frame of a film begins. To the decoder it says that tables of codes may be missing (ITU
+/// T.81, K.3, has the standard ones); it changes nothing where there are some.
+const FILM: &[u8] = b"\xff\xd8\xff\xe0\0\x07AVI1\0";
+
+/// An end that gives the decoder ones where data are missing. (The end marker alone gives zeros.)
+const OTHER_END: &[u8] =
+    b"\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\xd9";
 
 impl From<Error> for ImageError {
     fn from(error: Error) -> Self {
@@ -28,16 +37,20 @@ pub(super) fn decode(
     inspected: &Inspected,
     deadline: Instant,
 ) -> Result<Decoded, ImageError> {
-    let mut decoder = Decoder::new(open_timed(path, inspected.end, deadline)?);
-    let (stored, target) = (inspected.stored, inspected.target());
-    let eighths = memory::jpeg_scale(stored, target);
-    let side =
-        |length: u32| u16::try_from((u64::from(length) * eighths).div_ceil(8)).unwrap_or(u16::MAX);
-    let (width, height) = decoder.scale(side(stored.0), side(stored.1))?;
-    let pixels = decoder.decode()?;
-    let format = decoder.info().map(|info| info.pixel_format);
-    drop(decoder);
-    check_deadline(deadline)?;
+    // Where all data are there, it makes no difference what follows them.
+    let other = if inspected.lacks.is_empty() {
+        None
+    } else {
+        Some(hash(&read(path, inspected, OTHER_END, deadline)?.samples))
+    };
+    let Pixels {
+        samples: pixels,
+        format,
+        size: decoded,
+    } = read(path, inspected, inspected.lacks, deadline)?;
+    if other.is_some_and(|other| other != hash(&pixels)) {
+        return Err(ImageError::corrupt("the data are cut off"));
+    }
 
     let channels = match format {
         Some(PixelFormat::L8) => 1,
@@ -45,20 +58,19 @@ pub(super) fn decode(
         Some(PixelFormat::CMYK32) => 4,
         _ => return Err(ImageError::corrupt("a strange pixel format")),
     };
-    let decoded = (u32::from(width), u32::from(height));
     if pixels.len() != decoded.0 as usize * decoded.1 as usize * channels as usize {
         return Err(ImageError::corrupt("pixels are missing"));
     }
+    let target = inspected.target();
     let pixels = if decoded == target {
         pixels
     } else {
         shrink::shrink(&pixels, channels, decoded, target)?
     };
-    let icc = inspected.icc.as_deref();
-    let (rgb, icc) = match channels {
-        1 => (color::gray_to_rgb(&pixels), icc),
-        3 => (pixels, icc),
-        _ => (color::cmyk_to_srgb(&pixels, icc), None),
+    let (rgb, space) = match channels {
+        1 => (color::gray_to_rgb(&pixels), inspected.space()),
+        3 => (pixels, inspected.space()),
+        _ => (color::cmyk_to_srgb(&pixels, inspected.icc.as_deref()), None),
     };
     Ok(Decoded {
         raster: Raster {
@@ -67,6 +79,46 @@ pub(super) fn decode(
             rgb,
         },
         gray: channels == 1,
-        icc: icc.map(<[u8]>::to_vec),
+        space,
     })
+}
+
+/// What the decoder gives: samples at the smallest number of eighths that is large enough.
+struct Pixels {
+    samples: Vec<u8>,
+    format: Option<PixelFormat>,
+    size: (u32, u32),
+}
+
+/// Decodes the file as if `end` followed it. Tables of codes that it lacks are the standard ones.
+fn read(
+    path: &Path,
+    inspected: &Inspected,
+    end: &'static [u8],
+    deadline: Instant,
+) -> Result<Pixels, ImageError> {
+    let part = Part {
+        head: FILM.to_vec(),
+        range: 2..inspected.end,
+        tail: end,
+    };
+    let mut decoder = Decoder::new(open_part(path, part, deadline)?);
+    let (stored, target) = (inspected.stored, inspected.target());
+    let eighths = memory::jpeg_scale(stored, target);
+    let side =
+        |length: u32| u16::try_from((u64::from(length) * eighths).div_ceil(8)).unwrap_or(u16::MAX);
+    let (width, height) = decoder.scale(side(stored.0), side(stored.1))?;
+    let samples = decoder.decode()?;
+    check_deadline(deadline)?;
+    Ok(Pixels {
+        samples,
+        format: decoder.info().map(|info| info.pixel_format),
+        size: (width.into(), height.into()),
+    })
+}
+
+fn hash(samples: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(samples);
+    hasher.finish()
 }

@@ -7,12 +7,16 @@ use std::time::Instant;
 use png::{BlendOp, ColorType, DecodingError, DisposeOp, Reader, Transformations};
 
 use super::canvas::{Canvas, Disposal, Rect, flatten_gray, flatten_rgba, over};
+use super::color::Space;
 use super::decoded::{Decoded, whole};
 use super::error::check_deadline;
 use super::metadata::MAX_ICC_BYTES;
 use super::shrink::RowShrinker;
-use super::source::{TimedFile, open_timed};
+use super::source::{TimedFile, open_inspected};
 use super::{ImageError, Inspected};
+
+/// In how many parts of one cd/m² light is stored.
+const TEN_THOUSAND: f64 = 10_000.0;
 
 /// How many rows lie between two looks at the clock.
 const ROWS_BETWEEN_CHECKS: u32 = 64;
@@ -33,7 +37,7 @@ pub(super) fn decode(
     deadline: Instant,
 ) -> Result<Decoded, ImageError> {
     let mut reader = open(path, inspected, deadline)?;
-    let icc = icc(&reader);
+    let space = space(&reader);
     let (color, _) = reader.output_color_type();
     let raster = if inspected.interlaced {
         let bytes = reader
@@ -61,7 +65,7 @@ pub(super) fn decode(
     Ok(Decoded {
         raster,
         gray: is_gray(color),
-        icc,
+        space,
     })
 }
 
@@ -77,7 +81,7 @@ fn open(
         bytes: inspected.stored.0 as usize * 8 * rows + MAX_ICC_BYTES,
     };
     let mut decoder =
-        png::Decoder::new_with_limits(open_timed(path, inspected.end, deadline)?, limits);
+        png::Decoder::new_with_limits(open_inspected(path, inspected, deadline)?, limits);
     decoder.set_ignore_text_chunk(true);
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let reader = decoder.read_info()?;
@@ -87,13 +91,37 @@ fn open(
     Ok(reader)
 }
 
-/// The profile, unless an `sRGB` chunk says that none is needed.
-fn icc(reader: &Reader<BufReader<TimedFile>>) -> Option<Vec<u8>> {
+/// What the samples mean, where that is not sRGB: the first of the chunks cICP, iCCP, sRGB and gAMA
+/// that makes sense says it (W3C PNG, third edition, 4.3). Primaries count only beside gAMA, as in
+/// browsers.
+fn space(reader: &Reader<BufReader<TimedFile>>) -> Option<Space> {
     let info = reader.info();
-    if info.srgb.is_some() {
-        return None;
-    }
-    info.icc_profile.as_deref().map(<[u8]>::to_vec)
+    let scaled = |value: png::ScaledFloat| value.into_value();
+    let named = info.coding_independent_code_points.and_then(|points| {
+        if !points.is_video_full_range_image {
+            return None;
+        }
+        let said = |value: u32| (value > 0).then(|| f64::from(value) / TEN_THOUSAND);
+        let peak_nits = info
+            .content_light_level
+            .and_then(|level| said(level.max_content_light_level))
+            .or_else(|| {
+                let volume = info.mastering_display_color_volume?;
+                said(volume.max_luminance)
+            });
+        Space::from_code_points(points.color_primaries, points.transfer_function, peak_nits)
+    });
+    let profile = || info.icc_profile.as_deref().and_then(Space::from_icc);
+    let described = || {
+        if info.srgb.is_some() {
+            return None;
+        }
+        let places = info
+            .chrm_chunk
+            .map(|c| [c.white, c.red, c.green, c.blue].map(|(x, y)| (scaled(x), scaled(y))));
+        Space::from_gamma(scaled(info.gama_chunk?), places)
+    };
+    named.or_else(profile).or_else(described)
 }
 
 fn is_gray(color: ColorType) -> bool {
@@ -140,7 +168,6 @@ fn flatten_all(pixels: Vec<u8>, color: ColorType) -> (Vec<u8>, u32) {
 pub(super) struct PngPlayer {
     reader: Reader<BufReader<TimedFile>>,
     buffer: Vec<u8>,
-    icc: Option<Vec<u8>>,
 }
 
 impl PngPlayer {
@@ -159,17 +186,12 @@ impl PngPlayer {
         if reader.info().frame_control.is_none() {
             reader.next_frame(&mut buffer)?;
         }
-        let icc = icc(&reader);
-        Ok(Self {
-            reader,
-            buffer,
-            icc,
-        })
+        Ok(Self { reader, buffer })
     }
 
-    /// The profile for every frame.
-    pub(super) fn icc(&self) -> Option<Vec<u8>> {
-        self.icc.clone()
+    /// What the pixels of all frames mean, where that is not sRGB.
+    pub(super) fn space(&self) -> Option<Space> {
+        space(&self.reader)
     }
 
     /// True where the frames are stored gray.

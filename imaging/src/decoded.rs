@@ -1,25 +1,37 @@
 //! What every decoder hands over: stored pixels that have their final size, and what is still to be
 //! done to them.
 
-use super::{ImageError, Inspected, Raster, color, shrink};
+use super::color::{self, Space};
+use super::{ImageError, Inspected, Raster, shrink};
 
 /// Pixels at their final size, before colour conversion and turning.
 pub(super) struct Decoded {
     pub(super) raster: Raster,
     /// True where the pixels were stored gray, which a gray profile needs.
     pub(super) gray: bool,
-    /// The profile by which the pixels must still be converted.
-    pub(super) icc: Option<Vec<u8>>,
+    /// What the pixels mean, where they must still be converted.
+    pub(super) space: Option<Space>,
 }
 
 impl Decoded {
     /// Converts the pixels to sRGB and turns them upright.
-    pub(super) fn finish(mut self, inspected: &Inspected) -> Raster {
-        if let Some(icc) = &self.icc {
-            color::to_srgb(&mut self.raster.rgb, self.gray, icc);
-        }
-        inspected.orientation.apply(self.raster)
+    pub(super) fn finish(self, inspected: &Inspected) -> Raster {
+        finish(self.raster, self.gray, self.space.as_ref(), inspected)
     }
+}
+
+/// Converts pixels of this space to sRGB and turns them upright. `gray` says that they were stored
+/// gray, which a gray profile needs.
+pub(super) fn finish(
+    mut raster: Raster,
+    gray: bool,
+    space: Option<&Space>,
+    inspected: &Inspected,
+) -> Raster {
+    if let Some(space) = space {
+        space.to_srgb(&mut raster.rgb, gray);
+    }
+    inspected.orientation.apply(raster)
 }
 
 /// Brings stored pixels, which are all in memory, to their final size. They have 1 (gray) or 3

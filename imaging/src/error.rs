@@ -43,13 +43,15 @@ pub enum ImageError {
     /// [`super::Limits::max_animation_pixels`], or decoding it takes more memory than
     /// [`super::Limits::memory_bytes`].
     #[error(
-        "a picture of {width} × {height} pixels is too large for its kind; please make it smaller"
+        "a picture of {width} × {height} pixels is too large for its kind; please make it smaller{remedy}"
     )]
     TooManyPixels {
         /// The width of the picture in pixels, once it is upright.
         width: u32,
         /// The height of the picture in pixels, once it is upright.
         height: u32,
+        /// What else the sender can do, as the end of a sentence; often empty.
+        remedy: &'static str,
     },
     /// 413: even with the lowest quality, its files would have too many bytes for its pixels.
     /// Pictures of pure noise are such.

@@ -16,7 +16,7 @@ const IPTC: u16 = 33_723;
 /// What was found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Exif {
-    /// The value of the orientation tag, if it is a number.
+    /// The value of the orientation tag, if it is a number of two bytes.
     pub(super) orientation: Option<u32>,
     pub(super) gps: bool,
     pub(super) thumbnail: bool,
@@ -76,17 +76,13 @@ impl Tiff<'_> {
             .is_some_and(|(mut entries, _)| entries.next().is_some())
     }
 
-    /// The value of an entry that holds a number of 1, 2 or 4 bytes.
+    /// The value of an entry that holds one number of two bytes. Browsers take no other kind.
     fn number(&self, entry: usize) -> Option<u32> {
-        if self.u32(entry + 4)? == 0 {
-            return None;
-        }
-        match self.u16(entry + 2)? {
-            1 => self.block.get(entry + 8).map(|byte| u32::from(*byte)),
-            3 => self.u16(entry + 8).map(u32::from),
-            4 => self.u32(entry + 8),
-            _ => None,
-        }
+        let is_number = self.u16(entry + 2)? == 3 && self.u32(entry + 4)? == 1;
+        is_number
+            .then(|| self.u16(entry + 8))
+            .flatten()
+            .map(u32::from)
     }
 
     fn u16(&self, at: usize) -> Option<u16> {
@@ -159,11 +155,11 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_every_width_are_read_and_other_kinds_are_not() {
+    fn one_number_of_two_bytes_is_read_and_nothing_else() {
         for (kind, value, expected) in [
-            (1, [8, 0, 0, 0], Some(8)),
+            (1, [8, 0, 0, 0], None),
             (3, [0, 8, 0, 0], Some(8)),
-            (4, [0, 0, 0, 8], Some(8)),
+            (4, [0, 0, 0, 8], None),
             (2, [8, 0, 0, 0], None),
         ] {
             let found = read(&block(&[(ORIENTATION, kind, 1, value)]));

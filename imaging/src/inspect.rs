@@ -1,8 +1,12 @@
 //! Looks at a file before it is decoded: what it is, how large it claims to be, what it carries,
 //! and how much memory it will take.
 
+use std::num::NonZeroU16;
+use std::ops::Range;
 use std::path::Path;
 
+use super::color::Space;
+use super::container::{Storage, StoredFrame};
 use super::orientation::Orientation;
 use super::sniff::{SNIFF_BYTES, sniff};
 use super::source::Source;
@@ -52,6 +56,9 @@ pub struct Inspected {
     /// True for more than one frame. Then [`super::frames`] decodes it, not
     /// [`super::decode_still`].
     pub animated: bool,
+    /// How often the animation is played; `None` is for ever. The files that play are published
+    /// with it.
+    pub plays: Option<NonZeroU16>,
     /// Bits of one stored sample.
     pub bit_depth: u8,
     /// True for a progressive JPEG.
@@ -68,6 +75,8 @@ pub struct Inspected {
     pub outputs: Vec<Output>,
     /// How long each frame is on screen, in milliseconds.
     pub(super) durations_ms: Vec<u32>,
+    /// Where the frames of a GIF or an animated WebP are; empty for other files.
+    pub(super) stored_frames: Vec<StoredFrame>,
     /// Width and height of the stored pixels.
     pub(super) stored: (u32, u32),
     /// How stored pixels become upright.
@@ -75,12 +84,23 @@ pub struct Inspected {
     /// The colour profile of a JPEG or WebP. A PNG's profile is compressed and is read while
     /// decoding.
     pub(super) icc: Option<Vec<u8>>,
+    /// Where the lossy bitstream of a WebP still without alpha is.
+    pub(super) lossy: Option<Range<u64>>,
+    /// True for a PNG that shows frames, be it only one, and not the picture itself.
+    pub(super) composed: bool,
     /// How many bytes of the file were walked. Decoders see no more than these, so nothing is
     /// decoded that was not inspected.
     pub(super) end: u64,
+    /// What the file lacks at its end, and a decoder needs; empty for most files.
+    pub(super) lacks: &'static [u8],
 }
 
 impl Inspected {
+    /// What the samples of a JPEG or WebP mean, where a sound profile says it.
+    pub(super) fn space(&self) -> Option<Space> {
+        self.icc.as_deref().and_then(Space::from_icc)
+    }
+
     /// How long one round of the animation lasts, in milliseconds; 0 for a still.
     pub fn duration_ms(&self) -> u64 {
         if self.animated {
@@ -144,11 +164,15 @@ fn inspect_unguarded(
         Format::WebP => webp_container::walk(&mut source, limits)?,
         Format::Gif => gif_container::walk(&mut source, limits.max_frames)?,
     };
-    let end = file_bytes - source.remaining();
+    let end = container.end.unwrap_or(file_bytes - source.remaining());
     let stored = (container.width, container.height);
     let orientation = container.metadata.orientation;
     let (width, height) = orientation.turn_size(stored.0, stored.1);
-    let too_many_pixels = ImageError::TooManyPixels { width, height };
+    let too_many_pixels = ImageError::TooManyPixels {
+        width,
+        height,
+        remedy: container.storage.remedy(),
+    };
     let canvas = u64::from(width) * u64::from(height);
     if width == 0 || height == 0 {
         return Err(ImageError::corrupt("no width or no height"));
@@ -180,6 +204,7 @@ fn inspect_unguarded(
         height,
         frames: container.frames,
         animated,
+        plays: container.plays,
         bit_depth: container.bit_depth,
         progressive: container.progressive,
         interlaced: container.interlaced,
@@ -187,10 +212,14 @@ fn inspect_unguarded(
         working_bytes,
         outputs: outputs.to_vec(),
         durations_ms: container.durations_ms,
+        stored_frames: container.stored_frames,
         stored,
         orientation,
         icc: container.metadata.icc,
+        lossy: container.lossy,
+        composed: matches!(container.storage, Storage::Png { composed: true, .. }),
         end,
+        lacks: container.lacks,
     })
 }
 

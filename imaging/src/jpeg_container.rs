@@ -24,16 +24,25 @@ const MAX_ICC_PARTS: usize = 255;
 /// What a block costs in each scan, in coefficients.
 const VISITS_PER_BLOCK: u64 = 4;
 
-/// Reads everything between the start and the end marker. A file without an end marker is cut off.
+/// The marker at the end of a file.
+const END: &[u8] = b"\xff\xd9";
+
+/// Reads everything between the start and the end marker. Where the end marker is missing, decoding
+/// tells whether pixels are missing too.
 pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
     let mut metadata = Metadata::default();
     let mut icc = IccParts::default();
     let mut frame: Option<FrameHeader> = None;
     let mut scans = 0;
     let mut visits = 0;
+    let mut is_cut = false;
     source.skip(2)?;
     loop {
-        match next_marker(source)? {
+        let Some(marker) = next_marker(source, scans > 0)? else {
+            is_cut = true;
+            break;
+        };
+        match marker {
             0xd9 => break,
             // TEM and a repeated SOI have no body.
             0x01 | 0xd8 => {}
@@ -58,7 +67,7 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
                             return Err(ImageError::corrupt("too many scans"));
                         }
                         let header = source.bytes(length.into())?;
-                        if let Some(frame) = &frame {
+                        if let Some(frame) = &mut frame {
                             visits += frame.visits(&header)?;
                         }
                     }
@@ -80,6 +89,14 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
     let side_bytes = icc.seen_bytes;
     metadata.icc = icc.join();
     let frame = frame.ok_or_else(|| ImageError::corrupt("no frame header"))?;
+    if is_cut
+        && frame
+            .known
+            .iter()
+            .any(|coefficients| *coefficients != u64::MAX)
+    {
+        return Err(ImageError::corrupt("scans are missing"));
+    }
     let size = (frame.width, frame.height);
     let storage = Storage::Jpeg {
         sampling: frame.sampling,
@@ -89,20 +106,34 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
         progressive: frame.progressive,
         too_much_work: visits > MAX_VISITS,
         side_bytes,
+        end: is_cut.then(|| source.position()),
+        lacks: if is_cut { END } else { &[] },
         ..Container::still(size, storage, metadata)
     })
 }
 
 /// The code of the next marker. Fill bytes, entropy-coded data and restart markers are skipped.
-fn next_marker(source: &mut Source) -> Result<u8, ImageError> {
+/// `None` where the file ends before it, if it `may_end`.
+fn next_marker(source: &mut Source, may_end: bool) -> Result<Option<u8>, ImageError> {
     loop {
-        source.skip_past(0xff)?;
+        if !source.find(0xff)? {
+            return if may_end {
+                Ok(None)
+            } else {
+                Err(ImageError::corrupt("the file ends too soon"))
+            };
+        }
+        // A file that ends within a marker ends before it.
+        if may_end && source.remaining() == 1 {
+            return Ok(None);
+        }
+        source.skip(1)?;
         let mut code = source.byte()?;
         while code == 0xff {
             code = source.byte()?;
         }
         if !matches!(code, 0x00 | 0xd0..=0xd7) {
-            return Ok(code);
+            return Ok(Some(code));
         }
     }
 }
@@ -114,11 +145,13 @@ struct FrameHeader {
     sampling: Vec<(u8, u8)>,
     /// The identifier of each component, in the order of `sampling`.
     identifiers: Vec<u8>,
+    /// The coefficients of each component of which the scans so far give every bit, as a set.
+    known: Vec<u64>,
 }
 
 impl FrameHeader {
-    /// How many coefficients a scan with this header visits.
-    fn visits(&self, scan: &[u8]) -> Result<u64, ImageError> {
+    /// How many coefficients a scan with this header visits. Notes which of them are known then.
+    fn visits(&mut self, scan: &[u8]) -> Result<u64, ImageError> {
         let short = || ImageError::corrupt("a short scan header");
         let (count, rest) = scan.split_first().ok_or_else(short)?;
         let count = usize::from(*count);
@@ -129,6 +162,7 @@ impl FrameHeader {
             Some(_) => (0, 63),
             None => return Err(short()),
         };
+        let lowest_bit = rest.get(count * 2 + 2).map_or(0, |bits| bits & 15);
         let band = (last.min(63) + 1).saturating_sub(first) + VISITS_PER_BLOCK;
         let mut blocks = 0;
         for [identifier, _] in components {
@@ -138,6 +172,11 @@ impl FrameHeader {
                 .position(|found| found == identifier)
                 .ok_or_else(|| ImageError::corrupt("a scan of an unknown component"))?;
             blocks += self.blocks(number);
+            if !self.progressive || lowest_bit == 0 {
+                for coefficient in first..=last.min(63) {
+                    self.known[number] |= 1 << coefficient;
+                }
+            }
         }
         Ok(blocks * band)
     }
@@ -184,6 +223,7 @@ fn frame_header(marker: u8, body: &[u8]) -> Result<FrameHeader, ImageError> {
             .iter()
             .map(|[identifier, _, _]| *identifier)
             .collect(),
+        known: vec![0; components.len()],
     })
 }
 
@@ -268,7 +308,9 @@ fn note_photoshop(mut resources: &[u8], metadata: &mut Metadata) {
 /// A colour profile that is split over several segments (ICC.1, annex B.4).
 #[derive(Default)]
 struct IccParts {
-    parts: Vec<(u8, Vec<u8>)>,
+    /// The number of each part, how many there are by its own word, and its bytes. Of parts that come
+    /// twice, the first counts.
+    parts: Vec<(u8, u8, Vec<u8>)>,
     /// The size of the parts that are kept.
     held_bytes: usize,
     /// How many parts were seen, kept or not.
@@ -290,19 +332,25 @@ impl IccParts {
             return Err(ImageError::corrupt("a colour profile in too many parts"));
         }
         self.seen_bytes += body.len() as u64;
-        if let [number, _count, part @ ..] = body
+        if let [number, count, part @ ..] = body
+            && self.parts.iter().all(|(found, _, _)| found != number)
             && self.held_bytes + part.len() <= MAX_ICC_BYTES
         {
             self.held_bytes += part.len();
-            self.parts.push((*number, part.to_vec()));
+            self.parts.push((*number, *count, part.to_vec()));
         }
         Ok(())
     }
 
+    /// The whole profile, if all parts are there.
     fn join(mut self) -> Option<Vec<u8>> {
-        self.parts.sort_by_key(|(number, _)| *number);
-        let profile: Vec<u8> = self.parts.into_iter().flat_map(|(_, part)| part).collect();
-        (!profile.is_empty()).then_some(profile)
+        self.parts.sort_by_key(|(number, _, _)| *number);
+        let parts = self.parts.len();
+        let is_whole = (1..).zip(&self.parts).all(|(wanted, (number, count, _))| {
+            usize::from(*number) == wanted && usize::from(*count) == parts
+        });
+        let profile = self.parts.into_iter().flat_map(|(_, _, part)| part);
+        (is_whole && parts > 0).then(|| profile.collect())
     }
 }
 

@@ -55,6 +55,7 @@ mod error;
 mod exif;
 mod fingerprint;
 mod gif_container;
+mod hdr;
 mod inspect;
 mod jpeg_container;
 mod memory;

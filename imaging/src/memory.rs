@@ -90,10 +90,11 @@ pub(super) fn working_bytes(
                 channels,
                 bit_depth,
                 interlaced,
+                composed,
             } => {
                 let row = u64::from(container.width) * u64::from(*channels);
                 let rows = row * u64::from(bit_depth.div_ceil(8)) * 4 + row * 40;
-                if container.frames > 1 {
+                if *composed {
                     rows + pixels * (3 + 3 + u64::from(*channels)) + between + raster
                 } else if *interlaced {
                     // A gray picture, with or without alpha, stays gray until it is shrunk.
@@ -109,21 +110,25 @@ pub(super) fn working_bytes(
                 lossless,
                 alpha,
                 in_frames,
+                by_rows,
             } => {
                 let bytes_per_pixel = match (lossless, alpha) {
+                    // A lossless frame may stand beside lossy ones.
+                    (true, true) if *in_frames => 11,
                     (true, true) => 4,
                     (true, false) => 7,
                     (false, true) => 11,
                     (false, false) => 5,
                 };
                 if *in_frames {
-                    // A frame is held beside the decoder's canvas and its copy. Where there is
-                    // alpha, the copy is flattened into a third canvas. A lossless frame takes four
-                    // bytes per pixel.
-                    let canvases = if *alpha { 11 } else { 8 };
-                    pixels * canvases
-                        + container.largest_frame * bytes_per_pixel.max(5)
-                        + between
+                    // A frame is held beside the canvas.
+                    pixels * 3 + container.largest_frame * bytes_per_pixel + between + raster
+                } else if *by_rows {
+                    // Light and colour are held whole, the latter at half the size either way, and
+                    // the bitstream before them.
+                    file_bytes
+                        + pixels * 2
+                        + (target_width * target_height * 2 * 3).min(between)
                         + raster
                 } else {
                     // The bitstream is read whole before it is decoded. Alpha is dropped in place.
@@ -305,10 +310,17 @@ mod tests {
             sampling: half(),
             progressive,
         };
+        let webp = || Storage::WebP {
+            lossless: false,
+            alpha: false,
+            in_frames: false,
+            by_rows: true,
+        };
         let png = |channels, bit_depth| Storage::Png {
             channels,
             bit_depth,
             interlaced: false,
+            composed: false,
         };
         let cases = [
             ("12 Mpx JPEG", megabytes((4000, 3000), jpeg(false)), 75),
@@ -330,18 +342,8 @@ mod tests {
             ),
             ("50 Mpx RGBA PNG", megabytes((8660, 5773), png(4, 8)), 60),
             ("50 Mpx 16-bit PNG", megabytes((8660, 5773), png(4, 16)), 60),
-            (
-                "12 Mpx WebP",
-                megabytes(
-                    (4000, 3000),
-                    Storage::WebP {
-                        lossless: false,
-                        alpha: false,
-                        in_frames: false,
-                    },
-                ),
-                80,
-            ),
+            ("12 Mpx WebP", megabytes((4000, 3000), webp()), 80),
+            ("24 Mpx WebP", megabytes((6000, 4000), webp()), 110),
         ];
         for (name, found, most) in cases {
             assert!(found <= most, "{name}: {found} MB");

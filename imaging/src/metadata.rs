@@ -20,6 +20,8 @@ pub(super) struct Metadata {
     pub(super) kinds: Vec<&'static str>,
     /// How the stored pixels must be turned.
     pub(super) orientation: Orientation,
+    /// True once a block was seen that says, or could have said, how they must be turned.
+    seen_exif: bool,
     /// The colour profile, not checked.
     pub(super) icc: Option<Vec<u8>>,
     /// The most bytes that a profile can inflate to, where it is still compressed.
@@ -48,14 +50,19 @@ impl Metadata {
         }
     }
 
-    /// Notes an EXIF block and obeys its orientation. `tiff` begins at the TIFF header. A broken
-    /// block is only noted.
+    /// Notes an EXIF block and, if it is the first one, obeys its orientation, as browsers do.
+    /// `tiff` begins at the TIFF header. A broken block is only noted.
     pub(super) fn found_exif(&mut self, tiff: &[u8]) {
+        let orientation = self.found_silent_exif(tiff);
+        if !std::mem::replace(&mut self.seen_exif, true) {
+            self.orientation = Orientation::from_exif(orientation.unwrap_or_default());
+        }
+    }
+
+    /// Notes an EXIF block that browsers do not obey. Returns the value of its orientation.
+    pub(super) fn found_silent_exif(&mut self, tiff: &[u8]) -> Option<u32> {
         self.found("exif");
         let exif = exif::read(tiff);
-        if let Some(value) = exif.orientation {
-            self.orientation = Orientation::from_exif(value);
-        }
         for (found, kind) in [
             (exif.gps, "gps"),
             (exif.thumbnail, "thumbnail"),
@@ -66,6 +73,7 @@ impl Metadata {
                 self.found(kind);
             }
         }
+        exif.orientation
     }
 }
 
@@ -80,6 +88,17 @@ mod tests {
         metadata.found_exif(&exif_block(6, true));
         assert_eq!(metadata.kinds, ["exif", "gps"]);
         assert_eq!(metadata.orientation, Orientation::from_exif(6));
+    }
+
+    #[test]
+    fn the_first_block_counts_whatever_it_says() {
+        for (first, orientation) in [(&exif_block(6, false)[..], 6), (b"II", 1)] {
+            let mut metadata = Metadata::default();
+            metadata.found_exif(first);
+            metadata.found_exif(&exif_block(3, true));
+            assert_eq!(metadata.orientation, Orientation::from_exif(orientation));
+            assert_eq!(metadata.kinds, ["exif", "gps"]);
+        }
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! Walks the chunks of a PNG or APNG file (W3C PNG, third edition) to its end, without inflating.
 
 use super::ImageError;
-use super::container::{Container, Storage, browser_delay};
+use super::container::{Container, Storage, browser_delay, plays};
 use super::metadata::{MAX_EXIF_BYTES, Metadata};
 use super::source::Source;
 
-/// Reads the header of every chunk. The walk fails at more than `max_frames` frames.
+/// The chunk at the end of a file.
+const END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
+
+/// Reads the header of every chunk. A file that is cut behind its picture counts as whole, as far as
+/// it goes. The walk fails at more than `max_frames` frames.
 pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, ImageError> {
     let mut metadata = Metadata::default();
     source.skip(8)?;
@@ -18,13 +22,26 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
     source.skip(4)?;
     let mut transparent = false;
     let mut declared_frames = None;
+    let mut times = 1;
     let mut durations_ms = Vec::new();
+    let mut picture_is_frame = false;
     let mut frame_pixels = 0_u64;
     let mut data = false;
+    // Where the file stops making sense, if the pixels have come by then.
+    let mut cut = None;
     loop {
+        let start = source.position();
+        if data && source.remaining() < END.len() as u64 {
+            cut = Some(start);
+            break;
+        }
         let length = u32::from_be_bytes(source.array()?);
         let kind = source.array::<4>()?;
         let body = u64::from(length);
+        if data && &kind != b"IDAT" && source.remaining() < body + 4 {
+            cut = Some(start);
+            break;
+        }
         match &kind {
             b"IEND" => {
                 source.skip(body + 4)?;
@@ -44,7 +61,8 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
                     return Err(ImageError::TooManyFrames { limit: max_frames });
                 }
                 declared_frames = Some(frames);
-                source.skip(8)?;
+                times = u32::from_be_bytes(source.array()?);
+                source.skip(4)?;
             }
             b"fcTL" if length == 26 => {
                 let body = source.bytes(26)?;
@@ -65,12 +83,13 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
                 let rate = u32::from(u16::from_be_bytes([body[22], body[23]]));
                 let rate = if rate == 0 { 100 } else { rate };
                 durations_ms.push(browser_delay(ticks * 1000 / rate));
+                picture_is_frame |= !data;
             }
             b"iCCP" => {
                 metadata.found_packed_icc(body);
                 source.skip(body + 4)?;
             }
-            b"eXIf" if length as usize <= MAX_EXIF_BYTES => {
+            b"eXIf" if !data && length as usize <= MAX_EXIF_BYTES => {
                 let exif = source.bytes(length as usize)?;
                 metadata.found_exif(&exif);
                 source.skip(4)?;
@@ -89,11 +108,6 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
     if source.remaining() > 0 {
         metadata.found("trailing-data");
     }
-    if let Some(declared) = declared_frames
-        && declared as usize != durations_ms.len()
-    {
-        return Err(ImageError::corrupt("frames are missing"));
-    }
     let channels = match color_type {
         0 => 1,
         2 | 3 => 3,
@@ -101,23 +115,31 @@ pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, Im
         6 => 4,
         _ => return Err(ImageError::corrupt("a strange colour type")),
     };
-    let animated = declared_frames.is_some_and(|frames| frames > 1);
+    if cut.is_some() {
+        // Nothing says that all of the last frame is there.
+        durations_ms.pop();
+    }
+    // Browsers play the frames that are there, but no more than are announced.
+    durations_ms.truncate(declared_frames.unwrap_or(0) as usize);
+    let frames = durations_ms.len() as u32;
+    let animated = frames > 1;
+    let composed = animated || frames == 1 && !picture_is_frame;
     let interlaced = interlace != 0;
     let storage = Storage::Png {
         channels: channels + u8::from(transparent),
         bit_depth,
         interlaced,
+        composed,
     };
     Ok(Container {
         bit_depth,
         interlaced,
-        frames: if animated {
-            declared_frames.unwrap_or(1)
-        } else {
-            1
-        },
+        frames: if animated { frames } else { 1 },
         durations_ms: if animated { durations_ms } else { vec![0] },
+        plays: plays(times),
         frame_pixels,
+        end: cut,
+        lacks: if cut.is_some() { END } else { &[] },
         ..Container::still((width, height), storage, metadata)
     })
 }

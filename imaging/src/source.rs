@@ -3,10 +3,11 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::ImageError;
+use super::{ImageError, Inspected};
 
 /// How many bytes are read from disk at a time. A decoder's deadline is checked as often.
 const BUFFER_BYTES: usize = 32 * 1024;
@@ -21,6 +22,7 @@ const STEPS_BETWEEN_CHECKS: u32 = 1024;
 /// A cursor over a file whose length is known, so that a jump beyond the end fails at once.
 pub(super) struct Source {
     reader: BufReader<File>,
+    position: u64,
     remaining: u64,
     steps: u32,
     deadline: Instant,
@@ -33,6 +35,7 @@ impl Source {
         let remaining = file.metadata().map_err(ImageError::Io)?.len();
         Ok(Self {
             reader: BufReader::with_capacity(BUFFER_BYTES, file),
+            position: 0,
             remaining,
             steps: 0,
             deadline: Instant::now() + MAX_WALK,
@@ -42,6 +45,11 @@ impl Source {
     /// How many bytes lie between the cursor and the end of the file.
     pub(super) fn remaining(&self) -> u64 {
         self.remaining
+    }
+
+    /// How many bytes lie between the beginning of the file and the cursor.
+    pub(super) fn position(&self) -> u64 {
+        self.position
     }
 
     /// Reads the next `N` bytes.
@@ -73,19 +81,20 @@ impl Source {
         Ok(())
     }
 
-    /// Jumps over everything up to and including the next byte equal to `wanted`.
-    pub(super) fn skip_past(&mut self, wanted: u8) -> Result<(), ImageError> {
+    /// Jumps to the next byte equal to `wanted`. Says false where there is none; then the cursor is at
+    /// the end of the file.
+    pub(super) fn find(&mut self, wanted: u8) -> Result<bool, ImageError> {
         loop {
             let buffer = self.reader.fill_buf()?;
             if buffer.is_empty() {
-                return Err(ImageError::corrupt("the file ends too soon"));
+                return Ok(false);
             }
             let found = buffer.iter().position(|byte| *byte == wanted);
-            let used = found.map_or(buffer.len(), |at| at + 1);
+            let used = found.unwrap_or(buffer.len());
             self.reader.consume(used);
             self.claim(used as u64)?;
             if found.is_some() {
-                return Ok(());
+                return Ok(true);
             }
         }
     }
@@ -101,17 +110,28 @@ impl Source {
             .remaining
             .checked_sub(length)
             .ok_or_else(|| ImageError::corrupt("the file ends too soon"))?;
+        self.position += length;
         Ok(())
     }
 }
 
-/// A file as a decoder sees it. It ends where inspection ended, and reads fail with
-/// [`io::ErrorKind::TimedOut`] once the deadline has passed.
+/// A file as a decoder sees it: a part of the stored one, with other bytes before and behind it.
+/// Reads fail with [`io::ErrorKind::TimedOut`] once the deadline has passed.
 pub(super) struct TimedFile {
     file: File,
+    part: Part,
     position: u64,
-    end: u64,
     deadline: Instant,
+}
+
+/// What a decoder is shown.
+pub(super) struct Part {
+    /// What comes before the bytes of the file.
+    pub(super) head: Vec<u8>,
+    /// Which bytes of the file are shown. Nothing is decoded that was not inspected.
+    pub(super) range: Range<u64>,
+    /// What comes behind the bytes of the file.
+    pub(super) tail: &'static [u8],
 }
 
 /// Opens `path` for a decoder that must be done by `deadline` and needs the first `end` bytes.
@@ -120,16 +140,55 @@ pub(super) fn open_timed(
     end: u64,
     deadline: Instant,
 ) -> Result<BufReader<TimedFile>, ImageError> {
-    let file = File::open(path).map_err(ImageError::Io)?;
+    let part = Part {
+        head: Vec::new(),
+        range: 0..end,
+        tail: &[],
+    };
+    open_part(path, part, deadline)
+}
+
+/// Opens `path` for a decoder that must be done by `deadline`. What the file lacks at its end is
+/// there too.
+pub(super) fn open_inspected(
+    path: &Path,
+    inspected: &Inspected,
+    deadline: Instant,
+) -> Result<BufReader<TimedFile>, ImageError> {
+    let part = Part {
+        head: Vec::new(),
+        range: 0..inspected.end,
+        tail: inspected.lacks,
+    };
+    open_part(path, part, deadline)
+}
+
+/// Opens a part of the file at `path` for a decoder that must be done by `deadline`.
+pub(super) fn open_part(
+    path: &Path,
+    part: Part,
+    deadline: Instant,
+) -> Result<BufReader<TimedFile>, ImageError> {
+    let mut file = File::open(path).map_err(ImageError::Io)?;
+    file.seek(SeekFrom::Start(part.range.start))
+        .map_err(ImageError::Io)?;
     Ok(BufReader::with_capacity(
         BUFFER_BYTES,
         TimedFile {
             file,
+            part,
             position: 0,
-            end,
             deadline,
         },
     ))
+}
+
+impl TimedFile {
+    /// Where the bytes of the file end, counted as the decoder counts.
+    fn file_end(&self) -> u64 {
+        let Range { start, end } = self.part.range;
+        self.part.head.len() as u64 + end.saturating_sub(start)
+    }
 }
 
 impl Read for TimedFile {
@@ -137,11 +196,18 @@ impl Read for TimedFile {
         if Instant::now() >= self.deadline {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let left = self.end.saturating_sub(self.position);
-        let most = buffer
-            .len()
-            .min(usize::try_from(left).unwrap_or(usize::MAX));
-        let read = self.file.read(&mut buffer[..most])?;
+        let (head, end) = (self.part.head.len() as u64, self.file_end());
+        let read = if self.position < head {
+            (&self.part.head[self.position as usize..]).read(buffer)?
+        } else if self.position < end {
+            let left = usize::try_from(end - self.position).unwrap_or(usize::MAX);
+            let most = buffer.len().min(left);
+            self.file.read(&mut buffer[..most])?
+        } else {
+            let behind = usize::try_from(self.position - end).unwrap_or(usize::MAX);
+            let mut rest = self.part.tail.get(behind..).unwrap_or_default();
+            rest.read(buffer)?
+        };
         self.position += read as u64;
         Ok(read)
     }
@@ -149,7 +215,16 @@ impl Read for TimedFile {
 
 impl Seek for TimedFile {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.position = self.file.seek(position)?;
+        let end = self.file_end() + self.part.tail.len() as u64;
+        let target = match position {
+            SeekFrom::Start(target) => Some(target),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+            SeekFrom::End(offset) => end.checked_add_signed(offset),
+        };
+        self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
+        let into = self.position.saturating_sub(self.part.head.len() as u64);
+        let at = self.part.range.start.saturating_add(into);
+        self.file.seek(SeekFrom::Start(at))?;
         Ok(self.position)
     }
 }
@@ -179,5 +254,25 @@ mod tests {
         reader.seek(SeekFrom::Start(9)).expect("seeks");
         reader.read_to_end(&mut found).expect("readable");
         assert_eq!(found, b"");
+    }
+    #[test]
+    fn a_decoder_sees_a_part_between_other_bytes() {
+        let file = write(b"0123456789");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let part = Part {
+            head: b"head".to_vec(),
+            range: 3..6,
+            tail: b"tail",
+        };
+        let mut reader = open_part(file.path(), part, deadline).expect("opens");
+        let mut found = String::new();
+        reader.read_to_string(&mut found).expect("readable");
+        assert_eq!(found, "head345tail");
+        for (position, rest) in [(2, "ad345tail"), (5, "45tail"), (8, "ail"), (20, "")] {
+            found.clear();
+            reader.seek(SeekFrom::Start(position)).expect("seeks");
+            reader.read_to_string(&mut found).expect("readable");
+            assert_eq!(found, rest);
+        }
     }
 }

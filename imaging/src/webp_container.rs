@@ -1,7 +1,10 @@
 //! Walks the RIFF chunks of a WebP file (WebP Container Specification) to its end, without
 //! decoding.
 
-use super::container::{Container, Storage, browser_delay};
+use std::ops::Range;
+
+use super::canvas::{Disposal, Rect};
+use super::container::{Container, Storage, StoredFrame, browser_delay, plays};
 use super::metadata::{MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata};
 use super::source::Source;
 use super::{ImageError, Limits, vp8l};
@@ -12,10 +15,17 @@ struct Walk<'a> {
     metadata: Metadata,
     canvas: Option<(u32, u32)>,
     bitstream: Option<(u32, u32)>,
+    /// Where the lossy bitstream of a still is.
+    lossy: Option<Range<u64>>,
     lossless: bool,
     alpha: bool,
     animated: bool,
+    /// True where the file says that it has a colour profile. Others are not obeyed, as in browsers.
+    has_profile: bool,
     durations_ms: Vec<u32>,
+    /// How often the animation plays; `None` before the chunk that says so.
+    loops: Option<u32>,
+    frames: Vec<StoredFrame>,
     frame_pixels: u64,
     largest_frame: u64,
     /// What decoding holds beside the pixels, in bytes: the most of any frame, and the sum over all
@@ -42,10 +52,14 @@ pub(super) fn walk(source: &mut Source, limits: &Limits) -> Result<Container, Im
         metadata: Metadata::default(),
         canvas: None,
         bitstream: None,
+        lossy: None,
         lossless: false,
         alpha: false,
         animated: false,
+        has_profile: false,
         durations_ms: Vec::new(),
+        loops: None,
+        frames: Vec::new(),
         frame_pixels: 0,
         largest_frame: 0,
         side_bytes: 0,
@@ -82,10 +96,13 @@ impl Walk<'_> {
                 let [flags, _, _, _] = source.array()?;
                 self.animated = flags & 0x02 != 0;
                 self.alpha = flags & 0x10 != 0;
+                self.has_profile = flags & 0x20 != 0;
                 self.canvas = Some((read_24(source)? + 1, read_24(source)? + 1));
             }
             b"VP8 " | b"VP8L" if self.bitstream.is_none() => {
+                let start = source.position();
                 self.bitstream = Some(self.bitstream_size(source, kind, length)?);
+                self.lossy = (&kind == b"VP8 ").then(|| start..start + length);
             }
             // The decoder uses only the first of these chunks, and only where there is a canvas.
             b"ALPH" if !self.animated && !std::mem::replace(&mut self.plane, true) => {
@@ -93,10 +110,12 @@ impl Walk<'_> {
                     self.look_at_plane(source, length, canvas)?;
                 }
             }
-            // From such a frame the decoder would take the pixels of a still. It also expects no
-            // padding between frames, and there is none where the chunks within the frames are
-            // padded.
-            b"ANMF" if !self.animated || length % 2 == 1 => {
+            b"ANIM" if length >= 6 && self.loops.is_none() => {
+                source.skip(4)?;
+                self.loops = Some(u16::from_le_bytes(source.array()?).into());
+            }
+            // From a frame in a still the decoder would take the still's pixels.
+            b"ANMF" if !self.animated || self.loops.is_none() => {
                 return Err(ImageError::corrupt("a frame out of place"));
             }
             b"ANMF" if length >= 24 => {
@@ -105,31 +124,60 @@ impl Walk<'_> {
                     return Err(ImageError::TooManyFrames { limit });
                 }
                 let after = source.remaining().saturating_sub(length);
-                source.skip(6)?;
+                let (left, top) = (read_24(source)? * 2, read_24(source)? * 2);
                 let (width, height) = (read_24(source)? + 1, read_24(source)? + 1);
+                if self
+                    .canvas
+                    .is_none_or(|(across, down)| left + width > across || top + height > down)
+                {
+                    return Err(ImageError::corrupt("a frame beyond the canvas"));
+                }
                 let pixels = u64::from(width) * u64::from(height);
                 self.frame_pixels += pixels;
                 self.largest_frame = self.largest_frame.max(pixels);
                 self.durations_ms.push(browser_delay(read_24(source)?));
-                source.skip(1)?;
+                let flags = source.byte()?;
+                let start = source.position();
                 // The decoder trusts the bitstream, and compares the sizes only once it has decoded
                 // all of it.
-                if self.frame_bitstream_size(source, (width, height), after)? != (width, height) {
+                let (has_plane, size) = self.frame_bitstream(source, (width, height), after)?;
+                if size != (width, height) {
                     return Err(ImageError::corrupt("a frame is not as large as it says"));
                 }
+                self.frames.push(StoredFrame {
+                    rect: Rect {
+                        left,
+                        top,
+                        width,
+                        height,
+                    },
+                    disposal: if flags & 1 == 0 {
+                        Disposal::Keep
+                    } else {
+                        Disposal::Clear
+                    },
+                    blends: flags & 2 == 0,
+                    has_plane,
+                    transparent: None,
+                    bytes: start..start + length - 16,
+                });
             }
             b"EXIF" => {
                 if length as usize <= MAX_EXIF_BYTES {
                     let exif = source.bytes(length as usize)?;
                     let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif);
-                    self.metadata.found_exif(tiff);
+                    // Browsers show the pixels of a WebP as they are stored.
+                    self.metadata.found_silent_exif(tiff);
                 } else {
                     self.metadata.found("exif");
                 }
             }
             b"ICCP" => {
                 self.metadata.found("icc");
-                if length as usize <= MAX_ICC_BYTES {
+                if self.has_profile
+                    && self.metadata.icc.is_none()
+                    && length as usize <= MAX_ICC_BYTES
+                {
                     self.metadata.icc = Some(source.bytes(length as usize)?);
                 }
             }
@@ -140,16 +188,17 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The size of a frame according to its bitstream. An alpha chunk may precede the bitstream,
+    /// Whether a frame has an alpha plane, and its size according to its bitstream. The alpha chunk may precede the bitstream,
     /// and unknown chunks may follow it. `after` is what remains of the file behind the frame.
-    fn frame_bitstream_size(
+    fn frame_bitstream(
         &mut self,
         source: &mut Source,
         size: (u32, u32),
         after: u64,
-    ) -> Result<(u32, u32), ImageError> {
+    ) -> Result<(bool, (u32, u32)), ImageError> {
         let (mut kind, mut length) = chunk_head(source)?;
-        if &kind == b"ALPH" {
+        let has_plane = &kind == b"ALPH";
+        if has_plane {
             self.alpha = true;
             let bitstream = source.remaining().checked_sub(length + length % 2);
             self.look_at_plane(source, length, size)?;
@@ -166,7 +215,9 @@ impl Walk<'_> {
         if source.remaining() > after + length + length % 2 {
             self.metadata.found("app-data");
         }
-        self.bitstream_size(source, kind, length)
+        // A lossy bitstream is read whole before it is decoded.
+        self.side_bytes = self.side_bytes.max(length);
+        Ok((has_plane, self.bitstream_size(source, kind, length)?))
     }
 
     /// The size in the head of a key frame (RFC 6386, 9.1) or of a lossless stream, whose contents
@@ -242,7 +293,9 @@ impl Walk<'_> {
             (false, None, Some(bitstream)) => bitstream,
             _ => return Err(ImageError::corrupt("the chunks do not make a picture")),
         };
+        let lossy = self.lossy.filter(|_| !self.animated && !self.plane);
         let storage = Storage::WebP {
+            by_rows: lossy.is_some(),
             lossless: self.lossless,
             alpha: self.alpha,
             in_frames: self.animated,
@@ -254,6 +307,13 @@ impl Walk<'_> {
             } else {
                 vec![0]
             },
+            plays: if self.animated {
+                plays(self.loops.unwrap_or(0))
+            } else {
+                plays(1)
+            },
+            stored_frames: self.frames,
+            lossy,
             frame_pixels: self.frame_pixels,
             largest_frame: self.largest_frame,
             side_bytes: self.side_bytes,
@@ -375,17 +435,18 @@ mod tests {
         let frame = anmf(64, 64, std::slice::from_ref(&pixels));
         let alpha = riff_chunk(b"ALPH", &[0; 64 * 64 + 1]);
         let anim = riff_chunk(b"ANIM", &[0; 6]);
-        let mut odd = frame.clone();
-        odd[4] += 1;
-        odd.extend([0; 2]);
         for (name, chunks) in [
             (
                 "a frame in a still",
                 vec![vp8x(false, 64, 64), lossy(64, 64), frame.clone()],
             ),
             (
-                "a frame of an odd length",
-                vec![vp8x(true, 64, 64), anim.clone(), odd, frame.clone()],
+                "a frame before the animation's own chunk",
+                vec![vp8x(true, 64, 64), frame.clone(), anim.clone()],
+            ),
+            (
+                "a frame beyond the canvas",
+                vec![vp8x(true, 64, 63), anim.clone(), frame.clone()],
             ),
             (
                 "alpha before a lossless stream",
@@ -437,8 +498,8 @@ mod tests {
         assert_eq!(found.stripped, ["icc", "exif", "gps", "xmp"]);
         assert_eq!(
             (found.width, found.height),
-            (48, 64),
-            "orientation 6 is obeyed"
+            (64, 48),
+            "browsers do not obey an orientation here"
         );
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn UploadPage() -> impl IntoView {
 #[component]
 fn UploadForm(rules: UploadRules) -> impl IntoView {
     let limits = format!(
-        "JPEG, PNG, WebP or GIF, up to {} and {} megapixels each.",
+        "JPEG, PNG, WebP or GIF, up to {} and {} megapixels each; a progressive JPEG, a WebP or an animation may have fewer.",
         readable_bytes(rules.max_bytes),
         rules.max_pixels.div_ceil(1_000_000)
     );

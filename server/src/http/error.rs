@@ -298,7 +298,7 @@ impl From<Reason> for Error {
             Reason::StorageFull => Self::new(ErrorCode::StorageFull, STORAGE_FULL),
             Reason::Unsupported => Self::new(
                 ErrorCode::UnsupportedType,
-                "We can only take JPEG, PNG, WebP and GIF pictures. Please convert yours and try again.",
+                "We can only take the usual kinds of JPEG, PNG, WebP and GIF pictures. Please save yours as an ordinary JPEG or PNG and try again.",
             ),
         }
     }

@@ -217,6 +217,7 @@ impl Job {
                 .get_or_insert_with(|| {
                     let outputs = &self.inspected.outputs;
                     AnimationEncoder::new(kept as u32, width, height, outputs)
+                        .playing(self.inspected.plays)
                 })
                 .push(&frame.raster, frame.duration_ms)?;
             match pushed {
