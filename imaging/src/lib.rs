@@ -57,6 +57,7 @@ mod fingerprint;
 mod gif_container;
 mod inspect;
 mod jpeg_container;
+mod linear;
 mod memory;
 mod metadata;
 mod orientation;
