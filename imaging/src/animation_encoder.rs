@@ -15,7 +15,7 @@ use super::caps::{self, Allowance};
 use super::error::guarded;
 use super::output::steps;
 use super::variants::{File, Variant, in_order, in_parallel};
-use super::{Encoding, ImageError, Output, Raster, encode, memory, shrink};
+use super::{Encoding, ImageError, Output, Raster, encode, linear, memory, shrink};
 
 /// Makes the variants of an animation from its frames.
 pub struct AnimationEncoder {
@@ -95,7 +95,7 @@ impl AnimationEncoder {
             let first = self.stills.is_none();
             if first {
                 let stills = self.still_widths.iter().map(|width| {
-                    let pixels = shrink::to_width(raster, *width)?;
+                    let pixels = linear::to_width(raster, *width)?;
                     File::still(&pixels, Encoding::Jpeg)
                 });
                 self.stills = Some(stills.collect::<Result<_, _>>()?);
@@ -104,14 +104,14 @@ impl AnimationEncoder {
                 return Err(ImageError::encode("no width"));
             };
             let draw_widest = || {
-                let pixels = shrink::to_size(raster, widest.width, widest.height)?;
+                let pixels = linear::to_size(raster, widest.width, widest.height)?;
                 widest.draw(pixels)
             };
             let draw_narrower = || {
                 let mut drawn: Vec<Drawn> = Vec::with_capacity(narrower.len());
                 for track in narrower {
                     let source = drawn.last().map_or(raster, |wider| &wider.pixels);
-                    let pixels = shrink::to_size(source, track.width, track.height)?;
+                    let pixels = linear::to_size(source, track.width, track.height)?;
                     drawn.push(track.draw(pixels)?);
                 }
                 Ok(drawn)
@@ -371,7 +371,7 @@ mod tests {
                 .expect("plays");
             let kept = [&frames_in[0], &frames_in[1], &frames_in[3]];
             for (frame, (raster, _)) in played.iter().zip(kept) {
-                let wanted = shrink::to_width(raster, variant.width).expect("shrinks");
+                let wanted = linear::to_width(raster, variant.width).expect("shrinks");
                 let error: u64 = frame
                     .raster
                     .rgb

@@ -58,6 +58,7 @@ mod gif_container;
 mod hdr;
 mod inspect;
 mod jpeg_container;
+mod linear;
 mod memory;
 mod metadata;
 mod orientation;

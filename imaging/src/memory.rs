@@ -45,6 +45,10 @@ const NARROWER_THIRDS_MEASURED: u64 = 4;
 /// for the next.
 const NARROWER_FRAME_BYTES_PER_PIXEL: u64 = 6;
 
+/// What shrinking in linear light holds of the old and the new picture, in bytes: a strip of 170 rows
+/// as 16-bit light, that strip at the new width, and its new rows.
+const STRIP_BYTES: u64 = 5 << 20;
+
 /// The copies of a colour profile while pixels are converted by it: the decoder's, ours, and the
 /// parsed one.
 const PROFILE_COPIES: u64 = 3;
@@ -206,13 +210,12 @@ fn encoding(width: u32, height: u32, outputs: &[Output]) -> u64 {
     } else {
         0
     };
-    // Each narrower file is made with its own pixels, which come from those of the next wider one.
+    // Each narrower file is made with its own pixels.
     let mut narrower = largest(others, widest.width);
-    let mut source = 0;
     for step in rest {
         let pixels = pixels_at(step.width) * 3;
-        narrower = narrower.max(source + pixels + largest(&step.encodings, step.width));
-        source = pixels;
+        let encoder = largest(&step.encodings, step.width).max(STRIP_BYTES);
+        narrower = narrower.max(pixels + encoder);
     }
     let first = file_bytes(first, widest.width);
     let encoders = if encodes_in_parallel(width, height) {

@@ -1,7 +1,9 @@
 //! Makes pictures smaller, never larger, and without holding a large one where its rows come one by
 //! one.
 //!
-//! Filtering works on the stored (gamma-coded) values, as in browsers and most image servers.
+//! Filtering works on the stored (gamma-coded) values: this is for what decoding keeps and for what
+//! models and screeners see, which they were trained and measured on. What is published is made
+//! smaller in linear light (`linear`).
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x3, U8x4};

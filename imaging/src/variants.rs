@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::error::{check_deadline, guarded, panicked};
 use super::output::{self, Step};
-use super::{Encoding, ImageError, Output, Raster, caps, encode, memory, shrink};
+use super::{Encoding, ImageError, Output, Raster, caps, encode, linear, memory, shrink};
 
 /// One file to publish.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ pub fn encode_variants(
         let pixels = if widest.width == raster.width {
             Cow::Borrowed(raster)
         } else {
-            Cow::Owned(shrink::to_width(raster, widest.width)?)
+            Cow::Owned(linear::to_width(raster, widest.width)?)
         };
         let (first, others) = in_parallel(
             memory::encodes_in_parallel(raster.width, raster.height),
@@ -102,7 +102,7 @@ impl File {
 }
 
 /// Encodes the other files of the widest step, of which `widest` has the pixels, and those of the
-/// narrower steps, each made from the pixels of the step before it.
+/// narrower steps. All are made from `raster`, because each shrinking takes a little sharpness.
 fn encode_others(
     raster: &Raster,
     widest: &Raster,
@@ -115,16 +115,13 @@ fn encode_others(
         check_deadline(deadline)?;
         files.push(File::still(widest, *encoding)?);
     }
-    let mut wider: Option<Raster> = None;
     for step in narrower {
         check_deadline(deadline)?;
-        let source = wider.as_ref().unwrap_or(widest);
-        let pixels = shrink::to_size(source, step.width, shrink::height_at(raster, step.width))?;
+        let pixels = linear::to_width(raster, step.width)?;
         for encoding in &step.encodings {
             check_deadline(deadline)?;
             files.push(File::still(&pixels, *encoding)?);
         }
-        wider = Some(pixels);
     }
     Ok(files)
 }
@@ -209,7 +206,7 @@ mod tests {
                 found.stripped
             );
             let decoded = decode_still(file.path(), &found, soon()).expect("decodes");
-            let wanted = shrink::to_width(&raster, variant.width).expect("shrinks");
+            let wanted = linear::to_width(&raster, variant.width).expect("shrinks");
             let (x, y) = (variant.width / 3, variant.height / 3);
             for (a, b) in decoded.pixel(x, y).iter().zip(wanted.pixel(x, y)) {
                 assert!(a.abs_diff(b) < 16, "{output:?}");

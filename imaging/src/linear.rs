@@ -1,0 +1,160 @@
+//! Makes pictures smaller in linear light, as a lens does: the light of the old pixels is averaged,
+//! not the gamma-coded numbers that stand for it.
+//!
+//! Averaging the numbers makes fine bright detail too dark. Against an exact resize in floating
+//! point, eleven photographs score 76 to 89 in the mean of each width from 320 to 1440 pixels
+//! (SSIMULACRA2; the lowest 54) where numbers are averaged, and 93 to 95 (the lowest 91) here. Each
+//! size is made from the widest picture, because every shrinking takes a little sharpness.
+//!
+//! Light needs 16 bits, which double what a picture takes. So it is made and shrunk in strips, and
+//! only a strip is ever held so.
+
+use std::sync::LazyLock;
+
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U16x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+
+use super::{ImageError, Raster, shrink};
+
+/// About how many rows of the old picture make a strip.
+const STRIP_ROWS: f64 = 128.0;
+
+/// How many new pixels away from the middle of one Lanczos still reaches.
+const REACH: f64 = 3.0;
+
+/// The light of each 8-bit sRGB number, of 65535.
+static LIGHT: LazyLock<[u16; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|code| {
+        let code = code as f64 / 255.0;
+        let light = if code <= 0.04045 {
+            code / 12.92
+        } else {
+            ((code + 0.055) / 1.055).powf(2.4)
+        };
+        (light * 65535.0).round() as u16
+    })
+});
+
+/// The 8-bit sRGB number of each of the 65536 lights.
+static CODE: LazyLock<Box<[u8]>> = LazyLock::new(|| {
+    let code = |light: u32| {
+        let light = f64::from(light) / 65535.0;
+        let code = if light <= 0.003_130_8 {
+            light * 12.92
+        } else {
+            1.055 * light.powf(1.0 / 2.4) - 0.055
+        };
+        (code * 255.0).round() as u8
+    };
+    (0..=65535).map(code).collect()
+});
+
+/// A raster of the given size, or a copy if it has that size already.
+///
+/// # Errors
+/// When `raster` has not as many pixels as it says.
+pub(super) fn to_size(raster: &Raster, width: u32, height: u32) -> Result<Raster, ImageError> {
+    if (width, height) == (raster.width, raster.height) {
+        return Ok(raster.clone());
+    }
+    let scale = f64::from(raster.height) / f64::from(height);
+    let strip = ((STRIP_ROWS / scale) as u32).clamp(1, height);
+    let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
+    for top in (0..height).step_by(strip as usize) {
+        let rows = strip.min(height - top);
+        rgb.extend(new_rows(raster, (width, height), (top, rows))?);
+    }
+    Ok(Raster { width, height, rgb })
+}
+
+/// The `rows` rows from `top` on of the picture that `raster` becomes at the size `to`.
+fn new_rows(
+    raster: &Raster,
+    to: (u32, u32),
+    (top, rows): (u32, u32),
+) -> Result<Vec<u8>, ImageError> {
+    let scale = f64::from(raster.height) / f64::from(to.1);
+    let (from, covered) = (f64::from(top) * scale, f64::from(rows) * scale);
+    // The filter reaches beyond the rows that the new ones cover.
+    let reach = REACH * scale.max(1.0) + 1.0;
+    let first = (from - reach).max(0.0) as u32;
+    let last = ((from + covered + reach).ceil() as u32).min(raster.height);
+    let row = raster.width as usize * 3;
+    let old = raster.rgb.get(first as usize * row..last as usize * row);
+    let (old, _) = old
+        .ok_or_else(|| ImageError::encode("too few pixels"))?
+        .as_chunks::<3>();
+    let light = |codes: &[u8; 3]| U16x3::new(codes.map(|code| LIGHT[usize::from(code)]));
+    let light: Vec<U16x3> = old.iter().map(light).collect();
+    let above = from - f64::from(first);
+    // Rounding must not reach over the edge.
+    let covered = covered.min(f64::from(last - first) - above);
+    let source = TypedImageRef::new(raster.width, last - first, &light);
+    let mut target = TypedImage::<U16x3>::new(to.0, rows);
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .use_alpha(false)
+        .crop(0.0, above, raster.width.into(), covered);
+    Resizer::new()
+        .resize_typed(&source.map_err(ImageError::encode)?, &mut target, &options)
+        .map_err(ImageError::encode)?;
+    let codes = |pixel: &U16x3| pixel.0.map(|light| CODE[usize::from(light)]);
+    Ok(target.pixels().iter().flat_map(codes).collect())
+}
+
+/// A raster of the given width and the same shape, or a copy if it is no wider than that.
+pub(super) fn to_width(raster: &Raster, width: u32) -> Result<Raster, ImageError> {
+    let width = width.min(raster.width);
+    to_size(raster, width, shrink::height_at(raster, width))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{gradient, noise, solid};
+    use super::*;
+
+    #[test]
+    fn a_fine_checkerboard_becomes_the_grey_of_half_the_light() {
+        let mut board = solid(512, 384, [0; 3]);
+        for (index, pixel) in board.rgb.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            if (index % 512 + index / 512) % 2 == 1 {
+                *pixel = [255; 3];
+            }
+        }
+        let small = to_size(&board, 128, 96).expect("shrinks");
+        assert_eq!(small.pixel(64, 48), [188; 3]);
+        let (pixels, _) = small.rgb.as_chunks::<3>();
+        assert!(pixels.iter().flatten().all(|code| code.abs_diff(188) <= 2));
+    }
+
+    #[test]
+    fn every_plain_colour_stays_what_it_is() {
+        for code in 0..=255 {
+            let color = [code, 255 - code, code / 2];
+            let small = to_size(&solid(40, 30, color), 13, 10).expect("shrinks");
+            assert_eq!(small, solid(13, 10, color));
+        }
+    }
+
+    #[test]
+    fn strips_leave_no_seam() {
+        for (picture, to) in [
+            (gradient(700, 900), (500, 643)),
+            (noise(300, 1000, 4), (100, 333)),
+            (noise(90, 2000, 5), (32, 711)),
+        ] {
+            let strips = to_size(&picture, to.0, to.1).expect("shrinks");
+            let whole = new_rows(&picture, to, (0, to.1)).expect("shrinks");
+            let worst = strips.rgb.iter().zip(&whole).map(|(a, b)| a.abs_diff(*b));
+            assert!(worst.max() <= Some(1), "{to:?}");
+        }
+    }
+
+    #[test]
+    fn too_few_pixels_are_an_error() {
+        let mut picture = solid(64, 64, [1; 3]);
+        picture.rgb.truncate(1000);
+        assert!(to_size(&picture, 32, 32).is_err());
+    }
+}
