@@ -146,13 +146,13 @@ mod tests {
     #[test]
     fn a_cat_that_a_glance_overlooks_is_found_where_the_detector_suspects_it() {
         let room = glance(&[(831, 0.9), (287, 1e-5)], -4.0);
-        let near = glance(&[(281, 0.9)], 2.0);
+        let near = [glance(&[(281, 0.9)], 2.0)];
         let suspected = &[(Kind::Cat, 0.15)][..];
         assert_eq!(Doubt::of(&room, &found(suspected)), Doubt::Overlooked);
-        assert!(cat(&room, &[near.clone()], suspected) > 0.05);
+        assert!(cat(&room, &near, suspected) > 0.05);
         // What lives in the room is no matter where the cat is not in it.
         let boxed = &[(Kind::Cat, 0.5)][..];
-        assert!(cat(&room, &[near.clone()], boxed) > cat(&room, &[near.clone()], suspected));
+        assert!(cat(&room, &near, boxed) > cat(&room, &near, suspected));
         // A lookalike from near is none from afar either.
         let lynx = glance(&[(281, 0.2), (287, 0.7)], -2.0);
         assert!(cat(&room, &[lynx], boxed) < 0.05);
