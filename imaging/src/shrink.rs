@@ -43,6 +43,7 @@ pub(super) fn height_at(raster: &Raster, width: u32) -> u32 {
 }
 
 /// A raster of the given width and the same shape, or a copy if it is no wider than that.
+#[cfg(test)]
 pub(super) fn to_width(raster: &Raster, width: u32) -> Result<Raster, ImageError> {
     let width = width.min(raster.width);
     to_size(raster, width, height_at(raster, width))

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::error::{check_deadline, guarded, panicked};
 use super::output::{self, Step};
-use super::{Encoding, ImageError, Output, Raster, caps, encode, linear, memory, shrink};
+use super::{Encoding, ImageError, Output, Raster, caps, encode, linear, memory};
 
 /// One file to publish.
 #[derive(Debug, Clone)]
@@ -152,7 +152,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::samples::{OUTPUTS, gradient, write};
-    use super::super::{Format, Limits, decode_still, inspect};
+    use super::super::{Format, Limits, decode_still, inspect, shrink};
     use super::*;
 
     fn soon() -> Instant {
