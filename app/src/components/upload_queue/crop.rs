@@ -136,8 +136,8 @@ fn percent(part: f64) -> String {
 }
 
 /// The editor of one picture: the picture with a frame that a pointer or the keyboard moves. It is
-/// on the page until it is dropped. It is plain HTML with one listener, because that adds a quarter
-/// of what a component adds to the code that every visitor loads.
+/// on the page until it is dropped. It is plain HTML with one listener, because that adds half of
+/// what a component adds to the code that every visitor loads.
 pub(super) struct Crop {
     element: Element,
     /// Hears all events in the editor.
@@ -169,13 +169,14 @@ impl Crop {
         let image: HtmlImageElement = find("img")?.unchecked_into();
         let handle: HtmlElement = find(".crop-frame")?.unchecked_into();
         let zoom: HtmlInputElement = find("input")?.unchecked_into();
-        let try_again = find("button")?;
+        let (try_again, close) = (find("button")?, find("button.is-quiet")?);
         element.set_attribute("role", "group").ok()?;
         let label = ["Crop ", name].concat();
         element.set_attribute("aria-label", &label).ok()?;
         image.set_src(source);
 
-        let mut frame = Frame::new(1.0, 1.0);
+        // The size of the picture is not known yet.
+        let mut frame = Frame::new(0.0, 0.0);
         // From the pointer to the middle of the frame that it holds.
         let mut grip = (0.0, 0.0);
         let hear = move |event: Event| {
@@ -202,21 +203,23 @@ impl Crop {
                 }
                 "input" => frame.zoom_to(zoom.value_as_number()),
                 "keydown" => {
-                    let key = event.unchecked_ref::<KeyboardEvent>().key();
+                    let keys: &KeyboardEvent = event.unchecked_ref();
+                    let key = keys.key();
                     if key == "Escape" {
                         return on_choice(Choice::Close);
                     }
-                    // The slider and the buttons have keys of their own.
-                    if target.as_ref() != Some(&handle) || !frame.press(&key) {
+                    // The slider, the buttons and the browser have keys of their own.
+                    let is_ours = target.as_ref() == Some(&handle);
+                    if !is_ours || keys.ctrl_key() || keys.meta_key() || !frame.press(&key) {
                         return;
                     }
                     event.prevent_default();
                 }
                 // Only clicks are left.
                 _ => {
-                    if target.as_ref() == Some(&try_again) {
+                    if target.as_ref() == Some(&try_again) && frame.side() > 0.0 {
                         on_choice(Choice::Cut(image.clone(), frame));
-                    } else if target.is_some_and(|target| target.tag_name() == "BUTTON") {
+                    } else if target.as_ref() == Some(&close) {
                         on_choice(Choice::Close);
                     }
                     return;
