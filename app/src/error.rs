@@ -96,7 +96,7 @@ impl ErrorCode {
             Self::Timeout => "That took too long",
             Self::Gone => "This cat has wandered off",
             Self::TooLarge => "That file is too big",
-            Self::TooManyPixels => "That picture is too much for us",
+            Self::TooManyPixels => "We cannot process this picture",
             Self::UnsupportedType => "We cannot read this kind of file",
             Self::RangeNotSatisfiable => "There is nothing in that range",
             Self::NotACat => "We could not find a cat",
@@ -104,12 +104,12 @@ impl ErrorCode {
             Self::Banned => "This picture cannot come back",
             Self::CorruptImage => "This picture seems to be broken",
             Self::TooSmall => "This picture is too small",
-            Self::TooManyRequests => "Please slow down a little",
+            Self::TooManyRequests => "Please wait a little",
             Self::Internal => "Something broke on our side",
-            Self::ScreeningUnavailable => "Our cat spotter is napping",
-            Self::BudgetSpent => "We are out of treats for now",
+            Self::ScreeningUnavailable => "We cannot check pictures right now",
+            Self::BudgetSpent => "We cannot check more pictures this month",
             Self::StorageUnavailable => "We cannot reach our pictures",
-            Self::StorageFull => "The box is full",
+            Self::StorageFull => "There is no room for more pictures",
         }
     }
 

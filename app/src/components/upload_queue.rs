@@ -1,6 +1,7 @@
 //! The island that uploads. It takes over from the plain form and accepts pictures that are
 //! dropped, pasted or chosen.
 
+mod crop;
 mod row;
 mod send;
 
@@ -37,8 +38,10 @@ pub(crate) fn UploadQueue() -> impl IntoView {
     }
 }
 
-/// The uploads that wait for their turn, and how many are under way.
+/// The rows, the uploads that wait for their turn, and how many are under way.
 struct Queue {
+    /// The rows on the page, and those that were dismissed since a file was added last.
+    rows: RefCell<Vec<Rc<Row>>>,
     /// The uploads that wait, in the order in which they came.
     waiting: RefCell<VecDeque<Rc<Row>>>,
     /// How many uploads are under way.
@@ -54,6 +57,7 @@ impl Queue {
     fn new(announce: WriteSignal<String>) -> Self {
         let max_bytes = form().and_then(|form| form.get_attribute("data-max-bytes"));
         Self {
+            rows: RefCell::default(),
             waiting: RefCell::default(),
             under_way: RefCell::default(),
             max_bytes: max_bytes
@@ -63,11 +67,16 @@ impl Queue {
         }
     }
 
-    /// Shows each file as a row and puts it in line.
+    /// Shows each file as a row and puts it in line. If the same file was refused before, the new
+    /// row takes the place of the old one, so that one file is not refused twice in the list.
     fn add(self: &Rc<Self>, files: Option<FileList>) {
         let files = files.into_iter();
         for file in files.flat_map(|list| (0..list.length()).filter_map(move |at| list.item(at))) {
+            let mut rows = self.rows.borrow_mut();
+            rows.retain(|row| !row.gives_way_to(&file));
             let row = Rc::new(Row::new(file, self.announce));
+            rows.push(Rc::clone(&row));
+            drop(rows);
             let list = document().get_element_by_id(LIST_ID);
             let list: HtmlElement = list.expect("the island drew its list").unchecked_into();
             row.mount(list, Rc::clone(self));
@@ -83,7 +92,7 @@ impl Queue {
         reason = "a file's size is a whole number of bytes"
     )]
     fn push(self: &Rc<Self>, row: &Rc<Row>) {
-        if row.file.size() as u64 > self.max_bytes {
+        if row.content().size() as u64 > self.max_bytes {
             row.refuse_size(self.max_bytes);
             return;
         }

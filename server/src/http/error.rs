@@ -178,7 +178,7 @@ impl From<UploadError> for Error {
             UploadError::TooManyOfClient { wait } => Self::new(
                 ErrorCode::TooManyRequests,
                 format!(
-                    "You have sent many pictures within an hour. You can send the next one {}.",
+                    "Many pictures have come from your network within an hour. You can send the next one {}.",
                     in_words(wait)
                 ),
             )
@@ -194,7 +194,7 @@ impl From<UploadError> for Error {
             UploadError::PartOfDay { wait } => Self::new(
                 ErrorCode::TooManyRequests,
                 format!(
-                    "You have sent many pictures today, and we keep some room for others. You can send the next one {}.",
+                    "Many pictures have come from your network today, and we keep some room for others. You can send the next one {}.",
                     in_words(wait)
                 ),
             )
@@ -202,14 +202,14 @@ impl From<UploadError> for Error {
             UploadError::PartOfStore { wait } => Self::new(
                 ErrorCode::TooManyRequests,
                 format!(
-                    "Your pictures already fill all the space that one person may have here. You can send the next one {}.",
+                    "Pictures from your network already fill all the space that one network may have here. You can send the next one {}.",
                     in_words(wait)
                 ),
             )
             .retry_after(wait),
             UploadError::TooManyInVain { wait } => Self::new(
                 ErrorCode::TooManyRequests,
-                "Your last pictures were refused or are already here, and the site has had many like them today. Please wait a little before you send the next one.",
+                "Many of today's pictures could not be published or are here already, and your last ones are among them. Please wait a little before you send the next one.",
             )
             .retry_after(wait),
             UploadError::BudgetSpent { wait } => {
@@ -272,11 +272,11 @@ impl From<Reason> for Error {
         match reason {
             Reason::NotACat => Self::new(
                 ErrorCode::NotACat,
-                "The computer models that check pictures saw no cat in this one, so it was deleted and never shown. They miss some cats. If there is one, please crop the picture closer to it, or make it brighter, and try again.",
+                "The computer models that check pictures saw no cat in this one, so it was deleted and never shown. They miss some cats, above all small and dark ones. If there is one, please crop the picture closer to it, or make it brighter, and try again.",
             ),
             Reason::Indecent => Self::new(
                 ErrorCode::Unsafe,
-                "The computer models that check pictures found this one indecent, so it was deleted and never shown. They make mistakes, so a different shot may pass.",
+                "The computer models that check pictures took this one for indecent, so it was deleted and never shown. They make mistakes. If this is one, we are sorry; please try another picture of your cat.",
             ),
             Reason::Banned => Self::new(
                 ErrorCode::Banned,

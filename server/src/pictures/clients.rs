@@ -7,17 +7,24 @@ mod allowance;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use governor::Quota;
 use lru::LruCache;
 use parking_lot::Mutex;
 
 use self::allowance::Allowance;
 use crate::domain::client::ClientNetwork;
+use crate::domain::hash::Sha256Hash;
 use crate::domain::picture::PictureId;
-use crate::runtime::client_limits::Recent;
+use crate::runtime::client_limits::{ClientLimit, Recent};
 use crate::runtime::clock::Clock;
 
 /// The most uploads whose senders are remembered. This is more than may wait for their verdict.
 const MAX_SENDERS: usize = 1000;
+/// The most refused files that are remembered with their senders.
+const MAX_REFUSED: usize = 2000;
+/// How often within an hour a client may send files again that it was refused before, without their
+/// counting. Such a file costs no look at it, but it takes a turn, the line and the disk.
+const FREE_RETRIES_PER_HOUR: NonZeroU32 = NonZeroU32::new(12).expect("12 is not 0");
 /// The half-life of a client's junk, that is of uploads sent in vain.
 const JUNK_HALF_LIFE: Duration = Duration::from_secs(3600);
 /// The junk from which on a client is known for it: two such uploads in a row.
@@ -88,6 +95,7 @@ struct Lately {
 #[derive(Clone, Copy)]
 struct Sent {
     client: ClientNetwork,
+    content_hash: Sha256Hash,
     size_bytes: u64,
     reserved_bytes: u64,
 }
@@ -114,6 +122,10 @@ pub(super) struct Clients {
     allowance: Allowance,
     lately: Recent<Lately>,
     senders: Mutex<LruCache<PictureId, Sent>>,
+    /// The refused files, by the client that sent them and the SHA-256 of their bytes.
+    refused: Mutex<LruCache<(ClientNetwork, [u8; 32]), ()>>,
+    /// How many of these each client may still send again without their counting.
+    free_retries: ClientLimit,
     /// How long a picture takes, as a running average in seconds.
     seconds_per_picture: Mutex<f64>,
 }
@@ -122,11 +134,14 @@ impl Clients {
     /// Starts without knowing any client. Each may send this many uploads an hour.
     pub(super) fn new(clock: Clock, uploads_per_hour: NonZeroU32) -> Self {
         let most = NonZeroUsize::new(MAX_SENDERS).expect("is not 0");
+        let most_refused = NonZeroUsize::new(MAX_REFUSED).expect("is not 0");
         Self {
             allowance: Allowance::new(uploads_per_hour, clock.clone()),
+            free_retries: ClientLimit::new(Quota::per_hour(FREE_RETRIES_PER_HOUR), clock.clone()),
             clock,
             lately: Recent::new(),
             senders: Mutex::new(LruCache::new(most)),
+            refused: Mutex::new(LruCache::sparse(most_refused)),
             seconds_per_picture: Mutex::new(USUAL_SECONDS),
         }
     }
@@ -149,11 +164,13 @@ impl Clients {
         &self,
         id: &PictureId,
         client: ClientNetwork,
+        content_hash: Sha256Hash,
         size_bytes: u64,
         reserved_bytes: u64,
     ) {
         let sent = Sent {
             client,
+            content_hash,
             size_bytes,
             reserved_bytes,
         };
@@ -225,14 +242,35 @@ impl Clients {
 
     /// Notes for its sender what came of a waiting upload, and forgets who the sender was.
     pub(super) fn settle(&self, id: &PictureId, ending: Ending) {
-        if let Some(client) = self.forget(id) {
-            self.note_ending(client, ending);
+        let Some(sent) = self.senders.lock().pop(id) else {
+            return;
+        };
+        if ending == Ending::Refused {
+            self.remember_refused(sent.client, &sent.content_hash);
         }
+        self.note_ending(sent.client, ending);
+    }
+
+    /// Notes that a file of this client was refused as soon as it had arrived. If the same bytes
+    /// were refused to the same client before, they have counted then, and do not count again.
+    pub(super) fn note_refused_at_once(&self, client: ClientNetwork, content_hash: &Sha256Hash) {
+        let is_retry = self.remember_refused(client, content_hash);
+        if is_retry && self.free_retries.take(client).is_ok() {
+            self.give_back_upload(client);
+        } else {
+            self.note_ending(client, Ending::Refused);
+        }
+    }
+
+    /// Remembers that these bytes were refused to this client, and tells whether that was known.
+    fn remember_refused(&self, client: ClientNetwork, content_hash: &Sha256Hash) -> bool {
+        let refused = (client, content_hash.0);
+        self.refused.lock().put(refused, ()).is_some()
     }
 
     /// Notes what came of an upload of this client. A refusal takes one more upload off its
     /// allowance.
-    pub(super) fn note_ending(&self, client: ClientNetwork, ending: Ending) {
+    fn note_ending(&self, client: ClientNetwork, ending: Ending) {
         if ending == Ending::Refused {
             self.allowance.charge(client);
         }
@@ -368,8 +406,8 @@ mod tests {
             PictureId::random(),
             PictureId::random(),
         );
-        clients.remember(&own, client(1), 5, 50);
-        clients.remember(&next, client(1), 7, 70);
+        clients.remember(&own, client(1), Sha256Hash::of(b"own"), 5, 50);
+        clients.remember(&next, client(1), Sha256Hash::of(b"next"), 7, 70);
         clients.note_work(clients.sender(&own), 8.0);
         clients.note_work(clients.sender(&unknown), 8.0);
         assert_eq!(clients.forget(&own), Some(client(1)));
@@ -383,8 +421,55 @@ mod tests {
     fn whose_the_waiting_uploads_are_is_forgotten_beyond_a_bound() {
         let clients = clients(&Clock::default());
         for _ in 0..2 * MAX_SENDERS {
-            clients.remember(&PictureId::random(), client(1), 1, 1);
+            let id = PictureId::random();
+            clients.remember(&id, client(1), Sha256Hash::of(b"cat"), 1, 1);
         }
         assert_eq!(clients.senders.lock().len(), MAX_SENDERS);
+    }
+
+    #[test]
+    fn a_refused_file_counts_once_for_each_client_that_sends_it() {
+        let clock = Clock::default();
+        clock.stop_at(1_800_000_000_000);
+        let clients = clients(&clock);
+        let (id, file) = (PictureId::random(), Sha256Hash::of(b"coffee"));
+        assert_eq!(clients.take_upload(client(1)), Ok(()));
+        clients.remember(&id, client(1), file, 6, 60);
+        clients.settle(&id, Ending::Refused);
+        for _ in 0..FREE_RETRIES_PER_HOUR.get() {
+            assert_eq!(clients.take_upload(client(1)), Ok(()));
+            clients.note_refused_at_once(client(1), &file);
+            assert_eq!(clients.known_for_junk(client(1)), None);
+        }
+        // It is new from this client, so it counts double.
+        assert_eq!(clients.take_upload(client(2)), Ok(()));
+        clients.note_refused_at_once(client(2), &file);
+        assert_eq!(clients.take_upload(client(2)), Ok(()));
+        assert_eq!(clients.take_upload(client(2)), Ok(()));
+        assert!(clients.take_upload(client(2)).is_err());
+    }
+
+    #[test]
+    fn whoever_sends_refused_files_again_without_end_is_counted_again() {
+        let clock = Clock::default();
+        clock.stop_at(1_800_000_000_000);
+        let clients = clients(&clock);
+        let file = Sha256Hash::of(b"coffee");
+        let mut sent = 0;
+        while clients.take_upload(client(1)).is_ok() {
+            clients.note_refused_at_once(client(1), &file);
+            sent += 1;
+        }
+        // It may send two that are refused, as each counts double, and the free ones.
+        assert_eq!(sent, 2 + FREE_RETRIES_PER_HOUR.get());
+    }
+
+    #[test]
+    fn which_files_were_refused_to_whom_is_forgotten_beyond_a_bound() {
+        let clients = clients(&Clock::default());
+        for number in 0..2 * MAX_REFUSED {
+            clients.note_refused_at_once(client(1), &Sha256Hash::of(&number.to_le_bytes()));
+        }
+        assert_eq!(clients.refused.lock().len(), MAX_REFUSED);
     }
 }

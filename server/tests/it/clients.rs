@@ -133,14 +133,34 @@ async fn refused_pictures_count_double() {
     let mut setup = Setup::new().screened_by(ScriptedScreener::no_cat());
     setup.config.limits.uploads_per_hour = 4.try_into().expect("is not zero");
     let site = setup.start().await;
-    for _ in 0..2 {
-        upload(&site, "192.0.2.1", &[])
-            .await
-            .assert_error(422, "not-a-cat");
+    for file in ["cat.webp", "chelsea.png"] {
+        let refused = site.send(from("192.0.2.1", fixture(file).into(), &[]));
+        refused.await.assert_error(422, "not-a-cat");
     }
     upload(&site, "192.0.2.1", &[])
         .await
         .assert_error(429, "too-many-requests");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_file_that_is_sent_again_counts_once_whatever_refused_it() {
+    let mut setup = Setup::new().screened_by(ScriptedScreener::no_cat());
+    setup.config.limits.uploads_per_hour = 5.try_into().expect("is not zero");
+    let site = setup.start().await;
+    let send = async |file: Bytes| site.send(from("192.0.2.1", file.into(), &[])).await;
+    for _ in 0..4 {
+        let refused = send(fixture("cat.webp")).await;
+        refused.assert_error(422, "not-a-cat");
+    }
+    for _ in 0..4 {
+        let refused = send(Bytes::from_static(b"Buy cat food.")).await;
+        refused.assert_error(415, "unsupported-type");
+    }
+    // Each of the two files has counted double, so one upload is left.
+    let refused = send(fixture("chelsea.png")).await;
+    refused.assert_error(422, "not-a-cat");
+    let late = send(fixture("coffee.png")).await;
+    late.assert_error(429, "too-many-requests");
 }
 
 #[tokio::test(flavor = "multi_thread")]

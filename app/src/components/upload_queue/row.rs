@@ -6,9 +6,12 @@ use std::rc::Rc;
 use leptos::ev::ErrorEvent;
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
-use web_sys::{File, HtmlElement, HtmlProgressElement, Url, XmlHttpRequest};
+use web_sys::{
+    Blob, File, HtmlElement, HtmlImageElement, HtmlProgressElement, Url, XmlHttpRequest,
+};
 
 use super::Queue;
+use super::crop::{Choice, Crop, Frame, cut, is_still};
 use super::send::send;
 use crate::components::copy_field::CopyField;
 use crate::components::countdown::TimeLeft;
@@ -33,16 +36,23 @@ mod stage {
     pub(super) const PUBLISHED: &str = "published";
     /// It was refused, and trying again would not help.
     pub(super) const REFUSED: &str = "refused";
+    /// No cat was found in it, and cropping it may help.
+    pub(super) const MISSED: &str = "missed";
     /// It was cancelled, or refused for a reason that may pass, and can be tried again.
     pub(super) const PAUSED: &str = "paused";
 }
 
 /// One file and its row on the page.
 pub(super) struct Row {
-    /// The file that is uploaded.
-    pub(super) file: File,
+    /// The file that was chosen.
+    file: File,
     /// A URL by which the browser shows the file from the visitor's own computer.
-    preview: String,
+    source: String,
+    /// The part of the picture that is uploaded instead of the file, once one is cut out, and a URL
+    /// by which the browser shows it.
+    part: RefCell<Option<(Blob, String)>>,
+    /// The editor that crops the picture, while it is open.
+    editor: RefCell<Option<Crop>>,
     /// One of the constants in [`stage`].
     stage: RwSignal<&'static str>,
     /// What the row says: a headline, and the words after it.
@@ -59,8 +69,10 @@ impl Row {
     /// A row for this file, which is not drawn yet.
     pub(super) fn new(file: File, announce: WriteSignal<String>) -> Self {
         Self {
-            preview: Url::create_object_url_with_blob(&file).unwrap_or_default(),
+            source: Url::create_object_url_with_blob(&file).unwrap_or_default(),
             file,
+            part: RefCell::default(),
+            editor: RefCell::default(),
             stage: RwSignal::new(stage::WAITING),
             words: RwSignal::default(),
             element: RefCell::default(),
@@ -71,7 +83,8 @@ impl Row {
 
     /// Draws the row at the end of this list.
     pub(super) fn mount(self: &Rc<Self>, list: HtmlElement, queue: Rc<Queue>) {
-        let (row, cancel, retry, dismiss) = (
+        let (row, cancel, retry, crop, dismiss) = (
+            Rc::clone(self),
             Rc::clone(self),
             Rc::clone(self),
             Rc::clone(self),
@@ -80,11 +93,12 @@ impl Row {
         let parent = list.clone();
         mount_to(parent, move || {
             let (stage, words) = (row.stage, row.words);
+            let crop_queue = Rc::clone(&queue);
             view! {
                 <li class="upload-row" tabindex="-1" data-stage=move || stage.get()>
                     <img
                         class="upload-preview"
-                        src=row.preview.clone()
+                        src=row.source.clone()
                         alt=""
                         on:error=forget_source
                     />
@@ -115,6 +129,13 @@ impl Row {
                         </button>
                         <button
                             type="button"
+                            class="button upload-crop"
+                            on:click=move |_| crop.toggle_editor(&crop_queue)
+                        >
+                            "Crop closer…"
+                        </button>
+                        <button
+                            type="button"
                             class="button is-quiet upload-dismiss"
                             on:click=move |_| dismiss.dismiss()
                         >
@@ -127,6 +148,38 @@ impl Row {
         .forget();
         let element = list.last_element_child();
         self.element.replace(element.map(JsCast::unchecked_into));
+        for class in ["cancel", "retry", "crop", "dismiss"] {
+            self.name_button(&[".upload-", class].concat());
+        }
+    }
+
+    /// Has screen readers say of a button which file it is for.
+    fn name_button(&self, selector: &str) {
+        if let Some(button) = self.find(selector) {
+            let action = button.text_content().unwrap_or_default();
+            let name = [&action, " ", &self.file.name()].concat();
+            // This fails only if the attribute has no valid name.
+            let _ = button.set_attribute("aria-label", &name);
+        }
+    }
+
+    /// What is uploaded: the part that was cut out, or else the file.
+    pub(super) fn content(&self) -> Blob {
+        match self.part.borrow().as_ref() {
+            Some((part, _)) => part.clone(),
+            None => self.file.clone().into(),
+        }
+    }
+
+    /// Takes the row away if its upload came to nothing and this is the same file once more. Also
+    /// tells whether the row is away.
+    pub(super) fn gives_way_to(&self, file: &File) -> bool {
+        let stage = self.stage.get_untracked();
+        let has_ended = [stage::REFUSED, stage::MISSED, stage::PAUSED].contains(&stage);
+        if has_ended && self.file.name() == file.name() && self.file.size() == file.size() {
+            self.remove();
+        }
+        self.element.borrow().is_none()
     }
 
     /// Says that the upload waits for its turn.
@@ -157,7 +210,8 @@ impl Row {
             let row = Rc::clone(self);
             move |fraction| row.show_progress(fraction)
         };
-        let answer = send(&self.file, on_progress, |request| {
+        let content = self.content();
+        let answer = send(&content, on_progress, |request| {
             self.request.replace(Some(request));
         });
         let answer = answer.await;
@@ -168,7 +222,84 @@ impl Row {
         self.set(stage::LOOKING, "Looking for the cat…", "");
         match self.judge(answer).await {
             Ok((picture, answer)) => self.publish(picture, &answer),
-            Err(error) => self.refuse(&error),
+            Err(error) => {
+                self.refuse(&error);
+                // One frame of an animation would be another picture.
+                if error.code == ErrorCode::NotACat && is_still(&self.file).await {
+                    self.stage.set(stage::MISSED);
+                }
+            }
+        }
+    }
+
+    /// Opens the editor in which the picture is cropped, or closes it.
+    fn toggle_editor(self: &Rc<Self>, queue: &Rc<Queue>) {
+        if self.close_editor() {
+            return;
+        }
+        let Some(element) = self.element.borrow().clone() else {
+            return;
+        };
+        let (row, queue) = (Rc::clone(self), Rc::clone(queue));
+        let editor =
+            Crop::open(
+                &element,
+                &self.source,
+                &self.file.name(),
+                move |choice| match choice {
+                    Choice::Cut(image, frame) => row.retry_with(image, frame, Rc::clone(&queue)),
+                    Choice::Close => {
+                        if let Some(button) = row.find(".upload-crop") {
+                            let _ = button.focus();
+                        }
+                        row.close_editor();
+                    }
+                },
+            );
+        self.editor.replace(editor);
+    }
+
+    /// Closes the editor. Tells whether it was open.
+    fn close_editor(&self) -> bool {
+        let editor = self.editor.take();
+        editor.is_some()
+    }
+
+    /// Cuts this part out of the picture and puts it in line in place of what was refused.
+    fn retry_with(self: &Rc<Self>, image: HtmlImageElement, frame: Frame, queue: Rc<Queue>) {
+        self.focus();
+        self.set(stage::WAITING, "", "Cutting the picture…");
+        self.close_editor();
+        let row = Rc::clone(self);
+        leptos::task::spawn_local(async move {
+            let part = cut(&image, frame, &row.file.type_(), queue.max_bytes).await;
+            let Some(part) = part else {
+                row.set(
+                    stage::REFUSED,
+                    "The picture could not be cut",
+                    "Your browser may have too little memory for it. Please crop the picture with \
+                    another program and choose that copy.",
+                );
+                return;
+            };
+            row.forget_part();
+            let url = Url::create_object_url_with_blob(&part).unwrap_or_default();
+            if let Some(preview) = row.find(".upload-preview") {
+                preview.unchecked_into::<HtmlImageElement>().set_src(&url);
+            }
+            row.part.replace(Some((part, url)));
+            // It may have been cancelled meanwhile.
+            if row.is_waiting() {
+                queue.push(&row);
+            }
+        });
+    }
+
+    /// Has the browser forget the part that was cut out before.
+    fn forget_part(&self) {
+        if let Some((_, url)) = self.part.take() {
+            // This fails only if the URL has been revoked already.
+            let _ = Url::revoke_object_url(&url);
         }
     }
 
@@ -185,12 +316,7 @@ impl Row {
 
     /// Shows how much has been sent, from 0 to 1.
     fn show_progress(&self, fraction: f64) {
-        if let Some(Ok(Some(bar))) = self
-            .element
-            .borrow()
-            .as_ref()
-            .map(|row| row.query_selector("progress"))
-        {
+        if let Some(bar) = self.find("progress") {
             bar.unchecked_into::<HtmlProgressElement>()
                 .set_value(fraction);
         }
@@ -209,13 +335,8 @@ impl Row {
         self.tell("published");
         let text = |name| answer.text(name).unwrap_or_default();
         let (url, token, deletion) = (text("url"), text("delete_token"), text("delete_url"));
-        if let Some(Ok(Some(body))) = self
-            .element
-            .borrow()
-            .as_ref()
-            .map(|row| row.query_selector(".upload-body"))
-        {
-            mount_to(body.unchecked_into(), || {
+        if let Some(body) = self.find(".upload-body") {
+            mount_to(body, || {
                 view! { <Published picture url token deletion/> }
             })
             .forget();
@@ -244,17 +365,24 @@ impl Row {
         }
     }
 
-    /// Takes the row away. The focus moves to the upload box, because the button that had it is
-    /// gone.
+    /// Takes the row away at the visitor's wish. The focus moves to the upload box, because the
+    /// button that had it is gone.
     fn dismiss(&self) {
-        if let Some(element) = self.element.take() {
-            element.remove();
-        }
-        // This fails only if the URL has been revoked already.
-        let _ = Url::revoke_object_url(&self.preview);
+        self.remove();
         if let Ok(Some(input)) = document().query_selector(".box input") {
             let _ = input.unchecked_into::<HtmlElement>().focus();
         }
+    }
+
+    /// Takes the row away.
+    fn remove(&self) {
+        self.close_editor();
+        if let Some(element) = self.element.take() {
+            element.remove();
+        }
+        self.forget_part();
+        // This fails only if the URL has been revoked already.
+        let _ = Url::revoke_object_url(&self.source);
     }
 
     /// Moves the focus to the row before the button that has it disappears.
@@ -262,6 +390,13 @@ impl Row {
         if let Some(element) = self.element.borrow().as_ref() {
             let _ = element.focus();
         }
+    }
+
+    /// The first element in the row that this selector fits.
+    fn find(&self, selector: &str) -> Option<HtmlElement> {
+        let row = self.element.borrow();
+        let found = row.as_ref()?.query_selector(selector).ok()??;
+        Some(found.unchecked_into())
     }
 
     /// Changes the stage of the row and what it says.

@@ -6,7 +6,7 @@ use leptos::server_fn::ServerFn;
 use leptos::wasm_bindgen::prelude::Closure;
 use leptos::wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{File, FormData, ProgressEvent, XmlHttpRequest};
+use web_sys::{Blob, FormData, ProgressEvent, XmlHttpRequest};
 
 use crate::api::Upload;
 use crate::components::fetch::{Json, result};
@@ -16,7 +16,7 @@ use crate::error::ApiError;
 /// called with the part that has been sent, from 0 to 1, and `on_start` with the request, so that
 /// the caller can abort it.
 pub(super) async fn send(
-    file: &File,
+    file: &Blob,
     on_progress: impl Fn(f64) + 'static,
     on_start: impl FnOnce(XmlHttpRequest),
 ) -> Result<Json, ApiError> {
@@ -40,7 +40,7 @@ pub(super) async fn send(
 
 /// Starts the request. The promise resolves when the request is over, however it ended.
 fn start(
-    file: &File,
+    file: &Blob,
     on_progress: &Closure<dyn Fn(ProgressEvent)>,
 ) -> Result<(XmlHttpRequest, Promise), JsValue> {
     let request = XmlHttpRequest::new()?;

@@ -19,7 +19,6 @@ use crate::db::Foreseen;
 use crate::domain::client::ClientNetwork;
 use crate::domain::hash::Sha256Hash;
 use crate::domain::picture::{DeleteToken, PictureId, Received};
-use crate::pictures::clients::Ending;
 use crate::pictures::screening::estimated_work;
 
 /// The size of the pieces in which an upload is written, in bytes. Each piece costs a turn on a
@@ -115,21 +114,22 @@ impl IncomingUpload {
     /// # Errors
     /// What the header tells already (type, size, decompression bombs), [`UploadError::Empty`], a
     /// refusal for lack of room, or an error of the disk. Nothing is left behind.
-    pub async fn finish(self) -> Result<Accepted, UploadError> {
+    pub async fn finish(mut self) -> Result<Accepted, UploadError> {
         if self.size_bytes == 0 {
             return Err(UploadError::Empty);
         }
         self.turn.is_whole();
         let (intake, client) = (self.intake.clone(), self.client);
+        let content_hash = Sha256Hash(std::mem::take(&mut self.hasher).finalize().into());
         // This runs in a task of its own. A client that hangs up now must not stop it between the
         // file and its row.
-        let done = tokio::spawn(self.complete())
+        let done = tokio::spawn(self.complete(content_hash))
             .await
             .context("the upload's task ended early")?;
         let clients = &intake.collection.clients;
         match &done {
             Err(UploadError::Image(_) | UploadError::Refused(_)) => {
-                clients.note_ending(client, Ending::Refused);
+                clients.note_refused_at_once(client, &content_hash);
             }
             Err(error) if error.is_ours() => clients.give_back_upload(client),
             _ => {}
@@ -137,14 +137,13 @@ impl IncomingUpload {
         done
     }
 
-    async fn complete(mut self) -> Result<Accepted, UploadError> {
+    async fn complete(mut self, content_hash: Sha256Hash) -> Result<Accepted, UploadError> {
         let (intake, collection) = (&self.intake, &self.intake.collection);
         self.file
             .flush()
             .await
             .context("cannot write the incoming file")?;
         let file = self.file.into_inner().into_std().await;
-        let content_hash = Sha256Hash(self.hasher.finalize().into());
         let path = self.path;
         let inspected = intake.inspect_incoming(&path, &content_hash).await?;
         let most_stored_bytes = intake.limits.max_stored_bytes;
@@ -186,6 +185,7 @@ impl IncomingUpload {
         collection.clients.remember(
             &self.id,
             self.client,
+            content_hash,
             self.size_bytes,
             foreseen.stored_bytes,
         );
