@@ -22,8 +22,8 @@ pub(super) enum Storage {
         interlaced: bool,
         composed: bool,
     },
-    /// `in_frames` means that the bitstreams are frames of an animation, `by_rows` that the pixels of
-    /// a still are made and shrunk row by row.
+    /// `in_frames` means that the bitstreams are frames of an animation, `by_rows` that the pixels
+    /// of a still are made and shrunk row by row.
     WebP {
         lossless: bool,
         alpha: bool,

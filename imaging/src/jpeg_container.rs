@@ -308,8 +308,8 @@ fn note_photoshop(mut resources: &[u8], metadata: &mut Metadata) {
 /// A colour profile that is split over several segments (ICC.1, annex B.4).
 #[derive(Default)]
 struct IccParts {
-    /// The number of each part, how many there are by its own word, and its bytes. Of parts that come
-    /// twice, the first counts.
+    /// The number of each part, how many there are by its own word, and its bytes. Of parts that
+    /// come twice, the first counts.
     parts: Vec<(u8, u8, Vec<u8>)>,
     /// The size of the parts that are kept.
     held_bytes: usize,

@@ -8,8 +8,8 @@ use super::source::Source;
 /// The chunk at the end of a file.
 const END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 
-/// Reads the header of every chunk. A file that is cut behind its picture counts as whole, as far as
-/// it goes. The walk fails at more than `max_frames` frames.
+/// Reads the header of every chunk. A file that is cut behind its picture counts as whole, as far
+/// as it goes. The walk fails at more than `max_frames` frames.
 pub(super) fn walk(source: &mut Source, max_frames: u32) -> Result<Container, ImageError> {
     let mut metadata = Metadata::default();
     source.skip(8)?;

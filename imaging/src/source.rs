@@ -81,8 +81,8 @@ impl Source {
         Ok(())
     }
 
-    /// Jumps to the next byte equal to `wanted`. Says false where there is none; then the cursor is at
-    /// the end of the file.
+    /// Jumps to the next byte equal to `wanted`. Says false where there is none; then the cursor is
+    /// at the end of the file.
     pub(super) fn find(&mut self, wanted: u8) -> Result<bool, ImageError> {
         loop {
             let buffer = self.reader.fill_buf()?;

@@ -20,7 +20,8 @@ struct Walk<'a> {
     lossless: bool,
     alpha: bool,
     animated: bool,
-    /// True where the file says that it has a colour profile. Others are not obeyed, as in browsers.
+    /// True where the file says that it has a colour profile. Others are not obeyed, as in
+    /// browsers.
     has_profile: bool,
     durations_ms: Vec<u32>,
     /// How often the animation plays; `None` before the chunk that says so.
@@ -188,8 +189,9 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Whether a frame has an alpha plane, and its size according to its bitstream. The alpha chunk may precede the bitstream,
-    /// and unknown chunks may follow it. `after` is what remains of the file behind the frame.
+    /// Whether a frame has an alpha plane, and its size according to its bitstream. The alpha chunk
+    /// may precede the bitstream, and unknown chunks may follow it. `after` is what remains of the
+    /// file behind the frame.
     fn frame_bitstream(
         &mut self,
         source: &mut Source,
