@@ -45,9 +45,12 @@ const NARROWER_THIRDS_MEASURED: u64 = 4;
 /// for the next.
 const NARROWER_FRAME_BYTES_PER_PIXEL: u64 = 6;
 
-/// What shrinking in linear light holds of the old and the new picture, in bytes: a strip of 170 rows
-/// as 16-bit light, that strip at the new width, and its new rows.
-const STRIP_BYTES: u64 = 5 << 20;
+/// The most rows of the old picture that shrinking in linear light holds at a time.
+const STRIP_ROWS: u32 = 170;
+
+/// What it holds for each of their pixels, in bytes: 16-bit light, the same at the new width, and
+/// the new rows.
+const STRIP_BYTES_PER_PIXEL: u64 = 15;
 
 /// The copies of a colour profile while pixels are converted by it: the decoder's, ours, and the
 /// parsed one.
@@ -210,11 +213,12 @@ fn encoding(width: u32, height: u32, outputs: &[Output]) -> u64 {
     } else {
         0
     };
+    let strip = u64::from(width) * u64::from(height.min(STRIP_ROWS)) * STRIP_BYTES_PER_PIXEL;
     // Each narrower file is made with its own pixels.
     let mut narrower = largest(others, widest.width);
     for step in rest {
         let pixels = pixels_at(step.width) * 3;
-        let encoder = largest(&step.encodings, step.width).max(STRIP_BYTES);
+        let encoder = largest(&step.encodings, step.width).max(strip);
         narrower = narrower.max(pixels + encoder);
     }
     let first = file_bytes(first, widest.width);
