@@ -46,11 +46,11 @@ const NARROWER_THIRDS_MEASURED: u64 = 4;
 const NARROWER_FRAME_BYTES_PER_PIXEL: u64 = 6;
 
 /// The most rows of the old picture that shrinking in linear light holds at a time.
-const STRIP_ROWS: u32 = 170;
+const STRIP_ROWS: u32 = 106;
 
-/// What it holds for each of their pixels, in bytes: 16-bit light, the same at the new width, and
-/// the new rows.
-const STRIP_BYTES_PER_PIXEL: u64 = 15;
+/// What it holds for each of their pixels, in bytes: light in floating point, the same at the new
+/// width, and the new rows.
+const STRIP_BYTES_PER_PIXEL: u64 = 30;
 
 /// The copies of a colour profile while pixels are converted by it: the decoder's, ours, and the
 /// parsed one.
