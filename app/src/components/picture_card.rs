@@ -24,7 +24,7 @@ const SHAPES: usize = 32;
 /// are, so that browsers never choose a file that is too small: on phones, from a width of 44rem
 /// on, and from 75rem on. The rows in `style/_gallery.scss` are less high, and grow to fill their
 /// width.
-const SQUARE: [u32; 3] = [130, 198, 228];
+const SQUARE: [u32; 3] = [126, 198, 228];
 
 /// What a card shows of a picture. The fields are those of [`PictureView`].
 #[derive(Clone)]
@@ -192,11 +192,11 @@ mod tests {
     fn sizes_follow_the_proportions_and_end_where_the_shapes_do() {
         assert_eq!(
             sizes(400, 200, false),
-            "(min-width: 75rem) 456px, (min-width: 44rem) 396px, 260px"
+            "(min-width: 75rem) 456px, (min-width: 44rem) 396px, 252px"
         );
         assert_eq!(
             sizes(10, 1000, true),
-            "auto, (min-width: 75rem) 91px, (min-width: 44rem) 79px, 52px"
+            "auto, (min-width: 75rem) 91px, (min-width: 44rem) 79px, 50px"
         );
     }
 }
