@@ -50,7 +50,7 @@ const STRIP_ROWS: u32 = 106;
 
 /// What it holds for each of their pixels, in bytes: light in floating point, the same at the new
 /// width, and the new rows.
-const STRIP_BYTES_PER_PIXEL: u64 = 30;
+const STRIP_BYTES_PER_PIXEL: u64 = 40;
 
 /// The copies of a colour profile while pixels are converted by it: the decoder's, ours, and the
 /// parsed one.
