@@ -6,7 +6,7 @@
 
 FROM rust:1.95.0-slim-bookworm AS build
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends make nodejs npm python3 python3-venv \
+ && apt-get install --yes --no-install-recommends make nasm nodejs npm python3 python3-venv \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .

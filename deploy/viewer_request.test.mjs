@@ -14,7 +14,7 @@ afterEach(() => {
 const KEY = "k".repeat(64);
 const OLD_KEY = "o".repeat(64);
 const T = Date.UTC(2026, 10, 29, 10, 15, 2);
-const PICTURE = "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp";
+const PICTURE = "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp";
 
 const digestOf = (key) => createHash("sha256").update(key).digest("hex");
 
@@ -56,25 +56,25 @@ test("a picture is gone from its second on, for every method, and caches may kee
 
 test("no other spelling of a picture's address outlives its end", () => {
   for (const uri of [
-    "/%69/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
-    "/i%2F20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
-    "/i/%320261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
-    "/i/20261129T101502%5A/7Hq2vKxW9sNfRb3T/640.webp",
+    "/%69/20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp",
+    "/i%2F20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp",
+    "/i/%320261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp",
+    "/i/20261129T101502%5A/7Hq2vKxW9sNfRb3T/512.webp",
     "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640%2Ewebp",
-    "/i//20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
-    "/i/./20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
-    "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/../7Hq2vKxW9sNfRb3T/640.webp",
-    "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp/",
-    "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp\n",
-    "/c/../i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
-    "/c/%2e%2E/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
-    "/c%2F..%2Fi/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
-    "/./i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
-    "//i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
+    "/i//20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp",
+    "/i/./20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp",
+    "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/../7Hq2vKxW9sNfRb3T/512.webp",
+    "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp/",
+    "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp\n",
+    "/c/../i/20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp",
+    "/c/%2e%2E/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp",
+    "/c%2F..%2Fi/20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp",
+    "/./i/20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp",
+    "//i/20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp",
     "/i/",
     "/i/..",
-    "/%zz/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
-    "/%C0%69/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
+    "/%zz/20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp",
+    "/%C0%69/20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp",
   ]) {
     const response = ask(open, uri, { at: T + 1000 });
     assert.equal(response.statusCode, 404, uri);

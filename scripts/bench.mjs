@@ -144,13 +144,13 @@ async function measure() {
  */
 async function measureViewers() {
   const { images } = await upload(readFileSync(join(pictures, "12mpx.jpg")));
-  await view(images["640.webp"]);
-  const idle = await view(images["640.webp"]);
+  await view(images["512.webp"]);
+  const idle = await view(images["512.webp"]);
   const uploads = new Worker(fileURLToPath(import.meta.url), {
     workerData: { origin, at_once: 8 },
   });
   await new Promise((started) => uploads.once("message", started));
-  const busy = await view(images["640.webp"]);
+  const busy = await view(images["512.webp"]);
   uploads.postMessage("stop");
   const [count] = await new Promise((done) =>
     uploads.on("message", (message) => Array.isArray(message) && done(message)),

@@ -11,6 +11,14 @@ need cargo "comes with rustup; open a new shell or source ~/.cargo/env"
 need cc "Debian: apt-get install gcc libc6-dev"
 need node "version 18 or newer; Debian: apt-get install nodejs npm, or https://nodejs.org"
 need npm "Debian: apt-get install npm"
+# The AVIF encoder's assembler code for x86_64 makes it four times as quick.
+if [ "$(uname -m)" = x86_64 ]; then
+  if ! command -v nasm >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    scripts/step "installing nasm with apt"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nasm >/dev/null
+  fi
+  need nasm "version 2.14 or newer; Debian: apt-get install nasm"
+fi
 need python3 "version 3.9 or newer; Debian: apt-get install python3 python3-venv"
 
 if command -v node >/dev/null 2>&1; then

@@ -2,14 +2,16 @@
 //! format and width. Pages choose among the files that a picture names and rely on none of them,
 //! because a picture keeps the files that were made when it was published.
 
-/// A picture's variants in any order: the name of each (`640.webp`) and its absolute URL.
+/// A picture's variants in any order: the name of each (`512.webp`) and its absolute URL.
 pub(crate) type Images = Vec<(String, String)>;
 
 /// The formats among which pages choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// What browsers show.
+    /// What every browser shows.
     Webp,
+    /// What most browsers show, and smaller. Large views of stills may have it.
+    Avif,
     /// What every preview service and every image viewer can read.
     Jpeg,
 }
@@ -19,6 +21,7 @@ impl Format {
     pub(crate) const fn ending(self) -> &'static str {
         match self {
             Self::Webp => "webp",
+            Self::Avif => "avif",
             Self::Jpeg => "jpg",
         }
     }
@@ -36,7 +39,7 @@ pub(crate) struct Image<'a> {
 /// Reads the name of a variant. `None` if its format is none of those that pages use.
 fn image<'a>((name, url): &'a (String, String)) -> Option<Image<'a>> {
     let (width, ending) = name.split_once('.')?;
-    let format = [Format::Webp, Format::Jpeg]
+    let format = [Format::Webp, Format::Avif, Format::Jpeg]
         .into_iter()
         .find(|format| format.ending() == ending)?;
     Some(Image {
@@ -48,7 +51,7 @@ fn image<'a>((name, url): &'a (String, String)) -> Option<Image<'a>> {
 
 /// The variant of this format that suits a place of this width in pixels: the narrowest that is
 /// wide enough, or else the widest. If the picture has no variant of this format, the rule chooses
-/// among those of the other format. `None` if it has no variant at all.
+/// among those of the other formats. `None` if it has no variant at all.
 pub(crate) fn choose(images: &[(String, String)], format: Format, width: u32) -> Option<Image<'_>> {
     images.iter().filter_map(image).min_by_key(|image| {
         let is_narrow = image.most_width < width;
@@ -65,14 +68,14 @@ pub(crate) fn url(images: &[(String, String)], format: Format, width: u32) -> St
     choose(images, format, width).map_or_else(String::new, |image| image.url.to_owned())
 }
 
-/// The `srcset` of a picture whose upload was 500 pixels wide: `…/320.webp 320w, …/640.webp 500w`.
-/// No variant is wider than the upload, so several may have the same real width; only the first of
-/// these is named.
-pub(crate) fn srcset(images: &[(String, String)], upload_width: u32) -> String {
+/// The `srcset` of a picture's files of this format, of an upload that was 500 pixels wide:
+/// `…/320.webp 320w, …/512.webp 500w`. No variant is wider than the upload, so several may have the
+/// same real width; only the first of these is named.
+pub(crate) fn srcset(images: &[(String, String)], format: Format, upload_width: u32) -> String {
     let mut files: Vec<Image<'_>> = images
         .iter()
         .filter_map(image)
-        .filter(|image| image.format == Format::Webp)
+        .filter(|image| image.format == format)
         .collect();
     files.sort_unstable_by_key(|image| image.most_width);
     files.dedup_by_key(|image| image.most_width.min(upload_width));
@@ -89,6 +92,43 @@ pub(crate) fn srcset(images: &[(String, String)], upload_width: u32) -> String {
     list
 }
 
+/// How many device pixels of a file may make up one that is drawn too few before it looks soft: the
+/// widest AVIF file is wide enough for places that are no more than a twentieth wider.
+const ENOUGH: f64 = 1.05;
+
+/// The resolutions of screens, in device pixels for each CSS pixel, that [`avif_media`] names.
+const RESOLUTIONS: [u32; 3] = [1, 2, 3];
+
+/// The screens on which the widest AVIF file of a picture is wide enough, as a `<source>` says it:
+/// `None` for all of them. A picture of these sides is drawn as wide as the screen, or as high as
+/// the screen without `margin` CSS pixels.
+///
+/// AVIF files end at a width at which they are still made quickly. A browser that was offered them
+/// would take the widest even where it is too narrow, and never look at the wider WebP file.
+pub(crate) fn avif_media(
+    images: &[(String, String)],
+    (width, height): (u32, u32),
+    margin: u32,
+) -> Option<String> {
+    let files = images.iter().filter_map(image);
+    let avif = files.filter(|file| file.format == Format::Avif);
+    let widest = avif.map(|file| file.most_width).max()?;
+    if widest >= width {
+        return None;
+    }
+    let mut media = String::new();
+    for resolution in RESOLUTIONS {
+        let across = f64::from(widest) * ENOUGH / f64::from(resolution);
+        let down = across * f64::from(height) / f64::from(width.max(1)) + f64::from(margin);
+        if !media.is_empty() {
+            media.push_str(", ");
+        }
+        let place = format!("(max-width: {across:.0}px) or (max-height: {down:.0}px)");
+        media.push_str(&format!("(max-resolution: {resolution}dppx) and ({place})"));
+    }
+    Some(media)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,22 +140,23 @@ mod tests {
 
     fn images() -> Images {
         // As a map gives them.
-        of(&["1280.jpg", "1280.webp", "2048.webp", "320.webp", "640.webp"])
+        of(&["1280.jpg", "1536.avif", "2048.webp", "320.webp", "768.webp"])
     }
 
     #[test]
     fn srcset_lists_the_variants_narrowest_first() {
         assert_eq!(
-            srcset(&images(), 4000),
-            "/i/320.webp 320w, /i/640.webp 640w, /i/1280.webp 1280w, /i/2048.webp 2048w"
+            srcset(&images(), Format::Webp, 4000),
+            "/i/320.webp 320w, /i/768.webp 768w, /i/2048.webp 2048w"
         );
+        assert_eq!(srcset(&images(), Format::Avif, 4000), "/i/1536.avif 1536w");
     }
 
     #[test]
     fn srcset_names_each_real_width_once() {
-        let cases = [(2048, 4), (1280, 3), (500, 2), (320, 1), (100, 1)];
+        let cases = [(2048, 3), (768, 2), (500, 2), (320, 1), (100, 1)];
         for (width, count) in cases {
-            let list = srcset(&images(), width);
+            let list = srcset(&images(), Format::Webp, width);
             assert_eq!(list.split(", ").count(), count, "{list}");
             assert!(list.ends_with(&format!(" {width}w")), "{list}");
         }
@@ -125,14 +166,36 @@ mod tests {
     fn srcset_lists_what_there_is_and_nothing_else() {
         for (names, expected) in [
             (
-                &["640.webp", "960.webp", "960.avif"][..],
-                "/i/640.webp 640w, /i/960.webp 960w",
+                &["512.webp", "960.webp", "960.avif"][..],
+                "/i/512.webp 640w, /i/960.webp 960w",
             ),
             (&["1280.jpg"], ""),
             (&["x.webp", "640"], ""),
         ] {
-            assert_eq!(srcset(&of(names), 4000), expected, "{names:?}");
+            assert_eq!(
+                srcset(&of(names), Format::Webp, 4000),
+                expected,
+                "{names:?}"
+            );
         }
+    }
+
+    #[test]
+    fn avif_files_are_offered_where_they_are_wide_enough() {
+        let images = of(&["1120.avif", "1536.avif", "2048.webp"]);
+        let media = avif_media(&images, (2048, 1536), 168).expect("not everywhere");
+        let conditions: Vec<&str> = media.split(", ").collect();
+        assert_eq!(
+            conditions,
+            [
+                "(max-resolution: 1dppx) and ((max-width: 1613px) or (max-height: 1378px))",
+                "(max-resolution: 2dppx) and ((max-width: 806px) or (max-height: 773px))",
+                "(max-resolution: 3dppx) and ((max-width: 538px) or (max-height: 571px))",
+            ]
+        );
+        // No file is wider than the upload.
+        assert_eq!(avif_media(&images, (1500, 1000), 168), None);
+        assert_eq!(avif_media(&of(&["2048.webp"]), (2048, 1536), 168), None);
     }
 
     /// The server chooses by the same rule, and is tested with the same cases.
@@ -144,6 +207,7 @@ mod tests {
             let (ending, width) = place.split_once(' ').expect("a format and a width");
             let format = match ending {
                 "webp" => Format::Webp,
+                "avif" => Format::Avif,
                 "jpg" => Format::Jpeg,
                 other => panic!("no format ends with {other}"),
             };
@@ -155,6 +219,6 @@ mod tests {
 
     #[test]
     fn a_format_that_pages_do_not_use_is_never_chosen() {
-        assert_eq!(url(&of(&["1280.avif"]), Format::Webp, 640), "");
+        assert_eq!(url(&of(&["1280.jxl"]), Format::Webp, 640), "");
     }
 }

@@ -46,7 +46,7 @@ pub struct PictureView {
     pub state: PictureState,
     /// The absolute URL of the picture's page: `https://host/c/{id}`.
     pub url: String,
-    /// The absolute URL of each image file (variant), by its name, such as `640.webp`: of every
+    /// The absolute URL of each image file (variant), by its name, such as `512.webp`: of every
     /// file that this very picture has. A picture that another version of the program has published
     /// may have other ones than a new picture.
     pub images: BTreeMap<String, String>,

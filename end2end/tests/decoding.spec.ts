@@ -64,6 +64,32 @@ test("every kind of oddity looks as Chromium shows it", async ({ page }) => {
   }
 });
 
+test("every format of a wide picture looks as Chromium shows the upload", async ({ page }) => {
+  const folder = mkdtempSync(path.join(tmpdir(), "cattocdn-formats-"));
+  const [uploads, published] = [path.join(folder, "uploads"), path.join(folder, "published")];
+  try {
+    mkdirSync(uploads);
+    mkdirSync(published);
+    await openDecoder(page);
+    // Odd sides, because colours are stored for two pixels at a time.
+    const cat = await pixels(page, picture("chelsea.png").buffer, 1201, 799);
+    const upload = await encodeWebp(page, cat, 1);
+    writeFileSync(path.join(uploads, "cat"), upload);
+    execFileSync(publisher, [uploads, published]);
+    const expected = await see(page, "upload", "image/webp", upload);
+    for (const ending of ["webp", "avif", "jpg"]) {
+      const type = ending === "jpg" ? "image/jpeg" : `image/${ending}`;
+      const file = readFileSync(path.join(published, `cat.${ending}`));
+      expect(await see(page, ending, type, file), ending).toEqual(expected);
+      const { mean, worst } = await compare(page, ["upload", 0], [ending, 0]);
+      expect(mean, ending).toBeLessThan(MOST.mean);
+      expect(worst, ending).toBeLessThan(MOST.worst);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
 /** What is wrong with what was published of a member, if anything is. */
 async function faultOf(
   page: Page,

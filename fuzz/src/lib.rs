@@ -6,16 +6,19 @@ use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
-use imaging::{Encoding, Inspected, Limits, Output, Variant};
+use imaging::{Encoding, Inspected, Limits, Output, Subject, Variant};
 
 /// What is made of every picture here: files as the server publishes them, and a narrow one, so
 /// that small pictures have two widths as well.
-pub const OUTPUTS: [Output; 6] = [
+pub const OUTPUTS: [Output; 9] = [
     output(Encoding::WebP, 40),
+    output(Encoding::WebP, 192),
     output(Encoding::WebP, 320),
-    output(Encoding::WebP, 640),
-    output(Encoding::WebP, 1280),
+    output(Encoding::WebP, 512),
+    output(Encoding::WebP, 768),
     output(Encoding::WebP, 2048),
+    output(Encoding::Avif, 1024),
+    output(Encoding::Jpeg, 512),
     output(Encoding::Jpeg, 1280),
 ];
 
@@ -23,6 +26,7 @@ const fn output(encoding: Encoding, most_width: u32) -> Output {
     Output {
         encoding,
         most_width,
+        subject: Subject::All,
     }
 }
 

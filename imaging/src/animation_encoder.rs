@@ -14,8 +14,12 @@ use super::canvas::Rect;
 use super::caps::{self, Allowance};
 use super::error::guarded;
 use super::output::steps;
-use super::variants::{File, Variant, in_order, in_parallel};
+use super::variants::{File, Quality, Variant, in_order, in_parallel};
 use super::{Encoding, ImageError, Output, Raster, encode, linear, memory, shrink};
+
+/// What photographs need in the mean (`aim`). The still that stands for an animation is not tried.
+const JPEG_QUALITY: Quality = Quality::Jpeg(75);
+const AVIF_QUALITY: Quality = Quality::Avif(110);
 
 /// Makes the variants of an animation from its frames.
 pub struct AnimationEncoder {
@@ -27,8 +31,9 @@ pub struct AnimationEncoder {
     outputs: Vec<Output>,
     /// One track for each distinct width of the files that play, the widest first.
     tracks: Vec<Track>,
-    /// The widths in pixels of the files that show the first frame, the widest first.
-    still_widths: Vec<u32>,
+    /// The widths in pixels of the files that show the first frame, the widest first, with their
+    /// qualities.
+    still_widths: Vec<(u32, Quality)>,
     /// The files that show the first frame; `None` until there was one.
     stills: Option<Vec<File>>,
 }
@@ -58,7 +63,8 @@ impl AnimationEncoder {
             for encoding in step.encodings {
                 match encoding {
                     Encoding::WebP => tracks.push(Track::new(frames, step.width, height)),
-                    Encoding::Jpeg => still_widths.push(step.width),
+                    Encoding::Avif => still_widths.push((step.width, AVIF_QUALITY)),
+                    Encoding::Jpeg => still_widths.push((step.width, JPEG_QUALITY)),
                 }
             }
         }
@@ -94,9 +100,9 @@ impl AnimationEncoder {
         guarded(|| {
             let first = self.stills.is_none();
             if first {
-                let stills = self.still_widths.iter().map(|width| {
+                let stills = self.still_widths.iter().map(|(width, quality)| {
                     let pixels = linear::to_width(raster, *width)?;
-                    File::still(&pixels, Encoding::Jpeg)
+                    File::still(&pixels, *quality)
                 });
                 self.stills = Some(stills.collect::<Result<_, _>>()?);
             }
@@ -116,7 +122,7 @@ impl AnimationEncoder {
                 }
                 Ok(drawn)
             };
-            let parallel = memory::encodes_in_parallel(raster.width, raster.height);
+            let parallel = memory::draws_in_parallel(raster.width, raster.height);
             let (widest, narrower) = in_parallel(parallel, draw_widest, draw_narrower);
             let drawn: Vec<Drawn> = std::iter::once(widest?).chain(narrower?).collect();
             // All widths drop the same frames, so that they remain the same animation.
@@ -354,9 +360,8 @@ mod tests {
         }
         let variants = encoder.finish().expect("frames were added");
         let widths: Vec<_> = variants.iter().map(|variant| variant.width).collect();
-        assert_eq!(widths, [320, 640, 800, 800, 800]);
-        assert_eq!(variants[2].bytes.as_ptr(), variants[3].bytes.as_ptr());
-        assert!(variants[4].bytes.starts_with(b"\xff\xd8"));
+        assert_eq!(widths, [320, 512, 768, 800, 800, 800]);
+        assert!(variants[5].bytes.starts_with(b"\xff\xd8"));
 
         for variant in &variants[..4] {
             let file = write(&variant.bytes);

@@ -71,7 +71,8 @@ pub struct Inspected {
     /// An upper bound on the memory that decoding, holding the pixels and encoding need at their
     /// worst moment, in bytes.
     pub working_bytes: u64,
-    /// The files that are to be made of it, as [`inspect`] was told. The estimates are of these.
+    /// The files that are to be made of it: those of which [`inspect`] was told that suit it. The
+    /// estimates are of these.
     pub outputs: Vec<Output>,
     /// How long each frame is on screen, in milliseconds.
     pub(super) durations_ms: Vec<u32>,
@@ -194,7 +195,13 @@ fn inspect_unguarded(
     if container.too_much_work || animated && work > limits.max_animation_pixels {
         return Err(too_many_pixels);
     }
-    let working_bytes = memory::working_bytes(&container, file_bytes, target, outputs);
+    let upright = orientation.turn_size(target.0, target.1);
+    let outputs: Vec<Output> = outputs
+        .iter()
+        .copied()
+        .filter(|output| output.is_made(animated, upright))
+        .collect();
+    let working_bytes = memory::working_bytes(&container, file_bytes, target, &outputs);
     if working_bytes > limits.memory_bytes {
         return Err(too_many_pixels);
     }
@@ -210,7 +217,7 @@ fn inspect_unguarded(
         interlaced: container.interlaced,
         stripped: container.metadata.kinds,
         working_bytes,
-        outputs: outputs.to_vec(),
+        outputs,
         durations_ms: container.durations_ms,
         stored_frames: container.stored_frames,
         stored,

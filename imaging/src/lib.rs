@@ -24,8 +24,13 @@
 //!   coefficients. What does not fit in the budget is refused.
 //! - **PNG is read row by row** and averaged in boxes of whole pixels as it comes, so 50 Mpx with
 //!   alpha or 16 bits cost a few megabytes. Interlaced PNG, WebP and GIF are held whole.
-//! - **WebP is written with little effort above 640 pixels.** All files that are published of a
-//!   2048 x 1536 picture then take 0.15 s on two cores instead of 0.35 s.
+//! - **Each picture gets its own quality**, found by a trial (`aim`), so that all look equally good.
+//! - **Large views of stills are AVIF**, by `rav1e` at its least effort: 22 % smaller than WebP of
+//!   the same score at 1024 pixels, 26 % at 1440, and never larger in 21 photographs. It needs some
+//!   0.3 s of a processor for each megapixel, so no file has more than 2.3. Narrow files are WebP,
+//!   where AVIF gains nothing.
+//! - **JPEG is written by `mozjpeg-rs`**, with files of 0.57 times the bytes that plain progressive
+//!   ones took at quality 82.
 //! - **Alpha is flattened on white before shrinking.** Blending and shrinking are both linear, so
 //!   the result equals that of shrinking premultiplied pixels and flattening them afterwards, with
 //!   a quarter less to hold.
@@ -37,9 +42,11 @@
 //!   that would be larger loses quality, and an animation also loses frames.
 //! - No panic of a decoder leaves this crate: it becomes [`ImageError::Corrupt`].
 
+mod aim;
 mod animated_webp;
 mod animation;
 mod animation_encoder;
+mod avif;
 mod canvas;
 mod caps;
 mod color;
@@ -85,7 +92,7 @@ pub use decode::decode_still;
 pub use error::ImageError;
 pub use fingerprint::perceptual_hash;
 pub use inspect::{Inspected, Limits, inspect};
-pub use output::{Encoding, Output};
+pub use output::{Encoding, Output, Subject};
 pub use placeholder::{placeholder_data_url, thumbhash};
 pub use raster::Raster;
 pub use screening_image::{ScreeningImage, screening_image};

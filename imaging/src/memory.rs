@@ -2,9 +2,9 @@
 //! them against the resident memory of real runs, with noise in every format and shape.
 
 use super::container::{Container, Storage};
-use super::output::steps;
+use super::output::{Task, steps, tasks};
 use super::screening_image::MAX_PIXELS;
-use super::{Encoding, Output, caps, encode, shrink};
+use super::{Encoding, Output, aim, caps, encode, shrink};
 
 /// Tables, buffers, a second thread's stack and the allocator's rounding, in bytes.
 const OVERHEAD: u64 = 4 << 20;
@@ -25,8 +25,17 @@ const QUICK_BYTES_PER_PIXEL: u64 = 9;
 /// going to write. Measured: 12.
 const CAREFUL_BYTES_PER_PIXEL: u64 = 14;
 
-/// Bytes per pixel that the JPEG encoder holds: rows, coefficients and the output. Measured: 7.
-const JPEG_BYTES_PER_PIXEL: u64 = 8;
+/// Bytes per pixel that the JPEG encoder holds: planes, coefficients before and after they are
+/// quantized, and the output.
+const JPEG_BYTES_PER_PIXEL: u64 = 20;
+
+/// Bytes per pixel that the AVIF encoder holds: the picture in several stages, and what it knows of
+/// every block.
+const AVIF_BYTES_PER_PIXEL: u64 = 26;
+
+/// Bytes per pixel that judging holds, of the picture that is judged and of the one it is held
+/// against, at six sizes.
+const JUDGE_BYTES_PER_PIXEL: u64 = 110;
 
 /// Bytes per pixel of the widest variant that the encoders of an animation hold beside the pixels
 /// themselves, while two threads encode: what libwebp takes, and the last and the next frame at the
@@ -56,13 +65,21 @@ const STRIP_BYTES_PER_PIXEL: u64 = 40;
 /// parsed one.
 const PROFILE_COPIES: u64 = 3;
 
-/// The most pixels of a picture whose variants are encoded two at a time. Larger ones would hold
-/// too much.
+/// The most pixels of an animation's frame that is encoded at two widths at a time. Larger ones
+/// would hold too much.
 const MAX_PARALLEL_PIXELS: u64 = 6_000_000;
 
-/// True where the variants of a picture of this size are encoded two at a time.
-pub(super) fn encodes_in_parallel(width: u32, height: u32) -> bool {
+/// The most bytes that two files of a still may take at a time while they are encoded.
+const MAX_PARALLEL_BYTES: u64 = 80_000_000;
+
+/// True where two widths of a frame of this size are encoded at a time.
+pub(super) fn draws_in_parallel(width: u32, height: u32) -> bool {
     u64::from(width) * u64::from(height) <= MAX_PARALLEL_PIXELS
+}
+
+/// True where these files of a still of this size are encoded two at a time.
+pub(super) fn encodes_in_parallel(size: (u32, u32), outputs: &[Output]) -> bool {
+    Stages::of(size, outputs).parallel() <= MAX_PARALLEL_BYTES
 }
 
 /// The bytes needed at the worst moment of decoding, holding and encoding. `target` is the size of
@@ -158,7 +175,7 @@ pub(super) fn working_bytes(
     } else {
         decoding
             .max(raster * 2)
-            .max(encoding(width, height, outputs))
+            .max(encoding((width, height), outputs))
     };
     OVERHEAD + SCREENING_BYTES + profile + held
 }
@@ -166,7 +183,7 @@ pub(super) fn working_bytes(
 /// The bytes that the encoders of an animation of this size hold beside the pixels of the widest
 /// variant and the files so far.
 fn encoding_frames(width: u32, height: u32, outputs: &[Output]) -> u64 {
-    let per_pixel = if encodes_in_parallel(width, height) {
+    let per_pixel = if draws_in_parallel(width, height) {
         PARALLEL_FRAME_BYTES_PER_PIXEL
     } else {
         SEQUENTIAL_FRAME_BYTES_PER_PIXEL
@@ -185,49 +202,70 @@ fn encoding_frames(width: u32, height: u32, outputs: &[Output]) -> u64 {
 }
 
 /// The bytes that a still of this size needs while these files are made of it, its pixels included.
-fn encoding(width: u32, height: u32, outputs: &[Output]) -> u64 {
-    let pixels_at = |narrower: u32| pixels_at((width, height), narrower);
-    let file_bytes = |encoding: &Encoding, narrower: u32| {
-        let per_pixel = match encoding {
-            Encoding::WebP if narrower <= encode::CAREFUL_WIDTH => CAREFUL_BYTES_PER_PIXEL,
-            Encoding::WebP => QUICK_BYTES_PER_PIXEL,
-            Encoding::Jpeg => JPEG_BYTES_PER_PIXEL,
+fn encoding(size: (u32, u32), outputs: &[Output]) -> u64 {
+    let stages = Stages::of(size, outputs);
+    let raster = u64::from(size.0) * u64::from(size.1) * 3;
+    raster
+        + if encodes_in_parallel(size, outputs) {
+            stages.parallel()
+        } else {
+            stages.sequential()
+        }
+}
+
+/// The bytes that the making of a still's files takes, beside its pixels.
+struct Stages {
+    /// The trial.
+    trial: u64,
+    /// The file that takes most of those that are tried for themselves.
+    tried: u64,
+    /// The two that take most of the other files, the greater first.
+    others: [u64; 2],
+}
+
+impl Stages {
+    /// For these files of a still of this size.
+    fn of((width, height): (u32, u32), outputs: &[Output]) -> Self {
+        let strip = u64::from(width) * u64::from(height.min(STRIP_ROWS)) * STRIP_BYTES_PER_PIXEL;
+        let bytes = |task: &Task| {
+            let mut per_pixel = match task.encoding {
+                Encoding::WebP if task.width <= encode::CAREFUL_WIDTH => CAREFUL_BYTES_PER_PIXEL,
+                Encoding::WebP => QUICK_BYTES_PER_PIXEL,
+                Encoding::Avif => AVIF_BYTES_PER_PIXEL,
+                Encoding::Jpeg => JPEG_BYTES_PER_PIXEL,
+            };
+            if task.is_tried() {
+                per_pixel += JUDGE_BYTES_PER_PIXEL;
+            }
+            let encoder = task.pixels * per_pixel;
+            if task.width == width {
+                encoder
+            } else {
+                task.pixels * 3 + encoder.max(strip)
+            }
         };
-        pixels_at(narrower) * per_pixel
-    };
-    let largest = |encodings: &[Encoding], narrower: u32| {
-        let bytes = encodings
-            .iter()
-            .map(|encoding| file_bytes(encoding, narrower));
-        bytes.max().unwrap_or(0)
-    };
-    let steps = steps(outputs, width);
-    let [widest, rest @ ..] = steps.as_slice() else {
-        return pixels_at(width) * 3;
-    };
-    let [first, others @ ..] = widest.encodings.as_slice() else {
-        return pixels_at(width) * 3;
-    };
-    let shrunk = if widest.width < width {
-        pixels_at(widest.width) * 3
-    } else {
-        0
-    };
-    let strip = u64::from(width) * u64::from(height.min(STRIP_ROWS)) * STRIP_BYTES_PER_PIXEL;
-    // Each narrower file is made with its own pixels.
-    let mut narrower = largest(others, widest.width);
-    for step in rest {
-        let pixels = pixels_at(step.width) * 3;
-        let encoder = largest(&step.encodings, step.width).max(strip);
-        narrower = narrower.max(pixels + encoder);
+        let (tried, others): (Vec<Task>, Vec<Task>) = tasks(outputs, (width, height))
+            .into_iter()
+            .partition(Task::is_tried);
+        let mut others: Vec<u64> = others.iter().map(bytes).collect();
+        others.sort_unstable_by_key(|bytes| std::cmp::Reverse(*bytes));
+        let pixels = u64::from(aim::TRIAL_PIXELS).min(u64::from(width) * u64::from(height));
+        Self {
+            trial: pixels * (3 + JUDGE_BYTES_PER_PIXEL + QUICK_BYTES_PER_PIXEL),
+            tried: tried.iter().map(bytes).max().unwrap_or(0),
+            others: [0, 1].map(|place| others.get(place).copied().unwrap_or(0)),
+        }
     }
-    let first = file_bytes(first, widest.width);
-    let encoders = if encodes_in_parallel(width, height) {
-        first + narrower
-    } else {
-        first.max(narrower)
-    };
-    pixels_at(width) * 3 + shrunk + encoders
+
+    /// What is taken at the worst moment where two files are made at a time.
+    fn parallel(&self) -> u64 {
+        (self.trial + self.tried).max(self.others.iter().sum())
+    }
+
+    /// What is taken at the worst moment where one file is made at a time.
+    fn sequential(&self) -> u64 {
+        self.trial.max(self.tried).max(self.others[0])
+    }
 }
 
 /// How many pixels a picture of this size has at this width.
@@ -330,13 +368,13 @@ mod tests {
             composed: false,
         };
         let cases = [
-            ("12 Mpx JPEG", megabytes((4000, 3000), jpeg(false)), 75),
+            ("12 Mpx JPEG", megabytes((4000, 3000), jpeg(false)), 85),
             (
                 "2048 x 4096 JPEG",
                 megabytes((2048, 4096), jpeg(false)),
                 110,
             ),
-            ("50 Mpx JPEG", megabytes((8660, 5773), jpeg(false)), 55),
+            ("50 Mpx JPEG", megabytes((8660, 5773), jpeg(false)), 75),
             (
                 "12 Mpx progressive",
                 megabytes((4000, 3000), jpeg(true)),

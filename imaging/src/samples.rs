@@ -4,14 +4,15 @@ use std::io::Write as _;
 
 use tempfile::NamedTempFile;
 
-use super::{Encoding, Output, Raster, encode};
+use super::{Encoding, Output, Raster, Subject, encode};
 
 /// What the tests have made of their pictures.
-pub(super) const OUTPUTS: [Output; 5] = [
+pub(super) const OUTPUTS: [Output; 6] = [
     output(Encoding::WebP, 320),
-    output(Encoding::WebP, 640),
-    output(Encoding::WebP, 1280),
+    output(Encoding::WebP, 512),
+    output(Encoding::WebP, 768),
     output(Encoding::WebP, 2048),
+    output(Encoding::Avif, 1024),
     output(Encoding::Jpeg, 1280),
 ];
 
@@ -19,6 +20,7 @@ const fn output(encoding: Encoding, most_width: u32) -> Output {
     Output {
         encoding,
         most_width,
+        subject: Subject::All,
     }
 }
 

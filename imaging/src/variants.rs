@@ -1,12 +1,14 @@
 //! Makes the files that are published for a still.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::aim::Aim;
 use super::error::{check_deadline, guarded, panicked};
-use super::output::{self, Step};
+use super::output::{Task, tasks};
 use super::{Encoding, ImageError, Output, Raster, caps, encode, linear, memory};
 
 /// One file to publish.
@@ -20,9 +22,9 @@ pub struct Variant {
     pub bytes: Bytes,
 }
 
-/// Encodes one file for each of `outputs`, and gives them back in that order. Encodes on two
-/// threads: the widest on one, the others on the other. The largest pictures are encoded on one
-/// thread, to halve the memory.
+/// Encodes one file for each of `outputs`, and gives them back in that order. Each file gets the
+/// quality at which this picture looks good (`aim`). Works on two threads, or on one where the
+/// picture is large, to halve the memory.
 ///
 /// The encoders cannot be stopped, so `deadline` is checked between two files.
 ///
@@ -35,27 +37,66 @@ pub fn encode_variants(
     deadline: Instant,
 ) -> Result<Vec<Variant>, ImageError> {
     guarded(|| {
-        let steps = output::steps(outputs, raster.width);
-        let nothing = || ImageError::encode("nothing to make");
-        let (widest, narrower) = steps.split_first().ok_or_else(nothing)?;
-        let (first, others) = widest.encodings.split_first().ok_or_else(nothing)?;
-        let pixels = if widest.width == raster.width {
-            Cow::Borrowed(raster)
-        } else {
-            Cow::Owned(linear::to_width(raster, widest.width)?)
-        };
-        let (first, others) = in_parallel(
-            memory::encodes_in_parallel(raster.width, raster.height),
+        let tasks = tasks(outputs, (raster.width, raster.height));
+        if tasks.is_empty() {
+            return Err(ImageError::encode("nothing to make"));
+        }
+        let (narrow, wide): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(Task::is_tried);
+        let parallel = memory::encodes_in_parallel((raster.width, raster.height), outputs);
+        let (aim, narrow) = in_parallel(
+            parallel,
+            || Aim::at(raster, deadline),
             || {
-                check_deadline(deadline)?;
-                File::still(&pixels, *first)
+                narrow
+                    .iter()
+                    .map(|task| task.try_out(raster, deadline))
+                    .collect()
             },
-            || encode_others(raster, &pixels, others, narrower, deadline),
         );
-        let mut files = others?;
-        files.push(first?);
+        let (aim, mut files): (_, Vec<File>) = (aim?, narrow?);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut files = Vec::new();
+            while let Some(task) = wide.get(next.fetch_add(1, Ordering::Relaxed)) {
+                check_deadline(deadline)?;
+                files.push(task.run(raster, aim)?);
+            }
+            Ok(files)
+        };
+        let (some, others) = in_parallel(parallel, work, work);
+        files.extend(some?);
+        files.extend(others?);
         in_order(outputs, raster.width, &files)
     })
+}
+
+impl Task {
+    /// Makes the file with the quality that it needs.
+    fn try_out(&self, raster: &Raster, deadline: Instant) -> Result<File, ImageError> {
+        let pixels = self.pixels(raster)?;
+        let quality = Aim::narrow(&pixels, deadline)?;
+        File::still(&pixels, Quality::Webp(quality))
+    }
+
+    /// Makes the file with the quality that `aim` says.
+    fn run(&self, raster: &Raster, aim: Aim) -> Result<File, ImageError> {
+        let quality = match self.encoding {
+            Encoding::WebP => Quality::Webp(aim.webp()),
+            Encoding::Avif => Quality::Avif(aim.avif()),
+            Encoding::Jpeg => Quality::Jpeg(aim.jpeg()),
+        };
+        File::still(&*self.pixels(raster)?, quality)
+    }
+
+    /// What the file shows. Every width is made from `raster`, because each shrinking takes a
+    /// little sharpness.
+    fn pixels<'a>(&self, raster: &'a Raster) -> Result<Cow<'a, Raster>, ImageError> {
+        Ok(if self.width == raster.width {
+            Cow::Borrowed(raster)
+        } else {
+            Cow::Owned(linear::to_width(raster, self.width)?)
+        })
+    }
 }
 
 /// Runs both, on two threads or one after the other.
@@ -85,45 +126,35 @@ pub(super) struct File {
     pub(super) bytes: Bytes,
 }
 
+/// An encoding and a quality on its own scale.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Quality {
+    /// libwebp's, 0 to 100.
+    Webp(f32),
+    /// AV1's quantizer, 0 to 255, where less is better.
+    Avif(u8),
+    /// The IJG's, 1 to 100.
+    Jpeg(u8),
+}
+
 impl File {
     /// A file of a still that shows these pixels.
-    pub(super) fn still(raster: &Raster, encoding: Encoding) -> Result<Self, ImageError> {
+    pub(super) fn still(raster: &Raster, quality: Quality) -> Result<Self, ImageError> {
         let most = caps::still_bytes(raster.width, raster.height);
+        let (encoding, bytes) = match quality {
+            Quality::Webp(quality) => (Encoding::WebP, encode::webp_still(raster, quality, most)?),
+            Quality::Avif(quantizer) => {
+                (Encoding::Avif, encode::avif_still(raster, quantizer, most)?)
+            }
+            Quality::Jpeg(quality) => (Encoding::Jpeg, encode::jpeg(raster, quality, most)?),
+        };
         Ok(Self {
             encoding,
             width: raster.width,
             height: raster.height,
-            bytes: match encoding {
-                Encoding::WebP => encode::webp_still(raster, most)?,
-                Encoding::Jpeg => encode::jpeg(raster, most)?,
-            },
+            bytes,
         })
     }
-}
-
-/// Encodes the other files of the widest step, of which `widest` has the pixels, and those of the
-/// narrower steps. All are made from `raster`, because each shrinking takes a little sharpness.
-fn encode_others(
-    raster: &Raster,
-    widest: &Raster,
-    encodings: &[Encoding],
-    narrower: &[Step],
-    deadline: Instant,
-) -> Result<Vec<File>, ImageError> {
-    let mut files = Vec::new();
-    for encoding in encodings {
-        check_deadline(deadline)?;
-        files.push(File::still(widest, *encoding)?);
-    }
-    for step in narrower {
-        check_deadline(deadline)?;
-        let pixels = linear::to_width(raster, step.width)?;
-        for encoding in &step.encodings {
-            check_deadline(deadline)?;
-            files.push(File::still(&pixels, *encoding)?);
-        }
-    }
-    Ok(files)
 }
 
 /// Gives each output of a picture of `width` its file. `files` has one for every encoding of every
@@ -152,7 +183,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::samples::{OUTPUTS, gradient, write};
-    use super::super::{Format, Limits, decode_still, inspect, shrink};
+    use super::super::{Format, Limits, Subject, decode_still, inspect, shrink};
     use super::*;
 
     fn soon() -> Instant {
@@ -162,11 +193,11 @@ mod tests {
     #[test]
     fn every_output_gets_its_file_and_none_is_enlarged() {
         for (width, height, expected) in [
-            (2048, 512, [320, 640, 1280, 2048, 1280]),
-            (1500, 500, [320, 640, 1280, 1500, 1280]),
-            (1280, 500, [320, 640, 1280, 1280, 1280]),
-            (1000, 500, [320, 640, 1000, 1000, 1000]),
-            (100, 300, [100, 100, 100, 100, 100]),
+            (2048, 512, [320, 512, 768, 2048, 1024, 1280]),
+            (1500, 500, [320, 512, 768, 1500, 1024, 1280]),
+            (1280, 500, [320, 512, 768, 1280, 1024, 1280]),
+            (1000, 500, [320, 512, 768, 1000, 1000, 1000]),
+            (100, 300, [100; 6]),
         ] {
             let picture = gradient(width, height);
             let variants = encode_variants(&picture, &OUTPUTS, soon()).expect("encodes");
@@ -182,7 +213,7 @@ mod tests {
     fn equal_widths_share_their_bytes() {
         let picture = gradient(600, 300);
         let variants = encode_variants(&picture, &OUTPUTS, soon()).expect("encodes");
-        assert_eq!(variants[1].bytes.as_ptr(), variants[3].bytes.as_ptr());
+        assert_eq!(variants[2].bytes.as_ptr(), variants[3].bytes.as_ptr());
         assert_ne!(variants[0].bytes.as_ptr(), variants[1].bytes.as_ptr());
     }
 
@@ -191,13 +222,15 @@ mod tests {
         let raster = gradient(1500, 400);
         let variants = encode_variants(&raster, &OUTPUTS, soon()).expect("encodes");
         for (output, variant) in OUTPUTS.iter().zip(variants) {
-            let file = write(&variant.bytes);
-            let limits = Limits::default();
-            let found = inspect(file.path(), &limits, &OUTPUTS).expect("a good picture");
             let format = match output.encoding {
                 Encoding::WebP => Format::WebP,
                 Encoding::Jpeg => Format::Jpeg,
+                // Nothing here reads it. The end-to-end tests compare what a browser shows.
+                Encoding::Avif => continue,
             };
+            let file = write(&variant.bytes);
+            let limits = Limits::default();
+            let found = inspect(file.path(), &limits, &OUTPUTS).expect("a good picture");
             assert_eq!(found.format, format);
             assert_eq!((found.width, found.height), (variant.width, variant.height));
             assert!(
@@ -226,16 +259,18 @@ mod tests {
             (Encoding::Jpeg, 100),
             (Encoding::WebP, 300),
             (Encoding::Jpeg, 300),
+            (Encoding::Avif, 200),
             (Encoding::Jpeg, 9000),
         ];
         let outputs = outputs.map(|(encoding, most_width)| Output {
             encoding,
             most_width,
+            subject: Subject::All,
         });
         for (width, expected) in [
-            (600, [100, 300, 300, 600]),
-            (200, [100, 200, 200, 200]),
-            (50, [50; 4]),
+            (600, [100, 300, 300, 200, 600]),
+            (200, [100, 200, 200, 200, 200]),
+            (50, [50; 5]),
         ] {
             let picture = gradient(width, 40);
             let variants = encode_variants(&picture, &outputs, soon()).expect("encodes");
@@ -244,10 +279,12 @@ mod tests {
             for (output, variant) in outputs.iter().zip(&variants) {
                 let is_webp = variant.bytes.starts_with(b"RIFF");
                 assert_eq!(is_webp, output.encoding == Encoding::WebP);
+                let is_avif = variant.bytes[4..].starts_with(b"ftypavif");
+                assert_eq!(is_avif, output.encoding == Encoding::Avif);
             }
         }
         // None as wide as the picture.
-        let variants = encode_variants(&gradient(600, 40), &outputs[..3], soon());
+        let variants = encode_variants(&gradient(600, 40), &outputs[..4], soon());
         assert_eq!(variants.expect("encodes")[2].width, 300);
         let nothing = encode_variants(&gradient(64, 64), &[], soon());
         assert!(matches!(nothing, Err(ImageError::Encode { .. })));

@@ -340,7 +340,7 @@ mod tests {
             <link rel="preload" href="/pkg/a.wasm" as="fetch" crossorigin>
             <link rel="shortcut icon" href="/favicon.svg"/>
             <script type=module src=/pkg/a.js></script></head><body>
-            <picture><source type="image/webp" srcset="/320.webp 320w, /640.webp 640w">
+            <picture><source type="image/webp" srcset="/320.webp 320w, /512.webp 640w">
             <img src="/1280.jpg" alt="a > b"></picture><a href="/other">more</a></body></html>"#;
         assert_eq!(
             found(html),
@@ -351,7 +351,7 @@ mod tests {
                 "icon /favicon.svg",
                 "image /1280.jpg",
                 "image /320.webp",
-                "image /640.webp"
+                "image /512.webp"
             ]
         );
     }

@@ -117,8 +117,8 @@ fn sizes(width: u32, height: u32, is_lazy: bool) -> String {
 #[component]
 pub(crate) fn PictureCard(picture: CardView, position: usize) -> impl IntoView {
     let href = ["/c/", &picture.id].concat();
-    let srcset = srcset(&picture.images, picture.width);
-    let src = url(&picture.images, Format::Webp, 640);
+    let srcset = srcset(&picture.images, Format::Webp, picture.width);
+    let src = url(&picture.images, Format::Webp, 512);
     let is_lazy = position >= SEEN_AT_ONCE;
     let shape = shape(picture.width, picture.height).to_string();
     // The words are the link's name. Every picture is one of a cat, so a sighted visitor need not

@@ -91,7 +91,7 @@ fn title(picture: &PictureView) -> String {
 #[component]
 fn Photo(picture: PictureView) -> impl IntoView {
     let images = images(&picture);
-    let srcset = srcset(&images, picture.largest_width);
+    let srcset = srcset(&images, Format::Webp, picture.largest_width);
     let sizes = sizes(picture.largest_width, picture.largest_height);
     let fallback = choose(&images, Format::Jpeg, SHARED_WIDTH).map(|image| image.url.to_owned());
     // It is what the page is about, so those who cannot see it are told that it is there.
@@ -208,6 +208,7 @@ fn images(picture: &PictureView) -> Images {
 const fn content_type(format: Format) -> &'static str {
     match format {
         Format::Webp => "image/webp",
+        Format::Avif => "image/avif",
         Format::Jpeg => "image/jpeg",
     }
 }

@@ -305,10 +305,10 @@ mod tests {
     #[test]
     fn long_addresses_are_shortened_in_their_middle() {
         let page = Url::parse("https://catto.example/c/7Hq2vKxW9sNfRb3T").expect("a URL");
-        let image = page.join("/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp");
+        let image = page.join("/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp");
         let image = short(&image.expect("a path"), Some(&page));
         assert_eq!(image.chars().count(), WIDEST_NAME);
-        assert!(image.starts_with("/i/20261129T101502Z/") && image.ends_with("/640.webp"));
+        assert!(image.starts_with("/i/20261129T101502Z/") && image.ends_with("/512.webp"));
         assert_eq!(short(&page, Some(&page)), "/c/7Hq2vKxW9sNfRb3T");
         let other = Url::parse("https://o.example/a").expect("a URL");
         assert_eq!(short(&other, Some(&page)), "https://o.example/a");

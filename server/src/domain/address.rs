@@ -48,7 +48,7 @@ mod tests {
         let folder = folder_path(expires_at, &id);
         assert_eq!(folder, "i/20261118T110640Z/7Hq2vKxW9sNfRb3T/");
         assert_eq!(parse_folder(&folder), Some((expires_at, id.clone())));
-        for name in ["640.webp", "1280.jpg", "960.avif"] {
+        for name in ["512.webp", "1280.jpg", "960.avif"] {
             let name = FileName::parse(name).expect("a name");
             let path = file_path(expires_at, &id, &name);
             assert_eq!(path, format!("{folder}{name}"));
@@ -60,12 +60,12 @@ mod tests {
             "i/",
             "i/20261118T110640Z/7Hq2vKxW9sNfRb3T",
             "i/20261118T110640Z/7Hq2vKxW9sNfRb3T/",
-            "/i/20261118T110640Z/7Hq2vKxW9sNfRb3T/640.webp",
-            "i/20261118T110640Z/../640.webp",
-            "i/20261118T110640Z/7Hq2vKxW9sNfRb3T/../640.webp",
+            "/i/20261118T110640Z/7Hq2vKxW9sNfRb3T/512.webp",
+            "i/20261118T110640Z/../512.webp",
+            "i/20261118T110640Z/7Hq2vKxW9sNfRb3T/../512.webp",
             "i/20261118T110640Z/7Hq2vKxW9sNfRb3T/..",
-            "i/20261118T110640Z/7Hq2vKxW9sNfRb3T/640.webp/",
-            "i/20261318T110640Z/7Hq2vKxW9sNfRb3T/640.webp",
+            "i/20261118T110640Z/7Hq2vKxW9sNfRb3T/512.webp/",
+            "i/20261318T110640Z/7Hq2vKxW9sNfRb3T/512.webp",
         ] {
             assert_eq!(parse_file(path), None, "{path}");
         }

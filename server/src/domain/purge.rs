@@ -653,9 +653,9 @@ mod tests {
             "/i/20261129T101502Z/../",
             "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/**",
             "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T",
-            "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp*",
+            "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp*",
             "/i/20261129T101502Z/7Hq2vKxW9sNfRb3T/x.html",
-            "i/20261129T101502Z/7Hq2vKxW9sNfRb3T/640.webp",
+            "i/20261129T101502Z/7Hq2vKxW9sNfRb3T/512.webp",
             "/c/7Hq2vKxW9sNfRb3T/",
         ] {
             assert_eq!(PurgeItem::parse(text), None, "{text}");
@@ -722,7 +722,7 @@ mod tests {
         // The others have known names; in the end the site is looked at for one that is there.
         assert_eq!(told(&files[0]), [(3, PurgeTarget::Site)]);
         assert_eq!(looked_at(&files[1..]), files[1]);
-        assert_eq!(looked_at(&[]).to_string(), "640.webp");
+        assert_eq!(looked_at(&[]).to_string(), "512.webp");
     }
 
     #[test]
@@ -739,7 +739,7 @@ mod tests {
             expires_at,
         };
         let usual = Look::at(&of_all).expect("earlier versions queued it");
-        assert_eq!(usual.name.to_string(), "640.webp");
+        assert_eq!(usual.name.to_string(), "512.webp");
         for item in [
             PurgeItem::tag_of(&id),
             PurgeItem::Folder { id, expires_at },

@@ -51,7 +51,7 @@ async fn a_body_is_refused_where_it_is_too_large_and_ignored_where_none_is_taken
     let asked = send(&site, Method::POST, "/api/ui/status", Body::from(id)).await;
     asked.assert_error(404, "not-found");
     // Pictures that are over or unknown answer as such, whatever body comes with the request.
-    let over = "/i/20200101T000000Z/AAAAAAAAAAAAAAAA/640.webp";
+    let over = "/i/20200101T000000Z/AAAAAAAAAAAAAAAA/512.webp";
     for (method, path, status) in [
         (Method::GET, "/", 200),
         (Method::GET, "/search?q=cat", 200),

@@ -185,7 +185,7 @@ async fn what_shows_nothing_is_kept_by_its_kind() {
         ("/nothing", 404, "public, max-age=10"),
         ("/c/AAAAAAAAAAAAAAAA", 404, "public, max-age=10"),
         (
-            "/i/20200101T000000Z/AAAAAAAAAAAAAAAA/640.webp",
+            "/i/20200101T000000Z/AAAAAAAAAAAAAAAA/512.webp",
             410,
             "public, max-age=86400",
         ),

@@ -62,7 +62,7 @@ async fn while_there_is_an_origin_key_nothing_but_health_checks_is_answered_with
         "/api/v1/pictures",
         "/robots.txt",
         "/nothing",
-        "/i/20200101T000000Z/AAAAAAAAAAAAAAAA/640.webp",
+        "/i/20200101T000000Z/AAAAAAAAAAAAAAAA/512.webp",
     ] {
         for wrong in [
             None,

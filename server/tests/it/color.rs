@@ -106,7 +106,7 @@ fn lab(srgb: [f64; 3]) -> [f64; 3] {
 /// frame.
 async fn assert_shows(site: &Site, name: &str, file: Vec<u8>, wanted: &[[f64; 3]], most: f64) {
     let json = site.publish_file(name, file).await;
-    for variant in ["1280.jpg", "640.webp"] {
+    for variant in ["1280.jpg", "512.webp"] {
         let url = json["images"][variant].as_str().expect("a URL").to_owned();
         for frame in read_back(&site.get(&url).await.body) {
             for (number, wanted) in wanted.iter().enumerate() {

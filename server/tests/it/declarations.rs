@@ -270,7 +270,7 @@ async fn the_function_at_cloudfront_writes_what_the_server_writes() {
     };
     let site = Site::start().await;
     let gone = site
-        .get("/i/20200101T000000Z/AAAAAAAAAAAAAAAA/640.webp")
+        .get("/i/20200101T000000Z/AAAAAAAAAAAAAAAA/512.webp")
         .await;
     assert_eq!(gone.status, StatusCode::GONE);
     let missing = site.get("/i/x").await;

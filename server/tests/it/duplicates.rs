@@ -49,7 +49,7 @@ async fn the_same_bytes_are_looked_at_once_and_published_as_often_as_sent() {
             assert_eq!(first[field], second[field], "{name} {field}");
         }
         for picture in [&first, &second] {
-            let image = text(&picture["images"], "640.webp");
+            let image = text(&picture["images"], "512.webp");
             assert_eq!(site.get(image).await.status, StatusCode::OK);
         }
         site.stop().await;
@@ -90,7 +90,7 @@ async fn deleting_one_copy_leaves_the_other_and_its_verdict() {
     let path = format!("/api/v1/pictures/{}", text(&first, "id"));
     let deleted = site.delete(&path, text(&first, "delete_token")).await;
     assert_eq!(deleted.status, StatusCode::NO_CONTENT);
-    let image = text(&second["images"], "640.webp");
+    let image = text(&second["images"], "512.webp");
     assert_eq!(site.get(image).await.status, StatusCode::OK);
     site.publish().await;
     assert_eq!(taken(&looks), 1);

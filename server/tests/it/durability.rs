@@ -85,7 +85,7 @@ fn an_upload_is_on_disk_in_the_right_order_before_it_is_answered() {
     let part = format!("incoming/{id}.part");
     let incoming = format!("incoming/{id}");
     let wal = "index.sqlite-wal";
-    let image = format!("/{id}/640.webp");
+    let image = format!("/{id}/512.webp");
     let manifest = format!("meta/{id}.json");
 
     let mut at = calls.find(0, "sync of the upload", |call| is_sync(call, &part));
@@ -112,7 +112,7 @@ fn an_upload_is_on_disk_in_the_right_order_before_it_is_answered() {
         is_sync_below(call, "/objects/tmp/")
     });
     // The picture's folder is new, and so are those above it. Each is an entry of the one above.
-    let instant = picture["images"]["640.webp"].as_str().expect("a URL");
+    let instant = picture["images"]["512.webp"].as_str().expect("a URL");
     let instant = instant.split('/').nth(4).expect("the instant");
     for folder in [
         format!("/{id}"),

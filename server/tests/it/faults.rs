@@ -201,7 +201,7 @@ async fn a_published_file_that_is_missing_is_our_fault_and_nobody_keeps_that() {
     let file = site
         .stored_files()
         .into_iter()
-        .find(|file| file.ends_with("640.webp"));
+        .find(|file| file.ends_with("512.webp"));
     let file = site.data_dir.join(file.expect("has files"));
     std::fs::remove_file(file).expect("is deleted");
     site.get(image(&picture))

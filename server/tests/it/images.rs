@@ -19,7 +19,7 @@ async fn an_image_can_be_kept_until_a_second_before_its_end_by_every_cache() {
     let site = Site::start().await;
     let json = site.publish().await;
     let answer = site
-        .get(json["images"]["640.webp"].as_str().expect("a URL"))
+        .get(json["images"]["512.webp"].as_str().expect("a URL"))
         .await;
     assert_eq!(
         answer.header(header::CACHE_CONTROL),

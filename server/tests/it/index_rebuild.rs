@@ -149,9 +149,9 @@ async fn rebuilding_twice_changes_nothing_and_mends_what_disagrees() {
     assert_eq!(rebuilt.unreadable.len(), 1, "{rebuilt:?}");
     let again = site.rebuild().await;
     assert_eq!((again.known, again.lost, again.orphans), (1, 0, 0));
-    let image = kept["images"]["640.webp"].as_str().expect("a URL");
+    let image = kept["images"]["512.webp"].as_str().expect("a URL");
     assert_eq!(site.get(image).await.status, StatusCode::OK);
-    let image = lost["images"]["640.webp"].as_str().expect("a URL");
+    let image = lost["images"]["512.webp"].as_str().expect("a URL");
     site.get(image).await.assert_error(410, "gone");
 }
 
@@ -195,7 +195,7 @@ fn a_damaged_index_stops_the_start_and_reindex_mends_it() {
     );
     let server = launch.serve();
     let client = server.client();
-    let image = text(&picture["images"], "640.webp");
+    let image = text(&picture["images"], "512.webp");
     assert_eq!(client.get(image).expect("is answered").status, 200);
     let path = format!("/api/v1/pictures/{}", text(&picture, "id"));
     let deleted = client.delete(&path, text(&picture, "delete_token"));

@@ -53,9 +53,6 @@ const ALLOWED: [&str; 33] = [
     "Composite:Megapixels",
 ];
 
-/// The files of a published picture, and the blur that stands in for them.
-const FILES: usize = PUBLISHED.len() + 1;
-
 /// Uploads each file under a name that holds the secret, and looks for the secret wherever it could
 /// appear.
 async fn assert_nothing_is_given_away(kind: &str, carriers: Vec<Carrier>) {
@@ -92,7 +89,9 @@ async fn assert_nothing_is_given_away(kind: &str, carriers: Vec<Carrier>) {
         assert_keeps_quiet(name, &answer);
         let json = answer.json();
         assert_eq!(stripped(&json), *kinds, "{name}");
-        for (variant, url) in json["images"].as_object().expect("images") {
+        let images = json["images"].as_object().expect("images");
+        assert!(images.len() >= PUBLISHED.len(), "{name}");
+        for (variant, url) in images {
             let image = site.get(url.as_str().expect("a URL")).await;
             assert_eq!(image.status, StatusCode::OK, "{name}: {variant}");
             assert_keeps_quiet(name, &image);
@@ -122,7 +121,6 @@ async fn assert_nothing_is_given_away(kind: &str, carriers: Vec<Carrier>) {
         assert!(!holds_secret(&bytes), "{name} is kept with the secret");
     }
 
-    assert_eq!(published.len(), carriers.len() * FILES);
     for tags in exiftool::read(&published) {
         for (tag, value) in &tags {
             let allowed = ALLOWED.contains(&tag.as_str());

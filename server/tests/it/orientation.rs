@@ -90,7 +90,7 @@ async fn assert_corners(
         (Some(size.0.into()), Some(size.1.into())),
         "{name}"
     );
-    for file in ["1280.jpg", "640.webp"] {
+    for file in ["1280.jpg", "512.webp"] {
         let body = site
             .get(json["images"][file].as_str().expect("a URL"))
             .await

@@ -177,7 +177,7 @@ async fn a_picture_that_cannot_be_deleted_does_not_keep_the_others() {
     let file = site
         .stored_files()
         .into_iter()
-        .find(|file| file.ends_with(&format!("{stuck}/640.webp")))
+        .find(|file| file.ends_with(&format!("{stuck}/512.webp")))
         .expect("has files");
     // A folder in the place of a file cannot be deleted as a file, whoever tries.
     let file = site.data_dir.join(file);
@@ -281,7 +281,7 @@ async fn when_five_hundred_wait_for_their_verdict_no_more_are_taken_until_one_is
 
     let refused = site.upload(fixture("cat.webp")).await;
     refused.assert_error(503, "screening-unavailable");
-    let image = picture["images"]["640.webp"].as_str().expect("a URL");
+    let image = picture["images"]["512.webp"].as_str().expect("a URL");
     for url in [image, "/api/v1/pictures", "/"] {
         assert_eq!(site.get(url).await.status, StatusCode::OK, "{url}");
     }
@@ -391,7 +391,7 @@ async fn a_picture_that_is_over_answers_410_to_every_method() {
         .await;
     let picture = site.publish().await;
     site.clock.advance(Duration::from_secs(60));
-    let image = picture["images"]["640.webp"].as_str().expect("a URL");
+    let image = picture["images"]["512.webp"].as_str().expect("a URL");
     let page = picture["url"].as_str().expect("a URL");
     let api = api(&picture);
     for method in [
@@ -411,7 +411,7 @@ async fn a_picture_that_is_over_answers_410_to_every_method() {
         }
     }
     // The path alone tells, whatever the index knows.
-    let never = "/i/20200101T000000Z/AAAAAAAAAAAAAAAA/640.webp";
+    let never = "/i/20200101T000000Z/AAAAAAAAAAAAAAAA/512.webp";
     site.get(never).await.assert_error(410, "gone");
     let page = site.get("/c/AAAAAAAAAAAAAAAA").await;
     assert_eq!(page.status, StatusCode::NOT_FOUND);

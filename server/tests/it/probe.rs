@@ -336,7 +336,7 @@ fn page() -> Reply {
     let html = r#"<!DOCTYPE html><head><link rel="stylesheet" href="/pkg/a.css">
         <link rel="preload" as="fetch" href="/pkg/a.wasm"><link rel="icon" href="/favicon.svg">
         <meta property="og:image" content="/i/1280.jpg"><script type="module" src="/pkg/a.js"></script></head>
-        <body><img src="/i/1280.jpg" srcset="/i/320.webp 320w, /i/640.webp 640w"><a href="/not-an-asset"></a>"#;
+        <body><img src="/i/1280.jpg" srcset="/i/320.webp 320w, /i/512.webp 640w"><a href="/not-an-asset"></a>"#;
     Reply::new(
         "text/html; charset=utf-8",
         &[("cache-control", "public, max-age=60, s-maxage=600")],
@@ -360,7 +360,7 @@ fn good_site() -> Vec<(&'static str, Reply)> {
         ("/favicon.svg", Reply::new("image/svg+xml", &week, "<svg/>")),
         ("/i/1280.jpg", Reply::new("image/jpeg", &UNTIL_2126, "jpeg")),
         ("/i/320.webp", Reply::new("image/webp", &UNTIL_2126, "webp")),
-        ("/i/640.webp", Reply::new("image/webp", &UNTIL_2126, "webp")),
+        ("/i/512.webp", Reply::new("image/webp", &UNTIL_2126, "webp")),
     ]
 }
 
@@ -481,7 +481,7 @@ fn every_miss_is_explained_with_its_remedy() {
             Reply::new("image/svg+xml", &[("cache-control", "no-store")], "<svg/>"),
         ),
         (
-            "/i/640.webp",
+            "/i/512.webp",
             Reply::new("text/plain", &[], "oops").status(500),
         ),
     ]);
@@ -506,7 +506,7 @@ fn every_miss_is_explained_with_its_remedy() {
         ),
         ("a.js", false.into(), vec!["all: no-freshness"]),
         ("favicon.svg", Value::Null, vec!["all: forbidden"]),
-        ("640.webp", Value::Null, vec!["all: error-status"]),
+        ("512.webp", Value::Null, vec!["all: error-status"]),
     ] {
         let asset = asset(&report, path);
         assert_eq!(findings(asset), expected, "{path}");

@@ -189,7 +189,7 @@ impl Scene {
         let manifest: Value = serde_json::from_slice(&self.manifest().await).expect("is JSON");
         assert_eq!(manifest["expires_at"], shown["expires_at"]);
         assert_eq!(self.images().await.len(), PUBLISHED.len());
-        let image = shown["images"]["640.webp"].as_str().expect("a URL");
+        let image = shown["images"]["512.webp"].as_str().expect("a URL");
         assert_eq!(self.site.get(image).await.status, 200);
     }
 }

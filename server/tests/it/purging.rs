@@ -349,11 +349,11 @@ async fn the_site_is_looked_at_for_a_file_that_the_picture_has() {
     let world = World::start().await;
     let picture = world.publish().await;
     let read = world.site.get(&picture.api()).await.json();
-    make_older(&world.site.data_dir, &read, &["640.webp"]).await;
+    make_older(&world.site.data_dir, &read, &["512.webp"]).await;
     let held: Vec<String> = picture
         .paths
         .iter()
-        .filter(|path| !path.ends_with("/640.webp"))
+        .filter(|path| !path.ends_with("/512.webp"))
         .cloned()
         .collect();
     // As they are in truth: no cache holds what there never was.

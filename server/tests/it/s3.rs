@@ -271,7 +271,7 @@ async fn a_whole_site_lives_on_a_bucket() {
         assert_eq!(site.get("/readyz").await.status, StatusCode::OK);
 
         // The bucket holds the very bytes that the site answers with, at the path of their URL.
-        let url = path(&kept, "640.webp");
+        let url = path(&kept, "512.webp");
         let answer = site.get(url).await;
         assert_eq!(answer.status, StatusCode::OK);
         let key = crate::support::path_of(url).trim_start_matches('/');
@@ -310,7 +310,7 @@ async fn a_whole_site_lives_on_a_bucket() {
         let answer = site.send(delete.expect("a request")).await;
         assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.text());
         assert_eq!(
-            site.get(path(&deleted, "640.webp")).await.status,
+            site.get(path(&deleted, "512.webp")).await.status,
             StatusCode::GONE
         );
         let keys = bucket.keys_of_pictures().await;

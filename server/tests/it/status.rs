@@ -251,7 +251,7 @@ async fn a_server_sees_through_its_public_address_what_caches_do() {
         );
     }
     let image = site.get(
-        picture["images"]["640.webp"]
+        picture["images"]["512.webp"]
             .as_str()
             .expect("a URL")
             .trim_start_matches(&*public_url),

@@ -168,7 +168,7 @@ async fn an_absent_object_is_not_found_and_deleting_it_is_done(storage: Arc<dyn 
         assert!(matches!(got, Err(StorageError::NotFound)), "{got:?}");
     }
     storage
-        .delete(&[manifest(&id), image(&id, "640.webp")])
+        .delete(&[manifest(&id), image(&id, "512.webp")])
         .await
         .expect("deletes");
     storage.delete(&[]).await.expect("deletes nothing");
@@ -225,7 +225,7 @@ async fn a_list_names_what_lies_in_its_folder_and_nothing_deeper(storage: Arc<dy
     objects.push((ban.clone(), Bytes::from_static(b"{}")));
     objects.push((ledger.clone(), Bytes::from_static(b"{}")));
     storage.put(objects).await.expect("puts");
-    let other = image(&PictureId::random(), "640.webp");
+    let other = image(&PictureId::random(), "512.webp");
     let stored = storage.put(vec![(other.clone(), Bytes::from_static(b"x"))]);
     stored.await.expect("puts");
     let sorted = |mut keys: Vec<StorageKey>| {

@@ -524,7 +524,7 @@ pub(crate) fn showing(declaration: &Declaration, picture: &Value) -> String {
 
 /// The URL of one of a picture's images.
 pub(crate) fn image(picture: &Value) -> &str {
-    picture["images"]["640.webp"].as_str().expect("a URL")
+    picture["images"]["512.webp"].as_str().expect("a URL")
 }
 
 pub(crate) fn request(method: Method, url: &str) -> axum::http::request::Builder {

@@ -105,7 +105,7 @@ fn a_repeat_is_a_hit_at_the_outer_cache_and_asks_the_server_for_nothing() {
     let picture = world.publish();
     let mut log = String::new();
     for target in [
-        path(&picture["images"]["640.webp"]),
+        path(&picture["images"]["512.webp"]),
         path(&picture["url"]),
         format!("/api/v1/pictures/{}", picture["id"].as_str().expect("id")),
         "/".into(),
@@ -156,7 +156,7 @@ fn dies_on_time(server_dies: bool) -> bool {
     let picture = world.publish();
     let id = picture["id"].as_str().expect("an id");
     let end = end_of(&picture);
-    let image = path(&picture["images"]["640.webp"]);
+    let image = path(&picture["images"]["512.webp"]);
     let page = path(&picture["url"]);
     let single = format!("/api/v1/pictures/{id}");
     let targets = [&image, &page, &single, "/api/v1/pictures", "/"].map(str::to_owned);
@@ -479,7 +479,7 @@ fn model_agrees(trace: &Trace) -> bool {
     let begins = end_of(&picture) - trace.life * 1000 + 2500;
     let single = format!("/api/v1/pictures/{id}");
     let targets = [
-        &path(&picture["images"]["640.webp"]),
+        &path(&picture["images"]["512.webp"]),
         &path(&picture["url"]),
         &single,
         "/api/v1/pictures",

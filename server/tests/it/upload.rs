@@ -1,10 +1,13 @@
 //! Uploading: every way in, every answer.
 
+use std::io::Cursor;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use cattocdn::domain::variant::PUBLISHED;
+use image_webp::{LoopCount, WebPDecoder};
 use tokio::sync::Semaphore;
 
 use crate::support::{ScriptedScreener, Setup, Site, dimensions, fixture, request};
@@ -318,14 +321,58 @@ async fn an_animation_stays_one_and_its_jpeg_is_a_still() {
             .get(json["images"]["320.webp"].as_str().expect("a URL"))
             .await
             .body;
-        let decoder =
-            image_webp::WebPDecoder::new(std::io::Cursor::new(&image[..])).expect("is a WebP");
+        let decoder = WebPDecoder::new(Cursor::new(&image[..])).expect("is a WebP");
         assert!(decoder.is_animated(), "{name}");
         assert_eq!(decoder.num_frames(), 12, "{name}");
-        let still = site
-            .get(json["images"]["1280.jpg"].as_str().expect("a URL"))
-            .await
-            .body;
-        assert_eq!(dimensions(&still), (285, 225), "{name}");
+        for still in ["1280.jpg", "512.jpg"] {
+            let url = json["images"][still].as_str().expect("a URL");
+            let image = site.get(url).await.body;
+            assert_eq!(dimensions(&image), (285, 225), "{name} {still}");
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_animation_is_played_as_often_as_it_was_before() {
+    let site = Site::start().await;
+    let gif = fixture("cat-animated.gif").to_vec();
+    let netscape = find(&gif, b"NETSCAPE2.0");
+    // Two bytes of the GIF's number, behind eleven letters and two bytes of the block.
+    let gif_playing = |again: u16| {
+        let mut gif = gif.clone();
+        gif[netscape + 13..netscape + 15].copy_from_slice(&again.to_le_bytes());
+        gif
+    };
+    let mut gif_without = gif.clone();
+    gif_without.drain(netscape - 3..netscape + 16);
+    let webp = fixture("cat-animated.webp").to_vec();
+    let anim = find(&webp, b"ANIM");
+    let webp_playing = |times: u16| {
+        let mut webp = webp.clone();
+        webp[anim + 12..anim + 14].copy_from_slice(&times.to_le_bytes());
+        webp
+    };
+    let times = |n| LoopCount::Times(NonZeroU16::new(n).expect("is no 0"));
+    for (upload, expected) in [
+        (gif_playing(0), LoopCount::Forever),
+        // A GIF says how often it is played again.
+        (gif_playing(2), times(3)),
+        (gif_without, times(1)),
+        (webp_playing(0), LoopCount::Forever),
+        (webp_playing(5), times(5)),
+    ] {
+        let json = site.upload(upload).await.json();
+        let url = json["images"]["512.webp"].as_str().expect("a URL");
+        let image = site.get(url).await.body;
+        let decoder = WebPDecoder::new(Cursor::new(&image[..])).expect("is a WebP");
+        assert_eq!(decoder.loop_count(), expected);
+    }
+}
+
+/// Where these bytes are in the file.
+fn find(file: &[u8], bytes: &[u8]) -> usize {
+    let mut windows = file.windows(bytes.len());
+    windows
+        .position(|window| window == bytes)
+        .expect("has them")
 }

@@ -11,11 +11,12 @@ use std::time::Duration;
 use axum::http::{StatusCode, header};
 use bytes::Bytes;
 use cattocdn::domain::picture::PictureId;
-use cattocdn::domain::variant::PUBLISHED;
+use cattocdn::domain::variant::{OF_ANIMATIONS, OF_STILLS, PUBLISHED};
 use cattocdn::pictures::outputs;
 use cattocdn::storage::{ObjectStorage, StorageKey};
 use serde_json::{Value, json};
 
+use crate::made::{jpeg, painted};
 use crate::support::process::Launch;
 use crate::support::{ADMIN_TOKEN, Answer, Setup, Site, dimensions, fixture, index_of, path_of};
 use tools::stand_ins::aws::Bucket;
@@ -139,7 +140,7 @@ impl Mixed {
             pictures.push(publish(&site, name).await);
         }
         make_older(&site.data_dir, &pictures[1], &["320.webp"]).await;
-        let missing = ["640.webp", "2048.webp", "1280.jpg"];
+        let missing = ["512.webp", "2048.webp", "1280.jpg"];
         make_older(&site.data_dir, &pictures[2], &missing).await;
         make_newer(&site.data_dir, &pictures[3]).await;
         Self {
@@ -351,7 +352,7 @@ async fn what_a_newer_version_stored_before_it_was_cut_off_is_deleted_with_the_u
     let folder = format!("objects/i/{ends}/{}", id_of(&upload));
     let folder = site.data_dir.join(folder);
     std::fs::create_dir_all(&folder).expect("is made");
-    for name in ["640.webp", UNKNOWN] {
+    for name in ["512.webp", UNKNOWN] {
         std::fs::write(folder.join(name), "newer").expect("is written");
     }
     let path = format!("/api/v1/pictures/{}", id_of(&upload));
@@ -422,6 +423,32 @@ fn the_documents_name_the_files_of_a_new_picture() {
     let named = line.expect("says so").split('`').skip(1).step_by(2);
     let named: BTreeSet<String> = named.map(str::to_owned).collect();
     assert_eq!(named, published, "docs/API.md: `{start}…` names others");
+    for name in OF_STILLS.iter().chain(OF_ANIMATIONS) {
+        assert!(api.contains(&format!("`{name}`")), "docs/API.md: {name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wide_still_has_avif_files_that_are_worth_it() {
+    let site = Site::start().await;
+    for ((width, height), expected) in [
+        ((1600, 1000), vec!["1120.avif", "1536.avif"]),
+        ((1600, 2400), vec!["1120.avif"]),
+        ((700, 1000), vec![]),
+    ] {
+        let picture = painted(width, height, |x, y| [(x / 8) as u8, (y / 8) as u8, 99]);
+        let picture = site.upload(jpeg(&picture)).await.json();
+        let images = picture["images"].as_object().expect("images");
+        let avif = images.keys().filter(|name| name.ends_with(".avif"));
+        assert_eq!(avif.collect::<Vec<_>>(), expected, "{width}x{height}");
+        for name in expected {
+            let answer = site
+                .get(path_of(images[name].as_str().expect("a URL")))
+                .await;
+            assert_eq!(answer.header(header::CONTENT_TYPE), "image/avif");
+            assert_eq!(&answer.body[4..12], b"ftypavif", "{name}");
+        }
+    }
 }
 
 #[test]

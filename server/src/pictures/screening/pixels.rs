@@ -16,12 +16,12 @@ use crate::domain::ban::Ban;
 use crate::domain::draw;
 use crate::domain::policy::{Policy, Triage};
 use crate::domain::tag::Tag;
-use crate::domain::variant::{Format, PUBLISHED, VariantName};
+use crate::domain::variant::{Format, OF_ANIMATIONS, OF_STILLS, PUBLISHED, VariantName};
 use crate::domain::verdict::{self, FrameLook, Reason, Seen, Verdict};
 use crate::screening::{Screener, squares_of};
 use imaging::{
     self, AnimationEncoder, ContactSheet, Encoding, ImageError, Inspected, Limits, Output, Pushed,
-    Raster, ScreeningImage,
+    Raster, ScreeningImage, Subject,
 };
 
 /// Strips of this ratio of the sides or longer are refused, because nobody sees a cat in them.
@@ -72,17 +72,48 @@ pub(super) struct File {
     pub(super) bytes: Bytes,
 }
 
-/// What is made of every new picture: one output for each of [`PUBLISHED`], in that order.
+/// What may be made of a new picture: one output for each published name.
 #[must_use]
 pub fn outputs() -> Vec<Output> {
-    let output = |name: &VariantName| Output {
+    made()
+        .map(|(name, subject)| output(name, subject))
+        .collect()
+}
+
+/// The name of every file that may be made of a new picture, and of which pictures it is made.
+fn made() -> impl Iterator<Item = (VariantName, Subject)> {
+    let lists = [
+        (PUBLISHED, Subject::All),
+        (OF_STILLS, Subject::Stills),
+        (OF_ANIMATIONS, Subject::Animations),
+    ];
+    let each = |(names, subject): (&'static [VariantName], Subject)| {
+        names.iter().map(move |name| (*name, subject))
+    };
+    lists.into_iter().flat_map(each)
+}
+
+/// How the file of this name is made.
+fn output(name: VariantName, subject: Subject) -> Output {
+    Output {
         encoding: match name.format() {
             Format::Webp => Encoding::WebP,
+            Format::Avif => Encoding::Avif,
             Format::Jpeg => Encoding::Jpeg,
         },
         most_width: name.width(),
-    };
-    PUBLISHED.iter().map(output).collect()
+        subject,
+    }
+}
+
+/// The name of the file that is this output.
+fn name_of(wanted: Output) -> Result<VariantName, ImageError> {
+    made()
+        .find(|(name, subject)| output(*name, *subject) == wanted)
+        .map(|(name, _)| name)
+        .ok_or_else(|| ImageError::Encode {
+            detail: format!("{wanted:?} has no name"),
+        })
 }
 
 /// One picture that is to be looked at and rendered.
@@ -296,13 +327,16 @@ impl Job {
     ) -> Result<Rendered, ImageError> {
         let thumbhash = imaging::thumbhash(first)?;
         // The files are in the order of the outputs that were asked for.
-        let files = PUBLISHED.iter().zip(files).map(|(name, file)| File {
-            name: *name,
-            width: file.width,
-            height: file.height,
-            bytes: file.bytes,
+        let outputs = self.inspected.outputs.iter();
+        let files = outputs.zip(files).map(|(output, file)| {
+            Ok(File {
+                name: name_of(*output)?,
+                width: file.width,
+                height: file.height,
+                bytes: file.bytes,
+            })
         });
-        let files = files.collect();
+        let files = files.collect::<Result<_, ImageError>>()?;
         Ok(Rendered {
             width: self.inspected.width,
             height: self.inspected.height,
