@@ -16,5 +16,6 @@ mod cat;
 mod figures;
 mod gallery;
 mod head;
+mod island;
 mod load;
 mod notice;

@@ -12,6 +12,9 @@ use crate::time::{readable_time, time_left};
 /// The milliseconds of a day.
 const DAY_MS: f64 = 86_400_000.0;
 
+/// The attribute that keeps the words that were written last.
+const WRITTEN: &str = "data-left";
+
 /// The moment at which a picture ends; `until` is in the form of RFC 3339. When that moment comes,
 /// the closest element around it with the class `life` gets the class `is-gone`.
 #[component]
@@ -21,15 +24,12 @@ pub(crate) fn TimeLeft(until: String) -> impl IntoView {
     view! { <time class="time-left" datetime=until title=words>{text}</time> }
 }
 
-/// The island that counts down every [`TimeLeft`] on the page once a second, also those that are
-/// added later. There is one island for all of them, because an island in each of forty cards would
-/// slow down the start of the page. It shows nothing itself.
-#[island]
-pub(crate) fn Countdown() -> impl IntoView {
-    if is_browser() {
-        count_down();
-        set_interval(count_down, Duration::from_secs(1));
-    }
+/// Starts the island that counts down every [`TimeLeft`] on the page once a second, also those that
+/// are added later. There is one island for all of them, because an island in each of forty cards
+/// would slow down the start of the page. It shows nothing itself.
+pub(crate) fn start() {
+    count_down();
+    set_interval(count_down, Duration::from_secs(1));
 }
 
 /// Updates every [`TimeLeft`] on the page.
@@ -56,8 +56,11 @@ fn update(time: &Element) {
     let words = time_left((milliseconds / 1000.0).ceil() as i32);
     let life = time.closest(".life").ok().flatten();
     if let Some(words) = words {
-        if time.text_content().as_ref() != Some(&words) {
+        // What was written is not read back from the text, which a translator may have changed.
+        if time.get_attribute(WRITTEN).as_ref() != Some(&words) {
             time.set_text_content(Some(&words));
+            // This cannot fail: the name is valid.
+            let _ = time.set_attribute(WRITTEN, &words);
             if let Some(life) = life.filter(|_| milliseconds < DAY_MS) {
                 drain(&life, milliseconds / DAY_MS);
             }

@@ -18,28 +18,27 @@ const AFTER: &str = "after=";
 
 /// Takes over the clicks on the link with a `data-source`, which is the address where the API has
 /// the next page. It appends the cards of that page to the gallery and tells screen readers so.
-#[island]
+#[component]
 pub(crate) fn MorePictures() -> impl IntoView {
     let (words, set_words) = signal("");
-    if is_browser() {
-        window_event_listener(ev::click, move |event: MouseEvent| {
-            let Some(link) = link_of(&event) else {
-                return;
-            };
-            event.prevent_default();
-            if link.has_attribute("aria-busy") {
-                return;
-            }
-            set_attribute(&link, "aria-busy", "true");
-            set_words.set("Loading more cats…");
-            leptos::task::spawn_local(async move {
-                set_words.set(bring(&link).await);
-                // This can only fail if the attribute is gone already.
-                let _ = link.remove_attribute("aria-busy");
-            });
+    window_event_listener(ev::click, move |event: MouseEvent| {
+        let Some(link) = link_of(&event) else {
+            return;
+        };
+        event.prevent_default();
+        if link.has_attribute("aria-busy") {
+            return;
+        }
+        set_attribute(&link, "aria-busy", "true");
+        set_words.set("Loading more cats…");
+        leptos::task::spawn_local(async move {
+            set_words.set(bring(&link).await);
+            // This can only fail if the attribute is gone already.
+            let _ = link.remove_attribute("aria-busy");
         });
-    }
-    view! { <p role="status">{words}</p> }
+    });
+    // A translator replaces texts, but not what stands in a property.
+    view! { <p role="status" prop:textContent=words></p> }
 }
 
 /// The link that was clicked; `None` if the click is not on it or is meant to open it in another

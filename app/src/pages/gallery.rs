@@ -4,10 +4,12 @@
 use leptos::prelude::*;
 
 use super::cat::{Cat, Mood};
+use super::island::Island;
 use super::load::{load, when_loaded};
 use super::notice::ErrorNotice;
-use crate::components::more_pictures::{GALLERY_ID, MorePictures};
+use crate::components::more_pictures::GALLERY_ID;
 use crate::components::picture_card::PictureCard;
+use crate::islands::MORE;
 use crate::types::{ListQuery, PicturePage};
 
 /// Loads and shows the pictures that `query` asks for. `path` is the path of the page that they are
@@ -58,7 +60,7 @@ fn More(href: String, source: String) -> impl IntoView {
     view! {
         <nav class="more" aria-label="More pictures">
             <a class="button" rel="next" href=href data-source=source>"More cats"</a>
-            <MorePictures/>
+            <Island name=MORE/>
         </nav>
     }
 }

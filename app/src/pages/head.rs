@@ -14,6 +14,9 @@ pub(super) fn Head(
     /// Whether the page adds its own preview card, so that the general one is left out.
     #[prop(optional)]
     has_card: bool,
+    /// Whether the page uploads, so that it loads the code for that.
+    #[prop(optional)]
+    uploads: bool,
 ) -> impl IntoView {
     let url = format!("{}{path}", backend().site().public_url);
     let card = (!has_card).then(|| {
@@ -23,6 +26,7 @@ pub(super) fn Head(
         }
     });
     view! {
+        <BrowserCode uploads/>
         <Title text=title_text(&title)/>
         <Meta name="description" content=description.clone()/>
         <Link rel="canonical" href=url.clone()/>
@@ -38,9 +42,32 @@ pub(super) fn Head(
 #[component]
 pub(super) fn HiddenHead(#[prop(into)] title: String) -> impl IntoView {
     view! {
+        <BrowserCode uploads=false/>
         <Title text=title_text(&title)/>
         <Meta name="description" content="CattoCDN keeps cat pictures for a little while."/>
         <Meta name="robots" content="noindex"/>
+    }
+}
+
+/// Has the browser fetch the code that brings the page's islands to life. The script in the page
+/// reads the addresses here. It fetches both in these very modes, else they would be fetched twice.
+#[component]
+fn BrowserCode(uploads: bool) -> impl IntoView {
+    let files = backend().files();
+    let code = if uploads {
+        &files.uploading
+    } else {
+        &files.reading
+    };
+    view! {
+        <Link rel="modulepreload" href=code.script.clone()/>
+        <Link
+            rel="preload"
+            href=code.wasm.clone()
+            as_="fetch"
+            type_="application/wasm"
+            crossorigin=""
+        />
     }
 }
 

@@ -5,14 +5,15 @@ use leptos_meta::Meta;
 
 use super::cat::{Cat, Mood};
 use super::head::{Head, HiddenHead};
+use super::island::Island;
 use super::load::{load, path_param, when_loaded};
 use super::notice::ErrorNotice;
 use crate::backend::backend;
 use crate::components::copy_field::CopyField;
 use crate::components::countdown::TimeLeft;
-use crate::components::pending_picture::PendingPicture;
 use crate::components::tag_links::TagLinks;
 use crate::images::{Format, Image, Images, choose, srcset};
+use crate::islands::PENDING;
 use crate::time::readable_time;
 use crate::types::contact_url;
 use crate::types::{PictureStatus, PictureView};
@@ -193,7 +194,8 @@ fn Pending() -> impl IntoView {
         <section class="notice">
             <Cat mood=Mood::Searching/>
             <h1>"Looking for the cat…"</h1>
-            <PendingPicture/>
+            <p role="status">"The picture will appear here as soon as we have checked it."</p>
+            <Island name=PENDING/>
             <noscript><meta http-equiv="refresh" content="3"/></noscript>
         </section>
     }

@@ -140,6 +140,12 @@ impl AssetName {
         }
     }
 
+    /// The part of the name before its hash.
+    #[must_use]
+    pub fn stem(&self) -> &str {
+        self.text.split('.').next().unwrap_or_default()
+    }
+
     /// The kind of the file.
     #[must_use]
     pub const fn kind(&self) -> AssetKind {
