@@ -89,6 +89,7 @@ function build() {
   const fresh = join(work, "site");
   cpSync(join(root, "public"), fresh, { recursive: true });
   mkdirSync(join(fresh, "pkg"));
+  put(fresh, "card", "png", readFileSync(join(root, "style", "card.png")));
   put(fresh, "cattocdn", "css", Buffer.from(css));
   for (const name of Object.keys(PROGRAMS)) {
     const [wasm, js] = options.quick ? quickCode(name) : optimisedCode(name);
@@ -156,7 +157,7 @@ function put(site, name, kind, bytes) {
   const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 16);
   const path = join(site, "pkg", `${name}.${hash}.${kind}`);
   writeFileSync(path, bytes);
-  if (!options.quick)
+  if (!options.quick && kind !== "png")
     say(`${name}.${kind}: ${bytes.length} bytes, ${compress(path)} with brotli`);
 }
 

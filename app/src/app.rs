@@ -18,6 +18,7 @@ use crate::pages::picture::PicturePage;
 use crate::pages::search::SearchPage;
 use crate::pages::status::StatusPage;
 use crate::pages::tag::TagPage;
+use crate::pages::tags::TagsPage;
 use crate::pages::upload::UploadPage;
 
 /// Loads the code that the page's `<head>` names and brings each island to life. It is the same on
@@ -81,6 +82,7 @@ fn Pages() -> impl IntoView {
         <FlatRoutes fallback=NotFoundPage>
             <Route path=path!("/") view=HomePage ssr=SsrMode::Async/>
             <Route path=path!("/search") view=SearchPage ssr=SsrMode::Async/>
+            <Route path=path!("/tags") view=TagsPage ssr=SsrMode::Async/>
             <Route path=path!("/tags/:tag") view=TagPage ssr=SsrMode::Async/>
             <Route path=path!("/upload") view=UploadPage ssr=SsrMode::Async/>
             <Route path=path!("/c/:id") view=PicturePage ssr=SsrMode::Async/>

@@ -42,6 +42,8 @@ pub trait Backend: Send + Sync + 'static {
 pub struct SiteFiles {
     /// The one style sheet.
     pub style: String,
+    /// The picture on the preview card of pages that show none of their own, 1200 by 630 pixels.
+    pub card: String,
     /// The code of every page but the upload page.
     pub reading: Code,
     /// The code of the upload page.

@@ -7,9 +7,11 @@
 pub(crate) mod copy_field;
 pub(crate) mod countdown;
 pub(crate) mod more_pictures;
+pub(crate) mod neighbours;
 pub(crate) mod pending_picture;
 pub(crate) mod picture_card;
 pub(crate) mod search_box;
+pub(crate) mod sharing;
 pub(crate) mod tag_links;
 pub(crate) mod upload_queue;
 

@@ -60,6 +60,14 @@ pub(crate) fn choose(images: &[(String, String)], format: Format, width: u32) ->
     })
 }
 
+/// Every variant that pages use, by format and then the narrowest first.
+#[cfg(feature = "ssr")]
+pub(crate) fn all(images: &[(String, String)]) -> Vec<Image<'_>> {
+    let mut all: Vec<Image<'_>> = images.iter().filter_map(image).collect();
+    all.sort_unstable_by_key(|image| (image.format.ending(), image.most_width));
+    all
+}
+
 /// The URL of the variant that [`choose`] gives, or an empty text if there is none.
 pub(crate) fn url(images: &[(String, String)], format: Format, width: u32) -> String {
     choose(images, format, width).map_or_else(String::new, |image| image.url.to_owned())

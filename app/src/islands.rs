@@ -16,7 +16,7 @@ use leptos::web_sys::HtmlElement;
 use crate::components::more_pictures::MorePictures;
 use crate::components::search_box::Suggestions;
 use crate::components::upload_queue::UploadQueue;
-use crate::components::{copy_field, countdown, pending_picture};
+use crate::components::{copy_field, countdown, neighbours, pending_picture, sharing};
 
 /// Counts down the time that pictures have left.
 pub(crate) const COUNTDOWN: &str = "countdown";
@@ -26,6 +26,10 @@ pub(crate) const COPYING: &str = "copying";
 pub(crate) const SUGGESTIONS: &str = "suggestions";
 /// Brings the next page of a list into this one.
 pub(crate) const MORE: &str = "more";
+/// Leads from a picture to its neighbours by keys and swipes.
+pub(crate) const NEIGHBOURS: &str = "neighbours";
+/// Hands a picture to the device's share sheet.
+pub(crate) const SHARING: &str = "sharing";
 /// Waits for the verdict on a picture.
 pub(crate) const PENDING: &str = "pending";
 /// Uploads pictures. Only the upload page has it.
@@ -37,6 +41,8 @@ pub fn mount(name: &str, place: HtmlElement) {
     match name {
         COUNTDOWN => countdown::start(),
         COPYING => copy_field::start(),
+        NEIGHBOURS => neighbours::start(),
+        SHARING => sharing::start(),
         PENDING => pending_picture::start(),
         SUGGESTIONS => mount_to(place, || view! { <Suggestions/> }).forget(),
         MORE => mount_to(place, || view! { <MorePictures/> }).forget(),

@@ -10,6 +10,7 @@ pub(crate) mod picture;
 pub(crate) mod search;
 pub(crate) mod status;
 pub(crate) mod tag;
+pub(crate) mod tags;
 pub(crate) mod upload;
 
 mod cat;

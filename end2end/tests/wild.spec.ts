@@ -107,6 +107,7 @@ test("words that change are changed on a translated page too", async ({
   await withTranslator(page);
   await picturePage.gotoWithoutScripts(url);
   await expect(picturePage.countdown).toHaveText(/^«\d days left»$/);
+  await page.locator("summary").click();
   const copy = page.locator(".copy-field button").first();
   await copy.click();
   await expect(copy).toHaveText("«Copied»");
@@ -134,7 +135,9 @@ test("where WebAssembly is missing, all that is offered works", async ({
 
   await picturePage.gotoWithoutScripts(url);
   await expect(picturePage.photo).toBeVisible();
+  await picturePage.more.click();
   await expect(page.getByRole("button", { name: "Copy" })).toHaveCount(0);
+  await expect(picturePage.share).toHaveCount(0);
   await expect(picturePage.countdown).toHaveText(/^until /);
 
   await uploadPage.gotoWithoutScripts("/upload");
@@ -182,6 +185,7 @@ test("an island that fails takes no other with it", async ({
   await expect.poll(() => homePage.cards.count()).toBeGreaterThan(PAGE_SIZE);
   await picturePage.gotoWithoutScripts(url);
   await expect(picturePage.countdown).toHaveText(/days left$/);
+  await picturePage.more.click();
   await picturePage.copyButton("Page").click();
   await expect(picturePage.copyButton("Page")).toHaveText("Copied");
   expect(complaints.all.length).toBeGreaterThan(0);
@@ -211,6 +215,7 @@ test("a link is copied on plain http too, and the focus stays", async ({
   const { url } = await api.publish("chelsea.png");
   await page.addInitScript(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
   await picturePage.goto(url);
+  await picturePage.more.click();
   const copy = picturePage.copyButton("Page");
   await copy.focus();
   await page.keyboard.press("Enter");

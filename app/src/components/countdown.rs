@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use js_sys::{Date, Object, Reflect};
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
@@ -26,8 +27,15 @@ pub(crate) fn TimeLeft(until: String) -> impl IntoView {
 
 /// Starts the island that counts down every [`TimeLeft`] on the page once a second, also those that
 /// are added later. There is one island for all of them, because an island in each of forty cards
-/// would slow down the start of the page. It shows nothing itself.
+/// would slow down the start of the page. It shows nothing itself. It also writes moments of the
+/// class `until` in the visitor's own time.
 pub(crate) fn start() {
+    if let Ok(times) = document().query_selector_all(".until") {
+        for time in (0..times.length()).filter_map(|index| times.item(index)) {
+            let until = moment(time.unchecked_ref());
+            time.set_text_content(Some(&in_local_time(&until)));
+        }
+    }
     count_down();
     set_interval(count_down, Duration::from_secs(1));
 }
@@ -47,8 +55,8 @@ fn count_down() {
 /// Writes how long is left. Once nothing is left, it removes every image of the picture and marks
 /// the picture as gone.
 fn update(time: &Element) {
-    let until = time.get_attribute("datetime").unwrap_or_default();
-    let milliseconds = js_sys::Date::parse(&until) - js_sys::Date::now();
+    let until = moment(time);
+    let milliseconds = until.get_time() - Date::now();
     if milliseconds.is_nan() {
         return;
     }
@@ -59,8 +67,9 @@ fn update(time: &Element) {
         // What was written is not read back from the text, which a translator may have changed.
         if time.get_attribute(WRITTEN).as_ref() != Some(&words) {
             time.set_text_content(Some(&words));
-            // This cannot fail: the name is valid.
+            // Neither can fail: the names are valid.
             let _ = time.set_attribute(WRITTEN, &words);
+            let _ = time.set_attribute("title", &in_local_time(&until));
             if let Some(life) = life.filter(|_| milliseconds < DAY_MS) {
                 drain(&life, milliseconds / DAY_MS);
             }
@@ -76,6 +85,28 @@ fn update(time: &Element) {
         // stay.
         let _ = life.class_list().add_1("is-gone");
     }
+}
+
+/// The moment that an element names.
+fn moment(time: &Element) -> Date {
+    Date::new(&time.get_attribute("datetime").unwrap_or_default().into())
+}
+
+/// Says until when a picture is here, in the visitor's time zone: `until Sat, 5 Dec, 11:03`.
+fn in_local_time(until: &Date) -> String {
+    let options = Object::new();
+    for (name, value) in [
+        ("weekday", "short"),
+        ("day", "numeric"),
+        ("month", "short"),
+        ("hour", "2-digit"),
+        ("minute", "2-digit"),
+    ] {
+        // This fails only for an object that cannot be changed.
+        let _ = Reflect::set(&options, &name.into(), &value.into());
+    }
+    let words: String = until.to_locale_string("en-GB", &options).into();
+    ["until ", &words].concat()
 }
 
 /// Marks a picture as one in its last day, of which this share is left. The style sheet lets its

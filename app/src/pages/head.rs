@@ -20,9 +20,16 @@ pub(super) fn Head(
 ) -> impl IntoView {
     let url = format!("{}{path}", backend().site().public_url);
     let card = (!has_card).then(|| {
+        let image = format!("{}{}", backend().site().public_url, backend().files().card);
         view! {
             <Meta property="og:type" content="website"/>
-            <Meta name="twitter:card" content="summary"/>
+            <Meta property="og:image" content=image.clone()/>
+            <Meta property="og:image:type" content="image/png"/>
+            <Meta property="og:image:width" content="1200"/>
+            <Meta property="og:image:height" content="630"/>
+            <Meta property="og:image:alt" content="A drawn cat looks over a strip: CattoCDN"/>
+            <Meta name="twitter:card" content="summary_large_image"/>
+            <Meta name="twitter:image" content=image/>
         }
     });
     view! {
@@ -36,6 +43,8 @@ pub(super) fn Head(
         <Meta property="og:url" content=url/>
         {card}
     }
+    // The compiler could not cope with the type of a page that holds all of this.
+    .into_any()
 }
 
 /// The title of a page that search engines should not list.

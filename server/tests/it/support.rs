@@ -620,6 +620,8 @@ pub(crate) fn write_build(site_dir: &Path, hash: &str) {
         write(pkg.join(format!("{name}.gz")), &gzip(text.as_bytes()));
         write(pkg.join(name), text.as_bytes());
     }
+    let card = format!("card {hash}");
+    write(pkg.join(format!("card.{hash}.png")), card.as_bytes());
     write(site_dir.join("favicon.svg"), b"<svg/>");
 }
 
