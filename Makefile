@@ -28,8 +28,8 @@ build: setup ## Build the server, the browser's code and the styles into dist/
 	cargo build --quiet --locked --release --package server
 	scripts/step "building the browser's code"
 	cargo build --quiet --locked --release --package glue
-	cargo build --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown
-	node scripts/build_site.mjs --wasm "$(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-release/frontend.wasm" \
+	cargo build --quiet --locked --profile wasm-release --package frontend --package frontend_upload --target wasm32-unknown-unknown
+	node scripts/build_site.mjs --wasm "$(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-release" \
 		--glue "$(CARGO_TARGET_DIR)/release/glue" --out $(DIST)/site
 	install -m 755 "$(CARGO_TARGET_DIR)/release/cattocdn" $(DIST)/cattocdn
 
@@ -119,11 +119,11 @@ lint: setup ## Check the formatting and the lints
 	(cd end2end && npx tsc --noEmit)
 	cargo clippy --quiet --locked --release --package server --package imaging --package probe --package tools --package trim --package glue --all-targets -- --deny warnings
 	cargo clippy --quiet --locked --release --package app --features ssr --all-targets -- --deny warnings
-	cargo clippy --quiet --locked --profile wasm-release --package frontend --target wasm32-unknown-unknown -- --deny warnings
+	cargo clippy --quiet --locked --profile wasm-release --package frontend --package frontend_upload --target wasm32-unknown-unknown -- --deny warnings
 
 .PHONY: wasm-deps
 wasm-deps: ## Check that no crate of the server reaches the browser
-	@tree=$$(cargo tree --quiet --locked --package frontend --target wasm32-unknown-unknown --edges normal --prefix none)
+	@tree=$$(cargo tree --quiet --locked --package frontend --package frontend_upload --target wasm32-unknown-unknown --edges normal --prefix none)
 	! grep -E '^(axum|hyper|sqlx|ort|webp|aws-[a-z0-9-]+|tokio|leptos_axum) ' <<<"$$tree"
 
 .PHONY: fmt

@@ -125,12 +125,10 @@ async function measure() {
   const page = await (await fetch(`${origin}/`)).arrayBuffer();
   row("gallery page", `${(page.byteLength / 1000).toFixed(1)} kB (uncompressed)`);
   const pkg = join(root, "dist", "site", "pkg");
-  const brotli = (kind) =>
-    readdirSync(pkg)
-      .filter((file) => file.endsWith(`.${kind}.br`))
-      .reduce((sum, file) => sum + statSync(join(pkg, file)).size, 0);
-  for (const kind of ["wasm", "js", "css"])
-    row(`${kind}, brotli`, `${(brotli(kind) / 1000).toFixed(1)} kB`);
+  for (const file of readdirSync(pkg).filter((file) => file.endsWith(".br"))) {
+    const [name, , kind] = file.split(".");
+    row(`${name}.${kind}, brotli`, `${(statSync(join(pkg, file)).size / 1000).toFixed(1)} kB`);
+  }
   const { images } = await upload(readFileSync(join(pictures, "12mpx.jpg")));
   for (const [name, url] of Object.entries(images)) {
     const image = await (await fetch(url)).arrayBuffer();

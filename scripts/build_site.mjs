@@ -1,12 +1,12 @@
-// Makes the files that browsers load: the JavaScript that loads the WASM, the optimised WASM and
-// the CSS. The name of each holds a hash of its content, and each is also stored compressed with
-// brotli and gzip. The file `hash.txt` tells the server the names.
+// Makes the files that browsers load: for each of the two programs the optimised WASM and the
+// JavaScript that loads it, and the CSS. The name of each holds a hash of its content, and each is
+// also stored compressed with brotli and gzip.
 //
-// Usage: node scripts/build_site.mjs --wasm FILE --glue FILE --out FOLDER [--quick]
+// Usage: node scripts/build_site.mjs --wasm FOLDER --glue FILE --out FOLDER [--quick]
 //
-// `--glue` names the program that makes the JavaScript (the crate `glue`). `--quick` is for `make
-// dev`: nothing is optimised, minified or compressed, and what was made of the same WASM is used
-// again, from a folder beside `--out`.
+// `--wasm` names the folder in which Cargo has put the programs. `--glue` names the program that makes
+// the JavaScript (the crate `glue`). `--quick` is for `make dev`: nothing is optimised, minified or
+// compressed, and what was made of the same WASM is used again, from a folder beside `--out`.
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -39,6 +39,9 @@ const WASM_FEATURES = [
   "sign-ext",
 ].map((feature) => `--enable-${feature}`);
 
+// The programs for the browser: the name of each one's files, and of its package.
+const PROGRAMS = { cattocdn: "frontend", uploads: "frontend_upload" };
+
 // The file in a folder that says what the folder was made of.
 const STAMP = "inputs.txt";
 
@@ -53,11 +56,12 @@ const { values: options } = parseArgs({
   },
 });
 if (!options.wasm || !options.glue || !options.out)
-  throw new Error("usage: build_site.mjs --wasm FILE --glue FILE --out FOLDER [--quick]");
+  throw new Error("usage: build_site.mjs --wasm FOLDER --glue FILE --out FOLDER [--quick]");
 const out = resolve(options.out);
 
+const wasmOf = (name) => join(options.wasm, `${PROGRAMS[name]}.wasm`);
 const code = [
-  options.wasm,
+  ...Object.keys(PROGRAMS).map(wasmOf),
   options.glue,
   fileURLToPath(import.meta.url),
   join(root, "end2end", "package-lock.json"),
@@ -74,7 +78,6 @@ try {
 
 /** Builds the site in a temporary folder and then puts it in place. */
 function build() {
-  const [wasm, js] = options.quick ? quickCode() : optimisedCode();
   say("compiling the styles");
   const require = createRequire(join(tools, "anchor.js"));
   const css = require("sass").compile(join(root, "style", "main.scss"), {
@@ -86,30 +89,32 @@ function build() {
   const fresh = join(work, "site");
   cpSync(join(root, "public"), fresh, { recursive: true });
   mkdirSync(join(fresh, "pkg"));
-  const hashes = [
-    put(fresh, "wasm", wasm),
-    put(fresh, "js", Buffer.from(js)),
-    put(fresh, "css", Buffer.from(css)),
-  ];
-  writeFileSync(join(fresh, "hash.txt"), hashes.join(""));
+  put(fresh, "card", "png", readFileSync(join(root, "style", "card.png")));
+  put(fresh, "cattocdn", "css", Buffer.from(css));
+  for (const name of Object.keys(PROGRAMS)) {
+    const [wasm, js] = options.quick ? quickCode(name) : optimisedCode(name);
+    put(fresh, name, "wasm", wasm);
+    put(fresh, name, "js", Buffer.from(js));
+  }
   if (!options.quick) for (const file of ["favicon.svg"]) compress(join(fresh, file));
   putInPlace(fresh, out, fingerprint);
 }
 
-/** The WASM and its JavaScript, as small as they can be made. */
-function optimisedCode() {
-  say("optimising the WASM");
-  execFileSync(options.glue, [options.wasm, work]);
-  const optimised = join(work, "optimised.wasm");
+/** The WASM of a program and its JavaScript, as small as they can be made. */
+function optimisedCode(name) {
+  say(`optimising the WASM of ${name}`);
+  const made = join(work, name);
+  execFileSync(options.glue, [wasmOf(name), made]);
+  const optimised = join(made, "optimised.wasm");
   execFileSync(join(tools, ".bin", "wasm-opt"), [
     "-Oz",
     ...WASM_FEATURES,
     "-o",
     optimised,
-    join(work, "cattocdn_bg.wasm"),
+    join(made, "cattocdn_bg.wasm"),
   ]);
   const require = createRequire(join(tools, "anchor.js"));
-  const js = require("esbuild").transformSync(readFileSync(join(work, "cattocdn.js"), "utf8"), {
+  const js = require("esbuild").transformSync(readFileSync(join(made, "cattocdn.js"), "utf8"), {
     minify: true,
     format: "esm",
     target: "es2022",
@@ -118,12 +123,12 @@ function optimisedCode() {
 }
 
 /** The WASM and its JavaScript as they come, and without any work if the WASM is the same. */
-function quickCode() {
-  const kept = `${out}.code`;
+function quickCode(name) {
+  const kept = `${out}.${name}`;
   const made = fingerprintOf(code, []);
   if (!isMadeOf(kept, made)) {
-    const fresh = join(work, "code");
-    execFileSync(options.glue, [options.wasm, fresh]);
+    const fresh = join(work, name);
+    execFileSync(options.glue, [wasmOf(name), fresh]);
     putInPlace(fresh, kept, made);
   }
   return [
@@ -147,13 +152,13 @@ function putInPlace(folder, place, fingerprint) {
   renameSync(`${place}.new`, place);
 }
 
-/** Writes `pkg/cattocdn.{hash}.{kind}` and returns the line for it in `hash.txt`. */
-function put(site, kind, bytes) {
+/** Writes `pkg/{name}.{hash}.{kind}`. */
+function put(site, name, kind, bytes) {
   const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 16);
-  const path = join(site, "pkg", `cattocdn.${hash}.${kind}`);
+  const path = join(site, "pkg", `${name}.${hash}.${kind}`);
   writeFileSync(path, bytes);
-  if (!options.quick) say(`${kind}: ${bytes.length} bytes, ${compress(path)} with brotli`);
-  return `${kind}: ${hash}\n`;
+  if (!options.quick && kind !== "png")
+    say(`${name}.${kind}: ${bytes.length} bytes, ${compress(path)} with brotli`);
 }
 
 /**

@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 const CODE = [
   "app/src",
   "frontend/src",
+  "frontend_upload/src",
   "imaging/src",
   "probe/src",
   "server/migrations",
@@ -141,14 +142,17 @@ async function build(isCode) {
     // Both at once: neither uses two processors for long.
     const built = await Promise.all([
       run("cargo", [...cargo, "server"]),
-      run("cargo", [...cargo, "frontend", "--profile", "wasm-dev", "--target", WASM]),
+      run("cargo", [
+        ...[...cargo, "frontend", "--package", "frontend_upload"],
+        ...["--profile", "wasm-dev", "--target", WASM],
+      ]),
     ]);
     if (built.includes(false)) return false;
   }
   return run(process.execPath, [
     join(root, "scripts", "build_site.mjs"),
     "--quick",
-    ...["--wasm", join(target, WASM, "wasm-dev", "frontend.wasm")],
+    ...["--wasm", join(target, WASM, "wasm-dev")],
     ...["--glue", glue],
     ...["--out", site],
   ]);

@@ -12,7 +12,7 @@ lack() {
 
 for thing in "$@"; do
   case $thing in
-    site) [ -f dist/site/hash.txt ] || lack "The site is not built." "make build" ;;
+    site) [ -f dist/site/favicon.svg ] || lack "The site is not built." "make build" ;;
     server) [ -x dist/cattocdn ] || lack "The server is not built." "make build" ;;
     models)
       models=${CATTO_MODELS_DIR:-$(sed -n 's/^CATTO_MODELS_DIR=//p' .env 2>/dev/null || true)}

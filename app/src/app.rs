@@ -3,11 +3,11 @@
 use leptos::nonce::Nonce;
 use leptos::prelude::*;
 use leptos::reactive::owner::take_context;
-use leptos_meta::{HashedStylesheet, MetaTags, provide_meta_context};
+use leptos_meta::{MetaTags, provide_meta_context};
 use leptos_router::components::{FlatRoutes, Route, Router};
 use leptos_router::{SsrMode, path};
 
-use crate::backend::Interstitial;
+use crate::backend::{Interstitial, backend};
 use crate::pages::about::AboutPage;
 use crate::pages::delete::DeletePage;
 use crate::pages::home::HomePage;
@@ -18,13 +18,24 @@ use crate::pages::picture::PicturePage;
 use crate::pages::search::SearchPage;
 use crate::pages::status::StatusPage;
 use crate::pages::tag::TagPage;
+use crate::pages::tags::TagsPage;
 use crate::pages::upload::UploadPage;
 
+/// Loads the code that the page's `<head>` names and brings each island to life. It is the same on
+/// every page, because the content security policy names it by its hash. The class `is-alive` says
+/// that the islands live, and `is-plain` that they never will, as where WebAssembly is forbidden.
+const START: &str = include_str!("start.js");
+
 /// The whole HTML document, which the server renders anew for every page.
-pub fn shell(options: LeptosOptions) -> impl IntoView {
+pub fn shell() -> impl IntoView {
     // Pages are cached, so a nonce would protect nothing, and it would make every rendering differ
     // from the last.
     drop(take_context::<Nonce>());
+    // Nothing is hydrated, so no page needs the data of which it was made.
+    if let Some(context) = Owner::current_shared_context() {
+        context.set_is_hydrating(false);
+    }
+    let style = backend().files().style.clone();
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -34,10 +45,10 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="color-scheme" content="light dark"/>
                 <meta name="theme-color" content="#fbf4e9" media="(prefers-color-scheme: light)"/>
                 <meta name="theme-color" content="#1c1612" media="(prefers-color-scheme: dark)"/>
-                <HashedStylesheet options=options.clone()/>
+                <link rel="stylesheet" href=style/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
-                <HydrationScripts options islands=true/>
                 <MetaTags/>
+                <script type="module">{START}</script>
             </head>
             <body>
                 <App/>
@@ -71,6 +82,7 @@ fn Pages() -> impl IntoView {
         <FlatRoutes fallback=NotFoundPage>
             <Route path=path!("/") view=HomePage ssr=SsrMode::Async/>
             <Route path=path!("/search") view=SearchPage ssr=SsrMode::Async/>
+            <Route path=path!("/tags") view=TagsPage ssr=SsrMode::Async/>
             <Route path=path!("/tags/:tag") view=TagPage ssr=SsrMode::Async/>
             <Route path=path!("/upload") view=UploadPage ssr=SsrMode::Async/>
             <Route path=path!("/c/:id") view=PicturePage ssr=SsrMode::Async/>

@@ -16,6 +16,8 @@ use crate::types::{ListQuery, PicturePage, PictureStatus, SiteView, TagList, Upl
 pub trait Backend: Send + Sync + 'static {
     /// What the pages say about the site itself, such as its address and its limits.
     fn site(&self) -> SiteView;
+    /// The files that pages load.
+    fn files(&self) -> Arc<SiteFiles>;
     /// Looks one picture up. If it was rejected, has expired or was never here, the error says so
     /// by its code.
     async fn picture(&self, id: &str) -> Result<PictureStatus, ApiError>;
@@ -33,6 +35,28 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         form: multer::Multipart<'static>,
     ) -> Result<UploadView, ApiError>;
+}
+
+/// The addresses of the files that pages load, each of which is a path with a hash in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteFiles {
+    /// The one style sheet.
+    pub style: String,
+    /// The picture on the preview card of pages that show none of their own, 1200 by 630 pixels.
+    pub card: String,
+    /// The code of every page but the upload page.
+    pub reading: Code,
+    /// The code of the upload page.
+    pub uploading: Code,
+}
+
+/// The addresses of one program for the browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// The JavaScript that loads the WASM.
+    pub script: String,
+    /// The WASM.
+    pub wasm: String,
 }
 
 /// The backend of the request that is being answered.

@@ -63,6 +63,14 @@ pub(crate) fn choose(images: &[(String, String)], format: Format, width: u32) ->
     })
 }
 
+/// Every variant that pages use, by format and then the narrowest first.
+#[cfg(feature = "ssr")]
+pub(crate) fn all(images: &[(String, String)]) -> Vec<Image<'_>> {
+    let mut all: Vec<Image<'_>> = images.iter().filter_map(image).collect();
+    all.sort_unstable_by_key(|image| (image.format.ending(), image.most_width));
+    all
+}
+
 /// The URL of the variant that [`choose`] gives, or an empty text if there is none.
 pub(crate) fn url(images: &[(String, String)], format: Format, width: u32) -> String {
     choose(images, format, width).map_or_else(String::new, |image| image.url.to_owned())
@@ -94,9 +102,11 @@ pub(crate) fn srcset(images: &[(String, String)], format: Format, upload_width: 
 
 /// How many device pixels of a file may make up one that is drawn too few before it looks soft: the
 /// widest AVIF file is wide enough for places that are no more than a twentieth wider.
+#[cfg(feature = "ssr")]
 const ENOUGH: f64 = 1.05;
 
 /// The resolutions of screens, in device pixels for each CSS pixel, that [`avif_media`] names.
+#[cfg(feature = "ssr")]
 const RESOLUTIONS: [u32; 3] = [1, 2, 3];
 
 /// The screens on which the widest AVIF file of a picture is wide enough, as a `<source>` says it:
@@ -105,6 +115,7 @@ const RESOLUTIONS: [u32; 3] = [1, 2, 3];
 ///
 /// AVIF files end at a width at which they are still made quickly. A browser that was offered them
 /// would take the widest even where it is too narrow, and never look at the wider WebP file.
+#[cfg(feature = "ssr")]
 pub(crate) fn avif_media(
     images: &[(String, String)],
     (width, height): (u32, u32),
@@ -167,7 +178,7 @@ mod tests {
         for (names, expected) in [
             (
                 &["512.webp", "960.webp", "960.avif"][..],
-                "/i/512.webp 640w, /i/960.webp 960w",
+                "/i/512.webp 512w, /i/960.webp 960w",
             ),
             (&["1280.jpg"], ""),
             (&["x.webp", "640"], ""),

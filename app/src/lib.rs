@@ -1,11 +1,11 @@
 //! The pages and the wire types, compiled twice: into the server, which renders every page, and
-//! into the browser, which only brings the islands to life.
+//! into the browser, which only brings the [`islands`] to life.
 //!
 //! Reading order: [`types`] and [`error`] are the contract; [`backend`] is what the pages ask of
 //! the server; `app` holds the HTML document and the routes; `pages` are rendered by the server
-//! alone; `components` are drawn by the server too, and those marked as islands also run in the
-//! browser; [`api`] holds the two calls by which islands change something or must not be answered
-//! from a cache. `images`, `query`, `time` and `units` are plain logic that the others use.
+//! alone; `components` may also run in the browser, and [`islands`] says which of them do and how
+//! they come to life; [`api`] holds the two calls by which islands change something or must not be
+//! answered from a cache. `images`, `query`, `time` and `units` are plain logic that the others use.
 //!
 //! Invariant: nothing here knows of storage, databases, models or configuration, and nothing behind
 //! the `ssr` feature reaches the browser.
@@ -28,6 +28,7 @@ pub mod api;
 mod components;
 pub mod error;
 mod images;
+pub mod islands;
 pub mod query;
 mod time;
 pub mod types;

@@ -10,11 +10,13 @@ pub(crate) mod picture;
 pub(crate) mod search;
 pub(crate) mod status;
 pub(crate) mod tag;
+pub(crate) mod tags;
 pub(crate) mod upload;
 
 mod cat;
 mod figures;
 mod gallery;
 mod head;
+mod island;
 mod load;
 mod notice;

@@ -65,6 +65,9 @@ pub struct PictureView {
     pub largest_height: u32,
     /// Whether the WebP files move.
     pub animated: bool,
+    /// The kinds of metadata that the upload had and the files do not have, such as `exif`, `gps` or
+    /// `comment`.
+    pub stripped: Vec<String>,
     /// A `data:` URL with a tiny image to show while the picture loads.
     pub placeholder: String,
     /// The thumbhash from which the placeholder was made, in Base64.
@@ -82,6 +85,9 @@ pub struct PicturePage {
     pub pictures: Vec<PictureView>,
     /// The cursor that asks for the next page; absent on the last page.
     pub next: Option<String>,
+    /// The cursor that asks for the page before, an empty text where that is the first page; absent
+    /// on the first page.
+    pub previous: Option<String>,
 }
 
 /// Which page of which list is asked for. A parameter that is not given is an empty text.

@@ -83,7 +83,7 @@ test("“more” appends the next page to the gallery and moves the focus there"
   expect(new Set(all).size).toBe(all.length);
   await expect(homePage.cards.nth(PAGE_SIZE)).toBeFocused();
   await expect(homePage.cards.nth(PAGE_SIZE)).toContainText("days left");
-  expect(new URL(homePage.page.url()).search).toBe("");
+  expect(new URL(homePage.page.url()).search).toMatch(/^\?after=\d+$/);
 });
 
 test("a picture's page says what is in it and how long it has left", async ({
@@ -111,6 +111,7 @@ test("a picture's links can be copied", async ({ api, context, page, picturePage
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const picture = await api.publish("chelsea.png");
   await picturePage.goto(picture.url);
+  await picturePage.more.click();
   await expect(picturePage.sharedText("Page")).toHaveValue(picture.url);
   for (const label of ["Page", "Image", "Markdown", "HTML"] as const) {
     await picturePage.copyButton(label).click();
@@ -152,4 +153,44 @@ test("an address that is no page says so", async ({ sitePage, complaints }) => {
   const response = await sitePage.goto("/no-such-page");
   expect(response.status()).toBe(404);
   await expect(sitePage.headline).toHaveText("No cat lives here");
+});
+
+test("going back to the gallery leads to the card that was opened", async ({
+  api,
+  page,
+  homePage,
+  picturePage,
+}) => {
+  await api.fillMoreThanOnePage();
+  // Chromium keeps no page that may not be stored, so going back loads this one anew.
+  await page.route(/\/(\?after=\d+)?$/, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, headers: { ...response.headers(), "cache-control": "no-store" } });
+  });
+  await homePage.open();
+  await homePage.moreLink.click();
+  await expect.poll(() => homePage.cards.count()).toBeGreaterThan(PAGE_SIZE);
+  const id = (await homePage.ids())[PAGE_SIZE] ?? "";
+  await homePage.card(id).click();
+  await picturePage.ready();
+  await page.goBack();
+  await homePage.ready();
+  await expect(homePage.card(id)).toBeInViewport();
+  await page.getByRole("link", { name: "Newer cats" }).click();
+  await expect(page).toHaveURL(/:\d+\/$/);
+});
+
+test("all tags are offered with their counts", async ({ api, homePage }) => {
+  await api.publish("chelsea.png");
+  await homePage.goto("/");
+  await homePage.main.getByRole("link", { name: "All tags" }).click();
+  await homePage.main.getByRole("link", { name: /^tabby cat \d+$/ }).click();
+  await expect(homePage.headline).toHaveText("Cats tagged tabby cat");
+});
+
+test("the home page has a preview card with an image that exists", async ({ api, picturePage }) => {
+  await picturePage.goto("/");
+  const image = (await picturePage.meta("og:image")) ?? "";
+  expect(await picturePage.meta("twitter:card")).toBe("summary_large_image");
+  expect(await api.status(image)).toBe(200);
 });

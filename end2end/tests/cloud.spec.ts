@@ -36,6 +36,7 @@ test("a cat is published with Rekognition's tags, read from the bucket, found an
   await picturePage.expectPhotoLoaded();
   const pageUrl = picturePage.page.url();
   const id = new URL(pageUrl).pathname.replace("/c/", "");
+  await picturePage.more.click();
   const imageUrl = await picturePage.sharedText("Image").inputValue();
   const keys = await standIn.keysOf(id);
   const read = await picturePage.page.request.get(`/api/v1/pictures/${id}`);

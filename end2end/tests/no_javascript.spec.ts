@@ -12,6 +12,7 @@ test("a picture uploaded with the plain form is shown", async ({ uploadPage, pic
   await uploadPage.submitButton.click();
   await expect(picturePage.photo).toBeVisible();
   await expect(picturePage.countdown).toHaveText(/^until \d+ \w+, \d\d:\d\d UTC$/);
+  await picturePage.more.click();
   await expect(picturePage.sharedText("Page")).toHaveValue(picturePage.page.url());
 });
 
@@ -19,7 +20,11 @@ test("what needs scripts is not offered", async ({ api, picturePage }) => {
   const { url } = await api.publish("cat.webp");
   await picturePage.gotoWithoutScripts(url);
   await expect(picturePage.photo).toBeVisible();
+  await picturePage.more.click();
+  await expect(picturePage.sharedText("Page")).toBeVisible();
   await expect(picturePage.copyButton("Page")).toBeHidden();
+  await expect(picturePage.share).toBeHidden();
+  await expect(picturePage.until).toBeHidden();
 });
 
 test("a refused picture is answered in words with status 422", async ({

@@ -1,11 +1,12 @@
-//! The entry point of the browser's WASM. It holds nothing but this function; everything else is in
-//! `app`.
+//! The entry point of the browser's WASM on every page but the upload page. It holds nothing but
+//! this function; everything else is in `app`.
 
-// Without this line the crate `app`, and so the islands, would not be linked in.
-use app as _;
+use app::islands;
+use leptos::web_sys::HtmlElement;
+use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Brings the islands of the page to life. The page calls it once its WASM is loaded.
-#[wasm_bindgen::prelude::wasm_bindgen]
-pub fn hydrate() {
-    leptos::mount::hydrate_islands();
+/// Brings one island to life. The page calls it for each of its islands once the WASM is loaded.
+#[wasm_bindgen]
+pub fn mount(name: &str, place: HtmlElement) {
+    islands::mount(name, place);
 }

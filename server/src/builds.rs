@@ -104,6 +104,21 @@ impl Build {
         Ok(Self { id, files, favicon })
     }
 
+    /// The path of the file of this kind whose name begins with `stem`.
+    ///
+    /// # Errors
+    /// When the build has no such file.
+    pub fn path_of(&self, stem: &str, kind: AssetKind) -> anyhow::Result<String> {
+        let name = self
+            .files
+            .keys()
+            .find(|name| name.stem() == stem && name.kind() == kind)
+            .with_context(|| {
+                format!("the built site has no {stem} of the kind {kind:?}: run `make build`")
+            })?;
+        Ok(format!("/pkg/{name}"))
+    }
+
     fn record(&self) -> Record {
         Record::of(self.files.iter().map(|(name, file)| (name, &file.asset)))
     }

@@ -20,6 +20,7 @@ pub(crate) mod health;
 mod held;
 pub(crate) mod images;
 pub(crate) mod list;
+mod neighbours;
 pub(crate) mod pages;
 pub(crate) mod readers;
 mod receive;
@@ -70,6 +71,7 @@ fn routes() -> Vec<Route> {
         // The pages.
         Route::page("/", Kept(Kind::List, Key::Query(&["after"]))),
         Route::page("/search", Kept(Kind::List, Key::Query(&["q", "after"]))).scans(Scans::Always),
+        Route::page("/tags", Kept(Kind::List, Key::Query(&[]))).scans(Scans::Always),
         Route::page("/tags/{tag}", Kept(Kind::List, Key::Query(&["after"]))).scans(Scans::Always),
         Route::page("/c/{id}", Kept(Kind::Picture, Key::Path)),
         Route::page("/upload", Kept(Kind::Document, Key::Path))
@@ -112,6 +114,18 @@ fn routes() -> Vec<Route> {
             get(api::random_picture),
         )
         .scans(Scans::Always),
+        Route::new(
+            "/next/{id}",
+            Kept(Kind::Slot, Key::Query(neighbours::PARAMETERS)),
+            get(neighbours::next),
+        )
+        .scans(Scans::WithQuery),
+        Route::new(
+            "/previous/{id}",
+            Kept(Kind::Slot, Key::Query(neighbours::PARAMETERS)),
+            get(neighbours::previous),
+        )
+        .scans(Scans::WithQuery),
         Route::new(
             "/status.json",
             Kept(Kind::List, Key::Query(&[])),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use app::backend::{Code, SiteFiles};
 use app::types::{SiteView, UploadRules};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -22,6 +23,7 @@ use crate::costs::budget::Budget;
 use crate::costs::counted_storage::CountedStorage;
 use crate::costs::traffic::Traffic;
 use crate::db::Db;
+use crate::domain::build::AssetKind;
 use crate::http::cache::PAGES_TAG;
 use crate::http::guesses::Guesses;
 use crate::http::shares::{ScanShares, Shares};
@@ -85,15 +87,7 @@ pub async fn open_with(
         ..services
     };
     let build = Build::load(&config.http.site_dir)?;
-    let hashes = config.http.site_dir.join("hash.txt");
-    anyhow::ensure!(
-        hashes.is_file(),
-        "{} is missing; please run `make build`, or set CATTO_SITE_DIR to the built site",
-        hashes.display()
-    );
-    // Leptos looks for the hash file relative to the executable's folder unless its path is
-    // absolute.
-    let site_dir = std::path::absolute(&config.http.site_dir)?;
+    let files = files_of(&build)?;
     let (asks, asked) = (config.screening.policy.asks(), config.screening.asked);
     let site = SiteView {
         public_url: config
@@ -112,13 +106,7 @@ pub async fn open_with(
     };
     let leptos = LeptosOptions::builder()
         .output_name("cattocdn")
-        .site_root(Arc::<str>::from(site_dir.to_string_lossy()))
-        .site_pkg_dir("pkg")
         .site_addr(config.http.listen)
-        .hash_files(true)
-        .hash_file(Arc::<str>::from(
-            site_dir.join("hash.txt").to_string_lossy(),
-        ))
         .build();
     let Core {
         index,
@@ -141,6 +129,7 @@ pub async fn open_with(
         budget,
         pictures: Arc::new(pictures),
         site: Arc::new(site),
+        files: Arc::new(files),
         origin: Arc::new(config.origin.clone()),
         guesses: Arc::new(Guesses::new(clock.clone())),
         clock,
@@ -153,6 +142,22 @@ pub async fn open_with(
         scan_shares: Arc::new(ScanShares::default()),
         page_policy: Arc::default(),
         leptos,
+    })
+}
+
+/// The files that pages load.
+fn files_of(build: &Build) -> anyhow::Result<SiteFiles> {
+    let code = |stem| -> anyhow::Result<Code> {
+        Ok(Code {
+            script: build.path_of(stem, AssetKind::JavaScript)?,
+            wasm: build.path_of(stem, AssetKind::Wasm)?,
+        })
+    };
+    Ok(SiteFiles {
+        style: build.path_of("cattocdn", AssetKind::Css)?,
+        card: build.path_of("card", AssetKind::Png)?,
+        reading: code("cattocdn")?,
+        uploading: code("uploads")?,
     })
 }
 

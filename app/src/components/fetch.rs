@@ -1,6 +1,5 @@
 //! How an island asks the server, and how it reads the answers.
 
-use gloo_net::http::Request;
 use js_sys::{Array, JSON, Object, Promise, Reflect};
 use leptos::prelude::window;
 use leptos::wasm_bindgen::{JsCast, JsValue};
@@ -8,6 +7,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 use wasm_bindgen_futures::JsFuture;
+use web_sys::{RequestInit, Response};
 
 use crate::error::{ApiError, ErrorCode};
 
@@ -69,25 +69,45 @@ impl Json {
 
 /// Gets a JSON document from the API; `None` if that fails for any reason.
 pub(super) async fn get(url: &str) -> Option<Json> {
-    let answer = Request::get(url).send().await.ok()?;
+    let answer = response(window().fetch_with_str(url)).await?;
     answer.ok().then_some(())?;
-    Json::parse(&answer.text().await.ok()?)
+    Json::parse(&text(&answer).await?)
+}
+
+/// The answer that a request was promised; `None` if it cannot be had.
+pub(super) async fn response(promise: Promise) -> Option<Response> {
+    JsFuture::from(promise).await.ok()?.dyn_into().ok()
+}
+
+/// The body of an answer; `None` if it does not arrive.
+async fn text(answer: &Response) -> Option<String> {
+    let text = JsFuture::from(answer.text().ok()?).await.ok()?;
+    text.as_string()
 }
 
 /// Calls a server function with the fields of `form`, which are encoded as in a query string.
 pub(super) async fn call(url: &str, form: &str) -> Result<Json, ApiError> {
-    let lost = |_| {
+    let lost = || {
         ApiError::new(
             ErrorCode::Timeout,
             "The connection was lost. Please try again.",
         )
     };
-    let request = Request::post(url)
-        .header("Content-Type", "application/x-www-form-urlencoded")
-        .header("Accept", "application/json")
-        .body(form);
-    let answer = request.map_err(lost)?.send().await.map_err(lost)?;
-    let text = answer.text().await.map_err(lost)?;
+    let headers = Object::new();
+    for (name, value) in [
+        ("Content-Type", "application/x-www-form-urlencoded"),
+        ("Accept", "application/json"),
+    ] {
+        // This fails only for an object that cannot be changed.
+        let _ = Reflect::set(&headers, &name.into(), &value.into());
+    }
+    let request = RequestInit::new();
+    request.set_method("POST");
+    request.set_headers(&headers);
+    request.set_body(&form.into());
+    let answer = window().fetch_with_str_and_init(url, &request);
+    let answer = response(answer).await.ok_or_else(lost)?;
+    let text = text(&answer).await.ok_or_else(lost)?;
     result(answer.status(), &text)
 }
 

@@ -6,16 +6,12 @@ use super::verdict::verdict;
 
 /// Waits for the verdict and then reloads the page, so that the server shows what became of the
 /// picture.
-#[island]
-pub(crate) fn PendingPicture() -> impl IntoView {
-    if is_browser() {
-        leptos::task::spawn_local(async {
-            let path = location_pathname().unwrap_or_default();
-            // The server also says why a picture was refused, so the result does not matter here.
-            let _ = verdict(path.trim_start_matches("/c/")).await;
-            // If the page cannot be reloaded, it stays as it is.
-            let _ = location().reload();
-        });
-    }
-    view! { <p role="status">"The picture will appear here as soon as we have checked it."</p> }
+pub(crate) fn start() {
+    leptos::task::spawn_local(async {
+        let path = location_pathname().unwrap_or_default();
+        // The server also says why a picture was refused, so the result does not matter here.
+        let _ = verdict(path.trim_start_matches("/c/")).await;
+        // If the page cannot be reloaded, it stays as it is.
+        let _ = location().reload();
+    });
 }

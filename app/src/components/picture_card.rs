@@ -38,6 +38,8 @@ pub(crate) struct CardView {
     /// The height of the widest image file, in pixels.
     pub(crate) height: u32,
     pub(crate) expires_at: String,
+    /// The thumbhash in Base64, from which the colour is made that shows while the image loads.
+    pub(crate) thumbhash: String,
 }
 
 impl From<PictureView> for CardView {
@@ -50,6 +52,7 @@ impl From<PictureView> for CardView {
             width: picture.largest_width,
             height: picture.largest_height,
             expires_at: picture.expires_at,
+            thumbhash: picture.thumbhash,
         }
     }
 }
@@ -70,6 +73,7 @@ impl CardView {
             alt: picture.text("alt").unwrap_or_default(),
             width: picture.number("largest_width"),
             height: picture.number("largest_height"),
+            thumbhash: picture.text("thumbhash").unwrap_or_default(),
         })
     }
 }
@@ -88,6 +92,11 @@ fn shape(width: u32, height: u32) -> usize {
         shape += 1;
     }
     shape
+}
+
+/// The class of the shape that a picture with these sides has.
+pub(crate) fn shape_class(width: u32, height: u32) -> String {
+    ["shape-", &shape(width, height).to_string()].concat()
 }
 
 /// How wide the card of a picture with these sides is drawn, as the attribute `sizes` says it.
@@ -111,16 +120,63 @@ fn sizes(width: u32, height: u32, is_lazy: bool) -> String {
     [&parts.concat(), phone.as_str(), "px"].concat()
 }
 
+/// The average colour of a picture with this thumbhash, as `#rrggbb`; no colour for an empty one. The
+/// first 18 bits of a thumbhash are the averages of three channels: lightness, yellow against blue,
+/// and red against green. The colour is an attribute of SVG, which the pages' policy allows, while
+/// it allows no inline styles.
+fn tint(thumbhash: &str) -> String {
+    let mut bits = 0;
+    for letter in thumbhash.bytes().take(4) {
+        let digit = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'+' => 62,
+            _ => 63,
+        };
+        bits = bits << 6 | u32::from(digit);
+    }
+    if thumbhash.len() < 4 {
+        return "none".to_owned();
+    }
+    // The three bytes are in the order of a little-endian number.
+    let bits = bits.swap_bytes() >> 8;
+    #[expect(clippy::cast_precision_loss, reason = "six bits are exact")]
+    let channel = |shift: u32| (bits >> shift & 63) as f32;
+    let lightness = channel(0) / 63.0;
+    let yellow = channel(6) / 31.5 - 1.0;
+    let red_green = channel(12) / 31.5 - 1.0;
+    let blue = lightness - 2.0 / 3.0 * yellow;
+    let red = (3.0 * lightness - blue + red_green) / 2.0;
+    let green = red - red_green;
+    let mut color = String::from("#");
+    for value in [red, green, blue] {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is within the range of a byte"
+        )]
+        let value = (value.clamp(0.0, 1.0) * 255.0) as u8;
+        for digit in [value >> 4, value & 15] {
+            color.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
+        }
+    }
+    color
+}
+
 /// A picture in its own proportions. What is known of it and the time it has left lie over it, and
 /// are seen while one points at it. `position` is its place on the page, counted from 0: the first
-/// cards load their images at once, and the very first does so with priority.
+/// cards load their images at once, and the very first does so with priority. `list` is the query of
+/// the search that the card is in, if it is in one; it stands in the fragment of the link, where no
+/// cache sees it, and the picture's page reads it there.
 #[component]
-pub(crate) fn PictureCard(picture: CardView, position: usize) -> impl IntoView {
-    let href = ["/c/", &picture.id].concat();
+pub(crate) fn PictureCard(picture: CardView, position: usize, list: String) -> impl IntoView {
+    let place = if list.is_empty() { "" } else { "#" };
+    let href = ["/c/", &picture.id, place, &list].concat();
     let srcset = srcset(&picture.images, Format::Webp, picture.width);
     let src = url(&picture.images, Format::Webp, 512);
     let is_lazy = position >= SEEN_AT_ONCE;
-    let shape = shape(picture.width, picture.height).to_string();
+    let shape = shape_class(picture.width, picture.height);
     // The words are the link's name. Every picture is one of a cat, so a sighted visitor need not
     // be told where nothing more is known.
     let words = if picture.alt.is_empty() {
@@ -129,8 +185,11 @@ pub(crate) fn PictureCard(picture: CardView, position: usize) -> impl IntoView {
         view! { <span class="card-words">{picture.alt}</span> }.into_any()
     };
     view! {
-        <li class=["card life shape-", &shape].concat()>
+        <li class=["card life ", &shape].concat()>
             <a class="card-link" href=href>
+                <svg class="tint" aria-hidden="true">
+                    <rect width="100%" height="100%" fill=tint(&picture.thumbhash)></rect>
+                </svg>
                 <img
                     src=src
                     srcset=srcset
@@ -185,6 +244,19 @@ mod tests {
             format!("$shapes: {SHAPES};"),
         ] {
             assert!(style.contains(&line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_tint_is_the_average_that_the_thumbhash_begins_with() {
+        // What the reference implementation says of three cats.
+        for (thumbhash, color) in [
+            ("lBgKDYINRGiJdohkhYp2cwqJo5A3", "#5d5143"),
+            ("2BgKDwBHS5dGmZeQaalqh3h29apSnQwE", "#70644e"),
+            ("HQgKDQAGZG+Hx6mnVXllWXFfI/QV", "#787472"),
+            ("", "none"),
+        ] {
+            assert_eq!(tint(thumbhash), color, "{thumbhash}");
         }
     }
 

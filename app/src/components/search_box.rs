@@ -1,20 +1,17 @@
-//! The search box. Without scripts it is a plain form; in the browser it is an island that
-//! completes tags.
+//! The island in the search box, which completes tags. Without it the box is a plain form.
 
 mod completion;
 
-use leptos::ev::{FocusEvent, KeyboardEvent, MouseEvent};
+use leptos::ev::{self, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlInputElement};
+use web_sys::{Element, Event, HtmlInputElement};
 
 use super::fetch;
 use completion::{complete, suggestions};
 
-/// What the page searched for. The server provides it through the Leptos context; in the browser it
-/// stands in the field already.
-#[derive(Clone)]
-pub(crate) struct SearchWords(pub(crate) String);
+/// The id of the field in the search box.
+pub(crate) const FIELD_ID: &str = "search-input";
 
 /// The tags that the box offers.
 #[derive(Clone, Default)]
@@ -55,61 +52,43 @@ impl Offer {
     }
 }
 
-/// A form that opens `/search?q=…`. When it first gets the focus it loads all tags, and from then
-/// on it completes the word that is being written. It follows the combobox pattern of the ARIA
-/// Authoring Practices Guide.
-#[island]
-pub(crate) fn SearchBox() -> impl IntoView {
-    let words = use_context::<SearchWords>().map(|words| words.0);
+/// The tags that complete the last word in the search box. When the box first gets the focus, all
+/// tags are loaded. It follows the combobox pattern of the ARIA Authoring Practices Guide. It
+/// listens on the window, because the field may have been replaced since.
+#[component]
+pub(crate) fn Suggestions() -> impl IntoView {
     let offer = RwSignal::new(Offer::default());
-
-    let load_tags = move |_: FocusEvent| {
-        if offer.read_untracked().is_asked {
-            return;
+    Effect::new(move |_| describe(&offer.read()));
+    if field().is_some_and(|field| document().active_element().as_ref() == Some(field.as_ref())) {
+        load_tags(offer);
+    }
+    window_event_listener(ev::focusin, move |event| {
+        if field_of(&event).is_some() {
+            load_tags(offer);
         }
-        offer.write_untracked().is_asked = true;
-        leptos::task::spawn_local(async move {
-            match fetch::get("/api/v1/tags").await {
-                Some(list) => {
-                    let tags = list.list("tags");
-                    offer.write_untracked().tags =
-                        tags.iter().filter_map(|tag| tag.text("name")).collect();
-                }
-                // Searching works without the tags; the next focus asks for them again.
-                None => offer.write_untracked().is_asked = false,
-            }
-        });
-    };
-    let on_key = move |event: KeyboardEvent| {
-        let Offer {
-            options, active, ..
-        } = offer.get_untracked();
-        let key = event.key();
-        let is_down = key == "ArrowDown";
-        if is_down || key == "ArrowUp" {
-            event.prevent_default();
-            offer.update(|offer| {
-                if options.is_empty() {
-                    offer.suggest(&input().value());
-                } else {
-                    offer.step(is_down);
-                }
-            });
-        } else if key == "Escape" && !options.is_empty() {
-            event.prevent_default();
+    });
+    window_event_listener(ev::focusout, move |event| {
+        if field_of(&event).is_some() {
             offer.update(Offer::close);
-        } else if key == "Enter"
-            && let Some(tag) = active.and_then(|active| options.get(active))
-        {
-            event.prevent_default();
-            choose(tag);
         }
-    };
+    });
+    window_event_listener(ev::input, move |event| {
+        if let Some(field) = field_of(&event) {
+            offer.update(|offer| offer.suggest(&field.value()));
+        }
+    });
+    window_event_listener(ev::keydown, move |event| {
+        if let Some(field) = field_of(&event) {
+            on_key(offer, &event, &field);
+        }
+    });
     let on_click = move |event: MouseEvent| {
+        // A translator may have changed the words, so the tag is not read from them.
         let option = event
             .target()
-            .and_then(|target| target.dyn_into::<Element>().ok());
-        if let Some(tag) = option.and_then(|option| option.text_content()) {
+            .and_then(|target| target.dyn_into::<Element>().ok())
+            .and_then(|target| target.closest("[role=option]").ok().flatten());
+        if let Some(tag) = option.and_then(|option| option.get_attribute("data-tag")) {
             choose(&tag);
         }
     };
@@ -118,62 +97,99 @@ pub(crate) fn SearchBox() -> impl IntoView {
         let options = offer.options.iter().enumerate();
         options
             .map(|(index, tag)| {
-                let selected = if offer.active == Some(index) {
-                    "true"
-                } else {
-                    "false"
-                };
+                let selected = truth(offer.active == Some(index));
+                let id = option_id(index);
                 view! {
-                    <li role="option" id=option_id(index) aria-selected=selected>
+                    <li role="option" id=id aria-selected=selected data-tag=tag.clone()>
                         {tag.clone()}
                     </li>
                 }
             })
             .collect::<Vec<_>>()
     };
-
     view! {
-        <form class="search" role="search" action="/search" method="get">
-            <label class="visually-hidden" for="search-input">"Search for cats by tag"</label>
-            <input
-                id="search-input"
-                type="search"
-                name="q"
-                value=words
-                placeholder="tabby, sofa, -dog…"
-                maxlength="200"
-                autocomplete="off"
-                autocapitalize="none"
-                spellcheck="false"
-                role="combobox"
-                aria-autocomplete="list"
-                aria-controls="search-options"
-                aria-expanded=move || if offer.read().options.is_empty() { "false" } else { "true" }
-                aria-activedescendant=move || {
-                    offer.read().active.map(option_id).unwrap_or_default()
-                }
-                on:focus=load_tags
-                on:input=move |_| offer.update(|offer| offer.suggest(&input().value()))
-                on:keydown=on_key
-                on:blur=move |_| offer.update(Offer::close)
-            />
-            <button type="submit" class="search-button">
-                <span class="visually-hidden">"Search"</span>
-                <svg viewBox="0 0 24 24" aria-hidden="true">
-                    <path d="M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zm4.7 11.2L20 20"></path>
-                </svg>
-            </button>
-            <ul
-                id="search-options"
-                role="listbox"
-                aria-label="Tags"
-                on:mousedown=|event| event.prevent_default()
-                on:click=on_click
-            >
-                {options}
-            </ul>
-        </form>
+        <ul
+            id="search-options"
+            role="listbox"
+            aria-label="Tags"
+            on:mousedown=|event| event.prevent_default()
+            on:click=on_click
+        >
+            {options}
+        </ul>
     }
+}
+
+/// Loads all tags unless they are there, and then offers those that fit what was written meanwhile.
+fn load_tags(offer: RwSignal<Offer>) {
+    if offer.read_untracked().is_asked {
+        return;
+    }
+    offer.write_untracked().is_asked = true;
+    leptos::task::spawn_local(async move {
+        let Some(list) = fetch::get("/api/v1/tags").await else {
+            // Searching works without the tags; the next focus asks for them again.
+            offer.write_untracked().is_asked = false;
+            return;
+        };
+        let tags = list.list("tags");
+        offer.write_untracked().tags = tags.iter().filter_map(|tag| tag.text("name")).collect();
+        let field = field();
+        let is_here = document().active_element();
+        if let Some(field) = field.filter(|field| is_here.as_ref() == Some(field.as_ref())) {
+            offer.update(|offer| offer.suggest(&field.value()));
+        }
+    });
+}
+
+/// Moves through the options, chooses one, or closes the list.
+fn on_key(offer: RwSignal<Offer>, event: &KeyboardEvent, field: &HtmlInputElement) {
+    let Offer {
+        options, active, ..
+    } = offer.get_untracked();
+    let key = event.key();
+    let is_down = key == "ArrowDown";
+    if is_down || key == "ArrowUp" {
+        event.prevent_default();
+        offer.update(|offer| {
+            if options.is_empty() {
+                offer.suggest(&field.value());
+            } else {
+                offer.step(is_down);
+            }
+        });
+    } else if key == "Escape" && !options.is_empty() {
+        event.prevent_default();
+        offer.update(Offer::close);
+    } else if key == "Enter"
+        && let Some(tag) = active.and_then(|active| options.get(active))
+    {
+        event.prevent_default();
+        choose(tag);
+    }
+}
+
+/// Tells assistive technology what the field offers.
+fn describe(offer: &Offer) {
+    let Some(field) = field() else {
+        return;
+    };
+    let active = offer.active.map(option_id).unwrap_or_default();
+    for (name, value) in [
+        ("role", "combobox"),
+        ("aria-autocomplete", "list"),
+        ("aria-controls", "search-options"),
+        ("aria-expanded", truth(!offer.options.is_empty())),
+        ("aria-activedescendant", &active),
+    ] {
+        // This cannot fail: the names are valid.
+        let _ = field.set_attribute(name, value);
+    }
+}
+
+/// A truth value as the attributes of ARIA have it.
+const fn truth(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
 }
 
 /// The id of the element that shows this option.
@@ -183,18 +199,23 @@ fn option_id(index: usize) -> String {
 
 /// Completes what is written with this tag and searches for it.
 fn choose(tag: &str) {
-    let input = input();
-    input.set_value(&complete(&input.value(), tag));
-    if let Some(form) = input.form() {
+    let Some(field) = field() else {
+        return;
+    };
+    field.set_value(&complete(&field.value(), tag));
+    if let Some(form) = field.form() {
         // A browser that is too old for this leaves the completed text in the field.
         let _ = form.request_submit();
     }
 }
 
-/// The field of the search box.
-fn input() -> HtmlInputElement {
-    document()
-        .get_element_by_id("search-input")
-        .expect("the box has its input")
-        .unchecked_into()
+/// The field of the search box; `None` if somebody has taken it out of the page.
+fn field() -> Option<HtmlInputElement> {
+    document().get_element_by_id(FIELD_ID)?.dyn_into().ok()
+}
+
+/// The field of the search box, if the event happened in it.
+fn field_of(event: &Event) -> Option<HtmlInputElement> {
+    let target: HtmlInputElement = event.target()?.dyn_into().ok()?;
+    (target.id() == FIELD_ID).then_some(target)
 }

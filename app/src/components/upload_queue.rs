@@ -26,12 +26,10 @@ const AT_ONCE: u32 = 2;
 
 /// Takes files that are dropped or pasted anywhere on the page, or chosen in the form, and shows
 /// what becomes of each.
-#[island]
+#[component]
 pub(crate) fn UploadQueue() -> impl IntoView {
     let (announcement, announce) = signal(String::new());
-    if is_browser() {
-        listen(Rc::new(Queue::new(announce)));
-    }
+    listen(Rc::new(Queue::new(announce)));
     view! {
         <p class="visually-hidden" role="status">{announcement}</p>
         <ol class="uploads" id=LIST_ID aria-label="Your uploads"></ol>

@@ -2,12 +2,15 @@
 //! there are no pictures.
 
 use leptos::prelude::*;
+use leptos_meta::Link;
 
 use super::cat::{Cat, Mood};
+use super::island::Island;
 use super::load::{load, when_loaded};
 use super::notice::ErrorNotice;
-use crate::components::more_pictures::{GALLERY_ID, MorePictures};
+use crate::components::more_pictures::GALLERY_ID;
 use crate::components::picture_card::PictureCard;
+use crate::islands::MORE;
 use crate::types::{ListQuery, PicturePage};
 
 /// Loads and shows the pictures that `query` asks for. `path` is the path of the page that they are
@@ -31,34 +34,82 @@ pub(super) fn Gallery(
 
 #[component]
 fn FullGallery(page: PicturePage, path: String, query: ListQuery) -> impl IntoView {
+    let list = list_of(&query);
     let cards = page
         .pictures
         .into_iter()
         .enumerate()
-        .map(|(position, picture)| view! { <PictureCard picture=picture.into() position/> })
+        .map(|(position, picture)| {
+            view! { <PictureCard picture=picture.into() position list=list.clone()/> }
+        })
         .collect::<Vec<_>>();
+    let at = |after: String| ListQuery {
+        after,
+        ..query.clone()
+    };
+    let newer = page.previous.map(|after| {
+        let href = address(&path, at(after));
+        view! {
+            <p class="newer">
+                <Link rel="prev" href=href.clone()/>
+                <a class="button is-quiet" rel="prev" href=href>"Newer cats"</a>
+            </p>
+        }
+    });
     let more = page.next.map(|after| {
-        let query = ListQuery { after, ..query };
+        let query = at(after);
         let source = format!("/api/v1/pictures?{}", query.to_query_string());
-        // The path of a tag's page names the tag already.
-        let tag = String::new();
-        let href = format!("{path}?{}", ListQuery { tag, ..query }.to_query_string());
-        view! { <More href source/> }
+        let href = address(&path, query);
+        view! {
+            <Link rel="next" href=href.clone()/>
+            <More href source list/>
+        }
     });
     view! {
+        {newer}
         <ul class="gallery" id=GALLERY_ID>{cards}</ul>
         {more}
+        <div class="more-status"><Island name=MORE/></div>
     }
+}
+
+/// The address of a page of the list on the pages of this path.
+fn address(path: &str, query: ListQuery) -> String {
+    // The path of a tag's page names the tag already.
+    let tag = String::new();
+    let query = ListQuery { tag, ..query }.to_query_string();
+    if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{query}")
+    }
+}
+
+/// The query of the search that gives the same list, wherever it begins; empty for all pictures. A
+/// tag is searched for as a phrase.
+fn list_of(query: &ListQuery) -> String {
+    let phrase = || format!("\"{}\"", query.tag);
+    let q = if query.tag.is_empty() {
+        query.q.clone()
+    } else {
+        phrase()
+    };
+    ListQuery {
+        q,
+        ..ListQuery::default()
+    }
+    .to_query_string()
 }
 
 /// The link to the next page of the list, at `href`. The API answers with the same pictures at
 /// `source`, from where the island loads them.
 #[component]
-fn More(href: String, source: String) -> impl IntoView {
+fn More(href: String, source: String, list: String) -> impl IntoView {
     view! {
         <nav class="more" aria-label="More pictures">
-            <a class="button" rel="next" href=href data-source=source>"More cats"</a>
-            <MorePictures/>
+            <a class="button" rel="next" href=href data-source=source data-list=list>
+                "More cats"
+            </a>
         </nav>
     }
 }
@@ -69,7 +120,12 @@ fn EmptyGallery(words: String) -> impl IntoView {
         <div class="gallery-empty">
             <Cat mood=Mood::Asleep/>
             <p>{words}</p>
-            <a class="button" href="/upload">"Upload a cat"</a>
+            <p class="notice-links">
+                <a class="button" href="/upload">"Upload a cat"</a>
+                <a class="button is-quiet" href="/">"See all cats"</a>
+                <a class="button is-quiet" href="/tags">"All tags"</a>
+                <a class="button is-quiet" href="/random">"Surprise me"</a>
+            </p>
         </div>
     }
 }

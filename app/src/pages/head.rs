@@ -14,15 +14,26 @@ pub(super) fn Head(
     /// Whether the page adds its own preview card, so that the general one is left out.
     #[prop(optional)]
     has_card: bool,
+    /// Whether the page uploads, so that it loads the code for that.
+    #[prop(optional)]
+    uploads: bool,
 ) -> impl IntoView {
     let url = format!("{}{path}", backend().site().public_url);
     let card = (!has_card).then(|| {
+        let image = format!("{}{}", backend().site().public_url, backend().files().card);
         view! {
             <Meta property="og:type" content="website"/>
-            <Meta name="twitter:card" content="summary"/>
+            <Meta property="og:image" content=image.clone()/>
+            <Meta property="og:image:type" content="image/png"/>
+            <Meta property="og:image:width" content="1200"/>
+            <Meta property="og:image:height" content="630"/>
+            <Meta property="og:image:alt" content="A drawn cat looks over a strip: CattoCDN"/>
+            <Meta name="twitter:card" content="summary_large_image"/>
+            <Meta name="twitter:image" content=image/>
         }
     });
     view! {
+        <BrowserCode uploads/>
         <Title text=title_text(&title)/>
         <Meta name="description" content=description.clone()/>
         <Link rel="canonical" href=url.clone()/>
@@ -32,15 +43,40 @@ pub(super) fn Head(
         <Meta property="og:url" content=url/>
         {card}
     }
+    // The compiler could not cope with the type of a page that holds all of this.
+    .into_any()
 }
 
 /// The title of a page that search engines should not list.
 #[component]
 pub(super) fn HiddenHead(#[prop(into)] title: String) -> impl IntoView {
     view! {
+        <BrowserCode uploads=false/>
         <Title text=title_text(&title)/>
         <Meta name="description" content="CattoCDN keeps cat pictures for a little while."/>
         <Meta name="robots" content="noindex"/>
+    }
+}
+
+/// Has the browser fetch the code that brings the page's islands to life. The script in the page
+/// reads the addresses here. It fetches both in these very modes, else they would be fetched twice.
+#[component]
+fn BrowserCode(uploads: bool) -> impl IntoView {
+    let files = backend().files();
+    let code = if uploads {
+        &files.uploading
+    } else {
+        &files.reading
+    };
+    view! {
+        <Link rel="modulepreload" href=code.script.clone()/>
+        <Link
+            rel="preload"
+            href=code.wasm.clone()
+            as_="fetch"
+            type_="application/wasm"
+            crossorigin=""
+        />
     }
 }
 

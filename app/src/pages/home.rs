@@ -20,12 +20,22 @@ pub(crate) fn HomePage() -> impl IntoView {
     } else {
         format!("/?after={}", path_segment(&after))
     };
+    let title = if is_first_page {
+        "Cat pictures for a little while".to_owned()
+    } else {
+        format!("More cats, before no. {after}")
+    };
     let hero = is_first_page.then(|| {
         view! {
             <section class="hero">
                 <div class="hero-words">
                     <h1>"Cat pictures, here for " <em>{retention.clone()}</em></h1>
-                    <p>"Upload a cat, share the link. No account, no tracking."</p>
+                    <p>
+                        "Upload a cat, share the link. "
+                        <a href="/tags">"All tags"</a>
+                        " · "
+                        <a href="/random">"Surprise me"</a>
+                    </p>
                 </div>
                 <Cat mood=Mood::Awake/>
             </section>
@@ -38,7 +48,7 @@ pub(crate) fn HomePage() -> impl IntoView {
     };
     view! {
         <Head
-            title="Cat pictures for a little while"
+            title=title
             description=format!("Share a cat picture with a link that works for {retention}. No account, no tracking, only cats.")
             path
         />

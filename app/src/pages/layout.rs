@@ -6,15 +6,15 @@ use std::sync::Arc;
 use leptos::prelude::*;
 
 use super::cat::{Cat, Mood};
+use super::island::Island;
 use super::load::query_param;
 use crate::backend::Backend;
-use crate::components::countdown::Countdown;
-use crate::components::search_box::{SearchBox, SearchWords};
+use crate::components::search_box::FIELD_ID;
+use crate::islands::{COPYING, COUNTDOWN, SUGGESTIONS};
 use crate::types::contact_url;
 
 #[component]
 pub(crate) fn Layout(children: Children) -> impl IntoView {
-    provide_context(SearchWords(query_param("q")));
     view! {
         <a class="skip-link" href="#main">"Skip to the content"</a>
         <header class="site-header">
@@ -27,7 +27,37 @@ pub(crate) fn Layout(children: Children) -> impl IntoView {
         </header>
         <main id="main" tabindex="-1">{children()}</main>
         <Footer/>
-        <Countdown/>
+        <Island name=COUNTDOWN/>
+        <Island name=COPYING/>
+    }
+}
+
+/// A form that opens `/search?q=…`. The island in it completes what is written.
+#[component]
+fn SearchBox() -> impl IntoView {
+    let words = query_param("q");
+    view! {
+        <form class="search" role="search" action="/search" method="get">
+            <label class="visually-hidden" for=FIELD_ID>"Search for cats by tag"</label>
+            <input
+                id=FIELD_ID
+                type="search"
+                name="q"
+                value=words
+                placeholder="tabby, sofa, -dog…"
+                maxlength="200"
+                autocomplete="off"
+                autocapitalize="none"
+                spellcheck="false"
+            />
+            <button type="submit" class="search-button">
+                <span class="visually-hidden">"Search"</span>
+                <svg viewBox="0 0 24 24" aria-hidden="true">
+                    <path d="M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zm4.7 11.2L20 20"></path>
+                </svg>
+            </button>
+            <Island name=SUGGESTIONS/>
+        </form>
     }
 }
 

@@ -16,6 +16,7 @@ pub(super) fn Notice(mood: Mood, #[prop(into)] title: String, children: Children
             {children()}
             <p class="notice-links">
                 <a class="button" href="/">"See the cats"</a>
+                <a class="button is-quiet" href="/random">"Surprise me"</a>
                 <a class="button is-quiet" href="/upload">"Upload one"</a>
             </p>
         </section>

@@ -5,14 +5,16 @@ use leptos_meta::Meta;
 
 use super::cat::{Cat, Mood};
 use super::head::{Head, HiddenHead};
+use super::island::Island;
 use super::load::{load, path_param, when_loaded};
 use super::notice::ErrorNotice;
 use crate::backend::backend;
 use crate::components::copy_field::CopyField;
 use crate::components::countdown::TimeLeft;
-use crate::components::pending_picture::PendingPicture;
+use crate::components::picture_card::shape_class;
 use crate::components::tag_links::TagLinks;
-use crate::images::{Format, Image, Images, choose, srcset};
+use crate::images::{Format, Image, Images, all, avif_media, choose, srcset};
+use crate::islands::{NEIGHBOURS, PENDING, SHARING};
 use crate::time::readable_time;
 use crate::types::contact_url;
 use crate::types::{PictureStatus, PictureView};
@@ -20,6 +22,13 @@ use crate::types::{PictureStatus, PictureView};
 /// The width in pixels of the files that link previews show and that visitors copy or download. A
 /// picture that has no file of this width gives the one that comes nearest.
 const SHARED_WIDTH: u32 = 1280;
+
+/// The width in pixels of the file by which an animation is shown elsewhere.
+const MOVING_WIDTH: u32 = 768;
+
+/// The CSS pixels of the screen's height that a wide screen keeps for the header and the row of
+/// actions, as in [`sizes`].
+const MARGIN: u32 = 168;
 
 #[component]
 pub(crate) fn PicturePage() -> impl IntoView {
@@ -36,17 +45,15 @@ pub(crate) fn PicturePage() -> impl IntoView {
 fn Published(picture: PictureView) -> impl IntoView {
     let tags: Vec<String> = picture.tags.iter().map(|tag| tag.name.clone()).collect();
     let title = title(&picture);
-    let report = backend().site().abuse_contact.map(|contact| {
-        let href = contact_url(&contact);
-        view! { <p class="report when-alive"><a href=href>"Report this picture"</a></p> }
-    });
     let until = picture.expires_at.clone();
+    let until_words = format!("until {}", readable_time(&until));
     let words = (!picture.alt.is_empty())
         .then(|| view! { <p class="picture-alt">{picture.alt.clone()}</p> });
+    let facts = facts(&picture);
     view! {
         <Head
             title=title.clone()
-            description=title.clone()
+            description=description(&picture)
             path=format!("/c/{}", picture.id)
             has_card=true
         />
@@ -58,21 +65,29 @@ fn Published(picture: PictureView) -> impl IntoView {
                 <Cat mood=Mood::Asleep/>
                 <h2>"This cat has wandered off"</h2>
                 <p>"Its time here is up, but there are other cats to see."</p>
-                <p class="notice-links"><a class="button" href="/">"See the cats"</a></p>
-            </div>
-            <div class="picture-facts when-alive">
-                {words}
-                <TagLinks tags/>
-                <p class="picture-life">
-                    <svg viewBox="0 0 24 24" aria-hidden="true">
-                        <path d="M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7v5l3.5 2"/>
-                    </svg>
-                    <TimeLeft until/>
+                <p class="notice-links">
+                    <a class="button" href="/">"See the cats"</a>
+                    <a class="button is-quiet" href="/random">"Surprise me"</a>
                 </p>
             </div>
-            <Sharing picture/>
-            {report}
+            <div class="picture-bar when-alive">
+                <div class="picture-facts">
+                    {words}
+                    <p class="picture-life">
+                        <svg viewBox="0 0 24 24" aria-hidden="true">
+                            <path d="M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7v5l3.5 2"/>
+                        </svg>
+                        <TimeLeft until=until.clone()/>
+                        <time class="until needs-script" datetime=until>{until_words}</time>
+                    </p>
+                    <p class="picture-file">{facts}</p>
+                    <TagLinks tags/>
+                </div>
+                <Actions picture/>
+            </div>
         </article>
+        <Island name=NEIGHBOURS/>
+        <Island name=SHARING/>
     }
 }
 
@@ -82,17 +97,54 @@ fn title(picture: &PictureView) -> String {
     let mut letters = picture.alt.chars();
     match letters.next() {
         Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => format!("Here until {}", readable_time(&picture.expires_at)),
+        None => format!("A cat, here until {}", readable_time(&picture.expires_at)),
+    }
+}
+
+/// What search engines and preview cards say below the title.
+fn description(picture: &PictureView) -> String {
+    format!(
+        "A cat picture that is here until {}, and then gone.",
+        readable_time(&picture.expires_at)
+    )
+}
+
+/// How large the picture is, and what was removed from its file that may tell of its maker.
+fn facts(picture: &PictureView) -> String {
+    let (width, height) = (picture.largest_width, picture.largest_height);
+    let removed: Vec<&str> = [
+        ("gps", "the place"),
+        ("exif", "camera details"),
+        ("iptc", "names and captions"),
+        ("comment", "comments"),
+    ]
+    .into_iter()
+    .filter(|(kind, _)| picture.stripped.iter().any(|stripped| stripped == kind))
+    .map(|(_, words)| words)
+    .collect();
+    let moves = if picture.animated { ", animated" } else { "" };
+    let size = format!("{width} × {height} pixels{moves}");
+    if removed.is_empty() {
+        size
+    } else {
+        format!("{size}. Removed from the file: {}", removed.join(", "))
     }
 }
 
 /// The picture itself, above a tiny blurred copy that shows while it loads. The browser chooses a
-/// WebP of a fitting width, or the JPEG if it does not know WebP.
+/// fitting width, of AVIF where that is wide enough and it knows it, or of WebP; or it takes the
+/// JPEG.
 #[component]
 fn Photo(picture: PictureView) -> impl IntoView {
     let images = images(&picture);
-    let srcset = srcset(&images, Format::Webp, picture.largest_width);
-    let sizes = sizes(picture.largest_width, picture.largest_height);
+    let size = (picture.largest_width, picture.largest_height);
+    let sizes = sizes(size.0, size.1);
+    let webp = srcset(&images, Format::Webp, size.0);
+    let avif = srcset(&images, Format::Avif, size.0);
+    let avif = (!avif.is_empty()).then(|| {
+        let media = avif_media(&images, size, MARGIN);
+        view! { <source type="image/avif" srcset=avif sizes=sizes.clone() media=media/> }
+    });
     let fallback = choose(&images, Format::Jpeg, SHARED_WIDTH).map(|image| image.url.to_owned());
     // It is what the page is about, so those who cannot see it are told that it is there.
     let alt = if picture.alt.is_empty() {
@@ -103,37 +155,121 @@ fn Photo(picture: PictureView) -> impl IntoView {
     let placeholder = (!picture.placeholder.is_empty()).then(|| {
         view! { <img class="placeholder" src=picture.placeholder alt="" aria-hidden="true"/> }
     });
+    let large = choose(&images, Format::Webp, u32::MAX).map(|image| image.url.to_owned());
+    let [previous, next] = ["previous", "next"].map(|side| format!("/{side}/{}", picture.id));
+    let class = shape_class(picture.largest_width, picture.largest_height);
     view! {
-        <div class="photo when-alive">
+        <div class=format!("stage when-alive {class}")>
             {placeholder}
-            <picture>
-                <source type="image/webp" srcset=srcset sizes=sizes/>
-                <img
-                    src=fallback
-                    width=picture.largest_width
-                    height=picture.largest_height
-                    alt=alt
-                    fetchpriority="high"
-                />
-            </picture>
+            <a class="photo" href=large title="Open the largest file">
+                <picture>
+                    {avif}
+                    <source type="image/webp" srcset=webp sizes=sizes/>
+                    <img
+                        src=fallback
+                        width=picture.largest_width
+                        height=picture.largest_height
+                        alt=alt
+                        fetchpriority="high"
+                    />
+                </picture>
+            </a>
+            <nav aria-label="Other cats">
+                <a class="neighbour" rel="prev" href=previous>
+                    <span class="visually-hidden">"Newer cat"</span>
+                    <svg viewBox="0 0 24 24" aria-hidden="true">
+                        <path d="m15 4-8 8 8 8"/>
+                    </svg>
+                </a>
+                <a class="neighbour" rel="next" href=next>
+                    <span class="visually-hidden">"Older cat"</span>
+                    <svg viewBox="0 0 24 24" aria-hidden="true">
+                        <path d="m9 4 8 8-8 8"/>
+                    </svg>
+                </a>
+            </nav>
         </div>
     }
+    .into_any()
 }
 
-/// How wide the picture is drawn, as the attribute `sizes` says it: as wide as its column, unless
-/// its height ends at 82 % of the screen's, or its largest file is narrower. This must agree with
-/// `style/_picture.scss`.
+/// How wide the picture is drawn, as the attribute `sizes` says it: as wide and high as the screen
+/// beside the header and the row of actions allows, but never at more than twice its size. The style
+/// sheet leaves the width to the browser, which takes this one, so that it must agree with the
+/// heights in `style/_picture.scss`.
 fn sizes(width: u32, height: u32) -> String {
-    let by_height = u64::from(width) * 82 / u64::from(height.max(1));
-    let least = format!("{width}px, {by_height}vh");
-    format!("(min-width: 64rem) min({least}, 100vw - 28rem, 82rem), min({least}, 100vw - 1.5rem)")
+    let most = width.saturating_mul(2);
+    let proportion = f64::from(width) / f64::from(height.max(1));
+    let within = |height: &str| format!("min({most}px, 100vw, {height} * {proportion:.3})");
+    format!(
+        "(max-height: 32rem) {}, (min-width: 44rem) {}, {}",
+        within("100vh"),
+        within("(100vh - 10.5rem)"),
+        within("(100vh - 12.5rem)")
+    )
 }
 
-/// The links that can be copied, and the download.
+/// What can be done with the picture, in one row.
 #[component]
-fn Sharing(picture: PictureView) -> impl IntoView {
+fn Actions(picture: PictureView) -> impl IntoView {
     let images = images(&picture);
-    let links = choose(&images, Format::Webp, SHARED_WIDTH).map(|image| {
+    let file = choose(&images, Format::Jpeg, SHARED_WIDTH);
+    let title = title(&picture);
+    let saved = if picture.animated {
+        choose(&images, Format::Webp, u32::MAX)
+    } else {
+        file
+    };
+    let share = file.map(|file| {
+        view! {
+            <button
+                type="button"
+                class="button needs-script"
+                aria-live="polite"
+                data-page=picture.url.clone()
+                data-title=title
+                data-file=file.url.to_owned()
+                data-name=file_name(&picture, file)
+            >
+                "Share"
+            </button>
+        }
+    });
+    let save = saved.map(|image| {
+        let name = file_name(&picture, image);
+        view! {
+            <a class="button is-quiet" href=image.url.to_owned() download=name>
+                "Save"
+            </a>
+        }
+    });
+    view! {
+        <div class="actions">
+            {share}
+            {save}
+            <a class="button is-quiet" href="/random">"Another cat"</a>
+            <details class="more-actions">
+                <summary class="button is-quiet">"More"</summary>
+                <div class="more-panel">
+                    <Links picture/>
+                </div>
+            </details>
+        </div>
+    }
+    .into_any()
+}
+
+/// The links that can be copied, every file of the picture, and how to report it.
+#[component]
+fn Links(picture: PictureView) -> impl IntoView {
+    let images = images(&picture);
+    // Everything shows a JPEG, but that does not move.
+    let shared = if picture.animated {
+        choose(&images, Format::Webp, MOVING_WIDTH)
+    } else {
+        choose(&images, Format::Jpeg, SHARED_WIDTH)
+    };
+    let links = shared.map(|image| {
         let (markdown, html) = (markdown(&picture, image), html(&picture, image));
         view! {
             <CopyField label="Image" text=image.url.to_owned()/>
@@ -141,19 +277,42 @@ fn Sharing(picture: PictureView) -> impl IntoView {
             <CopyField label="HTML" text=html/>
         }
     });
-    let download = choose(&images, Format::Jpeg, SHARED_WIDTH).map(|image| {
-        let file_name = format!("catto-{}.{}", picture.id, image.format.ending());
-        let href = image.url.to_owned();
-        view! { <a class="button is-quiet" href=href download=file_name>"Download"</a> }
+    let files = all(&images)
+        .into_iter()
+        .map(|image| {
+            let (width, height) = size(image, &picture);
+            let name = file_name(&picture, image);
+            let kind = match image.format {
+                Format::Webp if picture.animated => "Animated WebP",
+                Format::Webp => "WebP",
+                Format::Avif => "AVIF",
+                Format::Jpeg => "JPEG",
+            };
+            view! {
+                <li>
+                    <a href=image.url.to_owned() download=name>
+                        {format!("{kind}, {width} × {height}")}
+                    </a>
+                </li>
+            }
+        })
+        .collect::<Vec<_>>();
+    let report = backend().site().abuse_contact.map(|contact| {
+        let href = contact_url(&contact);
+        view! { <p class="report"><a href=href>"Report this picture"</a></p> }
     });
     view! {
-        <section class="sharing when-alive" aria-labelledby="sharing">
-            <h2 id="sharing">"Share"</h2>
-            <CopyField label="Page" text=picture.url/>
-            {links}
-            {download}
-        </section>
+        <CopyField label="Page" text=picture.url.clone()/>
+        {links}
+        <p class="files-title">"Save as"</p>
+        <ul class="files">{files}</ul>
+        {report}
     }
+}
+
+/// The name that a file of the picture gets when it is saved.
+fn file_name(picture: &PictureView, image: Image<'_>) -> String {
+    format!("catto-{}.{}", picture.id, image.format.ending())
 }
 
 /// The preview card that messengers and social sites show for a link to the page.
@@ -193,7 +352,8 @@ fn Pending() -> impl IntoView {
         <section class="notice">
             <Cat mood=Mood::Searching/>
             <h1>"Looking for the cat…"</h1>
-            <PendingPicture/>
+            <p role="status">"The picture will appear here as soon as we have checked it."</p>
+            <Island name=PENDING/>
             <noscript><meta http-equiv="refresh" content="3"/></noscript>
         </section>
     }
@@ -280,6 +440,7 @@ mod tests {
             largest_width: 2048,
             largest_height: 1024,
             animated: false,
+            stripped: Vec::new(),
             placeholder: String::new(),
             thumbhash: String::new(),
             published_at: String::new(),
@@ -297,15 +458,29 @@ mod tests {
             expires_at: "2026-12-05T10:15:02Z".into(),
             ..picture("")
         };
-        assert_eq!(title(&unknown), "Here until 5 Dec, 10:15 UTC");
+        assert_eq!(title(&unknown), "A cat, here until 5 Dec, 10:15 UTC");
     }
 
     #[test]
-    fn a_portrait_is_as_wide_as_its_height_allows() {
+    fn a_picture_is_drawn_as_high_as_the_screen_and_at_most_twice_its_size() {
         assert_eq!(
             sizes(1000, 2000),
-            "(min-width: 64rem) min(1000px, 41vh, 100vw - 28rem, 82rem), \
-             min(1000px, 41vh, 100vw - 1.5rem)"
+            "(max-height: 32rem) min(2000px, 100vw, 100vh * 0.500), \
+             (min-width: 44rem) min(2000px, 100vw, (100vh - 10.5rem) * 0.500), \
+             min(2000px, 100vw, (100vh - 12.5rem) * 0.500)"
+        );
+    }
+
+    #[test]
+    fn what_was_removed_is_told_where_it_says_something() {
+        let stripped = |kinds: &[&str]| PictureView {
+            stripped: kinds.iter().map(ToString::to_string).collect(),
+            ..picture("")
+        };
+        assert_eq!(facts(&stripped(&["icc"])), "2048 × 1024 pixels");
+        assert_eq!(
+            facts(&stripped(&["exif", "gps", "thumbnail"])),
+            "2048 × 1024 pixels. Removed from the file: the place, camera details"
         );
     }
 

@@ -18,9 +18,14 @@ pub(crate) fn SearchPage() -> impl IntoView {
     if words.is_empty() {
         return view! { <SearchHelp/> }.into_any();
     }
+    let title = if query.after.is_empty() {
+        format!("Search: {words}")
+    } else {
+        format!("Search: {words}, before no. {}", query.after)
+    };
     view! {
         <Head
-            title=format!("Search: {words}")
+            title=title
             description=format!("Cat pictures tagged {words}.")
             path=format!("/search?{}", query.to_query_string())
         />
@@ -58,6 +63,7 @@ fn SearchHelp() -> impl IntoView {
                     " finds these two words next to each other."
                 </li>
             </ul>
+            <p>"Or look at "<a href="/tags">"all tags"</a>" that there are today."</p>
         </div>
     }
 }

@@ -18,9 +18,14 @@ pub(crate) fn TagPage() -> impl IntoView {
     } else {
         format!("{path}?after={}", path_segment(&after))
     };
+    let title = if after.is_empty() {
+        format!("Cats: {tag}")
+    } else {
+        format!("Cats: {tag}, before no. {after}")
+    };
     view! {
         <Head
-            title=format!("Cats: {tag}")
+            title=title
             description=format!("The newest cat pictures tagged {tag}.")
             path=own_path
         />

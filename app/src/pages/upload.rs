@@ -3,8 +3,10 @@
 use leptos::prelude::*;
 
 use super::head::Head;
+use super::island::Island;
 use crate::backend::backend;
-use crate::components::upload_queue::{FORM_ID, UploadQueue};
+use crate::components::upload_queue::FORM_ID;
+use crate::islands::UPLOADS;
 use crate::types::UploadRules;
 use crate::units::readable_bytes;
 
@@ -16,6 +18,7 @@ pub(crate) fn UploadPage() -> impl IntoView {
             title="Upload a cat"
             description=format!("Upload cat pictures and get links that work for {}.", site.retention)
             path="/upload"
+            uploads=true
         />
         <div class="upload-page">
             <h1>"Upload a cat"</h1>
@@ -69,6 +72,6 @@ fn UploadForm(rules: UploadRules) -> impl IntoView {
             </label>
             <button type="submit" class="button">"Upload"</button>
         </form>
-        <UploadQueue/>
+        <Island name=UPLOADS/>
     }
 }

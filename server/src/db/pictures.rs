@@ -23,6 +23,9 @@ pub struct ListFilter {
     pub tag: Option<String>,
     /// Only pictures published before the one with this sequence number.
     pub before: Option<i64>,
+    /// Only pictures published after the one with this sequence number, and the oldest of them
+    /// first.
+    pub after: Option<i64>,
     pub limit: u32,
 }
 
@@ -48,7 +51,7 @@ impl Db {
         Ok(hash.and_then(|hash| Sha256Hash::from_slice(&hash)))
     }
 
-    /// Lists published pictures that are live at `now`, newest first.
+    /// Lists published pictures that are live at `now`, newest first unless the filter says otherwise.
     pub async fn list(&self, filter: &ListFilter, now: i64) -> Result<Vec<Published>, DbError> {
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT * FROM pictures WHERE state = 'published' AND expires_at > ",
@@ -56,6 +59,9 @@ impl Db {
         query.push_bind(now);
         if let Some(before) = filter.before {
             query.push(" AND sequence < ").push_bind(before);
+        }
+        if let Some(after) = filter.after {
+            query.push(" AND sequence > ").push_bind(after);
         }
         if let Some(tag) = &filter.tag {
             query
@@ -75,8 +81,13 @@ impl Db {
                 .push_bind(format!(" {phrase} "))
                 .push(") = 0");
         }
+        let order = if filter.after.is_some() {
+            "ASC"
+        } else {
+            "DESC"
+        };
         query
-            .push(" ORDER BY sequence DESC LIMIT ")
+            .push(format!(" ORDER BY sequence {order} LIMIT "))
             .push_bind(filter.limit);
         // Without a condition the query stops at its limit and so does not count as a scan.
         let searches = filter.tag.is_some() || !filter.search.is_empty();

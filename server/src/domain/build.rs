@@ -21,12 +21,13 @@ const SHORTEST_HASH: usize = 4;
 pub enum AssetKind {
     Css,
     JavaScript,
+    Png,
     Wasm,
 }
 
 impl AssetKind {
     all_variants! {
-        const ALL = [Css, JavaScript, Wasm];
+        const ALL = [Css, JavaScript, Png, Wasm];
     }
 
     /// The kind of files that end with this, given without its dot.
@@ -39,6 +40,7 @@ impl AssetKind {
         match self {
             Self::Css => "css",
             Self::JavaScript => "js",
+            Self::Png => "png",
             Self::Wasm => "wasm",
         }
     }
@@ -49,6 +51,7 @@ impl AssetKind {
         match self {
             Self::Css => "text/css; charset=utf-8",
             Self::JavaScript => "text/javascript; charset=utf-8",
+            Self::Png => "image/png",
             Self::Wasm => "application/wasm",
         }
     }
@@ -138,6 +141,12 @@ impl AssetName {
             Some(coding) => format!("{self}.{}", coding.ending()),
             None => self.text.clone(),
         }
+    }
+
+    /// The part of the name before its hash.
+    #[must_use]
+    pub fn stem(&self) -> &str {
+        self.text.split('.').next().unwrap_or_default()
     }
 
     /// The kind of the file.

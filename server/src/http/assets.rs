@@ -95,7 +95,7 @@ fn of_storage(error: StorageError) -> Error {
 }
 
 /// True when `Accept-Encoding` names this coding with a weight other than zero.
-fn accepts(request: &HeaderMap, coding: &str) -> bool {
+pub(super) fn accepts(request: &HeaderMap, coding: &str) -> bool {
     request
         .get_all(header::ACCEPT_ENCODING)
         .iter()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use app::backend::Backend;
+use app::backend::{Backend, SiteFiles};
 use app::error::ApiError;
 use app::types::status::StatusView;
 use app::types::{ListQuery, PicturePage, PictureStatus, SiteView, TagList, UploadView};
@@ -58,6 +58,10 @@ impl ServerBackend {
 impl Backend for ServerBackend {
     fn site(&self) -> SiteView {
         SiteView::clone(&self.state.site)
+    }
+
+    fn files(&self) -> Arc<SiteFiles> {
+        self.state.files.clone()
     }
 
     async fn picture(&self, id: &str) -> Result<PictureStatus, ApiError> {

@@ -56,6 +56,10 @@ pub(crate) async fn list_pictures(
         .last()
         .filter(|_| more)
         .map(|last| last.sequence.to_string());
+    let previous = match filter.before {
+        Some(before) => Some(previous_page(pictures, filter, before).await?),
+        None => None,
+    };
     let policy = CachePolicy::list(&found);
     let page = PicturePage {
         pictures: found
@@ -63,8 +67,28 @@ pub(crate) async fn list_pictures(
             .map(|published| views::picture(site, published))
             .collect(),
         next,
+        previous,
     };
     Ok((page, policy))
+}
+
+/// The cursor of the page that ends where this one begins, which is empty for the first page.
+async fn previous_page(
+    pictures: &Pictures,
+    filter: ListFilter,
+    before: i64,
+) -> Result<String, Error> {
+    // The page before ends with the picture that the cursor names. It needs a cursor where there is
+    // one picture more than it holds.
+    let newer = ListFilter {
+        before: None,
+        after: Some(before - 1),
+        ..filter
+    };
+    let full = newer.limit as usize;
+    let found = pictures.reading.list(&newer).await?;
+    let newest = found.get(full - 1);
+    Ok(newest.map_or_else(String::new, |newest| newest.sequence.to_string()))
 }
 
 /// What a query asks of the index.
@@ -95,6 +119,7 @@ pub(crate) fn filter_of(query: &ListQuery) -> Result<ListFilter, Error> {
         search,
         tag: (!query.tag.is_empty()).then(|| query.tag.clone()),
         before: parse_cursor(&query.after)?,
+        after: None,
         // One picture more than is shown tells whether there is a next page.
         limit: limit + 1,
     })

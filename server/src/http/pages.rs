@@ -37,7 +37,6 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// Every declared page of the app, its server functions, and the page for what is not found. A page
 /// without a declaration is left out.
 pub(crate) fn routes(state: &AppState, declarations: &Declarations) -> Router<AppState> {
-    let options = state.leptos.clone();
     let mut pages = generate_route_list(App);
     pages.retain(|page| declarations.names_page(page.path()));
     let context = {
@@ -45,7 +44,7 @@ pub(crate) fn routes(state: &AppState, declarations: &Declarations) -> Router<Ap
         move || provide_context(ServerBackend::of_request(state.clone()))
     };
     Router::new()
-        .leptos_routes_with_context(state, pages, context, move || shell(options.clone()))
+        .leptos_routes_with_context(state, pages, context, shell)
         .layer(from_fn(attach_page_policy))
         .fallback(not_found)
 }
@@ -136,7 +135,6 @@ pub(crate) async fn render_interstitial(state: &AppState, page: Interstitial) ->
         Interstitial::Error(error) => Some(error.clone()),
         Interstitial::Deleted => None,
     };
-    let options = state.leptos.clone();
     let handler = {
         let state = state.clone();
         render_app_async_with_context(
@@ -144,7 +142,7 @@ pub(crate) async fn render_interstitial(state: &AppState, page: Interstitial) ->
                 provide_context(ServerBackend::of_request(state.clone()));
                 provide_context(page.clone());
             },
-            move || shell(options.clone()),
+            shell,
         )
     };
     let mut response = handler(Request::new(Body::empty())).await;

@@ -4,6 +4,8 @@
 //! their hashes. The hashes are taken once, from a page that contains no visitor's text. A script
 //! that somebody smuggled into another page is therefore not among them.
 
+use std::io::Write;
+
 use app::backend::Interstitial;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -12,17 +14,25 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use sha2::{Digest, Sha256};
 
+use crate::domain::build::Coding;
 use crate::domain::hash::Sha256Hash;
 use crate::http::answers::{self, Turn};
+use crate::http::assets::accepts;
 use crate::http::error::Error;
 use crate::http::pages;
 use crate::http::state::AppState;
 
 /// The most bytes of a page. No page comes near this; it only bounds the buffer.
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The fewest bytes that are compressed. What is smaller fits into one packet anyway.
+const WORTH_COMPRESSING: usize = 1024;
 
 /// Prefixes of paths that any page on the web may read. The header is a constant, because echoing
 /// the origin would need `Vary`. No route can declare it, because a script must also be able to
@@ -35,7 +45,10 @@ pub(crate) async fn write_security_headers(
     request: Request,
     next: Next,
 ) -> Response {
-    let if_none_match = request.headers().typed_get::<IfNoneMatch>();
+    let asked = Asked {
+        if_none_match: request.headers().typed_get::<IfNoneMatch>(),
+        accepts_gzip: accepts(request.headers(), Coding::Gzip.token()),
+    };
     let readable_by_all = READABLE_PATHS
         .iter()
         .any(|path| request.uri().path().starts_with(path))
@@ -54,12 +67,12 @@ pub(crate) async fn write_security_headers(
             Ok(policy) => {
                 let headers = response.headers_mut();
                 headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
-                complete(&state, response, if_none_match).await
+                complete(&state, response, asked).await
             }
             Err(error) => error.into_response(),
         };
     } else if readable_by_all && is(&response, b"application/json") {
-        response = complete(&state, response, if_none_match).await;
+        response = complete(&state, response, asked).await;
     }
     // The answer is made, so its turn ends here.
     response.extensions_mut().remove::<Turn>();
@@ -92,12 +105,17 @@ pub(crate) async fn write_security_headers(
     response
 }
 
-/// Gives a page or list its length and `ETag`, or answers 304 to a client that has it already.
-async fn complete(
-    state: &AppState,
-    response: Response,
+/// What a client asked of a page or list beside its address.
+struct Asked {
     if_none_match: Option<IfNoneMatch>,
-) -> Response {
+    accepts_gzip: bool,
+}
+
+/// Gives a page or list its length and `ETag`, or answers 304 to a client that has it already. It is
+/// compressed for clients that accept it, but not where a CDN stands in front: that does it for
+/// visitors, and better. To a cache each coding is a representation of its own, so each has an
+/// `ETag` of its own, that of the bytes that are sent.
+async fn complete(state: &AppState, response: Response, asked: Asked) -> Response {
     let (mut parts, body) = response.into_parts();
     let kind = parts.headers.get(header::CONTENT_TYPE);
     let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
@@ -105,10 +123,28 @@ async fn complete(
         Ok(body) => body,
         Err(error) => return unfinished(error).into_response(),
     };
+    let compresses = state.origin.keys.is_empty() && body.len() >= WORTH_COMPRESSING;
+    if compresses {
+        let vary = HeaderValue::from_static("accept-encoding");
+        parts.headers.insert(header::VARY, vary);
+    }
+    let body = if compresses && asked.accepts_gzip {
+        let gzip = HeaderValue::from_static(Coding::Gzip.token());
+        parts.headers.insert(header::CONTENT_ENCODING, gzip);
+        match compress(&body) {
+            Ok(compressed) => compressed,
+            Err(error) => return unfinished(error).into_response(),
+        }
+    } else {
+        body
+    };
     let etag = format!("\"{}\"", Sha256Hash::of(&body).hex()).parse::<ETag>();
     if let (StatusCode::OK, Ok(etag)) = (parts.status, etag) {
         parts.headers.typed_insert(etag.clone());
-        if if_none_match.is_some_and(|tags| !tags.precondition_passes(&etag)) {
+        if asked
+            .if_none_match
+            .is_some_and(|tags| !tags.precondition_passes(&etag))
+        {
             parts.status = StatusCode::NOT_MODIFIED;
             remove_body_headers(&mut parts.headers);
             return Response::from_parts(parts, Body::empty());
@@ -125,7 +161,15 @@ async fn complete(
     Response::from_parts(parts, Body::from(room.keep(body)))
 }
 
+/// These bytes as gzip.
+fn compress(bytes: &[u8]) -> std::io::Result<Bytes> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(bytes)?;
+    Ok(gzip.finish()?.into())
+}
+
 fn remove_body_headers(headers: &mut HeaderMap) {
+    headers.remove(header::CONTENT_ENCODING);
     headers.remove(header::CONTENT_TYPE);
     headers.remove(header::CONTENT_LENGTH);
 }

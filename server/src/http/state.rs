@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use app::backend::SiteFiles;
 use app::types::SiteView;
 use axum::extract::FromRef;
 use axum::http::HeaderValue;
@@ -36,6 +37,8 @@ pub struct AppState {
     /// What pages say about the site: its address, how long pictures live, and what uploads are
     /// accepted.
     pub site: Arc<SiteView>,
+    /// The files that pages load.
+    pub files: Arc<SiteFiles>,
     /// What stands in front of this server: the CDN's keys, and where the client's address is read
     /// from.
     pub origin: Arc<OriginConfig>,

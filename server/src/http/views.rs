@@ -30,6 +30,7 @@ pub(crate) fn picture(site: &SiteView, published: &Published) -> PictureView {
         largest_width: largest(published).0,
         largest_height: largest(published).1,
         animated: published.animated,
+        stripped: published.stripped.clone(),
         placeholder: published.placeholder.clone(),
         thumbhash: STANDARD.encode(&published.thumbhash),
         published_at: rfc3339(published.published_at),

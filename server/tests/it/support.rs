@@ -600,10 +600,12 @@ pub(crate) fn write_build(site_dir: &Path, hash: &str) {
     }
     std::fs::create_dir_all(&pkg).expect("a folder");
     let write = |path: PathBuf, bytes: &[u8]| std::fs::write(path, bytes).expect("a file");
-    for (kind, text) in [
-        ("css", "body{}"),
-        ("js", "export default 1"),
-        ("wasm", "\0asm"),
+    for (stem, kind, text) in [
+        ("cattocdn", "css", "body{}"),
+        ("cattocdn", "js", "export default 1"),
+        ("cattocdn", "wasm", "\0asm"),
+        ("uploads", "js", "export default 2"),
+        ("uploads", "wasm", "\0asm of uploads"),
     ] {
         // Each build has content of its own, which the hash in its names need not match.
         let text = if hash == "0123" {
@@ -611,17 +613,15 @@ pub(crate) fn write_build(site_dir: &Path, hash: &str) {
         } else {
             format!("{text} {hash}")
         };
-        let name = format!("cattocdn.{hash}.{kind}");
+        let name = format!("{stem}.{hash}.{kind}");
         // Nothing here reads Brotli, but Varnish reads gzip.
         let brotli = format!("brotli of {text}");
         write(pkg.join(format!("{name}.br")), brotli.as_bytes());
         write(pkg.join(format!("{name}.gz")), &gzip(text.as_bytes()));
         write(pkg.join(name), text.as_bytes());
     }
-    write(
-        site_dir.join("hash.txt"),
-        format!("css: {hash}\njs: {hash}\nwasm: {hash}\n").as_bytes(),
-    );
+    let card = format!("card {hash}");
+    write(pkg.join(format!("card.{hash}.png")), card.as_bytes());
     write(site_dir.join("favicon.svg"), b"<svg/>");
 }
 

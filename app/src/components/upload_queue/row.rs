@@ -427,7 +427,7 @@ fn forget_source(event: ErrorEvent) {
 fn Published(picture: CardView, url: String, token: String, deletion: String) -> impl IntoView {
     let page = ["/c/", &picture.id].concat();
     let deletion_path = ["/delete/", &picture.id, "/", &token].concat();
-    let image = images::url(&picture.images, Format::Webp, 1280);
+    let image = images::url(&picture.images, Format::Jpeg, 1280);
     let thumbnail = images::url(&picture.images, Format::Webp, 320);
     view! {
         <div class="upload-published life">

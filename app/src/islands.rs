@@ -1,0 +1,60 @@
+//! The islands: the parts of pages that live in the browser, and how they come to life.
+//!
+//! The server draws whatever works without scripts, and for each island an empty place. In the
+//! browser an island draws into its place what works only with scripts, and listens to the page
+//! around it. Nothing is hydrated: whatever extensions, translators and password managers have done
+//! to the page by then cannot break an island, and what needs a script is seen only once it lives.
+//! An island that fails takes no other with it, because `start.js` starts each by itself.
+//!
+//! Invariant: an island takes nothing for granted that others may have changed, and finds what it
+//! must know in the markup that the server wrote.
+
+use leptos::mount::mount_to;
+use leptos::prelude::*;
+use leptos::web_sys::HtmlElement;
+
+use crate::components::more_pictures::MorePictures;
+use crate::components::search_box::Suggestions;
+use crate::components::upload_queue::UploadQueue;
+use crate::components::{copy_field, countdown, neighbours, pending_picture, sharing};
+
+/// Counts down the time that pictures have left.
+pub(crate) const COUNTDOWN: &str = "countdown";
+/// Puts texts on the clipboard.
+pub(crate) const COPYING: &str = "copying";
+/// Completes tags in the search box.
+pub(crate) const SUGGESTIONS: &str = "suggestions";
+/// Brings the next page of a list into this one.
+pub(crate) const MORE: &str = "more";
+/// Leads from a picture to its neighbours by keys and swipes.
+pub(crate) const NEIGHBOURS: &str = "neighbours";
+/// Hands a picture to the device's share sheet.
+pub(crate) const SHARING: &str = "sharing";
+/// Waits for the verdict on a picture.
+pub(crate) const PENDING: &str = "pending";
+/// Uploads pictures. Only the upload page has it.
+pub(crate) const UPLOADS: &str = "uploads";
+
+/// Brings the island with this name to life at its place. It does nothing for a name that it does
+/// not know.
+pub fn mount(name: &str, place: HtmlElement) {
+    match name {
+        COUNTDOWN => countdown::start(),
+        COPYING => copy_field::start(),
+        NEIGHBOURS => neighbours::start(),
+        SHARING => sharing::start(),
+        PENDING => pending_picture::start(),
+        SUGGESTIONS => mount_to(place, || view! { <Suggestions/> }).forget(),
+        MORE => mount_to(place, || view! { <MorePictures/> }).forget(),
+        _ => {}
+    }
+}
+
+/// The same as [`mount`] with the island that uploads, whose code the other pages need not load.
+pub fn mount_with_uploads(name: &str, place: HtmlElement) {
+    if name == UPLOADS {
+        mount_to(place, || view! { <UploadQueue/> }).forget();
+    } else {
+        mount(name, place);
+    }
+}

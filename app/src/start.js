@@ -1,0 +1,21 @@
+const address = (rel) => document.querySelector(`link[rel=${rel}]`).href;
+const start = async () => {
+  const root = document.documentElement.classList;
+  try {
+    const code = await import(address("modulepreload"));
+    await code.default({ module_or_path: address("preload") });
+    for (const place of document.querySelectorAll("[data-island]")) {
+      try {
+        code.mount(place.dataset.island, place);
+      } catch (error) {
+        reportError(error);
+      }
+    }
+    root.add("is-alive");
+  } catch (error) {
+    console.warn("This page goes on without scripts:", error);
+    root.add("is-plain");
+    if (document.querySelector("[data-island=pending]")) setTimeout(() => location.reload(), 3000);
+  }
+};
+"requestIdleCallback" in window ? requestIdleCallback(start, { timeout: 2000 }) : start();
