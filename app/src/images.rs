@@ -71,6 +71,18 @@ pub(crate) fn all(images: &[(String, String)]) -> Vec<Image<'_>> {
     all
 }
 
+/// The greatest width in pixels of the still that only animations have.
+const STILL_WIDTH: u32 = 512;
+
+/// The URL of the still that stands for an animation; `None` for a picture that is no animation, and
+/// for animations that were published before there were such stills.
+pub(crate) fn still(images: &[(String, String)]) -> Option<String> {
+    let mut stills = images.iter().filter_map(image);
+    stills
+        .find(|image| image.format == Format::Jpeg && image.most_width <= STILL_WIDTH)
+        .map(|image| image.url.to_owned())
+}
+
 /// The URL of the variant that [`choose`] gives, or an empty text if there is none.
 pub(crate) fn url(images: &[(String, String)], format: Format, width: u32) -> String {
     choose(images, format, width).map_or_else(String::new, |image| image.url.to_owned())
@@ -189,6 +201,13 @@ mod tests {
                 "{names:?}"
             );
         }
+    }
+
+    #[test]
+    fn an_animation_has_a_still_and_a_still_has_none() {
+        let animation = of(&["1280.jpg", "320.webp", "512.jpg", "512.webp"]);
+        assert_eq!(still(&animation).as_deref(), Some("/i/512.jpg"));
+        assert_eq!(still(&images()), None);
     }
 
     #[test]

@@ -31,6 +31,51 @@ test("a card shows its picture, its tag and the time left, and leads to its page
   expect(new URL(picturePage.page.url()).pathname).toBe(`/c/${id}`);
 });
 
+test("an animation's card is still until one points at it", async ({ api, homePage }) => {
+  const { id, images } = await api.publish("cat-animated.gif");
+  const played: string[] = [];
+  homePage.page.on("request", (request) => {
+    if (Object.values(images).includes(request.url()) && request.url().endsWith(".webp")) {
+      played.push(request.url());
+    }
+  });
+  await homePage.open();
+  const image = homePage.image(id);
+  await expect
+    .poll(() => image.evaluate((image: HTMLImageElement) => image.currentSrc))
+    .toBe(images["512.jpg"]);
+  await expect(homePage.card(id)).toHaveAccessibleName(/^Animation: /);
+  await expect(homePage.moving(id)).toBeHidden();
+  expect(played).toEqual([]);
+
+  await homePage.card(id).hover();
+  await expect(homePage.moving(id)).toBeVisible();
+  await expect.poll(() => played.length).toBe(1);
+  await homePage.page.mouse.move(0, 0);
+  await expect(homePage.moving(id)).toBeHidden();
+  await homePage.card(id).focus();
+  await homePage.page.keyboard.press("Shift+Tab");
+  await homePage.page.keyboard.press("Tab");
+  await expect(homePage.moving(id)).toBeVisible();
+});
+
+test("who asked for less motion sees animations still", async ({
+  api,
+  homePage,
+  picturePage,
+  page,
+}) => {
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  const { id, images } = await api.publish("cat-animated.gif");
+  await homePage.open();
+  await homePage.card(id).hover();
+  await expect(homePage.moving(id)).toBeHidden();
+  await homePage.card(id).click();
+  await picturePage.expectPhotoLoaded();
+  const shown = picturePage.photo.evaluate((image: HTMLImageElement) => image.currentSrc);
+  expect(await shown).toBe(images["1280.jpg"]);
+});
+
 /** The proportions, width to height, of the narrowest and the widest card. */
 const [NARROWEST, WIDEST] = [0.4, 2.435];
 

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::countdown::TimeLeft;
 use super::fetch::Json;
-use crate::images::{Format, Images, srcset, url};
+use crate::images::{Format, Images, srcset, still, url};
 use crate::types::PictureView;
 
 /// How many cards are about to be seen when a page opens on a phone. Their images are loaded at
@@ -173,9 +173,32 @@ fn tint(thumbhash: &str) -> String {
 pub(crate) fn PictureCard(picture: CardView, position: usize, list: String) -> impl IntoView {
     let place = if list.is_empty() { "" } else { "#" };
     let href = ["/c/", &picture.id, place, &list].concat();
+    let is_lazy = position >= SEEN_AT_ONCE;
+    let sizes = sizes(picture.width, picture.height, is_lazy);
     let srcset = srcset(&picture.images, Format::Webp, picture.width);
     let src = url(&picture.images, Format::Webp, 512);
-    let is_lazy = position >= SEEN_AT_ONCE;
+    // An animation shows its still, and is neither loaded nor played until one points at it. The
+    // style sheet does that, so it needs no script.
+    let (still_src, still_srcset, moving) = match still(&picture.images) {
+        None => (src, Some(srcset), None),
+        Some(still) => {
+            let moving = view! {
+                <img
+                    class="moving"
+                    src=src
+                    srcset=srcset
+                    sizes=sizes.clone()
+                    alt=""
+                    loading="lazy"
+                    decoding="async"
+                />
+                <span class="moves">
+                    <span class="visually-hidden">"Animation: "</span>
+                </span>
+            };
+            (still, None, Some(moving))
+        }
+    };
     let shape = shape_class(picture.width, picture.height);
     // The words are the link's name. Every picture is one of a cat, so a sighted visitor need not
     // be told where nothing more is known.
@@ -191,9 +214,9 @@ pub(crate) fn PictureCard(picture: CardView, position: usize, list: String) -> i
                     <rect width="100%" height="100%" fill=tint(&picture.thumbhash)></rect>
                 </svg>
                 <img
-                    src=src
-                    srcset=srcset
-                    sizes=sizes(picture.width, picture.height, is_lazy)
+                    src=still_src
+                    srcset=still_srcset
+                    sizes=sizes
                     width=picture.width.to_string()
                     height=picture.height.to_string()
                     alt=""
@@ -201,6 +224,7 @@ pub(crate) fn PictureCard(picture: CardView, position: usize, list: String) -> i
                     fetchpriority=if position == 0 { "high" } else { "auto" }
                     decoding="async"
                 />
+                {moving}
                 <span class="when-gone">"This cat has wandered off"</span>
                 <span class="card-caption">
                     {words}

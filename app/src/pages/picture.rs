@@ -141,11 +141,15 @@ fn Photo(picture: PictureView) -> impl IntoView {
     let sizes = sizes(size.0, size.1);
     let webp = srcset(&images, Format::Webp, size.0);
     let avif = srcset(&images, Format::Avif, size.0);
+    let fallback = choose(&images, Format::Jpeg, SHARED_WIDTH).map(|image| image.url.to_owned());
+    // Whoever asked for less motion sees a still, and can open the animation.
+    let still = picture.animated.then(|| {
+        view! { <source media="(prefers-reduced-motion: reduce)" srcset=fallback.clone()/> }
+    });
     let avif = (!avif.is_empty()).then(|| {
         let media = avif_media(&images, size, MARGIN);
         view! { <source type="image/avif" srcset=avif sizes=sizes.clone() media=media/> }
     });
-    let fallback = choose(&images, Format::Jpeg, SHARED_WIDTH).map(|image| image.url.to_owned());
     // It is what the page is about, so those who cannot see it are told that it is there.
     let alt = if picture.alt.is_empty() {
         "A picture without a description".to_owned()
@@ -163,6 +167,7 @@ fn Photo(picture: PictureView) -> impl IntoView {
             {placeholder}
             <a class="photo" href=large title="Open the largest file">
                 <picture>
+                    {still}
                     {avif}
                     <source type="image/webp" srcset=webp sizes=sizes/>
                     <img

@@ -279,7 +279,7 @@ async fn a_panic_costs_one_attempt_and_neither_memory_nor_the_next_picture() {
     let mut setup = Setup::new().screened_by(screener);
     // This is enough for one of the pictures but not for two. If the panic had kept its share, the
     // next would wait forever.
-    setup.config.limits.decode_memory_bytes = 12_000_000;
+    setup.config.limits.decode_memory_bytes = 40_000_000;
     let site = setup.start().await;
     let mut changes = site.state.pictures.reading.changes();
     let first = upload_and_leave(&site).await;

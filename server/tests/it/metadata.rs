@@ -49,6 +49,18 @@ const ALLOWED: [&str; 33] = [
     "RIFF:BackgroundColor",
     "RIFF:AnimationLoopCount",
     "RIFF:Duration",
+    "QuickTime:MajorBrand",
+    "QuickTime:MinorVersion",
+    "QuickTime:CompatibleBrands",
+    "QuickTime:HandlerType",
+    "QuickTime:PrimaryItemReference",
+    "QuickTime:ImageSpatialExtent",
+    "QuickTime:AV1ConfigurationVersion",
+    "QuickTime:ChromaFormat",
+    "QuickTime:ChromaSamplePosition",
+    "QuickTime:ImagePixelDepth",
+    "QuickTime:MediaDataSize",
+    "QuickTime:MediaDataOffset",
     "Composite:ImageSize",
     "Composite:Megapixels",
 ];
@@ -180,6 +192,23 @@ fn holds_secret(bytes: &[u8]) -> bool {
     .any(|needle| lower.windows(needle.len()).any(|window| window == needle))
 }
 
+/// Checks that an AVIF file is its kind, what is said of its one picture, and that picture.
+fn assert_bare_boxes(name: &str, file: &[u8]) {
+    let mut rest = file;
+    for kind in [b"ftyp", b"meta", b"mdat"] {
+        let (length, _) = rest.split_first_chunk::<4>().expect("a box");
+        let length = u32::from_be_bytes(*length) as usize;
+        assert_eq!(&rest[4..8], kind, "{name}");
+        if kind == b"meta" {
+            // One item, which is no EXIF and no XMP.
+            let items = rest[..length].windows(4).filter(|four| *four == b"infe");
+            assert_eq!(items.count(), 1, "{name}");
+        }
+        rest = &rest[length..];
+    }
+    assert!(rest.is_empty(), "{name}: bytes behind the end");
+}
+
 /// Checks that a file has the parts that show its pixels and no others, by the rules of its
 /// container.
 fn assert_bare(name: &str, file: &[u8]) {
@@ -191,6 +220,9 @@ fn assert_bare(name: &str, file: &[u8]) {
             "{name}: bytes behind the end"
         );
         return assert_bare_chunks(name, &file[12..]);
+    }
+    if file[4..].starts_with(b"ftyp") {
+        return assert_bare_boxes(name, file);
     }
     assert!(
         file.ends_with(&[0xff, 0xd9]),

@@ -934,7 +934,7 @@ async fn the_last_paths_of_a_month_are_for_admins() {
         .iter()
         .filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok());
     // Two pictures twice, and the second once, together with the third.
-    assert_eq!(numbers.sum::<u32>(), 25, "{files:?}");
+    assert_eq!(numbers.sum::<u32>(), 5 * KNOWN_NAMES as u32, "{files:?}");
     assert_eq!(world.server.paid_paths(), 4);
     let waiting = world.progress(&second).await;
     assert!(waiting.left > 0 && waiting.receipt.is_none(), "{waiting}");

@@ -13,7 +13,7 @@ const UNIT: u64 = 1024;
 /// How often the process may end while a picture has all of the memory, before the picture is
 /// refused as too large. Each attempt that is cut off doubles the memory that the next one sets
 /// aside, because the estimate may be too low.
-const MAX_ENDS_WITH_ALL_MEMORY: usize = 3;
+const MAX_ENDS_WITH_ALL_MEMORY: usize = 5;
 /// How long a picture waits for memory. This is well within its lease. A decoder that was given up
 /// may hold some for ever.
 const MEMORY_WAIT: Duration = Duration::from_secs(180);
@@ -98,14 +98,14 @@ mod tests {
                 some(110),
                 some(110),
                 some(110),
-                None,
-                None,
+                some(110),
+                some(110),
                 None
             ]
         );
         assert_eq!(room_of(200, 0, 110), Some(110));
-        assert_eq!(room_of(200, 2, 110), Some(110));
-        assert_eq!(room_of(200, 3, 110), None);
+        assert_eq!(room_of(200, 4, 110), Some(110));
+        assert_eq!(room_of(200, 5, 110), None);
         assert_eq!(room_of(1, 100, 110), None);
     }
 
