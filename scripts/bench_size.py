@@ -45,8 +45,9 @@ SCREENS = (
     {"name": "desktop", "width": 1440, "height": 900, "scale": 2},
 )
 
-# What the files may weigh, in per cent of those of the first version, at no lower mean score.
-TARGETS = {"gallery": 65, "picture": 70}
+# What the files may weigh, in per cent of those of the first version, at no lower mean score. The
+# cards of other pictures on the page of a picture, if there are any, have no target of their own.
+TARGETS = {"gallery": 65, "picture": 70, "other cards": None}
 
 # About how wide the files are that are compared with those of other programs.
 MIDDLE_WIDTH = 1024
@@ -167,9 +168,9 @@ def measure(options, cache, folder):
         for photo, files in zip(photos, made):
             photo.first = {name: File(name, path) for name, path in files.items()}
     now, then = find_uses(photos, elements)
-    rivals, unavailable = {}, []
+    rivals, notes = {}, []
     if not options.no_others:
-        rivals, unavailable = ask_others(photos, cache, folder)
+        rivals, notes = ask_others(photos, cache, folder)
 
     owned = [
         (photo, file)
@@ -202,7 +203,7 @@ def measure(options, cache, folder):
                 {"program": program, **summarize([file for _, file in pairs])}
                 for program, pairs in rivals.items()
             ],
-            "unavailable": unavailable,
+            "notes": notes,
         },
     }
 
@@ -274,6 +275,8 @@ def find_uses(photos, elements):
         if element["bytes"] != file.bytes:
             sys.exit(f"Chromium got other bytes of {element['url']} than we did.")
         page, screen = element["page"], element["screen"]
+        if page == "picture" and element["address"] != photo.page:
+            page = "other cards"
         drawn = drawn_size(element, photo)
         now.append(Use(page, screen, photo, file, drawn))
         first = photo.first[first_version.fetched_on(page, screen)]
@@ -297,7 +300,7 @@ def drawn_size(element, photo):
 def ask_others(photos, cache, folder):
     """Has other programs shrink the photographs to about `MIDDLE_WIDTH`: to the width of the
     server's file that comes nearest. Returns pairs of photograph and file by the name of the
-    program, the server's own first, and why programs are missing.
+    program, the server's own first, and what is to be said of programs or files that are missing.
     """
     names = {file.name for photo in photos for file in photo.files.values()}
     named_width = min(
@@ -305,13 +308,15 @@ def ask_others(photos, cache, folder):
     )
     # Of a photograph that is not wider, the others would make files of another size.
     wide = [photo for photo in photos if photo.width > named_width]
-    rivals, unavailable = {}, []
+    rivals, notes = {}, []
     for photo in wide:
         for file in photo.files.values():
             if file.name.startswith(f"{named_width}."):
                 rivals.setdefault(f"ours, {file.name}", []).append((photo, file))
         if first := photo.first.get(f"{named_width}.webp"):
             rivals.setdefault(f"first version, {first.name}", []).append((photo, first))
+    notes.append(f"{len(wide)} of {len(photos)} photographs are wider than {named_width} pixels.")
+    notes.append(others.ABOUT_OXIMG)
     tasks = [(photo.path, named_width) for photo in wide]
     programs = {
         f"sharp {others.SHARP}": others.shrink_with_sharp,
@@ -325,8 +330,8 @@ def ask_others(photos, cache, folder):
                     (photo, File(name, path)) for photo, path in zip(wide, paths)
                 ]
         except others.Unavailable as error:
-            unavailable.append(f"{program} is not measured: {error}")
-    return rivals, unavailable
+            notes.append(f"{program} is not measured: {error}.")
+    return rivals, notes
 
 
 def summarize_files(files):
@@ -361,14 +366,16 @@ def summarize_views(now, then):
                 for pair in zip(now, then)
                 if (pair[0].page, pair[0].screen) == (page, screen["name"])
             ]
+            if not pairs:
+                continue
             sides = {
                 side: {
                     "bytes": sum(use.file.bytes for use in uses),
                     "mean_score": mean(use.file.score for use in uses),
                     "mean_drawn_score": mean(use.drawn_score for use in uses),
                     "mean_surplus": mean(use.surplus for use in uses),
-                    "max_surplus": max((use.surplus for use in uses), default=0.0),
-                    "min_surplus": min((use.surplus for use in uses), default=0.0),
+                    "max_surplus": max(use.surplus for use in uses),
+                    "min_surplus": min(use.surplus for use in uses),
                     "names": count(use.file.name for use in uses),
                 }
                 for side, uses in (
@@ -376,7 +383,7 @@ def summarize_views(now, then):
                     ("then", [pair[1] for pair in pairs]),
                 )
             }
-            percent = 100 * sides["now"]["bytes"] / max(1, sides["then"]["bytes"])
+            percent = 100 * sides["now"]["bytes"] / sides["then"]["bytes"]
             views.append(
                 {
                     "page": page,
@@ -437,13 +444,14 @@ def print_report(report):
         size = f"{screen['width']}x{screen['height']}@{screen['scale']}x"
         for side in ("now", "then"):
             part = view[side]
+            target = view["target_percent"] and f"<= {view['target_percent']} %"
             rows.append(
                 [
                     f"{view['page']} {size}, {side}",
                     str(view["elements"]),
                     f"{part['bytes']:,}",
                     f"{view['percent']:.1f} %" if side == "now" else "",
-                    f"<= {view['target_percent']} %" if side == "now" else "",
+                    (target or "") if side == "now" else "",
                     f"{part['mean_score']:.2f}",
                     f"{part['mean_drawn_score']:.2f}",
                     f"{part['mean_surplus']:.2f}",
@@ -471,7 +479,7 @@ def print_others(part, header):
     print("\n3. The same photographs by other programs, with their own settings")
     rows = [summary_row(row["program"], row) for row in part["rows"]]
     print_table(["program and file", *header[1:]], rows)
-    for words in part["unavailable"]:
+    for words in part["notes"]:
         print(f"   {words}")
 
 

@@ -14,10 +14,10 @@ WEBP_WIDTHS = (320, 640, 1280, 2048)
 
 
 def fetched_on(page, screen):
-    """The name of the file that a browser fetched for a picture on this page (`gallery` or
-    `picture`) on one of the two screens that are measured.
+    """The name of the file that a browser fetched for a picture on one of the two screens that are
+    measured: on the page `picture` as the picture itself, or else as a card.
     """
-    if page == "gallery":
+    if page != "picture":
         return "640.webp"
     return "1280.webp" if screen == "phone" else "2048.webp"
 

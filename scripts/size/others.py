@@ -10,6 +10,9 @@ from pathlib import Path
 
 SHARP = "0.35.5"
 OXIMG = "0.18.1"
+ABOUT_OXIMG = (
+    "oximg writes WebP and JPEG here. Its AVIF needs SVT-AV1 4.1 or newer, which no registry has."
+)
 # How long building oximg may take, in seconds.
 BUILD_PATIENCE = 1800
 
@@ -43,9 +46,7 @@ def shrink_with_sharp(cache, tasks, folder):
 
 
 def shrink_with_oximg(cache, tasks, folder):
-    """The same with oximg, which writes WebP and JPEG. Its AVIF needs a library that must be built
-    from a checkout of its own, so it is not measured.
-    """
+    """The same with oximg, which is built on the first use."""
     home = cache / f"oximg-{OXIMG}"
     if not home.exists():
         say(f"building oximg {OXIMG} (once; some minutes)")
@@ -72,7 +73,9 @@ def build_oximg(work):
         environment["PATH"] += os.pathsep + cmake.CMAKE_BIN_DIR
     places = ["--root", str(work / "root"), "--target-dir", str(work / "target")]
     command = ["cargo", "install", "--quiet", "--locked", "--bin", "oximg", *places]
-    run([*command, f"oximg@{OXIMG}"], env=environment, timeout=BUILD_PATIENCE)
+    # The checkout says which version of Rust to use.
+    checkout = Path(__file__).resolve().parents[2]
+    run([*command, f"oximg@{OXIMG}"], cwd=checkout, env=environment, timeout=BUILD_PATIENCE)
 
 
 def put_in_place(work, home):

@@ -57,8 +57,12 @@ def decode(source):
     on white where it is transparent.
     """
     with Image.open(source) as opened:
-        image = ImageOps.exif_transpose(opened)
+        # Chromium minds the orientation in the EXIF of JPEG and PNG, but not of WebP.
+        image = opened.copy() if opened.format == "WEBP" else ImageOps.exif_transpose(opened)
     profile = image.info.get("icc_profile")
+    if image.mode.startswith("I"):
+        # Gray with 16 bits, which Pillow itself would cut off at 255.
+        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
     if image.mode not in ("RGB", "L", "CMYK"):
         image = image.convert("RGBA")
     if profile:
