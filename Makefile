@@ -139,8 +139,17 @@ image: ## Build the container image (needs Docker or Podman)
 bench: build models ## Measure the built server: upload latency, memory, start time, asset sizes
 	@node scripts/bench.mjs
 
-# What `make judge` looks at.
+# What the two tasks below look at.
 FOLDER ?=
+
+.PHONY: bench-size
+bench-size: ## Measure how large and how good the image files are that pages fetch of the photographs in FOLDER=…
+	@[ -d "$(FOLDER)" ] || { echo "Please name a folder of photographs: \`make bench-size FOLDER=photographs\`." >&2; exit 1; }
+	python_path=$$(scripts/install_size_tools.sh)
+	$(MAKE) --no-print-directory build models >&2
+	scripts/needs.sh browser
+	CATTO_MODELS_DIR="$(abspath $(MODELS))" PYTHONPATH="$$python_path" \
+		python3 scripts/bench_size.py $(if $(JSON),--json) "$(FOLDER)"
 
 .PHONY: judge
 judge: ## Judge the pictures in FOLDER=… as uploads are judged, and count what is accepted and why not
