@@ -112,14 +112,11 @@ pub(crate) fn srcset(images: &[(String, String)], format: Format, upload_width: 
     list
 }
 
-/// How many device pixels of a file may make up one that is drawn too few before it looks soft: the
-/// widest AVIF file is wide enough for places that are no more than a twentieth wider.
+/// The resolutions of screens that [`avif_media`] names, in device pixels for each CSS pixel, and how
+/// many times as wide as a file a place on such a screen may be. The finer a screen is, the less
+/// one sees that a file is a little too narrow.
 #[cfg(feature = "ssr")]
-const ENOUGH: f64 = 1.05;
-
-/// The resolutions of screens, in device pixels for each CSS pixel, that [`avif_media`] names.
-#[cfg(feature = "ssr")]
-const RESOLUTIONS: [u32; 3] = [1, 2, 3];
+const ENOUGH: [(u32, f64); 3] = [(1, 1.05), (2, 1.1), (3, 1.2)];
 
 /// The screens on which the widest AVIF file of a picture is wide enough, as a `<source>` says it:
 /// `None` for all of them. A picture of these sides is drawn as wide as the screen, or as high as
@@ -140,8 +137,8 @@ pub(crate) fn avif_media(
         return None;
     }
     let mut media = String::new();
-    for resolution in RESOLUTIONS {
-        let across = f64::from(widest) * ENOUGH / f64::from(resolution);
+    for (resolution, enough) in ENOUGH {
+        let across = f64::from(widest) * enough / f64::from(resolution);
         let down = across * f64::from(height) / f64::from(width.max(1)) + f64::from(margin);
         if !media.is_empty() {
             media.push_str(", ");
@@ -163,7 +160,7 @@ mod tests {
 
     fn images() -> Images {
         // As a map gives them.
-        of(&["1280.jpg", "1536.avif", "2048.webp", "320.webp", "768.webp"])
+        of(&["1280.jpg", "1440.avif", "2048.webp", "320.webp", "768.webp"])
     }
 
     #[test]
@@ -172,7 +169,7 @@ mod tests {
             srcset(&images(), Format::Webp, 4000),
             "/i/320.webp 320w, /i/768.webp 768w, /i/2048.webp 2048w"
         );
-        assert_eq!(srcset(&images(), Format::Avif, 4000), "/i/1536.avif 1536w");
+        assert_eq!(srcset(&images(), Format::Avif, 4000), "/i/1440.avif 1440w");
     }
 
     #[test]
@@ -212,19 +209,19 @@ mod tests {
 
     #[test]
     fn avif_files_are_offered_where_they_are_wide_enough() {
-        let images = of(&["1120.avif", "1536.avif", "2048.webp"]);
+        let images = of(&["1120.avif", "1440.avif", "2048.webp"]);
         let media = avif_media(&images, (2048, 1536), 168).expect("not everywhere");
         let conditions: Vec<&str> = media.split(", ").collect();
         assert_eq!(
             conditions,
             [
-                "(max-resolution: 1dppx) and ((max-width: 1613px) or (max-height: 1378px))",
-                "(max-resolution: 2dppx) and ((max-width: 806px) or (max-height: 773px))",
-                "(max-resolution: 3dppx) and ((max-width: 538px) or (max-height: 571px))",
+                "(max-resolution: 1dppx) and ((max-width: 1512px) or (max-height: 1302px))",
+                "(max-resolution: 2dppx) and ((max-width: 792px) or (max-height: 762px))",
+                "(max-resolution: 3dppx) and ((max-width: 576px) or (max-height: 600px))",
             ]
         );
         // No file is wider than the upload.
-        assert_eq!(avif_media(&images, (1500, 1000), 168), None);
+        assert_eq!(avif_media(&images, (1400, 1000), 168), None);
         assert_eq!(avif_media(&of(&["2048.webp"]), (2048, 1536), 168), None);
     }
 

@@ -12,7 +12,7 @@ pub(super) const OUTPUTS: [Output; 6] = [
     output(Encoding::WebP, 512),
     output(Encoding::WebP, 768),
     output(Encoding::WebP, 2048),
-    output(Encoding::Avif, 1024),
+    output(Encoding::Avif, 1120),
     output(Encoding::Jpeg, 1280),
 ];
 

@@ -35,7 +35,7 @@ pub const PUBLISHED: &[VariantName] = &[
 /// WebP from about a thousand pixels on, and is slow to make where it has many more.
 pub const OF_STILLS: &[VariantName] = &[
     VariantName::new(Format::Avif, 1120),
-    VariantName::new(Format::Avif, 1536),
+    VariantName::new(Format::Avif, 1440),
 ];
 
 /// The files that new animations get as well: a still for their cards. JPEG files show the first

@@ -42,7 +42,7 @@ const FILES: [(Format, u32, u32); 8] = [
     (Format::Webp, 192, 10),
     (Format::Webp, 768, 8),
     (Format::Avif, 1120, 12),
-    (Format::Avif, 1536, 7),
+    (Format::Avif, 1440, 7),
     (Format::Webp, 2048, 3),
     (Format::Jpeg, 1280, 5),
 ];
