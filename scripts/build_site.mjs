@@ -107,6 +107,8 @@ function optimisedCode(name) {
   execFileSync(options.glue, [wasmOf(name), made]);
   const optimised = join(made, "optimised.wasm");
   execFileSync(join(tools, ".bin", "wasm-opt"), [
+    // The second time it still finds something.
+    "-Oz",
     "-Oz",
     ...WASM_FEATURES,
     "-o",

@@ -5,7 +5,8 @@
 //! the server; `app` holds the HTML document and the routes; `pages` are rendered by the server
 //! alone; `components` may also run in the browser, and [`islands`] says which of them do and how
 //! they come to life; [`api`] holds the two calls by which islands change something or must not be
-//! answered from a cache. `images`, `query`, `time` and `units` are plain logic that the others use.
+//! answered from a cache. `images`, `query`, `time` and `units` are plain logic that the others
+//! use.
 //!
 //! Invariant: nothing here knows of storage, databases, models or configuration, and nothing behind
 //! the `ssr` feature reaches the browser.

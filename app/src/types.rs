@@ -65,8 +65,8 @@ pub struct PictureView {
     pub largest_height: u32,
     /// Whether the WebP files move.
     pub animated: bool,
-    /// The kinds of metadata that the upload had and the files do not have, such as `exif`, `gps` or
-    /// `comment`.
+    /// The kinds of metadata that the upload had and the files do not have, such as `exif`, `gps`
+    /// or `comment`.
     pub stripped: Vec<String>,
     /// A `data:` URL with a tiny image to show while the picture loads.
     pub placeholder: String,

@@ -106,6 +106,8 @@ test("every page has one headline and a title of its own", async ({
     "/",
     "/search?q=tabby",
     "/tags/cat",
+    "/tags",
+    "/?after=1000000",
     "/upload",
     "/about",
     "/nowhere",
@@ -119,4 +121,23 @@ test("every page has one headline and a title of its own", async ({
   }
   expect(titles.size).toBe(pages.length);
   expect([...titles].every((title) => title.endsWith(" · CattoCDN"))).toBe(true);
+});
+
+test.describe("with text twice as large", () => {
+  // The style that enlarges the text is not ours, so our own policy would forbid it.
+  test.use({ bypassCSP: true, viewport: { width: 390, height: 844 } });
+
+  test("no page is wider than a phone", async ({ api, complaints, page, sitePage }) => {
+    complaints.expectStatus(404);
+    const { url } = await api.publish("chelsea.png");
+    const pages = ["/", url, "/search?q=walrus", "/tags", "/about", "/status", "/nowhere"];
+    for (const address of pages) {
+      await sitePage.goto(address);
+      await page.addStyleTag({ content: "html { font-size: 200%; }" });
+      const overflow = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
+      expect(overflow, address).toBeLessThanOrEqual(0);
+    }
+  });
 });

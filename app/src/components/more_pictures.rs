@@ -4,7 +4,7 @@
 use leptos::ev::{self, MouseEvent};
 use leptos::prelude::*;
 use leptos::wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Element, HtmlElement};
+use web_sys::{Element, HtmlElement, ScrollRestoration};
 
 use super::fetch;
 use super::picture_card::{CardView, PictureCard};
@@ -73,7 +73,9 @@ fn keep_place(event: &MouseEvent) {
     if let Some(href) = card.and_then(|card| card.get_attribute("href"))
         && let Ok(history) = window().history()
     {
-        // If the browser does not note it, it goes back to the top of the page.
+        // If the browser does not note it, it goes back to the top of the page. Where it would go
+        // by itself was measured on a page that may have held more.
+        let _ = history.set_scroll_restoration(ScrollRestoration::Manual);
         let _ = history.replace_state(&href.into(), "");
     }
 }

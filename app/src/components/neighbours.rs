@@ -11,8 +11,8 @@ use web_sys::{Element, HtmlElement};
 /// How far a finger must move sideways to turn the page, in pixels of CSS.
 const SWIPE: i32 = 60;
 
-/// Lets the links to the neighbours stay in the list that the visitor came from, which stands in the
-/// fragment of the address, and follows them at the arrow keys and when the picture is swiped.
+/// Lets the links to the neighbours stay in the list that the visitor came from, which stands in
+/// the fragment of the address, and follows them at the arrow keys and when the picture is swiped.
 pub(crate) fn start() {
     keep_list();
     window_event_listener(ev::hashchange, |_| keep_list());

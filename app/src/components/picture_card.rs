@@ -120,10 +120,10 @@ fn sizes(width: u32, height: u32, is_lazy: bool) -> String {
     [&parts.concat(), phone.as_str(), "px"].concat()
 }
 
-/// The average colour of a picture with this thumbhash, as `#rrggbb`; no colour for an empty one. The
-/// first 18 bits of a thumbhash are the averages of three channels: lightness, yellow against blue,
-/// and red against green. The colour is an attribute of SVG, which the pages' policy allows, while
-/// it allows no inline styles.
+/// The average colour of a picture with this thumbhash, as `#rrggbb`; no colour for an empty one.
+/// The first 18 bits of a thumbhash are the averages of three channels: lightness, yellow against
+/// blue, and red against green. The colour is an attribute of SVG, which the pages' policy allows,
+/// while it allows no inline styles.
 fn tint(thumbhash: &str) -> String {
     let mut bits = 0;
     for letter in thumbhash.bytes().take(4) {
@@ -166,9 +166,9 @@ fn tint(thumbhash: &str) -> String {
 
 /// A picture in its own proportions. What is known of it and the time it has left lie over it, and
 /// are seen while one points at it. `position` is its place on the page, counted from 0: the first
-/// cards load their images at once, and the very first does so with priority. `list` is the query of
-/// the search that the card is in, if it is in one; it stands in the fragment of the link, where no
-/// cache sees it, and the picture's page reads it there.
+/// cards load their images at once, and the very first does so with priority. `list` is the query
+/// of the search that the card is in, if it is in one; it stands in the fragment of the link, where
+/// no cache sees it, and the picture's page reads it there.
 #[component]
 pub(crate) fn PictureCard(picture: CardView, position: usize, list: String) -> impl IntoView {
     let place = if list.is_empty() { "" } else { "#" };

@@ -199,9 +199,9 @@ fn Photo(picture: PictureView) -> impl IntoView {
 }
 
 /// How wide the picture is drawn, as the attribute `sizes` says it: as wide and high as the screen
-/// beside the header and the row of actions allows, but never at more than twice its size. The style
-/// sheet leaves the width to the browser, which takes this one, so that it must agree with the
-/// heights in `style/_picture.scss`.
+/// beside the header and the row of actions allows, but never at more than twice its size. The
+/// style sheet leaves the width to the browser, which takes this one, so that it must agree with
+/// the heights in `style/_picture.scss`.
 fn sizes(width: u32, height: u32) -> String {
     let most = width.saturating_mul(2);
     let proportion = f64::from(width) / f64::from(height.max(1));

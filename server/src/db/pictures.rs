@@ -51,7 +51,8 @@ impl Db {
         Ok(hash.and_then(|hash| Sha256Hash::from_slice(&hash)))
     }
 
-    /// Lists published pictures that are live at `now`, newest first unless the filter says otherwise.
+    /// Lists published pictures that are live at `now`, newest first unless the filter says
+    /// otherwise.
     pub async fn list(&self, filter: &ListFilter, now: i64) -> Result<Vec<Published>, DbError> {
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT * FROM pictures WHERE state = 'published' AND expires_at > ",

@@ -1,8 +1,7 @@
-//! The neighbours of a picture in a list, by which visitors go on from its page. Pages are cached for
-//! as long as their picture lives, so they cannot name its neighbours; they link to an address that
-//! redirects to whichever picture is the neighbour by then.
+//! The neighbours of a picture in a list, by which visitors go on from its page. Pages are cached
+//! for as long as their picture lives, so they cannot name its neighbours; they link to an address
+//! that redirects to whichever picture is the neighbour by then.
 
-use app::types::ListQuery;
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -49,9 +48,9 @@ pub(crate) async fn previous(
     .await
 }
 
-/// Redirects to the first picture that `beside` leaves in the list, or to the list itself where there
-/// is none or the picture is over. The list stands in the fragment of the picture's address, where
-/// no cache sees it.
+/// Redirects to the first picture that `beside` leaves in the list, or to the list itself where
+/// there is none or the picture is over. The list stands in the fragment of the picture's address,
+/// where no cache sees it.
 async fn neighbour(
     state: &AppState,
     id: &str,
@@ -61,38 +60,35 @@ async fn neighbour(
     let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
     let query = parse_query(query.as_deref().unwrap_or_default(), PARAMETERS)?;
     let list = query.to_query_string();
-    let found = match state.pictures.reading.status(&id).await? {
-        Status::Published(published) => {
-            let all = filter_of(&ListQuery {
-                limit: Some(1),
-                ..query
-            })?;
-            let filter = beside(ListFilter { limit: 1, ..all }, published.sequence);
-            state.pictures.reading.list(&filter).await?.pop()
-        }
-        Status::Gone { .. } => None,
+    let of_list = if list.is_empty() {
+        "/".to_owned()
+    } else {
+        format!("/search?{list}")
+    };
+    let published = match state.pictures.reading.status(&id).await? {
+        Status::Published(published) => published,
+        Status::Gone { .. } => return redirect(&of_list),
         Status::Screening | Status::Rejected(_) | Status::Unknown => {
             return Err(Error::not_found());
         }
     };
-    let Some(found) = found else {
-        let list = if list.is_empty() {
-            "/".to_owned()
-        } else {
-            format!("/search?{list}")
-        };
-        return redirect(&list);
-    };
+    let all = filter_of(&query)?;
+    let filter = beside(ListFilter { limit: 1, ..all }, published.sequence);
+    let found = state.pictures.reading.list(&filter).await?.pop();
     let place = if list.is_empty() { "" } else { "#" };
+    let location = match &found {
+        Some(found) => format!("/c/{}{place}{list}", found.id),
+        None => of_list,
+    };
+    let leads_to = found.unwrap_or(*published);
     let now = state.clock.now().as_second();
     let ends = now - now.rem_euclid(SLOT) + SLOT;
     let policy = CachePolicy::Slot {
         // As for every slot, but only until one second before the picture expires.
-        ends: found.expires_at.min(ExpiresAt::from_second(ends + 1)),
-        id: found.id.clone(),
+        ends: leads_to.expires_at.min(ExpiresAt::from_second(ends + 1)),
+        id: leads_to.id,
     };
-    let location = redirect(&format!("/c/{}{place}{list}", found.id))?;
-    Ok((Extension(policy), location).into_response())
+    Ok((Extension(policy), redirect(&location)?).into_response())
 }
 
 fn redirect(path: &str) -> Result<Response, Error> {

@@ -111,8 +111,8 @@ struct Asked {
     accepts_gzip: bool,
 }
 
-/// Gives a page or list its length and `ETag`, or answers 304 to a client that has it already. It is
-/// compressed for clients that accept it, but not where a CDN stands in front: that does it for
+/// Gives a page or list its length and `ETag`, or answers 304 to a client that has it already. It
+/// is compressed for clients that accept it, but not where a CDN stands in front: that does it for
 /// visitors, and better. To a cache each coding is a representation of its own, so each has an
 /// `ETag` of its own, that of the bytes that are sent.
 async fn complete(state: &AppState, response: Response, asked: Asked) -> Response {

@@ -37,6 +37,12 @@ fn files(hash: &str) -> [String; 3] {
     ["css", "js", "wasm"].map(|kind| format!("/pkg/cattocdn.{hash}.{kind}"))
 }
 
+/// These files and the card.
+fn all(hash: &str) -> Vec<String> {
+    let card = format!("/pkg/card.{hash}.png");
+    [card].into_iter().chain(files(hash)).collect()
+}
+
 async fn ask(site: &Site, url: &str, encoding: &str) -> Answer {
     let asked = request(Method::GET, url).header(header::ACCEPT_ENCODING, encoding);
     site.send(asked.body(Body::empty()).expect("a request"))
@@ -420,6 +426,7 @@ fn a_file_without_a_hash_in_its_name_is_no_build() {
 }
 
 /// Every path below `/pkg/` that this page names.
+/// The card is among them.
 fn named_files(page: &Received) -> Vec<String> {
     let text = String::from_utf8_lossy(&page.body);
     let mut names: Vec<String> = text
@@ -458,7 +465,7 @@ fn a_page_that_caches_kept_finds_its_files_after_the_next_build_started() {
     let outer = caches.outer();
     let page = outer.get("/about").expect("is answered");
     let named = named_files(&page);
-    assert_eq!(named, files("0123"), "a page names the files of its build");
+    assert_eq!(named, all("0123"), "a page names the files of its build");
     let as_before: Vec<_> = named
         .iter()
         .map(|url| essence(&old.client().get_encoded(url, "br").expect("is answered")))
@@ -473,7 +480,7 @@ fn a_page_that_caches_kept_finds_its_files_after_the_next_build_started() {
     let new = launch.serve();
     caches.lead_to(&new.address);
     let fresh = new.client().get("/about").expect("is answered");
-    assert_eq!(named_files(&fresh), files("4567"));
+    assert_eq!(named_files(&fresh), all("4567"));
     let still = outer.get("/about").expect("is answered");
     assert_eq!(still.header("x-outer"), "HIT");
     assert_eq!(still.body, page.body);

@@ -180,3 +180,55 @@ async fn a_nonsense_list_is_malformed() {
         assert!(page.header(header::CONTENT_TYPE).starts_with("text/html"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_but_the_first_names_the_page_before() {
+    let site = Site::start().await;
+    for _ in 0..5 {
+        site.publish().await;
+    }
+    let page = async |after: &str| {
+        let url = format!("/api/v1/pictures?after={after}&limit=2");
+        let url = url.replace("after=&", "");
+        site.get(&url).await.json()
+    };
+    let first = page("").await;
+    assert_eq!(first["previous"], Value::Null);
+    let after = first["next"].as_str().expect("a second page").to_owned();
+    let second = page(&after).await;
+    assert_eq!(second["previous"], "", "the first page needs no cursor");
+    let third = page(second["next"].as_str().expect("a third page")).await;
+    assert_eq!(third["previous"], after);
+    assert_eq!(ids(&page(&after).await), ids(&second));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_leads_to_its_neighbours_and_at_the_ends_to_the_list() {
+    let site = Site::start().await;
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        let picture = site.publish().await;
+        all.push(picture["id"].as_str().expect("an id").to_owned());
+    }
+    let [oldest, middle, newest] = <[String; 3]>::try_from(all).expect("three");
+    for (asked, expected) in [
+        (format!("/next/{newest}"), format!("/c/{middle}")),
+        (format!("/next/{oldest}"), "/".to_owned()),
+        (format!("/previous/{oldest}"), format!("/c/{middle}")),
+        (format!("/previous/{newest}"), "/".to_owned()),
+        (
+            format!("/next/{newest}?q=tabby"),
+            format!("/c/{middle}#q=tabby"),
+        ),
+        (
+            format!("/next/{newest}?q=walrus"),
+            "/search?q=walrus".to_owned(),
+        ),
+    ] {
+        let answer = site.get(&asked).await;
+        assert_eq!(answer.status, StatusCode::FOUND, "{asked}");
+        assert_eq!(answer.header(header::LOCATION), expected, "{asked}");
+    }
+    let nobody = site.get("/next/nobody").await;
+    assert_eq!(nobody.status, StatusCode::NOT_FOUND);
+}

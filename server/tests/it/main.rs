@@ -9,6 +9,7 @@ mod budget;
 mod cache_policies;
 mod clients;
 mod color;
+mod compression;
 mod crash;
 mod declarations;
 mod doctor;
