@@ -13,6 +13,7 @@ use crate::pages::delete::DeletePage;
 use crate::pages::home::HomePage;
 use crate::pages::interstitial::InterstitialPage;
 use crate::pages::layout::Layout;
+use crate::pages::mine::MinePage;
 use crate::pages::not_found::NotFoundPage;
 use crate::pages::picture::PicturePage;
 use crate::pages::search::SearchPage;
@@ -46,7 +47,10 @@ pub fn shell() -> impl IntoView {
                 <meta name="theme-color" content="#fbf4e9" media="(prefers-color-scheme: light)"/>
                 <meta name="theme-color" content="#1c1612" media="(prefers-color-scheme: dark)"/>
                 <link rel="stylesheet" href=style/>
+                <link rel="icon" href="/favicon.ico" sizes="48x48"/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
+                <link rel="apple-touch-icon" href="/apple-touch-icon.png"/>
+                <link rel="manifest" href="/manifest.webmanifest"/>
                 <MetaTags/>
                 <script type="module">{START}</script>
             </head>
@@ -87,6 +91,7 @@ fn Pages() -> impl IntoView {
             <Route path=path!("/upload") view=UploadPage ssr=SsrMode::Async/>
             <Route path=path!("/c/:id") view=PicturePage ssr=SsrMode::Async/>
             <Route path=path!("/delete/:id/:token") view=DeletePage ssr=SsrMode::Async/>
+            <Route path=path!("/mine") view=MinePage ssr=SsrMode::Async/>
             <Route path=path!("/about") view=AboutPage ssr=SsrMode::Async/>
             <Route path=path!("/status") view=StatusPage ssr=SsrMode::Async/>
         </FlatRoutes>

@@ -108,6 +108,8 @@ pub(crate) fn fail(error: ApiError) -> UiError {
 pub enum Interstitial {
     /// The request failed for this reason.
     Error(ApiError),
+    /// The plain form has uploaded a picture.
+    Uploaded(Box<UploadView>),
     /// The picture was deleted.
     Deleted,
 }

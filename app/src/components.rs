@@ -6,8 +6,12 @@
 
 pub(crate) mod copy_field;
 pub(crate) mod countdown;
+pub(crate) mod drops;
+pub(crate) mod mine;
 pub(crate) mod more_pictures;
+pub(crate) mod my_cats;
 pub(crate) mod neighbours;
+pub(crate) mod owner;
 pub(crate) mod pending_picture;
 pub(crate) mod picture_card;
 pub(crate) mod search_box;
@@ -15,5 +19,8 @@ pub(crate) mod sharing;
 pub(crate) mod tag_links;
 pub(crate) mod upload_queue;
 
+mod dom;
 mod fetch;
+mod handover;
+mod transfer;
 mod verdict;

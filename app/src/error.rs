@@ -44,6 +44,8 @@ pub enum ErrorCode {
     CorruptImage,
     /// The picture has too few pixels.
     TooSmall,
+    /// The key of the upload belongs to an earlier upload with other bytes.
+    KeyReused,
     /// The client, its network or all clients together have used up what they may have for now.
     TooManyRequests,
     /// The site has a fault.
@@ -73,9 +75,12 @@ impl ErrorCode {
             Self::TooLarge | Self::TooManyPixels => 413,
             Self::UnsupportedType => 415,
             Self::RangeNotSatisfiable => 416,
-            Self::NotACat | Self::Unsafe | Self::Banned | Self::CorruptImage | Self::TooSmall => {
-                422
-            }
+            Self::NotACat
+            | Self::Unsafe
+            | Self::Banned
+            | Self::CorruptImage
+            | Self::TooSmall
+            | Self::KeyReused => 422,
             Self::TooManyRequests => 429,
             Self::Internal => 500,
             Self::ScreeningUnavailable
@@ -104,6 +109,7 @@ impl ErrorCode {
             Self::Banned => "This picture cannot come back",
             Self::CorruptImage => "This picture seems to be broken",
             Self::TooSmall => "This picture is too small",
+            Self::KeyReused => "That key is taken",
             Self::TooManyRequests => "Please wait a little",
             Self::Internal => "Something broke on our side",
             Self::ScreeningUnavailable => "We cannot check pictures right now",
@@ -143,6 +149,7 @@ impl ErrorCode {
             | Self::Banned
             | Self::CorruptImage
             | Self::TooSmall
+            | Self::KeyReused
             | Self::Internal => None,
         }
     }

@@ -15,13 +15,17 @@ use leptos::web_sys::HtmlElement;
 
 use crate::components::more_pictures::MorePictures;
 use crate::components::search_box::Suggestions;
-use crate::components::upload_queue::UploadQueue;
-use crate::components::{copy_field, countdown, neighbours, pending_picture, sharing};
+use crate::components::{
+    copy_field, countdown, drops, my_cats, neighbours, owner, pending_picture, sharing,
+    upload_queue,
+};
 
 /// Counts down the time that pictures have left.
 pub(crate) const COUNTDOWN: &str = "countdown";
 /// Puts texts on the clipboard.
 pub(crate) const COPYING: &str = "copying";
+/// Takes pictures that are dropped on any page to the upload page.
+pub(crate) const DROPS: &str = "drops";
 /// Completes tags in the search box.
 pub(crate) const SUGGESTIONS: &str = "suggestions";
 /// Brings the next page of a list into this one.
@@ -32,29 +36,49 @@ pub(crate) const NEIGHBOURS: &str = "neighbours";
 pub(crate) const SHARING: &str = "sharing";
 /// Waits for the verdict on a picture.
 pub(crate) const PENDING: &str = "pending";
+/// Offers to delete a picture of the visitor's own.
+pub(crate) const OWNER: &str = "owner";
+/// Forgets a picture of the visitor's own that is deleted.
+pub(crate) const FORGET: &str = "forget";
+/// Remembers a picture that the plain form has uploaded.
+pub(crate) const KEEP: &str = "keep";
+/// Lists the visitor's own cats. Only their page has it.
+pub(crate) const MINE: &str = "mine";
 /// Uploads pictures. Only the upload page has it.
 pub(crate) const UPLOADS: &str = "uploads";
 
-/// Brings the island with this name to life at its place. It does nothing for a name that it does
-/// not know.
+/// Brings the island with this name to life at its place, on any page but those of
+/// [`mount_with_uploads`]. It does nothing for a name that it does not know.
 pub fn mount(name: &str, place: HtmlElement) {
     match name {
-        COUNTDOWN => countdown::start(),
-        COPYING => copy_field::start(),
         NEIGHBOURS => neighbours::start(),
         SHARING => sharing::start(),
         PENDING => pending_picture::start(),
-        SUGGESTIONS => mount_to(place, || view! { <Suggestions/> }).forget(),
+        KEEP => owner::keep_uploaded(),
+        FORGET => owner::forget_deleted(),
+        OWNER => owner::offer_deletion(&place),
         MORE => mount_to(place, || view! { <MorePictures/> }).forget(),
-        _ => {}
+        _ => mount_of_frame(name, place),
     }
 }
 
-/// The same as [`mount`] with the island that uploads, whose code the other pages need not load.
+/// The same on the pages that upload and that list what was uploaded. Their islands are larger than
+/// all others together, so that the other pages do not load them, nor these those of the others.
 pub fn mount_with_uploads(name: &str, place: HtmlElement) {
-    if name == UPLOADS {
-        mount_to(place, || view! { <UploadQueue/> }).forget();
-    } else {
-        mount(name, place);
+    match name {
+        UPLOADS => upload_queue::start(place),
+        MINE => my_cats::start(place),
+        _ => mount_of_frame(name, place),
+    }
+}
+
+/// The islands in the frame that every page has.
+fn mount_of_frame(name: &str, place: HtmlElement) {
+    match name {
+        COUNTDOWN => countdown::start(),
+        COPYING => copy_field::start(),
+        DROPS => drops::start(&place),
+        SUGGESTIONS => mount_to(place, || view! { <Suggestions/> }).forget(),
+        _ => {}
     }
 }

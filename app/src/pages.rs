@@ -5,6 +5,7 @@ pub(crate) mod delete;
 pub(crate) mod home;
 pub(crate) mod interstitial;
 pub(crate) mod layout;
+pub(crate) mod mine;
 pub(crate) mod not_found;
 pub(crate) mod picture;
 pub(crate) mod search;

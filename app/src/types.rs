@@ -131,7 +131,8 @@ pub struct UploadView {
     pub id: String,
     /// The absolute URL of the picture's page. It works at once, also before the verdict.
     pub url: String,
-    /// The secret that deletes the picture. It is told only here; the server keeps only its hash.
+    /// The secret that deletes the picture. It is told only to the uploader; the server keeps only
+    /// its hash.
     pub delete_token: String,
     /// The absolute URL of a page that asks for confirmation and then deletes the picture.
     pub delete_url: String,

@@ -6,10 +6,17 @@ import { expect, test } from "./fixtures/test.js";
 
 test.use({ javaScriptEnabled: false });
 
-test("a picture uploaded with the plain form is shown", async ({ uploadPage, picturePage }) => {
+test("a picture uploaded with the plain form is answered with its links, and is shown", async ({
+  uploadPage,
+  picturePage,
+}) => {
   await uploadPage.gotoWithoutScripts("/upload");
   await uploadPage.choose(picture("chelsea.png"));
   await uploadPage.submitButton.click();
+  await expect(uploadPage.headline).toHaveText("That is a cat!");
+  await expect(picturePage.sharedText("Delete link")).toHaveValue(/\/delete\/\w{16}\/\w{22}$/);
+  await expect(uploadPage.main.getByRole("link", { name: "Delete the picture" })).toBeVisible();
+  await uploadPage.main.getByRole("link", { name: "See its page" }).click();
   await expect(picturePage.photo).toBeVisible();
   await expect(picturePage.countdown).toHaveText(/^until \d+ \w+, \d\d:\d\d UTC$/);
   await picturePage.more.click();

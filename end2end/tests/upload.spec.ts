@@ -24,10 +24,15 @@ test.describe("upload", () => {
     await expect(uploadPage.upload("image.png").published).toBeVisible();
   });
 
-  test("the same file can be chosen twice", async ({ uploadPage }) => {
+  test("a file that is online already is not sent again unless one insists", async ({
+    uploadPage,
+  }) => {
     await uploadPage.choose(picture("cat.webp"));
     await expect(uploadPage.upload("cat.webp").published).toBeVisible();
     await uploadPage.choose(picture("cat.webp"));
+    const second = uploadPage.upload("cat.webp").row.last();
+    await expect(second).toContainText("This one is online already");
+    await second.getByRole("button", { name: "Upload again cat.webp" }).click();
     await expect(uploadPage.upload("cat.webp").published).toHaveCount(2);
   });
 
@@ -82,6 +87,7 @@ test.describe("upload", () => {
   }) => {
     await uploadPage.choose(picture("chelsea.png"));
     const upload = uploadPage.upload("chelsea.png");
+    await upload.open();
     await expect(upload.tags.filter({ hasText: "tabby cat" })).toBeVisible();
     // It is seven days, of which some seconds may have passed.
     await expect(upload.timeLeft).toHaveText(/^[67] days left$/);
@@ -98,6 +104,7 @@ test.describe("upload", () => {
     await context.grantPermissions(["clipboard-read", "clipboard-write"]);
     await uploadPage.choose(picture("cat.webp"));
     const upload = uploadPage.upload("cat.webp");
+    await upload.open();
     for (const label of ["Page", "Image", "Delete link"] as const) {
       await upload.copyButton(label).click();
       await expect(upload.copyButton(label)).toHaveText("Copied");
@@ -112,7 +119,9 @@ test.describe("upload", () => {
     sitePage,
   }) => {
     await uploadPage.choose(picture("cat.webp"));
-    await uploadPage.upload("cat.webp").deleteLink.click();
+    const upload = uploadPage.upload("cat.webp");
+    await upload.open();
+    await upload.deleteLink.click();
     await expect(sitePage.headline).toHaveText("Delete this picture?");
   });
 
@@ -121,9 +130,7 @@ test.describe("upload", () => {
     await uploadPage.choose(picture("coffee.png"));
     const { row } = uploadPage.upload("coffee.png");
     await expect(row).toContainText("We could not find a cat");
-    await expect(uploadPage.main.getByRole("status")).toHaveText(
-      "coffee.png: We could not find a cat",
-    );
+    await expect(uploadPage.log).toContainText("coffee.png: We could not find a cat. The computer");
   });
 
   test("what is no picture is refused in words", async ({ uploadPage, complaints }) => {
@@ -171,4 +178,153 @@ test.describe("upload", () => {
     await expect(uploadPage.upload("cat.webp").published).toBeVisible();
     await expect(uploadPage.upload("chelsea.png").published).toBeVisible();
   });
+
+  test("twenty files fit on about two screens of a phone, and all links are copied at once", async ({
+    context,
+    page,
+    uploadPage,
+  }) => {
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.setViewportSize({ width: 390, height: 844 });
+    const names = Array.from({ length: 20 }, (_, number) => `cat-${number}.webp`);
+    await uploadPage.choose(...names.map((name) => picture("cat.webp", name)));
+    await expect(uploadPage.line).toHaveText("20 online", { timeout: 60_000 });
+    const box = (await uploadPage.uploads.boundingBox())!;
+    expect(box.height).toBeLessThan(2 * 844);
+
+    await uploadPage.main.getByRole("button", { name: "Copy all links" }).click();
+    await expect(uploadPage.main.getByRole("button", { name: "All links copied" })).toBeVisible();
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
+    expect(new Set(copied.split("\n")).size).toBe(20);
+    expect(copied).toMatch(/^http:\/\/\S+\/c\/\w+\n/);
+  });
+
+  test("the head of the list counts what is online, refused and waiting", async ({
+    uploadPage,
+    complaints,
+  }) => {
+    complaints.expectStatus(422);
+    await uploadPage.choose(picture("cat.webp"), picture("coffee.png"));
+    await expect(uploadPage.line).toHaveText("1 online · 1 refused");
+    const release = await uploadPage.holdUploads();
+    await uploadPage.choose(picture("chelsea.png"));
+    await expect(uploadPage.line).toHaveText("1 online · 1 refused · 1 waiting");
+    release();
+    await expect(uploadPage.line).toHaveText("2 online · 1 refused");
+  });
+
+  test("the link of a row is copied, also where the browser has no clipboard for scripts", async ({
+    context,
+    page,
+    uploadPage,
+  }) => {
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.evaluate(() =>
+      Object.defineProperty(navigator, "clipboard", { value: undefined, configurable: true }),
+    );
+    await uploadPage.choose(picture("cat.webp"));
+    const upload = uploadPage.upload("cat.webp");
+    await upload.button("Copy link").click();
+    await expect(upload.button("Copy link")).toHaveText("Copied");
+    await expect(upload.button("Copy link")).toBeFocused();
+    await expect(uploadPage.log).toContainText("cat.webp: link copied");
+    await page.evaluate(() => Reflect.deleteProperty(navigator, "clipboard"));
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
+    expect(copied).toMatch(/\/c\/\w{16}$/);
+  });
+
+  test("a picture of one's own is in the gallery at once", async ({ page, uploadPage }) => {
+    await page.goto("/");
+    await uploadPage.open();
+    await uploadPage.choose(picture("chelsea.png"));
+    const upload = uploadPage.upload("chelsea.png");
+    await expect(upload.published).toBeVisible();
+    const path = new URL((await upload.pageLink.getAttribute("href"))!).pathname;
+    await page.getByRole("link", { name: "CattoCDN" }).click();
+    await expect(page.locator(`a[href="${path}"]`)).toBeVisible();
+  });
+
+  test("pasting leaves text fields and text alone", async ({ uploadPage }) => {
+    const cat = picture("chelsea.png", "image.png");
+    await uploadPage.pasteWithText("", "input[type=search]", cat);
+    await uploadPage.pasteWithText("a table of cats", "body", cat);
+    await expect(uploadPage.rows).toHaveCount(0);
+    await uploadPage.pasteWithText("just words", "body");
+    await expect(uploadPage.main).toContainText("There is no picture on the clipboard, only text.");
+    await uploadPage.paste(cat);
+    await expect(uploadPage.upload("image.png").published).toBeVisible();
+  });
+
+  test("a link that is dropped is answered in words", async ({ uploadPage }) => {
+    await uploadPage.dropLink("https://example.org/cat.jpg");
+    await expect(uploadPage.main).toContainText("That is only a link to a picture.");
+    await expect(uploadPage.log).toContainText("That is only a link to a picture.");
+  });
+
+  test("leaving the page while an upload is under way is asked about", async ({
+    page,
+    uploadPage,
+  }) => {
+    const release = await uploadPage.holdUploads();
+    await uploadPage.choose(picture("cat.webp"));
+    await expect(uploadPage.line).toHaveText("1 waiting");
+    await uploadPage.headline.click();
+    const asked = page.waitForEvent("dialog");
+    await page.close({ runBeforeUnload: true });
+    const dialog = await asked;
+    expect(dialog.type()).toBe("beforeunload");
+    await dialog.dismiss();
+    release();
+    await expect(uploadPage.line).toHaveText("1 online");
+  });
+});
+
+test.describe("from any page", () => {
+  test("pictures that are dropped on the gallery are uploaded", async ({ page, uploadPage }) => {
+    await uploadPage.goto("/");
+    await uploadPage.dropAnywhere(picture("cat.webp"), picture("chelsea.png"));
+    await expect(page).toHaveURL(/\/upload$/);
+    await expect(uploadPage.upload("cat.webp").published).toBeVisible();
+    await expect(uploadPage.upload("chelsea.png").published).toBeVisible();
+    // They are taken along once.
+    await uploadPage.open();
+    await expect(uploadPage.rows).toHaveCount(0);
+  });
+
+  test("a picture that is pasted into the About page is uploaded", async ({ page, uploadPage }) => {
+    await uploadPage.goto("/about");
+    await uploadPage.paste(picture("cat-gray.jpg", "image.jpg"));
+    await expect(page).toHaveURL(/\/upload$/);
+    await expect(uploadPage.upload("image.jpg").published).toBeVisible();
+  });
+
+  test("the search field keeps what is pasted into it", async ({ page, uploadPage }) => {
+    await uploadPage.goto("/");
+    await uploadPage.pasteWithText("", "input[type=search]", picture("cat.webp"));
+    await uploadPage.pasteWithText("only words", "body");
+    await expect(page.getByText("There is no picture on the clipboard, only text.")).toBeVisible();
+    await expect(page).toHaveURL(/\/$/);
+  });
+});
+
+test("a phone can install the site and share pictures with it", async ({ page, request }) => {
+  await page.goto("/");
+  const href = await page.locator("link[rel=manifest]").getAttribute("href");
+  const answer = await request.get(href!);
+  expect(answer.headers()["content-type"]).toBe("application/manifest+json");
+  const manifest = (await answer.json()) as {
+    icons: { src: string }[];
+    share_target: { action: string; params: { files: { name: string }[] } };
+  };
+  for (const path of [...manifest.icons.map(({ src }) => src), "/favicon.ico", "/apple-touch-icon.png"]) {
+    expect((await request.get(path)).status(), path).toBe(200);
+  }
+  // A phone posts what is shared as this form.
+  const { action, params } = manifest.share_target;
+  const shared = await request.post(action, {
+    multipart: { [params.files[0]!.name]: picture("cat.webp") },
+    headers: { Accept: "text/html" },
+  });
+  expect(shared.status()).toBe(201);
+  expect(await shared.text()).toContain("That is a cat!");
 });

@@ -78,6 +78,7 @@ test("a password manager does not keep pictures from being uploaded", async ({
   await withPasswordManager(page);
   await uploadPage.open();
   await uploadPage.choose(picture("chelsea.png"));
+  await uploadPage.upload("chelsea.png").open();
   await expect(uploadPage.main.getByRole("link", { name: "tabby cat" })).toBeVisible();
 });
 
@@ -145,6 +146,7 @@ test("where WebAssembly is missing, all that is offered works", async ({
   await expect(page.getByText("Drop pictures here")).toBeHidden();
   await uploadPage.choose(picture("cat.webp"));
   await uploadPage.submitButton.click();
+  await uploadPage.main.getByRole("link", { name: "See its page" }).click();
   await expect(picturePage.photo).toBeVisible();
 });
 

@@ -13,6 +13,7 @@ mod reviews;
 mod rows;
 mod space;
 mod traffic;
+mod upload_keys;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -35,7 +36,7 @@ pub use self::purges::{
     ClaimedLook, ClaimedPurge, Postponed, PurgeOrder, PurgeTerms, SharedPurges,
 };
 pub use self::queue::{
-    Begun, Blame, Claimed, Foreseen, Gauge, LONGEST_REST_OF_ALL, Publishing, Waiting,
+    Acceptance, Begun, Blame, Claimed, Foreseen, Gauge, LONGEST_REST_OF_ALL, Publishing, Waiting,
 };
 
 /// How long a query waits while another connection holds the write lock.

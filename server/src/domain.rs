@@ -22,5 +22,6 @@ pub mod search;
 pub mod sight;
 pub mod tag;
 pub(crate) mod traffic;
+pub mod upload_key;
 pub mod variant;
 pub mod verdict;

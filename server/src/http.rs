@@ -77,6 +77,7 @@ fn routes() -> Vec<Route> {
         Route::page("/upload", Kept(Kind::Document, Key::Path))
             .and(post(pages::upload_picture))
             .takes(Takes::Upload, &[Method::POST]),
+        Route::page("/mine", Kept(Kind::Document, Key::Path)),
         Route::page("/about", Kept(Kind::Document, Key::Path)),
         Route::page("/status", Kept(Kind::List, Key::Query(&[]))).scans(Scans::Always),
         // This address holds a secret.
@@ -135,6 +136,43 @@ fn routes() -> Vec<Route> {
         // What the site's own islands send.
         Route::function("/api/ui/upload", Takes::Upload),
         Route::function("/api/ui/status", Takes::AtMost(body::STATUS_FORM)),
+        // What makes the site an app.
+        Route::new(
+            "/manifest.webmanifest",
+            Kept(Kind::Document, Key::Path),
+            get(documents::app_file),
+        )
+        .cheap(),
+        Route::new(
+            "/favicon.ico",
+            Kept(Kind::Document, Key::Path),
+            get(documents::app_file),
+        )
+        .cheap(),
+        Route::new(
+            "/apple-touch-icon.png",
+            Kept(Kind::Document, Key::Path),
+            get(documents::app_file),
+        )
+        .cheap(),
+        Route::new(
+            "/icon-192.png",
+            Kept(Kind::Document, Key::Path),
+            get(documents::app_file),
+        )
+        .cheap(),
+        Route::new(
+            "/icon-512.png",
+            Kept(Kind::Document, Key::Path),
+            get(documents::app_file),
+        )
+        .cheap(),
+        Route::new(
+            "/icon-maskable.png",
+            Kept(Kind::Document, Key::Path),
+            get(documents::app_file),
+        )
+        .cheap(),
         // Short texts for machines.
         Route::new(
             "/robots.txt",

@@ -27,7 +27,7 @@ use self::collection::Collection;
 pub use self::collection::Status;
 pub use self::endings::{DeleteError, Endings};
 use self::incoming_files::IncomingFiles;
-pub use self::intake::{Accepted, IncomingUpload, Intake, UploadError};
+pub use self::intake::{Accepted, IncomingUpload, Intake, Sender, UploadError};
 pub use self::purging::{PurgeProgress, Purging};
 pub use self::reading::Reading;
 pub use self::recovery::{Rebuilt, Recovery};

@@ -1,17 +1,20 @@
 //! A field with a text that can be copied, and the island that puts the text on the clipboard.
 
-use std::time::Duration;
-
-use leptos::ev::{self, MouseEvent};
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Element, HtmlDocument, HtmlElement, HtmlInputElement};
+use web_sys::{Element, Event, HtmlDocument, HtmlElement, HtmlInputElement, HtmlTextAreaElement};
 
-/// How long the button says how copying went.
-const FEEDBACK: Duration = Duration::from_secs(2);
+use super::dom::{append, listen};
+use super::fetch::sleep;
+
+/// How long a button says how copying went, in milliseconds.
+pub(crate) const FEEDBACK_MS: i32 = 2_000;
 /// What the button says otherwise.
 const COPY: &str = "Copy";
+
+/// The field, which nobody sees, out of which a text is copied.
+const FIELD: &str = "<textarea class=copy-source aria-hidden=true tabindex=-1></textarea>";
 
 /// A labelled text that can be selected by hand, with a button that copies it. The button is seen
 /// once the island lives.
@@ -33,44 +36,61 @@ pub(crate) fn CopyField(label: &'static str, text: String) -> impl IntoView {
 /// Starts the island that copies for every [`CopyField`] on the page, also for those that are added
 /// later. If the browser does not allow it, the text is at least selected.
 pub(crate) fn start() {
-    window_event_listener(ev::click, move |event: MouseEvent| {
+    listen(&["click"], |event| {
         let Some((button, field)) = button_and_field(&event) else {
             return;
         };
         leptos::task::spawn_local(async move {
-            let words = if copy(&field).await {
-                "Copied"
-            } else {
-                field.select();
-                "Selected"
-            };
+            let is_copied = copy_with(&field.value(), || field.select()).await;
             // The visitor goes on from the button, wherever copying has led the focus.
             let _ = button.focus();
+            let words = if is_copied { "Copied" } else { "Selected" };
             button.set_text_content(Some(words));
-            set_timeout(move || button.set_text_content(Some(COPY)), FEEDBACK);
+            sleep(FEEDBACK_MS).await;
+            button.set_text_content(Some(COPY));
         });
     });
 }
 
-/// Copies the text of the field. Browsers give pages without encryption, as in a home network, no
-/// clipboard; there, copying what is selected works in most of them.
-async fn copy(field: &HtmlInputElement) -> bool {
-    let clipboard = window().navigator().clipboard();
-    if !clipboard.is_undefined() {
-        return JsFuture::from(clipboard.write_text(&field.value()))
-            .await
-            .is_ok();
-    }
-    field.select();
-    let document: HtmlDocument = document().unchecked_into();
-    document.exec_command("copy").unwrap_or(false)
-}
-
 /// The button that was clicked and the text field that belongs to it.
-fn button_and_field(event: &MouseEvent) -> Option<(HtmlElement, HtmlInputElement)> {
+fn button_and_field(event: &Event) -> Option<(HtmlElement, HtmlInputElement)> {
     let target: Element = event.target()?.dyn_into().ok()?;
     let button = target.closest(".copy-field button").ok()??;
     let field = button.closest(".copy-field").ok()??;
     let field = field.query_selector("input").ok()??;
     Some((button.dyn_into().ok()?, field.dyn_into().ok()?))
+}
+
+/// Puts a text on the clipboard, and tells whether that worked. Browsers give pages without
+/// encryption, as in a home network, no clipboard; there, most of them copy what `select` selects.
+async fn copy_with(text: &str, select: impl FnOnce()) -> bool {
+    let clipboard = window().navigator().clipboard();
+    if !clipboard.is_undefined() && JsFuture::from(clipboard.write_text(text)).await.is_ok() {
+        return true;
+    }
+    select();
+    let document: HtmlDocument = document().unchecked_into();
+    document.exec_command("copy").unwrap_or(false)
+}
+
+/// Puts a text on the clipboard that stands in no field, and tells whether that worked. The focus
+/// stays where it is.
+pub(crate) async fn copy_text(text: &str) -> bool {
+    let Some(body) = document().body() else {
+        return false;
+    };
+    let focused = document().active_element();
+    let field: HtmlTextAreaElement = append(&body, FIELD).unchecked_into();
+    let select = || {
+        field.set_value(text);
+        // If the field cannot have the focus, nothing is copied.
+        let _ = field.focus();
+        field.select();
+    };
+    let is_copied = copy_with(text, select).await;
+    field.remove();
+    if let Some(focused) = focused {
+        let _ = focused.unchecked_into::<HtmlElement>().focus();
+    }
+    is_copied
 }

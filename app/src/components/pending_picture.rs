@@ -10,7 +10,7 @@ pub(crate) fn start() {
     leptos::task::spawn_local(async {
         let path = location_pathname().unwrap_or_default();
         // The server also says why a picture was refused, so the result does not matter here.
-        let _ = verdict(path.trim_start_matches("/c/")).await;
+        let _ = verdict(path.trim_start_matches("/c/"), |_| ()).await;
         // If the page cannot be reloaded, it stays as it is.
         let _ = location().reload();
     });

@@ -3,7 +3,7 @@
 
 use leptos::server_fn::ServerFn;
 
-use super::fetch::{call, sleep};
+use super::fetch::{Failure, call, sleep};
 use super::picture_card::CardView;
 use crate::api::Status;
 use crate::error::ApiError;
@@ -13,26 +13,30 @@ use crate::error::ApiError;
 const FIRST_PAUSE_MS: i32 = 800;
 /// The longest pause between two requests, in milliseconds.
 const LONGEST_PAUSE_MS: i32 = 5_000;
-/// How many requests in a row may fail before waiting is given up.
-const PATIENCE: u32 = 8;
 
 /// Returns the picture once it is published, or the reason why it will not be. It waits for as long
-/// as the server says that the picture is being screened.
-pub(super) async fn verdict(id: &str) -> Result<CardView, ApiError> {
+/// as the server says that the picture is being screened, and keeps asking where the server cannot
+/// be reached. `on_contact` is called with whether it could be, each time that this changes.
+pub(super) async fn verdict(id: &str, on_contact: impl Fn(bool)) -> Result<CardView, ApiError> {
     let form = ["id=", id].concat();
     let mut pause_ms = FIRST_PAUSE_MS;
-    let mut failures = 0;
+    let mut has_contact = true;
     loop {
         sleep(pause_ms).await;
-        match call(Status::PATH, &form).await {
+        let is_reached = match call(Status::PATH, &form).await {
             Ok(answer) => {
                 if let Some(picture) = CardView::from_json(&answer.get("published")) {
                     return Ok(picture);
                 }
-                failures = 0;
+                true
             }
-            Err(error) if error.code.is_passing() && failures < PATIENCE => failures += 1,
-            Err(error) => return Err(error),
+            Err(Failure::Refused(error)) if !error.code.is_passing() => return Err(error),
+            Err(Failure::Refused(_)) => true,
+            Err(Failure::Lost | Failure::Stalled) => false,
+        };
+        if is_reached != has_contact {
+            has_contact = is_reached;
+            on_contact(is_reached);
         }
         pause_ms = (pause_ms * 3 / 2).min(LONGEST_PAUSE_MS);
     }

@@ -80,8 +80,11 @@ pub(crate) fn AboutPage() -> impl IntoView {
                 themselves."
             </p>
             <p>
-                "If you upload a picture, you get a delete link, which takes it down sooner. It is \
-                shown only once, so keep it."
+                "If you upload a picture, you get a delete link, which takes it down sooner. Your \
+                browser also keeps it among "<a href="/mine">"your cats"</a>", in its own storage, \
+                until the picture's time is up; you can switch that off there. Nothing of it is \
+                sent to us. If you clear your browser's data, only the link that you kept yourself \
+                can delete the picture."
             </p>
 
             <h2 id="report">"Report a picture"</h2>

@@ -10,7 +10,7 @@ use super::island::Island;
 use super::load::query_param;
 use crate::backend::Backend;
 use crate::components::search_box::FIELD_ID;
-use crate::islands::{COPYING, COUNTDOWN, SUGGESTIONS};
+use crate::islands::{COPYING, COUNTDOWN, DROPS, SUGGESTIONS};
 use crate::types::contact_url;
 
 #[component]
@@ -29,6 +29,7 @@ pub(crate) fn Layout(children: Children) -> impl IntoView {
         <Footer/>
         <Island name=COUNTDOWN/>
         <Island name=COPYING/>
+        <Island name=DROPS/>
     }
 }
 
@@ -75,6 +76,7 @@ fn Footer() -> impl IntoView {
     view! {
         <footer class="site-footer">
             <ul>
+                <li><a href="/mine">"My cats"</a></li>
                 <li><a href="/about">"About and rules"</a></li>
                 <li><a href="/about#api">"API"</a></li>
                 <li><a href="/status">"Status"</a></li>

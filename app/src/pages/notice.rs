@@ -44,6 +44,7 @@ pub(super) fn ErrorNotice(error: ApiError) -> impl IntoView {
         | ErrorCode::Banned
         | ErrorCode::CorruptImage
         | ErrorCode::TooSmall
+        | ErrorCode::KeyReused
         | ErrorCode::TooManyRequests
         | ErrorCode::Internal
         | ErrorCode::BudgetSpent

@@ -14,7 +14,7 @@ use crate::components::countdown::TimeLeft;
 use crate::components::picture_card::shape_class;
 use crate::components::tag_links::TagLinks;
 use crate::images::{Format, Image, Images, all, avif_media, choose, srcset};
-use crate::islands::{NEIGHBOURS, PENDING, SHARING};
+use crate::islands::{NEIGHBOURS, OWNER, PENDING, SHARING};
 use crate::time::readable_time;
 use crate::types::contact_url;
 use crate::types::{PictureStatus, PictureView};
@@ -82,6 +82,7 @@ fn Published(picture: PictureView) -> impl IntoView {
                     </p>
                     <p class="picture-file">{facts}</p>
                     <TagLinks tags/>
+                    <Island name=OWNER/>
                 </div>
                 <Actions picture/>
             </div>

@@ -38,6 +38,10 @@ pub(crate) fn UploadPage() -> impl IntoView {
     }
 }
 
+/// What the field for files offers. Chrome on Android 14 shows only its picker of photographs where
+/// every kind is one of images, and the camera too where there is one more.
+const ACCEPTED: &str = "image/jpeg,image/png,image/webp,image/gif,android/allowCamera";
+
 /// The upload form. Without scripts it takes one picture; with scripts it becomes a box that takes
 /// several at once, dropped, pasted or chosen.
 #[component]
@@ -67,7 +71,7 @@ fn UploadForm(rules: UploadRules) -> impl IntoView {
                 <input
                     type="file"
                     name="file"
-                    accept="image/jpeg,image/png,image/webp,image/gif"
+                    accept=ACCEPTED
                 />
             </label>
             <button type="submit" class="button">"Upload"</button>

@@ -211,7 +211,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::db::Foreseen;
+    use crate::db::{Acceptance, Foreseen};
     use crate::domain::hash::Sha256Hash;
     use crate::domain::picture::DeleteToken;
 
@@ -233,8 +233,8 @@ mod tests {
             work: Duration::ZERO,
             stored_bytes: 0,
         };
-        let accepted = db.accept(&received, foreseen, 0, |_| Ok::<(), ()>(()));
-        assert_eq!(accepted.await.expect("inserts"), Ok(()));
+        let accepted = db.accept(&received, None, foreseen, 0, |_| Ok::<(), ()>(()));
+        assert_eq!(accepted.await.expect("inserts"), Acceptance::Done);
         let ended = Ended {
             id: received.id.clone(),
             expires_at: None,

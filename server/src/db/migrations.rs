@@ -31,6 +31,7 @@ const FILES: &[(&str, &str)] = &files![
     "0011_ban_copies",
     "0012_share_purges",
     "0013_forget_pictures",
+    "0014_repeat_uploads",
 ];
 
 /// The migrations, which create the tables and bring those of older versions up to date.
@@ -84,7 +85,7 @@ mod tests {
     }
 
     /// Indexes of earlier versions hold these hashes, and are refused if one differs.
-    const HASHES: [&str; 13] = [
+    const HASHES: [&str; 14] = [
         "8cccf90b3f4543e7c46d1b0bae28b23b5a96a535c941aaad\
          825146d851ef9bd0d862beb704a0096509f0e42d9e518cb4",
         "c83f98b92b78cee05903131dc8d7f076b65822546584b346\
@@ -111,6 +112,8 @@ mod tests {
          afd7014208986edf254a27d0a4ef3c16cfe912adf4c1e8aa",
         "a1e669b79591b3fa5063d62b5b2b619d83fc643a97518fed\
          10cf629bfa250cc4d0990da686a2e20b3411b30b9907d2f2",
+        "87fa72bb1715038ef8240cae758d33ba68150db3b68be7d0\
+         66d8f09d71d455c4332554cb1bd1d32a57862caea2158b5a",
     ];
 
     #[test]

@@ -8,11 +8,13 @@ use sqlx::{Executor, Row, Sqlite};
 
 use super::bans::is_banned;
 use super::rows::{PUBLISH, bind_published, read_hash, read_id, read_received, to_i64};
+use super::upload_keys::{find_first, keep_key};
 use super::{Db, DbError};
 use crate::domain::backoff::Backoff;
 use crate::domain::expiry::ExpiresAt;
 use crate::domain::hash::Sha256Hash;
 use crate::domain::picture::{PictureId, Published, Received};
+use crate::domain::upload_key::FirstUpload;
 use crate::domain::verdict::{Reason, Rules};
 
 /// How full the day, the queue and the store are. It decides whether a new upload is accepted.
@@ -38,6 +40,17 @@ pub struct Gauge {
     pub promised_bytes: u64,
     /// The size of all stored objects, in bytes.
     pub stored_bytes: u64,
+}
+
+/// The outcome of [`Db::accept`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acceptance<E> {
+    /// The upload is recorded.
+    Done,
+    /// It was refused because of how full everything is; nothing changed.
+    Refused(E),
+    /// Its key belongs to this upload, which came first; nothing changed.
+    Known(FirstUpload),
 }
 
 /// What is known of a received picture before it is decoded.
@@ -128,19 +141,28 @@ impl Db {
         read_gauge(&self.pool, since, now).await
     }
 
-    /// Records an upload whose bytes are safely on disk, unless `check` refuses it because of how
-    /// full everything is at that moment. Both happen in one transaction.
+    /// Records an upload whose bytes are safely on disk, and by which key it may be repeated,
+    /// unless its key is known already, or `check` refuses it because of how full everything is at
+    /// that moment. All of it happens in one transaction.
     pub async fn accept<E>(
         &self,
         received: &Received,
+        key: Option<&FirstUpload>,
         foreseen: Foreseen,
         since: i64,
         check: impl FnOnce(&Gauge) -> Result<(), E>,
-    ) -> Result<Result<(), E>, DbError> {
+    ) -> Result<Acceptance<E>, DbError> {
+        let now = received.received_at;
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let gauge = read_gauge(&mut *transaction, since, received.received_at).await?;
+        if let Some(key) = key {
+            if let Some(first) = find_first(&mut *transaction, &key.key_name, now).await? {
+                return Ok(Acceptance::Known(first));
+            }
+            keep_key(&mut *transaction, key, now).await?;
+        }
+        let gauge = read_gauge(&mut *transaction, since, now).await?;
         if let Err(refusal) = check(&gauge) {
-            return Ok(Err(refusal));
+            return Ok(Acceptance::Refused(refusal));
         }
         sqlx::query(
             "INSERT INTO pictures (id, state, received_at, delete_token_hash, content_hash, size_bytes, work_ms, reserved_bytes)
@@ -156,7 +178,7 @@ impl Db {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        Ok(Ok(()))
+        Ok(Acceptance::Done)
     }
 
     /// When an upload was received: the one at position `number` (from 0, oldest first) among those
@@ -523,8 +545,8 @@ mod tests {
             work: Duration::from_secs(1),
             stored_bytes,
         };
-        let accepted = db.accept(&received, foreseen, NOW - 100, |_| Ok::<(), ()>(()));
-        assert_eq!(accepted.await.expect("inserts"), Ok(()));
+        let accepted = db.accept(&received, None, foreseen, NOW - 100, |_| Ok::<(), ()>(()));
+        assert_eq!(accepted.await.expect("inserts"), Acceptance::Done);
         received.id
     }
 

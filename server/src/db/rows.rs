@@ -106,7 +106,11 @@ pub(super) fn read_tags(text: &str) -> Result<Vec<Tag>, DbError> {
 }
 
 pub(super) fn read_id(row: &SqliteRow) -> Result<PictureId, DbError> {
-    let id: &str = row.try_get("id")?;
+    read_picture_id(row, "id")
+}
+
+pub(super) fn read_picture_id(row: &SqliteRow, column: &str) -> Result<PictureId, DbError> {
+    let id: &str = row.try_get(column)?;
     Ok(PictureId::parse(id).context("a stored id is not an id")?)
 }
 

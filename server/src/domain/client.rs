@@ -12,6 +12,11 @@ impl ClientNetwork {
     /// Stands for requests that came over no network. All of them count as one client.
     pub const UNKNOWN: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
+    /// The first address of the network.
+    pub(crate) const fn address(self) -> IpAddr {
+        self.0
+    }
+
     /// The network that this address belongs to.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {

@@ -53,8 +53,8 @@ impl fmt::Display for PictureId {
     }
 }
 
-/// The secret that deletes a picture: 22 base58 characters, which are 128 random bits. The uploader
-/// sees it once; the index keeps its hash only.
+/// The secret that deletes a picture: 22 base58 characters, which are 128 random bits. Only the
+/// uploader sees it; the index keeps its hash only.
 #[derive(Clone)]
 pub struct DeleteToken(String);
 
@@ -65,6 +65,17 @@ impl DeleteToken {
     #[must_use]
     pub fn random() -> Self {
         Self(random_base58(Self::LENGTH))
+    }
+
+    /// The token that these bits are, as a number in base58.
+    #[must_use]
+    pub(crate) fn of_bits(mut bits: u128) -> Self {
+        let mut text = String::with_capacity(Self::LENGTH);
+        for _ in 0..Self::LENGTH {
+            text.push(char::from(BASE58[(bits % 58) as usize]));
+            bits /= 58;
+        }
+        Self(text)
     }
 
     /// Parses exactly 22 base58 characters; `None` for anything else.

@@ -133,6 +133,13 @@ impl Reason {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 
+    /// True where something else than the picture refused it, so that the same bytes may be taken
+    /// at another time.
+    #[must_use]
+    pub const fn is_passing(self) -> bool {
+        matches!(self, Self::BudgetSpent | Self::StorageFull)
+    }
+
     /// True where the models judged the pixels, so that the same bytes get the same verdict again
     /// under the same rules. It is false for limits and bans, which can change while the rules
     /// stay.

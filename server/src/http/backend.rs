@@ -7,6 +7,7 @@ use app::error::ApiError;
 use app::types::status::StatusView;
 use app::types::{ListQuery, PicturePage, PictureStatus, SiteView, TagList, UploadView};
 use async_trait::async_trait;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use leptos::prelude::use_context;
 
@@ -18,7 +19,7 @@ use crate::http::cache::{CachePolicy, Shown};
 use crate::http::client;
 use crate::http::error::Error;
 use crate::http::list;
-use crate::http::receive::receive_field;
+use crate::http::receive::{receive_field, upload_key};
 use crate::http::state::AppState;
 use crate::http::status::read_status;
 use crate::http::upload::{self, DEFAULT_WAIT};
@@ -34,6 +35,8 @@ pub(crate) struct ServerBackend {
     body: BodyWatch,
     /// The network of the client.
     client: ClientNetwork,
+    /// The header of the request.
+    headers: HeaderMap,
 }
 
 impl ServerBackend {
@@ -50,6 +53,10 @@ impl ServerBackend {
                 .unwrap_or_default(),
             body: extensions.map(BodyWatch::of).unwrap_or_default(),
             client: extensions.map_or(ClientNetwork::UNKNOWN, client::network_of),
+            headers: parts
+                .as_ref()
+                .map(|parts| parts.headers.clone())
+                .unwrap_or_default(),
         })
     }
 }
@@ -122,7 +129,8 @@ impl Backend for ServerBackend {
         form: multer::Multipart<'static>,
     ) -> Result<UploadView, ApiError> {
         let pictures = &self.state.pictures;
-        let accepted = receive_field(pictures, form, &self.body, self.client).await?;
+        let key = upload_key(&self.headers)?;
+        let accepted = receive_field(pictures, form, &self.body, self.client, key).await?;
         Ok(upload::answer(&self.state, accepted, DEFAULT_WAIT).await?)
     }
 }

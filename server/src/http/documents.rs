@@ -1,8 +1,9 @@
-//! Short text files for machines: `robots.txt` and `security.txt`.
+//! Small files for machines: `robots.txt`, `security.txt`, and those by which a browser or a phone
+//! shows the site as an app.
 
 use app::types::contact_url;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Uri, header};
 use axum::response::IntoResponse;
 
 use crate::domain::expiry::rfc3339;
@@ -17,6 +18,51 @@ const PLAIN_TEXT: [(HeaderName, HeaderValue); 1] = [(
     header::CONTENT_TYPE,
     HeaderValue::from_static("text/plain; charset=utf-8"),
 )];
+
+/// The files by which a browser or a phone shows the site as an app, each with its type. They are
+/// part of the program, because their names have no hash and they hardly ever change.
+const APP_FILES: [(&str, &str, &[u8]); 6] = [
+    (
+        "/manifest.webmanifest",
+        "application/manifest+json",
+        include_bytes!("../../../public/manifest.webmanifest"),
+    ),
+    (
+        "/favicon.ico",
+        "image/x-icon",
+        include_bytes!("../../../public/favicon.ico"),
+    ),
+    (
+        "/apple-touch-icon.png",
+        "image/png",
+        include_bytes!("../../../public/apple-touch-icon.png"),
+    ),
+    (
+        "/icon-192.png",
+        "image/png",
+        include_bytes!("../../../public/icon-192.png"),
+    ),
+    (
+        "/icon-512.png",
+        "image/png",
+        include_bytes!("../../../public/icon-512.png"),
+    ),
+    (
+        "/icon-maskable.png",
+        "image/png",
+        include_bytes!("../../../public/icon-maskable.png"),
+    ),
+];
+
+/// `GET` of one of the [`APP_FILES`].
+pub(crate) async fn app_file(uri: Uri) -> Result<impl IntoResponse, Error> {
+    let file = APP_FILES.into_iter().find(|(path, ..)| *path == uri.path());
+    let (_, kind, bytes) = file.ok_or_else(Error::not_found)?;
+    Ok((
+        [(header::CONTENT_TYPE, HeaderValue::from_static(kind))],
+        bytes,
+    ))
+}
 
 /// `GET /robots.txt`: robots may read everything except the API and the pages that delete.
 pub(crate) async fn robots() -> impl IntoResponse {

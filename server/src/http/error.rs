@@ -175,6 +175,10 @@ impl From<UploadError> for Error {
                     bytesize::ByteSize(max_bytes).display().iec()
                 ),
             ),
+            UploadError::KeyReused => Self::new(
+                ErrorCode::KeyReused,
+                "This `Idempotency-Key` belongs to an upload of another file from your network, so nothing was uploaded. Please use a new key for every file.",
+            ),
             UploadError::TooManyOfClient { wait } => Self::new(
                 ErrorCode::TooManyRequests,
                 format!(

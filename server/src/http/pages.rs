@@ -67,16 +67,21 @@ async fn attach_page_policy(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// `POST /upload`: the form that works without scripts. It redirects to the picture's page, or
-/// answers with a page that explains the error.
+/// `POST /upload`: the form that works without scripts, and what a phone shares with the site. The
+/// answer is a page with the links, or one that explains the error.
 pub(crate) async fn upload_picture(State(state): State<AppState>, request: Request) -> Response {
     let done = async {
         let accepted = receive_form(&state.pictures, request).await?;
         upload::answer(&state, accepted, DEFAULT_WAIT).await
     };
-    match done.await.map(|view| HeaderValue::try_from(view.url)) {
-        Ok(Ok(location)) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
-        Ok(Err(_)) => Error::internal().into_response(),
+    match done.await {
+        Ok(view) => {
+            let status = upload::status(&view);
+            let page = Interstitial::Uploaded(Box::new(view));
+            let mut response = render_interstitial(&state, page).await;
+            *response.status_mut() = status;
+            response
+        }
         Err(error) => render_error(&state, error.0, None).await,
     }
 }
@@ -133,7 +138,7 @@ pub(crate) async fn render_error(
 pub(crate) async fn render_interstitial(state: &AppState, page: Interstitial) -> Response {
     let error = match &page {
         Interstitial::Error(error) => Some(error.clone()),
-        Interstitial::Deleted => None,
+        Interstitial::Uploaded(_) | Interstitial::Deleted => None,
     };
     let handler = {
         let state = state.clone();

@@ -8,16 +8,19 @@ use app::error::ErrorCode;
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
-use tokio_util::sync::CancellationToken;
 
 use crate::domain::client::ClientNetwork;
+use crate::domain::upload_key::UploadKey;
 use crate::http::body::{BodyEnd, BodyWatch};
 use crate::http::client;
 use crate::http::error::Error;
-use crate::pictures::{Accepted, IncomingUpload, Pictures, UploadError};
+use crate::pictures::{Accepted, IncomingUpload, Pictures, Sender, UploadError};
 
 /// When a sender that was called off should try again.
 const CALLED_OFF_FOR: Duration = Duration::from_secs(30);
+/// The header with the key by which an upload may be repeated
+/// (draft-ietf-httpapi-idempotency-key-header).
+const KEY: &str = "idempotency-key";
 /// How many bytes a form may add to its file: boundaries, headers and the file's name.
 const FORM_BYTES: u64 = 64 * 1024;
 
@@ -43,6 +46,25 @@ pub(crate) fn multipart_boundary(headers: &HeaderMap) -> Result<Option<String>, 
             "The form cannot be read, because it is not multipart/form-data with a boundary. Please send it as that.",
         )
     })
+}
+
+/// The key by which the client may repeat an upload, from the header `Idempotency-Key`.
+///
+/// # Errors
+/// `malformed` for a key that is none, because an upload that only seems to be repeatable would be
+/// published twice.
+pub(crate) fn upload_key(headers: &HeaderMap) -> Result<Option<UploadKey>, Error> {
+    let mut keys = headers.get_all(KEY).iter();
+    let Some(key) = keys.next() else {
+        return Ok(None);
+    };
+    match UploadKey::parse(key.as_bytes()) {
+        Some(key) if keys.next().is_none() => Ok(Some(key)),
+        Some(_) | None => Err(Error::new(
+            ErrorCode::Malformed,
+            "The `Idempotency-Key` must be given once and consist of 16 to 255 visible ASCII characters. A random UUID is a good one.",
+        )),
+    }
 }
 
 /// The error for a form that is not multipart.
@@ -80,8 +102,9 @@ async fn receive_raw(pictures: &Arc<Pictures>, request: Request) -> Result<Accep
     refuse_by_length(pictures, request.headers())?;
     let watch = BodyWatch::of(request.extensions());
     let client = client::network_of(request.extensions());
-    let mut upload = pictures.intake.begin_upload(client).await?;
-    let called_off = upload.called_off();
+    let key = upload_key(request.headers())?;
+    let mut upload = pictures.intake.begin_upload(client, key).await?;
+    let sender = upload.sender();
     let read = async {
         let mut body = request.into_body().into_data_stream();
         while let Some(chunk) = body.next().await {
@@ -90,24 +113,23 @@ async fn receive_raw(pictures: &Arc<Pictures>, request: Request) -> Result<Accep
         }
         Ok(upload)
     };
-    let upload = unless(pictures, client, called_off, &watch, read).await?;
+    let upload = unless(pictures, &sender, &watch, read).await?;
     Ok(upload.finish().await?)
 }
 
 /// Reads an upload to its end, unless its sender is called off to make room for others.
 async fn unless(
     pictures: &Pictures,
-    client: ClientNetwork,
-    called_off: CancellationToken,
+    sender: &Sender,
     watch: &BodyWatch,
     read: impl Future<Output = Result<IncomingUpload, Error>>,
 ) -> Result<IncomingUpload, Error> {
     tokio::select! {
         biased;
         read = read => read,
-        () = called_off.cancelled() => {
+        () = sender.called_off.cancelled() => {
             watch.give_up();
-            pictures.intake.note_called_off(client);
+            pictures.intake.note_called_off(sender);
             let error = Error::new(
                 ErrorCode::Timeout,
                 "Your upload was stopped because it was slow and others were waiting for their turn. Please try again a little later.",
@@ -125,12 +147,14 @@ async fn receive_multipart(
     refuse_by_length(pictures, request.headers())?;
     let watch = BodyWatch::of(request.extensions());
     let client = client::network_of(request.extensions());
+    let key = upload_key(request.headers())?;
     let body = request.into_body().into_data_stream();
     receive_field(
         pictures,
         multer::Multipart::new(body, boundary),
         &watch,
         client,
+        key,
     )
     .await
 }
@@ -145,6 +169,7 @@ pub(crate) async fn receive_field(
     mut form: multer::Multipart<'static>,
     watch: &BodyWatch,
     client: ClientNetwork,
+    key: Option<UploadKey>,
 ) -> Result<Accepted, Error> {
     let one_file = || {
         Error::new(
@@ -154,8 +179,8 @@ pub(crate) async fn receive_field(
     };
     // An upload waits for its turn before its first byte is read, because a form's head is kept in
     // memory.
-    let upload = pictures.intake.begin_upload(client).await?;
-    let called_off = upload.called_off();
+    let upload = pictures.intake.begin_upload(client, key).await?;
+    let sender = upload.sender();
     let read = async {
         let (mut waiting, mut received) = (Some(upload), None);
         loop {
@@ -180,7 +205,7 @@ pub(crate) async fn receive_field(
         }
         received.ok_or_else(one_file)
     };
-    let upload = unless(pictures, client, called_off, watch, read).await?;
+    let upload = unless(pictures, &sender, watch, read).await?;
     Ok(upload.finish().await?)
 }
 

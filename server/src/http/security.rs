@@ -202,7 +202,7 @@ fn policy_text(html: &str, public_url: &str) -> String {
     }
     format!(
         "default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' {public_url} data: blob:; \
-         connect-src 'self'; form-action 'self' {public_url}; base-uri 'none'; frame-ancestors 'none'"
+         connect-src 'self'; manifest-src 'self'; form-action 'self' {public_url}; base-uri 'none'; frame-ancestors 'none'"
     )
 }
 

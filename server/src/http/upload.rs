@@ -34,13 +34,18 @@ pub(crate) async fn upload_picture(
     let wait = parse_wait(query.as_deref().unwrap_or_default())?;
     let accepted = receive(&state.pictures, request).await?;
     let view = answer(&state, accepted, wait).await?;
-    let status = if view.published.is_some() {
+    let status = status(&view);
+    let location = HeaderValue::try_from(&view.url).map_err(|_| Error::internal())?;
+    Ok((status, [(header::LOCATION, location)], Json(view)).into_response())
+}
+
+/// The status of the answer to an upload.
+pub(crate) const fn status(view: &UploadView) -> StatusCode {
+    if view.published.is_some() {
         StatusCode::CREATED
     } else {
         StatusCode::ACCEPTED
-    };
-    let location = HeaderValue::try_from(&view.url).map_err(|_| Error::internal())?;
-    Ok((status, [(header::LOCATION, location)], Json(view)).into_response())
+    }
 }
 
 /// Waits for the verdict on an upload, at most this long, then says what the uploader needs.

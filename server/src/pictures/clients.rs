@@ -25,6 +25,9 @@ const MAX_REFUSED: usize = 2000;
 /// How often within an hour a client may send files again that it was refused before, without their
 /// counting. Such a file costs no look at it, but it takes a turn, the line and the disk.
 const FREE_RETRIES_PER_HOUR: NonZeroU32 = NonZeroU32::new(12).expect("12 is not 0");
+/// How often within an hour a client may repeat uploads by their keys without their counting. A
+/// repeat costs as much as a file that is refused at once.
+const FREE_REPEATS_PER_HOUR: NonZeroU32 = NonZeroU32::new(60).expect("60 is not 0");
 /// The half-life of a client's junk, that is of uploads sent in vain.
 const JUNK_HALF_LIFE: Duration = Duration::from_secs(3600);
 /// The junk from which on a client is known for it: two such uploads in a row.
@@ -126,6 +129,8 @@ pub(super) struct Clients {
     refused: Mutex<LruCache<(ClientNetwork, [u8; 32]), ()>>,
     /// How many of these each client may still send again without their counting.
     free_retries: ClientLimit,
+    /// How many uploads each client may still repeat without their counting.
+    free_repeats: ClientLimit,
     /// How long a picture takes, as a running average in seconds.
     seconds_per_picture: Mutex<f64>,
 }
@@ -138,6 +143,7 @@ impl Clients {
         Self {
             allowance: Allowance::new(uploads_per_hour, clock.clone()),
             free_retries: ClientLimit::new(Quota::per_hour(FREE_RETRIES_PER_HOUR), clock.clone()),
+            free_repeats: ClientLimit::new(Quota::per_hour(FREE_REPEATS_PER_HOUR), clock.clone()),
             clock,
             lately: Recent::new(),
             senders: Mutex::new(LruCache::new(most)),
@@ -152,6 +158,11 @@ impl Clients {
     /// How long this client must wait before its next.
     pub(super) fn take_upload(&self, client: ClientNetwork) -> Result<(), Duration> {
         self.allowance.take(client)
+    }
+
+    /// Tells whether this client may repeat an upload without its counting, and counts that.
+    pub(super) fn take_repeat(&self, client: ClientNetwork) -> bool {
+        self.free_repeats.take(client).is_ok()
     }
 
     /// Takes back the count of an upload that was refused through no fault of this client.

@@ -260,6 +260,10 @@ impl Endings {
             .db
             .forget_refusals(self.collection.now_second() - REMEMBERED_SECONDS)
             .await?;
+        self.collection
+            .db
+            .forget_upload_keys(self.collection.now_second())
+            .await?;
         self.purging.sweep().await?;
         self.forget_tombstones().await?;
         if swept > 0 {

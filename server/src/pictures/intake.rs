@@ -14,13 +14,14 @@ use imaging::Inspected;
 use tokio::sync::Semaphore;
 
 use self::turns::Turns;
-pub use self::upload::{Accepted, IncomingUpload};
+pub use self::upload::{Accepted, IncomingUpload, Sender};
 use super::collection::Collection;
 use super::screening::{Inspector, SecondOpinions, refusal_by_shape};
 use crate::config::LimitsConfig;
 use crate::db::DbError;
 use crate::domain::client::ClientNetwork;
 use crate::domain::hash::Sha256Hash;
+use crate::domain::upload_key::{FirstUpload, UploadKey};
 use crate::domain::verdict::{Reason, Verdict};
 
 /// The most uploads whose containers are read at the same time.
@@ -36,6 +37,9 @@ pub enum UploadError {
     Empty,
     #[error("the upload is larger than {max_bytes} bytes")]
     TooLarge { max_bytes: u64 },
+    /// The key of the upload belongs to an earlier one with other bytes.
+    #[error("the upload's key belongs to another file")]
+    KeyReused,
     #[error("too many uploads of this client")]
     TooManyOfClient {
         /// The time until the client may send the next upload.
@@ -141,7 +145,8 @@ impl Intake {
     }
 
     /// Begins an upload of this client, unless its hour, everybody's day, the store or the queue is
-    /// full. Waits a moment for its turn.
+    /// full. Waits a moment for its turn. By its `key`, if it has one, an upload is known to repeat
+    /// an earlier one; for that there is always room.
     ///
     /// # Errors
     /// [`UploadError::TooManyOfClient`], [`UploadError::TooManyToday`],
@@ -151,22 +156,49 @@ impl Intake {
     pub async fn begin_upload(
         self: &Arc<Self>,
         client: ClientNetwork,
+        key: Option<UploadKey>,
     ) -> Result<IncomingUpload, UploadError> {
         let clients = &self.collection.clients;
-        clients
-            .take_upload(client)
-            .map_err(|wait| UploadError::TooManyOfClient { wait })?;
-        let begun = self.begin_allowed(client).await;
-        if begun.as_ref().is_err_and(UploadError::is_ours) {
+        let repeats = match &key {
+            Some(key) => self.first_upload(key, client).await?.is_some(),
+            None => false,
+        };
+        let counts = !(repeats && clients.take_repeat(client));
+        if counts {
+            clients
+                .take_upload(client)
+                .map_err(|wait| UploadError::TooManyOfClient { wait })?;
+        }
+        let allowed = if repeats {
+            Ok(())
+        } else {
+            self.check_all(client).await
+        };
+        let begun = match allowed {
+            Ok(()) => self.begin_allowed(client, key, counts).await,
+            Err(error) => Err(error),
+        };
+        if counts && begun.as_ref().is_err_and(UploadError::is_ours) {
             clients.give_back_upload(client);
         }
         begun
     }
 
-    async fn begin_allowed(
-        self: &Arc<Self>,
+    /// The upload that first came with this key of this client, if it can still be repeated.
+    async fn first_upload(
+        &self,
+        key: &UploadKey,
         client: ClientNetwork,
-    ) -> Result<IncomingUpload, UploadError> {
+    ) -> Result<Option<FirstUpload>, DbError> {
+        let now = self.collection.now_second();
+        self.collection
+            .db
+            .first_upload(&key.name(client), now)
+            .await
+    }
+
+    /// Succeeds where there is room for another upload of this client.
+    async fn check_all(&self, client: ClientNetwork) -> Result<(), UploadError> {
         let gauge = self.gauge().await?;
         // The size of the picture's files is not known yet, but they take at least one byte.
         if let Err(full) = self.check_room(&gauge, 1) {
@@ -174,12 +206,21 @@ impl Intake {
         }
         self.check_client(&gauge, client)?;
         self.check_part(&gauge, client, 1, 1)?;
-        self.check_budget().await?;
+        self.check_budget().await
+    }
+
+    /// Waits for the turn of an upload for which there is room.
+    async fn begin_allowed(
+        self: &Arc<Self>,
+        client: ClientNetwork,
+        key: Option<UploadKey>,
+        counts: bool,
+    ) -> Result<IncomingUpload, UploadError> {
         let turn = tokio::time::timeout(self.limits.upload_turn_timeout, self.turns.take(client))
             .await
             .map_err(|_| UploadError::Busy)?
             .context("uploads are over")?;
-        IncomingUpload::begin(self.clone(), client, turn).await
+        IncomingUpload::begin(self.clone(), client, key, counts, turn).await
     }
 
     /// The largest file that is accepted, in bytes.
@@ -188,10 +229,12 @@ impl Intake {
         self.limits.max_upload_bytes
     }
 
-    /// Notes that an upload of this client was called off to make room for others. The client is
+    /// Notes that an upload of this sender was called off to make room for others. The sender is
     /// not at fault, so the upload does not count.
-    pub fn note_called_off(&self, client: ClientNetwork) {
-        self.collection.clients.give_back_upload(client);
+    pub fn note_called_off(&self, sender: &Sender) {
+        if sender.counts {
+            self.collection.clients.give_back_upload(sender.client);
+        }
         tracing::info!("called off a slow upload, as others wait for their turn");
     }
 

@@ -33,6 +33,7 @@ mod publishing;
 mod purging;
 mod real_models;
 mod rekognition;
+mod repeats;
 mod restart;
 mod s3;
 mod second_opinion;

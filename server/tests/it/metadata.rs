@@ -321,7 +321,7 @@ async fn the_name_of_an_uploaded_file_is_forgotten() {
         }
     }
     let form = site.upload_form("/upload", &[("file", &name, &cat)]).await;
-    assert_eq!(form.status, StatusCode::SEE_OTHER);
+    assert_eq!(form.status, StatusCode::CREATED);
     assert_keeps_quiet("a name", &form);
     // This includes the index: what is not kept cannot be given away later.
     for entry in std::fs::read_dir(&site.data_dir)

@@ -76,11 +76,21 @@ async fn the_form_without_scripts_leads_to_the_picture_or_says_why_not() {
     let answer = site
         .upload_form("/upload", &[("file", "cat.webp", &fixture("cat.webp"))])
         .await;
-    assert_eq!(answer.status, StatusCode::SEE_OTHER);
-    assert_eq!(
-        site.get_page(answer.header(header::LOCATION)).await.status,
-        StatusCode::OK
-    );
+    assert_eq!(answer.status, StatusCode::CREATED);
+    assert_eq!(answer.header(header::CACHE_CONTROL), "no-store");
+    let page = answer.text();
+    let link = |prefix: &str| {
+        let (_, rest) = page
+            .split_once(&format!("href=\"{prefix}"))
+            .expect("a link");
+        let (path, _) = rest.split_once('"').expect("an end");
+        format!("{prefix}{path}")
+    };
+    assert_eq!(site.get_page(&link("/c/")).await.status, StatusCode::OK);
+    let (_, deletion) = page.split_once("/delete/").expect("a delete link");
+    let (deletion, _) = deletion.split_once('"').expect("an end");
+    let deletion = site.get_page(&format!("/delete/{deletion}")).await;
+    assert_eq!(deletion.status, StatusCode::OK);
 
     let site = Setup::new()
         .screened_by(ScriptedScreener::no_cat())

@@ -1,21 +1,24 @@
 //! One upload as a row in the list: its preview, its progress, and what became of it.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
 
-use leptos::ev::ErrorEvent;
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
+use leptos::wasm_bindgen::prelude::Closure;
 use web_sys::{
     Blob, File, HtmlElement, HtmlImageElement, HtmlProgressElement, Url, XmlHttpRequest,
 };
 
-use super::Queue;
 use super::crop::{Choice, Crop, Frame, cut, is_still};
-use super::send::send;
-use crate::components::copy_field::CopyField;
+use super::hold::Cause;
+use super::send::{new_key, send};
+use super::{Queue, Slot, tell};
+use crate::components::copy_field::{CopyField, FEEDBACK_MS, copy_text};
 use crate::components::countdown::TimeLeft;
-use crate::components::fetch::Json;
+use crate::components::dom::{append, find, name_buttons, set, show, write};
+use crate::components::fetch::{Json, delete, sleep};
+use crate::components::mine::{self, Mine};
 use crate::components::picture_card::CardView;
 use crate::components::tag_links::TagLinks;
 use crate::components::verdict::verdict;
@@ -28,18 +31,70 @@ use crate::units::readable_bytes;
 mod stage {
     /// It waits for others to be sent.
     pub(super) const WAITING: &str = "waiting";
-    /// It is on its way to the server and can be cancelled.
+    /// It is on its way to the server.
     pub(super) const SENDING: &str = "sending";
-    /// The server has all of it and is screening it; it can no longer be cancelled.
+    /// All of it was sent, and the server is screening it.
     pub(super) const LOOKING: &str = "looking";
+    /// It failed for a reason that passes, and will be tried again by itself.
+    pub(super) const HELD: &str = "held";
     /// It is published.
     pub(super) const PUBLISHED: &str = "published";
+    /// The same file is online already, and was not sent again.
+    pub(super) const KNOWN: &str = "known";
     /// It was refused, and trying again would not help.
     pub(super) const REFUSED: &str = "refused";
     /// No cat was found in it, and cropping it may help.
     pub(super) const MISSED: &str = "missed";
     /// It was cancelled, or refused for a reason that may pass, and can be tried again.
-    pub(super) const PAUSED: &str = "paused";
+    pub(super) const STOPPED: &str = "stopped";
+}
+
+/// What a row holds. `data-act` is what [`Row::act`] does.
+const ROW: &str = "<li class='upload-row life' tabindex=-1 data-stage=waiting>\
+    <a class=upload-thumb><img class=upload-preview alt=''></a>\
+    <div class=upload-body>\
+    <p class=upload-words><strong></strong> <span></span></p>\
+    <progress max=1 value=0 aria-label=Sent></progress>\
+    <p class=upload-name><span class=upload-time></span><span class=upload-file></span></p>\
+    </div><div class=upload-actions>\
+    <button type=button class='button is-quiet' data-act=cancel>Cancel</button>\
+    <button type=button class='button is-quiet for-stopped' data-act=retry>Try again</button>\
+    <button type=button class='button is-quiet for-known' data-act=retry>Upload again</button>\
+    <button type=button class=button data-act=crop>Crop closer…</button>\
+    <button type=button class='button is-quiet' data-act=copy>Copy link</button>\
+    <button type=button class='button is-quiet' data-act=open aria-expanded=false>More</button>\
+    <button type=button class='button is-quiet' data-act=dismiss>Dismiss</button>\
+    </div><div class=upload-more hidden></div></li>";
+
+/// How many times an upload is sent again by itself while the browser has a network.
+const MOST_TRIES: u32 = 5;
+
+/// How many files are where.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) online: u32,
+    refused: u32,
+    pub(super) stopped: u32,
+    waiting: u32,
+}
+
+impl Tally {
+    /// The numbers in words: `17 online · 2 refused · 1 waiting`. What there is none of is left
+    /// out.
+    pub(super) fn line(&self) -> String {
+        let parts = [
+            (self.online, " online"),
+            (self.refused, " refused"),
+            (self.stopped, " stopped"),
+            (self.waiting, " waiting"),
+        ];
+        let parts: Vec<String> = parts
+            .iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, words)| [&number.to_string(), *words].concat())
+            .collect();
+        parts.join(" · ")
+    }
 }
 
 /// One file and its row on the page.
@@ -54,112 +109,98 @@ pub(super) struct Row {
     /// The editor that crops the picture, while it is open.
     editor: RefCell<Option<Crop>>,
     /// One of the constants in [`stage`].
-    stage: RwSignal<&'static str>,
-    /// What the row says: a headline, and the words after it.
-    words: RwSignal<[String; 2]>,
+    stage: Cell<&'static str>,
+    /// The page of the picture, once it is online.
+    page: RefCell<Option<String>>,
     /// The element of the row, once it is drawn.
     element: RefCell<Option<HtmlElement>>,
     /// The request, while the file is being sent.
     request: RefCell<Option<XmlHttpRequest>>,
-    /// Where to write what screen readers should say.
-    announce: WriteSignal<String>,
+    /// The key by which the server knows this upload again. It changes with what is uploaded, and
+    /// with each answer, so that only what was not answered is repeated.
+    key: RefCell<String>,
+    /// How many times the upload was cancelled. An attempt that finds another number than it began
+    /// with is over.
+    cancelled: Cell<u32>,
+    /// How many times in a row it was tried again by itself.
+    tries: Cell<u32>,
+    /// Whether it was stopped by the network.
+    has_lost_network: Cell<bool>,
+    /// What the server accepted and has not judged yet.
+    accepted: RefCell<Option<Mine>>,
+    /// Its place among the uploads that are under way.
+    slot: RefCell<Option<Slot>>,
+    queue: Weak<Queue>,
 }
 
 impl Row {
     /// A row for this file, which is not drawn yet.
-    pub(super) fn new(file: File, announce: WriteSignal<String>) -> Self {
+    pub(super) fn new(file: File, queue: &Rc<Queue>) -> Self {
         Self {
             source: Url::create_object_url_with_blob(&file).unwrap_or_default(),
             file,
             part: RefCell::default(),
             editor: RefCell::default(),
-            stage: RwSignal::new(stage::WAITING),
-            words: RwSignal::default(),
+            stage: Cell::new(stage::WAITING),
+            page: RefCell::default(),
             element: RefCell::default(),
             request: RefCell::default(),
-            announce,
+            key: RefCell::new(new_key()),
+            cancelled: Cell::default(),
+            tries: Cell::default(),
+            has_lost_network: Cell::default(),
+            accepted: RefCell::default(),
+            slot: RefCell::default(),
+            queue: Rc::downgrade(queue),
         }
     }
 
     /// Draws the row at the end of this list.
-    pub(super) fn mount(self: &Rc<Self>, list: HtmlElement, queue: Rc<Queue>) {
-        let (row, cancel, retry, crop, dismiss) = (
-            Rc::clone(self),
-            Rc::clone(self),
-            Rc::clone(self),
-            Rc::clone(self),
-            Rc::clone(self),
-        );
-        let parent = list.clone();
-        mount_to(parent, move || {
-            let (stage, words) = (row.stage, row.words);
-            let crop_queue = Rc::clone(&queue);
-            view! {
-                <li class="upload-row" tabindex="-1" data-stage=move || stage.get()>
-                    <img
-                        class="upload-preview"
-                        src=row.source.clone()
-                        alt=""
-                        on:error=forget_source
-                    />
-                    <div class="upload-body">
-                        <p class="upload-name">{row.file.name()}</p>
-                        <progress max="1" value="0" aria-label="Sent"></progress>
-                        <p class="upload-words">
-                            <strong>{move || words.read()[0].clone()}</strong>
-                            " "
-                            {move || words.read()[1].clone()}
-                        </p>
-                        <button
-                            type="button"
-                            class="button is-quiet upload-cancel"
-                            on:click=move |_| cancel.cancel()
-                        >
-                            "Cancel"
-                        </button>
-                        <button
-                            type="button"
-                            class="button is-quiet upload-retry"
-                            on:click=move |_| {
-                                retry.focus();
-                                queue.push(&retry);
-                            }
-                        >
-                            "Try again"
-                        </button>
-                        <button
-                            type="button"
-                            class="button upload-crop"
-                            on:click=move |_| crop.toggle_editor(&crop_queue)
-                        >
-                            "Crop closer…"
-                        </button>
-                        <button
-                            type="button"
-                            class="button is-quiet upload-dismiss"
-                            on:click=move |_| dismiss.dismiss()
-                        >
-                            "Dismiss"
-                        </button>
-                    </div>
-                </li>
-            }
-        })
-        .forget();
-        let element = list.last_element_child();
-        self.element.replace(element.map(JsCast::unchecked_into));
-        for class in ["cancel", "retry", "crop", "dismiss"] {
-            self.name_button(&[".upload-", class].concat());
+    pub(super) fn mount(self: &Rc<Self>, list: &HtmlElement) {
+        let element = append(list, ROW);
+        let name = self.file.name();
+        write(&element, ".upload-file", &name);
+        name_buttons(&element, &name);
+        if let Some(preview) = find(&element, ".upload-preview") {
+            let preview: HtmlImageElement = preview.unchecked_into();
+            preview.set_src(&self.source);
+            // What the browser cannot draw leaves its frame empty instead of broken.
+            let broken = preview.clone();
+            let empty = Closure::once_into_js(move || broken.remove_attribute("src").is_ok());
+            preview.set_onerror(Some(empty.unchecked_ref()));
         }
+        self.element.replace(Some(element));
     }
 
-    /// Has screen readers say of a button which file it is for.
-    fn name_button(&self, selector: &str) {
-        if let Some(button) = self.find(selector) {
-            let action = button.text_content().unwrap_or_default();
-            let name = [&action, " ", &self.file.name()].concat();
-            // This fails only if the attribute has no valid name.
-            let _ = button.set_attribute("aria-label", &name);
+    /// Whether this is the row's element.
+    pub(super) fn is_drawn_as(&self, element: &HtmlElement) -> bool {
+        self.element.borrow().as_ref() == Some(element)
+    }
+
+    /// Does what one of the row's buttons says.
+    pub(super) fn act(self: &Rc<Self>, act: &str, button: &HtmlElement, queue: &Rc<Queue>) {
+        match act {
+            "cancel" => self.cancel(),
+            "retry" => {
+                self.focus();
+                self.page.replace(None);
+                queue.push(self);
+                queue.release();
+            }
+            "crop" => self.toggle_editor(queue),
+            "copy" => self.copy_link(button.clone()),
+            "open" => {
+                let is_open = button.get_attribute("aria-expanded").as_deref() == Some("true");
+                set(
+                    button,
+                    "aria-expanded",
+                    if is_open { "false" } else { "true" },
+                );
+                if let Some(row) = self.element.borrow().as_ref() {
+                    show(row, ".upload-more", !is_open);
+                }
+            }
+            _ => self.dismiss(),
         }
     }
 
@@ -171,25 +212,88 @@ impl Row {
         }
     }
 
-    /// Takes the row away if its upload came to nothing and this is the same file once more. Also
-    /// tells whether the row is away.
+    /// Whether the upload came to nothing and this is the same file once more, so that the row gives
+    /// way to another.
     pub(super) fn gives_way_to(&self, file: &File) -> bool {
-        let stage = self.stage.get_untracked();
-        let has_ended = [stage::REFUSED, stage::MISSED, stage::PAUSED].contains(&stage);
-        if has_ended && self.file.name() == file.name() && self.file.size() == file.size() {
-            self.remove();
-        }
+        let has_ended = [stage::REFUSED, stage::MISSED, stage::STOPPED, stage::KNOWN];
+        self.file.name() == file.name()
+            && self.file.size() == file.size()
+            && has_ended.contains(&self.stage.get())
+    }
+
+    /// Whether the row was taken away.
+    pub(super) fn is_away(&self) -> bool {
         self.element.borrow().is_none()
+    }
+
+    /// Whether this is the file of a cat that is online.
+    pub(super) fn is_of(&self, cat: &Mine) -> bool {
+        !cat.until.is_empty() && cat.name == self.file.name() && cat.size == self.size()
+    }
+
+    /// The size of the file in bytes, as a text.
+    fn size(&self) -> String {
+        bytes_of(&self.file).to_string()
+    }
+
+    /// Says that the same file is online already.
+    pub(super) fn know(&self, cat: &Mine) {
+        self.show_page(["/c/", &cat.id].concat());
+        self.set(
+            stage::KNOWN,
+            "This one is online already",
+            "You uploaded the same file before. The small picture leads to its page.",
+        );
+        self.tell("online already");
     }
 
     /// Says that the upload waits for its turn.
     pub(super) fn wait(&self) {
+        self.tries.set(0);
+        self.has_lost_network.set(false);
         self.set(stage::WAITING, "", "Waiting for its turn…");
     }
 
     /// Tells whether the upload still waits, and has not been cancelled.
     pub(super) fn is_waiting(&self) -> bool {
-        self.stage.get_untracked() == stage::WAITING
+        [stage::WAITING, stage::HELD].contains(&self.stage.get())
+    }
+
+    /// Tells whether the upload has not come to an end.
+    pub(super) fn is_under_way(&self) -> bool {
+        let under_way = [stage::WAITING, stage::SENDING, stage::LOOKING, stage::HELD];
+        under_way.contains(&self.stage.get()) && self.element.borrow().is_some()
+    }
+
+    /// Tells whether the upload was stopped and can be tried again.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stage.get() == stage::STOPPED && self.element.borrow().is_some()
+    }
+
+    /// Tells whether the upload was stopped by the network, and was not cancelled since.
+    pub(super) fn has_lost_network(&self) -> bool {
+        self.is_stopped() && self.has_lost_network.get()
+    }
+
+    /// The address of the picture's page, once it is published.
+    pub(super) fn link(&self) -> Option<String> {
+        let is_online = self.stage.get() == stage::PUBLISHED;
+        self.page.borrow().clone().filter(|_| is_online)
+    }
+
+    /// Adds the row to the numbers in the head of the list.
+    pub(super) fn count(&self, tally: &mut Tally) {
+        if self.element.borrow().is_none() {
+            return;
+        }
+        let stage = self.stage.get();
+        let number = match stage {
+            stage::PUBLISHED | stage::KNOWN => &mut tally.online,
+            stage::REFUSED | stage::MISSED => &mut tally.refused,
+            stage::STOPPED => &mut tally.stopped,
+            _ => &mut tally.waiting,
+        };
+        *number += 1;
     }
 
     /// Refuses the file because it has more than `max_bytes`.
@@ -203,32 +307,135 @@ impl Row {
         self.refuse(&ApiError::new(ErrorCode::TooLarge, message.concat()));
     }
 
-    /// Sends the file and waits for the verdict.
-    pub(super) async fn upload(self: &Rc<Self>) {
+    /// Sends the file and waits for the verdict. `slot` is free again once the server has the file.
+    pub(super) async fn upload(self: &Rc<Self>, queue: &Rc<Queue>, slot: Slot) {
+        self.slot.replace(Some(slot));
+        self.show_progress(0.0);
         self.set(stage::SENDING, "", "Sending…");
+        let (attempt, key) = (self.cancelled.get(), self.key.borrow().clone());
         let on_progress = {
             let row = Rc::clone(self);
-            move |fraction| row.show_progress(fraction)
+            move |fraction| {
+                if row.cancelled.get() == attempt {
+                    row.show_progress(fraction);
+                }
+            }
         };
         let content = self.content();
-        let answer = send(&content, on_progress, |request| {
+        let answer = send(&content, &key, on_progress, |request| {
             self.request.replace(Some(request));
         });
         let answer = answer.await;
-        self.request.replace(None);
-        if self.stage.get_untracked() == stage::PAUSED {
+        if self.cancelled.get() != attempt {
+            if let Ok(answer) = answer {
+                take_back(&answer).await;
+            }
             return;
         }
-        self.set(stage::LOOKING, "Looking for the cat…", "");
-        match self.judge(answer).await {
-            Ok((picture, answer)) => self.publish(picture, &answer),
-            Err(error) => {
-                self.refuse(&error);
-                // One frame of an animation would be another picture.
-                if error.code == ErrorCode::NotACat && is_still(&self.file).await {
-                    self.stage.set(stage::MISSED);
-                }
+        self.request.replace(None);
+        match answer.map_err(Cause::of) {
+            Ok(answer) => {
+                queue.note_answer();
+                self.tries.set(0);
+                self.slot.take();
+                self.await_verdict(answer, attempt).await;
             }
+            Err(Ok(cause)) => self.again(&cause, queue),
+            Err(Err(error)) => {
+                queue.note_answer();
+                self.refuse_for_good(&error).await;
+            }
+        }
+        self.slot.take();
+        queue.spread_news();
+    }
+
+    /// Tries the upload again later, unless it was tried often enough.
+    fn again(self: &Rc<Self>, cause: &Cause, queue: &Rc<Queue>) {
+        self.tries.set(self.tries.get() + 1);
+        let navigator = window().navigator();
+        let [headline, text] = cause.words(&navigator);
+        let is_lost = cause.is_network();
+        if self.tries.get() > MOST_TRIES && navigator.on_line() {
+            let text = if is_lost {
+                "It was sent several times, and no answer came. Please look after your network \
+                and try again."
+                    .to_owned()
+            } else {
+                text
+            };
+            self.has_lost_network.set(is_lost);
+            self.set(stage::STOPPED, &headline, &text);
+            self.tell(&[&headline, ". ", &text].concat());
+            return;
+        }
+        self.set(stage::HELD, &headline, &text);
+        if self.tries.get() == 1 {
+            self.tell(&[&headline, ". ", &text].concat());
+        }
+        queue.again(self, cause);
+    }
+
+    /// Waits for the verdict on an upload that the server has accepted with this answer.
+    async fn await_verdict(self: &Rc<Self>, answer: Json, attempt: u32) {
+        self.set(stage::LOOKING, "Looking for the cat…", "");
+        let text = |name| answer.text(name).unwrap_or_default();
+        let mut mine = Mine {
+            id: text("id"),
+            token: text("delete_token"),
+            name: self.file.name(),
+            size: self.size(),
+            ..Mine::default()
+        };
+        mine::remember(mine.clone());
+        self.accepted.replace(Some(mine.clone()));
+        let picture = match CardView::from_json(&answer) {
+            Some(picture) => Ok(picture),
+            None => {
+                let row = Rc::clone(self);
+                let on_contact = move |is_reached| {
+                    let words = if is_reached {
+                        ""
+                    } else {
+                        "The server cannot be reached just now. We keep asking."
+                    };
+                    if row.cancelled.get() == attempt {
+                        row.set(stage::LOOKING, "Looking for the cat…", words);
+                    }
+                };
+                verdict(&mine.id, on_contact).await
+            }
+        };
+        if self.cancelled.get() != attempt {
+            return;
+        }
+        self.accepted.take();
+        match picture {
+            Ok(picture) => {
+                mine.until.clone_from(&picture.expires_at);
+                mine.image = images::url(&picture.images, Format::Webp, 320);
+                mine::remember(mine);
+                self.publish(
+                    picture,
+                    text("url"),
+                    text("delete_token"),
+                    text("delete_url"),
+                );
+            }
+            Err(error) => {
+                mine::forget(&mine.id);
+                self.refuse_for_good(&error).await;
+            }
+        }
+    }
+
+    /// Says why the upload was refused, and offers to crop a picture in which no cat was found.
+    async fn refuse_for_good(&self, error: &ApiError) {
+        self.key.replace(new_key());
+        self.refuse(error);
+        // One frame of an animation would be another picture.
+        if error.code == ErrorCode::NotACat && is_still(&self.file).await {
+            self.set_stage(stage::MISSED);
         }
     }
 
@@ -249,7 +456,7 @@ impl Row {
                 move |choice| match choice {
                     Choice::Cut(image, frame) => row.retry_with(image, frame, Rc::clone(&queue)),
                     Choice::Close => {
-                        if let Some(button) = row.find(".upload-crop") {
+                        if let Some(button) = row.find("[data-act=crop]") {
                             let _ = button.focus();
                         }
                         row.close_editor();
@@ -288,6 +495,7 @@ impl Row {
                 preview.unchecked_into::<HtmlImageElement>().set_src(&url);
             }
             row.part.replace(Some((part, url)));
+            row.key.replace(new_key());
             // It may have been cancelled meanwhile.
             if row.is_waiting() {
                 queue.push(&row);
@@ -303,17 +511,6 @@ impl Row {
         }
     }
 
-    /// Waits for the verdict on an upload that the server has answered. Returns the picture, and
-    /// the answer with its links.
-    async fn judge(&self, answer: Result<Json, ApiError>) -> Result<(CardView, Json), ApiError> {
-        let answer = answer?;
-        let picture = match CardView::from_json(&answer) {
-            Some(picture) => picture,
-            None => verdict(&answer.text("id").unwrap_or_default()).await?,
-        };
-        Ok((picture, answer))
-    }
-
     /// Shows how much has been sent, from 0 to 1.
     fn show_progress(&self, fraction: f64) {
         if let Some(bar) = self.find("progress") {
@@ -326,17 +523,26 @@ impl Row {
     }
 
     /// Shows the links of the published picture.
-    fn publish(&self, picture: CardView, answer: &Json) {
-        self.set(
-            stage::PUBLISHED,
-            "That is a cat!",
-            "Your picture is online.",
-        );
-        self.tell("published");
-        let text = |name| answer.text(name).unwrap_or_default();
-        let (url, token, deletion) = (text("url"), text("delete_token"), text("delete_url"));
-        if let Some(body) = self.find(".upload-body") {
-            mount_to(body, || {
+    fn publish(&self, picture: CardView, url: String, token: String, deletion: String) {
+        self.show_page(url.clone());
+        self.set(stage::PUBLISHED, "That is a cat!", "");
+        if let Some(queue) = self.queue.upgrade() {
+            queue.has_news.set(true);
+        }
+        self.tell("online");
+        if let Some(preview) = self.find(".upload-preview") {
+            let preview: HtmlImageElement = preview.unchecked_into();
+            preview.set_src(&images::url(&picture.images, Format::Webp, 320));
+        }
+        self.forget_part();
+        // This fails only if the URL has been revoked already.
+        let _ = Url::revoke_object_url(&self.source);
+        if let Some(time) = self.find(".upload-time") {
+            let until = picture.expires_at.clone();
+            mount_to(time, || view! { <TimeLeft until/> " · " }).forget();
+        }
+        if let Some(more) = self.find(".upload-more") {
+            mount_to(more, || {
                 view! { <Published picture url token deletion/> }
             })
             .forget();
@@ -346,23 +552,65 @@ impl Row {
     /// Says why the upload failed.
     fn refuse(&self, error: &ApiError) {
         let stage = if error.code.is_passing() {
-            stage::PAUSED
+            stage::STOPPED
         } else {
             stage::REFUSED
         };
         self.set(stage, error.code.title(), &error.message);
-        self.tell(error.code.title());
+        self.tell(&[error.code.title(), ". ", &error.message].concat());
     }
 
-    /// Stops the upload.
+    /// Stops the upload. What the server has, or may have by the time it answers, is deleted.
     fn cancel(&self) {
         self.focus();
-        self.set(stage::PAUSED, "Cancelled", "");
+        self.cancelled.set(self.cancelled.get() + 1);
+        self.key.replace(new_key());
+        let is_sending = self.stage.get() == stage::SENDING;
+        let words = if self.tries.get() > 0 {
+            "If it arrived before the connection was lost, it is online until its time is up."
+        } else {
+            ""
+        };
+        self.set(stage::STOPPED, "Cancelled", words);
         self.tell("cancelled");
-        if let Some(request) = self.request.borrow().as_ref() {
+        if let Some(request) = self.request.take().filter(|_| is_sending) {
             // This fails only if the request is over already.
             let _ = request.abort();
         }
+        if let Some(mine) = self.accepted.take() {
+            leptos::task::spawn_local(async move {
+                // If it cannot be deleted, it stays among the visitor's cats.
+                delete(&mine.id, &mine.token).await;
+            });
+        }
+        self.slot.take();
+    }
+
+    /// Has the small picture lead to the picture's page.
+    fn show_page(&self, url: String) {
+        if let Some(thumb) = self.find(".upload-thumb") {
+            set(&thumb, "href", &url);
+            set(&thumb, "aria-label", "See its page");
+        }
+        self.page.replace(Some(url));
+    }
+
+    /// Puts the link to the picture's page on the clipboard.
+    fn copy_link(self: &Rc<Self>, button: HtmlElement) {
+        let (Some(link), row) = (self.link(), Rc::clone(self)) else {
+            return;
+        };
+        leptos::task::spawn_local(async move {
+            if copy_text(&link).await {
+                button.set_text_content(Some("Copied"));
+                row.tell("link copied");
+            } else {
+                button.set_text_content(Some("See More"));
+                row.tell("the link cannot be copied here. You find it under More");
+            }
+            sleep(FEEDBACK_MS).await;
+            button.set_text_content(Some("Copy link"));
+        });
     }
 
     /// Takes the row away at the visitor's wish. The focus moves to the upload box, because the
@@ -375,10 +623,13 @@ impl Row {
     }
 
     /// Takes the row away.
-    fn remove(&self) {
+    pub(super) fn remove(&self) {
         self.close_editor();
         if let Some(element) = self.element.take() {
             element.remove();
+        }
+        if let Some(queue) = self.queue.upgrade() {
+            queue.count();
         }
         self.forget_part();
         // This fails only if the URL has been revoked already.
@@ -394,59 +645,73 @@ impl Row {
 
     /// The first element in the row that this selector fits.
     fn find(&self, selector: &str) -> Option<HtmlElement> {
-        let row = self.element.borrow();
-        let found = row.as_ref()?.query_selector(selector).ok()??;
-        Some(found.unchecked_into())
+        find(self.element.borrow().as_ref()?, selector)
     }
 
     /// Changes the stage of the row and what it says.
     fn set(&self, stage: &'static str, headline: &str, text: &str) {
-        self.words.set([headline.to_owned(), text.to_owned()]);
+        if let Some(element) = self.element.borrow().as_ref() {
+            write(element, ".upload-words strong", headline);
+            write(element, ".upload-words span", text);
+        }
+        self.set_stage(stage);
+    }
+
+    /// Changes the stage of the row.
+    fn set_stage(&self, stage: &'static str) {
         self.stage.set(stage);
+        if let Some(element) = self.element.borrow().as_ref() {
+            set(element, "data-stage", stage);
+        }
+        if let Some(queue) = self.queue.upgrade() {
+            queue.count();
+        }
     }
 
     /// Has screen readers say what became of the file.
     fn tell(&self, what: &str) {
-        self.announce.set([&self.file.name(), ": ", what].concat());
+        tell(&[&self.file.name(), ": ", what].concat());
     }
 }
 
-/// Empties the frame of a preview that the browser cannot draw, so that it shows no broken image.
-fn forget_source(event: ErrorEvent) {
-    if let Some(image) = event.target() {
-        // This can only fail if the attribute is gone already.
-        let _ = image
-            .unchecked_into::<HtmlElement>()
-            .remove_attribute("src");
+/// The size of a file in bytes.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a file's size is a whole number of bytes"
+)]
+pub(super) fn bytes_of(file: &Blob) -> u64 {
+    file.size() as u64
+}
+
+/// Deletes what an upload became that was cancelled before its answer came.
+async fn take_back(answer: &Json) {
+    if let (Some(id), Some(token)) = (answer.text("id"), answer.text("delete_token")) {
+        delete(&id, &token).await;
     }
 }
 
-/// What the uploader gets: the links, the tags, the time left, and the delete link, which is shown
-/// nowhere else.
+/// What the uploader gets: the links, the tags, and the delete link.
 #[component]
 fn Published(picture: CardView, url: String, token: String, deletion: String) -> impl IntoView {
-    let page = ["/c/", &picture.id].concat();
     let deletion_path = ["/delete/", &picture.id, "/", &token].concat();
     let image = images::url(&picture.images, Format::Jpeg, 1280);
-    let thumbnail = images::url(&picture.images, Format::Webp, 320);
+    let keeping = if mine::is_on() {
+        view! {
+            "This browser remembers it among " <a href="/mine">"your cats"</a>
+            ". Keep the link as well if you may want to delete the picture from elsewhere. "
+        }
+        .into_any()
+    } else {
+        "Keep this link in case you change your mind. We show it only here and now. ".into_any()
+    };
     view! {
-        <div class="upload-published life">
-            <a class="upload-result" href=page>
-                <img src=thumbnail alt=""/>
-                <span>"See its page"</span>
-                <TimeLeft until=picture.expires_at/>
-            </a>
-            <TagLinks tags=picture.tags/>
-            <CopyField label="Page" text=url/>
-            <CopyField label="Image" text=image/>
-            <div class="delete-link">
-                <CopyField label="Delete link" text=deletion/>
-                <p>
-                    "Keep this link in case you change your mind. We show it only once, here and \
-                    now. "
-                    <a href=deletion_path>"Delete the picture"</a>
-                </p>
-            </div>
+        <TagLinks tags=picture.tags/>
+        <CopyField label="Page" text=url/>
+        <CopyField label="Image" text=image/>
+        <div class="delete-link">
+            <CopyField label="Delete link" text=deletion/>
+            <p>{keeping} <a href=deletion_path>"Delete the picture"</a></p>
         </div>
     }
 }

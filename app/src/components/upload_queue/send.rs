@@ -1,7 +1,10 @@
 //! Sends one file to the server. It uses an `XMLHttpRequest`, because `fetch` cannot tell how much
 //! has been sent.
 
-use js_sys::Promise;
+use std::cell::Cell;
+use std::rc::Rc;
+
+use js_sys::{Array, Date, Promise};
 use leptos::server_fn::ServerFn;
 use leptos::wasm_bindgen::prelude::Closure;
 use leptos::wasm_bindgen::{JsCast, JsValue};
@@ -9,49 +12,88 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, FormData, ProgressEvent, XmlHttpRequest};
 
 use crate::api::Upload;
-use crate::components::fetch::{Json, result};
-use crate::error::ApiError;
+use crate::components::fetch::{ACCEPT_JSON, Failure, Json, ended, read, timer};
 
-/// Sends a file to the server function that takes uploads, and returns its answer. `on_progress` is
-/// called with the part that has been sent, from 0 to 1, and `on_start` with the request, so that
-/// the caller can abort it.
+/// How long nothing may move while a file is being sent, in milliseconds. The server gives up
+/// earlier.
+const SENDING_PATIENCE_MS: f64 = 30_000.0;
+/// How long the answer may take once all is sent, in milliseconds. The server waits up to 20 s for
+/// the verdict, and what the browser calls sent may still be on its way.
+const ANSWER_PATIENCE_MS: f64 = 60_000.0;
+/// How often it is looked whether anything moves, in milliseconds.
+const LOOK_EVERY_MS: i32 = 1_000;
+
+/// Sends a file to the server function that takes uploads, and returns its answer. A repeated
+/// upload is known by its `key`. `on_progress` is called with the part that has been sent, from 0
+/// to 1, and `on_start` with the request, so that the caller can abort it.
 pub(super) async fn send(
     file: &Blob,
+    key: &str,
     on_progress: impl Fn(f64) + 'static,
     on_start: impl FnOnce(XmlHttpRequest),
-) -> Result<Json, ApiError> {
-    let on_progress = Closure::<dyn Fn(ProgressEvent)>::new(move |event: ProgressEvent| {
-        if event.total() > 0.0 {
-            on_progress(event.loaded() / event.total());
+) -> Result<Json, Failure> {
+    let moved_at = Rc::new(Cell::new(Date::now()));
+    let patience_ms = Rc::new(Cell::new(SENDING_PATIENCE_MS));
+    let on_progress = {
+        let (moved_at, patience_ms) = (Rc::clone(&moved_at), Rc::clone(&patience_ms));
+        Closure::<dyn Fn(ProgressEvent)>::new(move |event: ProgressEvent| {
+            moved_at.set(Date::now());
+            if event.total() > 0.0 {
+                if event.loaded() >= event.total() {
+                    patience_ms.set(ANSWER_PATIENCE_MS);
+                }
+                on_progress(event.loaded() / event.total());
+            }
+        })
+    };
+    let Ok((request, ended)) = start(file, key, &on_progress) else {
+        return Err(Failure::Lost);
+    };
+    on_start(request.clone());
+    // A request that was aborted is like one that has not begun.
+    while ![XmlHttpRequest::DONE, XmlHttpRequest::UNSENT].contains(&request.ready_state()) {
+        if Date::now() - moved_at.get() > patience_ms.get() {
+            // This fails only if the request is over already.
+            let _ = request.abort();
+            return Err(Failure::Stalled);
         }
-    });
-    match start(file, &on_progress) {
-        Ok((request, ended)) => {
-            on_start(request.clone());
-            // The promise is only ever resolved. The status tells how the request ended; it is 0 if
-            // it was aborted or the connection was lost.
-            let _ = JsFuture::from(ended).await;
-            let body = request.response_text().ok().flatten().unwrap_or_default();
-            result(request.status().unwrap_or_default(), &body)
-        }
-        Err(_) => result(0, ""),
+        let first = Promise::race(&Array::of2(&ended, &timer(LOOK_EVERY_MS)));
+        // Neither promise is ever rejected.
+        let _ = JsFuture::from(first).await;
     }
+    read(&request)
 }
 
 /// Starts the request. The promise resolves when the request is over, however it ended.
 fn start(
     file: &Blob,
+    key: &str,
     on_progress: &Closure<dyn Fn(ProgressEvent)>,
 ) -> Result<(XmlHttpRequest, Promise), JsValue> {
     let request = XmlHttpRequest::new()?;
-    let ended = Promise::new(&mut |resolve, _| request.set_onloadend(Some(&resolve)));
+    let ended = ended(&request);
     request
         .upload()?
         .set_onprogress(Some(on_progress.as_ref().unchecked_ref()));
     let form = FormData::new()?;
     form.append_with_blob("file", file)?;
     request.open("POST", Upload::PATH)?;
-    request.set_request_header("Accept", "application/json")?;
+    request.set_request_header(ACCEPT_JSON.0, ACCEPT_JSON.1)?;
+    request.set_request_header("Idempotency-Key", key)?;
     request.send_with_opt_form_data(Some(&form))?;
     Ok((request, ended))
+}
+
+/// A new key for an upload: 128 random bits in hexadecimal digits.
+pub(super) fn new_key() -> String {
+    let mut bytes = [0; 16];
+    let crypto = leptos::prelude::window().crypto();
+    // `randomUUID` would be there only over HTTPS. This fails only for far more bytes.
+    let _ = crypto.and_then(|crypto| crypto.get_random_values_with_u8_array(&mut bytes));
+    bytes.iter().fold(String::new(), |mut key, byte| {
+        for digit in [byte >> 4, byte & 15] {
+            key.extend(char::from_digit(digit.into(), 16));
+        }
+        key
+    })
 }

@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::turns::Turn;
 use super::{Intake, UploadError};
-use crate::db::Foreseen;
+use crate::db::{Acceptance, Foreseen};
 use crate::domain::client::ClientNetwork;
 use crate::domain::hash::Sha256Hash;
 use crate::domain::picture::{DeleteToken, PictureId, Received};
+use crate::domain::upload_key::{FirstUpload, Salt, UploadKey};
 use crate::pictures::screening::estimated_work;
 
 /// The size of the pieces in which an upload is written, in bytes. Each piece costs a turn on a
@@ -31,6 +32,10 @@ const PRIVATE: u32 = 0o600;
 pub struct IncomingUpload {
     intake: Arc<Intake>,
     client: ClientNetwork,
+    /// The key by which the client may repeat the upload.
+    key: Option<UploadKey>,
+    /// Whether the upload was counted among those of its client's hour.
+    counts: bool,
     id: PictureId,
     path: TempPath,
     file: BufWriter<fs::File>,
@@ -43,8 +48,21 @@ pub struct IncomingUpload {
 #[derive(Debug)]
 pub struct Accepted {
     pub id: PictureId,
-    /// The delete token. It is given out once, and only its hash is kept.
+    /// The delete token. Only its hash is kept.
     pub delete_token: DeleteToken,
+    /// Whether this very upload came before, with the same key.
+    pub is_repeat: bool,
+}
+
+/// Who sends an upload, for whoever reads it.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    pub(super) client: ClientNetwork,
+    /// Whether the upload was counted among those of the client's hour.
+    pub(super) counts: bool,
+    /// Is cancelled when the sender is too slow while others wait. The reader should then drop the
+    /// upload to make room.
+    pub called_off: CancellationToken,
 }
 
 impl IncomingUpload {
@@ -55,6 +73,8 @@ impl IncomingUpload {
     pub(super) async fn begin(
         intake: Arc<Intake>,
         client: ClientNetwork,
+        key: Option<UploadKey>,
+        counts: bool,
         turn: Turn,
     ) -> Result<Self, UploadError> {
         let id = PictureId::random();
@@ -73,6 +93,8 @@ impl IncomingUpload {
         Ok(Self {
             intake,
             client,
+            key,
+            counts,
             id,
             path,
             file: BufWriter::with_capacity(WRITE_BUFFER, fs::File::from_std(file)),
@@ -82,11 +104,14 @@ impl IncomingUpload {
         })
     }
 
-    /// A token that is cancelled when the sender is too slow while others wait. The reader should
-    /// then drop the upload to make room.
+    /// Who sends it.
     #[must_use]
-    pub fn called_off(&self) -> CancellationToken {
-        self.turn.called_off()
+    pub fn sender(&self) -> Sender {
+        Sender {
+            client: self.client,
+            counts: self.counts,
+            called_off: self.turn.called_off(),
+        }
     }
 
     /// Writes the next bytes.
@@ -109,17 +134,19 @@ impl IncomingUpload {
     }
 
     /// Inspects the header, makes the bytes durable, then records the upload and hands it to the
-    /// workers.
+    /// workers. If the same upload came before with its key, that one is returned, and nothing else
+    /// happens.
     ///
     /// # Errors
-    /// What the header tells already (type, size, decompression bombs), [`UploadError::Empty`], a
-    /// refusal for lack of room, or an error of the disk. Nothing is left behind.
+    /// What the header tells already (type, size, decompression bombs), [`UploadError::Empty`],
+    /// [`UploadError::KeyReused`], a refusal for lack of room, or an error of the disk. Nothing is
+    /// left behind.
     pub async fn finish(mut self) -> Result<Accepted, UploadError> {
         if self.size_bytes == 0 {
             return Err(UploadError::Empty);
         }
         self.turn.is_whole();
-        let (intake, client) = (self.intake.clone(), self.client);
+        let (intake, client, counts) = (self.intake.clone(), self.client, self.counts);
         let content_hash = Sha256Hash(std::mem::take(&mut self.hasher).finalize().into());
         // This runs in a task of its own. A client that hangs up now must not stop it between the
         // file and its row.
@@ -131,7 +158,8 @@ impl IncomingUpload {
             Err(UploadError::Image(_) | UploadError::Refused(_)) => {
                 clients.note_refused_at_once(client, &content_hash);
             }
-            Err(error) if error.is_ours() => clients.give_back_upload(client),
+            Ok(accepted) if accepted.is_repeat && counts => clients.give_back_upload(client),
+            Err(error) if error.is_ours() && counts => clients.give_back_upload(client),
             _ => {}
         }
         done
@@ -139,6 +167,11 @@ impl IncomingUpload {
 
     async fn complete(mut self, content_hash: Sha256Hash) -> Result<Accepted, UploadError> {
         let (intake, collection) = (&self.intake, &self.intake.collection);
+        if let Some(key) = &self.key
+            && let Some(first) = intake.first_upload(key, self.client).await?
+        {
+            return repeat(key, first, &content_hash);
+        }
         self.file
             .flush()
             .await
@@ -169,7 +202,17 @@ impl IncomingUpload {
         })
         .await
         .context("the file thread ended early")??;
-        let delete_token = DeleteToken::random();
+        let salt = Salt::random();
+        let delete_token = match &self.key {
+            Some(key) => key.delete_token(&salt),
+            None => DeleteToken::random(),
+        };
+        let first = self.key.as_ref().map(|key| FirstUpload {
+            key_name: key.name(self.client),
+            id: self.id.clone(),
+            salt,
+            content_hash,
+        });
         let received = Received {
             id: self.id.clone(),
             delete_token_hash: delete_token.hash(),
@@ -191,15 +234,19 @@ impl IncomingUpload {
         );
         let accepted = collection
             .db
-            .accept(&received, foreseen, intake.day_ago(), |gauge| {
-                intake.check_room(gauge, foreseen.stored_bytes)
-            })
+            .accept(
+                &received,
+                first.as_ref(),
+                foreseen,
+                intake.day_ago(),
+                |gauge| intake.check_room(gauge, foreseen.stored_bytes),
+            )
             .await;
         let accepted = match accepted {
             Ok(accepted) => accepted,
             // The row may have been committed all the same; then the file belongs to it.
             Err(error) => match collection.db.is_screening(&self.id).await {
-                Ok(true) => Ok(()),
+                Ok(true) => Acceptance::Done,
                 Ok(false) => {
                     collection.clients.forget(&self.id);
                     return Err(error.into());
@@ -212,15 +259,46 @@ impl IncomingUpload {
                 }
             },
         };
-        if let Err(full) = accepted {
+        if accepted != Acceptance::Done {
             collection.clients.forget(&self.id);
-            return Err(intake.refusal_of(full).await);
+        }
+        match accepted {
+            Acceptance::Done => {}
+            Acceptance::Refused(full) => return Err(intake.refusal_of(full).await),
+            // The same upload came over two connections, and the other one was whole first.
+            Acceptance::Known(first) => {
+                let key = self
+                    .key
+                    .as_ref()
+                    .context("what has no key is not known by it")?;
+                return repeat(key, first, &content_hash);
+            }
         }
         kept.keep().context("cannot keep the incoming file")?;
         collection.changed();
         Ok(Accepted {
             id: self.id,
             delete_token,
+            is_repeat: false,
         })
     }
+}
+
+/// The answer to a repeated upload, which is that to the first one.
+///
+/// # Errors
+/// [`UploadError::KeyReused`] where the bytes are not those of the first one.
+fn repeat(
+    key: &UploadKey,
+    first: FirstUpload,
+    content_hash: &Sha256Hash,
+) -> Result<Accepted, UploadError> {
+    if first.content_hash != *content_hash {
+        return Err(UploadError::KeyReused);
+    }
+    Ok(Accepted {
+        delete_token: key.delete_token(&first.salt),
+        id: first.id,
+        is_repeat: true,
+    })
 }

@@ -160,7 +160,7 @@ async fn live(mode: Mode, uploads: &[Upload]) -> Done<Month> {
     let mut before = 0;
     for upload in uploads {
         *lock(&truth) = upload.truth;
-        let mut incoming = state.pictures.intake.begin_upload(client).await?;
+        let mut incoming = state.pictures.intake.begin_upload(client, None).await?;
         incoming.write(&upload.file).await?;
         let accepted = incoming.finish().await?;
         state.pictures.screening.screen_next().await?;
