@@ -11,7 +11,8 @@ from pathlib import Path
 SHARP = "0.35.5"
 OXIMG = "0.18.1"
 ABOUT_OXIMG = (
-    "oximg writes WebP and JPEG here. Its AVIF needs SVT-AV1 4.1 or newer, which no registry has."
+    "oximg writes WebP and JPEG here. Its AVIF needs SVT-AV1 4.1 or newer, which is not installed"
+    " for this."
 )
 # How long building oximg may take, in seconds.
 BUILD_PATIENCE = 1800
