@@ -74,8 +74,8 @@ pub(crate) fn all(images: &[(String, String)]) -> Vec<Image<'_>> {
 /// The greatest width in pixels of the still that only animations have.
 const STILL_WIDTH: u32 = 512;
 
-/// The URL of the still that stands for an animation; `None` for a picture that is no animation, and
-/// for animations that were published before there were such stills.
+/// The URL of the still that stands for an animation; `None` for a picture that is no animation,
+/// and for animations that were published before there were such stills.
 pub(crate) fn still(images: &[(String, String)]) -> Option<String> {
     let mut stills = images.iter().filter_map(image);
     stills
@@ -112,9 +112,9 @@ pub(crate) fn srcset(images: &[(String, String)], format: Format, upload_width: 
     list
 }
 
-/// The resolutions of screens that [`avif_media`] names, in device pixels for each CSS pixel, and how
-/// many times as wide as a file a place on such a screen may be. The finer a screen is, the less
-/// one sees that a file is a little too narrow.
+/// The resolutions of screens that [`avif_media`] names, in device pixels for each CSS pixel, and
+/// how many times as wide as a file a place on such a screen may be. The finer a screen is, the
+/// less one sees that a file is a little too narrow.
 #[cfg(feature = "ssr")]
 const ENOUGH: [(u32, f64); 3] = [(1, 1.05), (2, 1.1), (3, 1.2)];
 

@@ -24,7 +24,7 @@
 //!   coefficients. What does not fit in the budget is refused.
 //! - **PNG is read row by row** and averaged in boxes of whole pixels as it comes, so 50 Mpx with
 //!   alpha or 16 bits cost a few megabytes. Interlaced PNG, WebP and GIF are held whole.
-//! - **Each picture gets its own quality**, found by a trial (`aim`), so that all look equally good.
+//! - **Each picture gets its own quality**, found by a trial (`aim`), so that all look as good.
 //! - **Large views of stills are AVIF**, by `rav1e` at its least effort: 22 % smaller than WebP of
 //!   the same score at 1024 pixels, 26 % at 1440, and never larger in 21 photographs. It needs some
 //!   0.3 s of a processor for each megapixel, so no file has more than 2.3. Narrow files are WebP,
