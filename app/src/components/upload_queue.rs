@@ -165,8 +165,8 @@ impl Queue {
         self.failures.set(0);
     }
 
-    /// Puts an upload in line again, at its head, and holds all uploads up for a while: what stopped
-    /// this one would stop the others as well.
+    /// Puts an upload in line again, at its head, and holds all uploads up for a while: what
+    /// stopped this one would stop the others as well.
     fn again(self: &Rc<Self>, row: &Rc<Row>, cause: &Cause) {
         let own = Date::now() + pause_ms(cause, self.failures.get());
         let until = self.held_until.get().map_or(own, |until| until.max(own));

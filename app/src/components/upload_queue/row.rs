@@ -212,8 +212,8 @@ impl Row {
         }
     }
 
-    /// Whether the upload came to nothing and this is the same file once more, so that the row gives
-    /// way to another.
+    /// Whether the upload came to nothing and this is the same file once more, so that the row
+    /// gives way to another.
     pub(super) fn gives_way_to(&self, file: &File) -> bool {
         let has_ended = [stage::REFUSED, stage::MISSED, stage::STOPPED, stage::KNOWN];
         self.file.name() == file.name()
