@@ -160,7 +160,7 @@ mod tests {
 
     fn images() -> Images {
         // As a map gives them.
-        of(&["1280.jpg", "1440.avif", "2048.webp", "320.webp", "768.webp"])
+        of(&["1120.avif", "1280.jpg", "2048.webp", "320.webp", "768.webp"])
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
             srcset(&images(), Format::Webp, 4000),
             "/i/320.webp 320w, /i/768.webp 768w, /i/2048.webp 2048w"
         );
-        assert_eq!(srcset(&images(), Format::Avif, 4000), "/i/1440.avif 1440w");
+        assert_eq!(srcset(&images(), Format::Avif, 4000), "/i/1120.avif 1120w");
     }
 
     #[test]
@@ -209,19 +209,19 @@ mod tests {
 
     #[test]
     fn avif_files_are_offered_where_they_are_wide_enough() {
-        let images = of(&["1120.avif", "1440.avif", "2048.webp"]);
+        let images = of(&["1120.avif", "2048.webp"]);
         let media = avif_media(&images, (2048, 1536), 168).expect("not everywhere");
         let conditions: Vec<&str> = media.split(", ").collect();
         assert_eq!(
             conditions,
             [
-                "(max-resolution: 1dppx) and ((max-width: 1512px) or (max-height: 1302px))",
-                "(max-resolution: 2dppx) and ((max-width: 792px) or (max-height: 762px))",
-                "(max-resolution: 3dppx) and ((max-width: 576px) or (max-height: 600px))",
+                "(max-resolution: 1dppx) and ((max-width: 1176px) or (max-height: 1050px))",
+                "(max-resolution: 2dppx) and ((max-width: 616px) or (max-height: 630px))",
+                "(max-resolution: 3dppx) and ((max-width: 448px) or (max-height: 504px))",
             ]
         );
         // No file is wider than the upload.
-        assert_eq!(avif_media(&images, (1400, 1000), 168), None);
+        assert_eq!(avif_media(&images, (1100, 1000), 168), None);
         assert_eq!(avif_media(&of(&["2048.webp"]), (2048, 1536), 168), None);
     }
 

@@ -44,7 +44,12 @@ fn whole(path: &Path, inspected: &imaging::Inspected) -> Result<usize, ImageErro
     if !inspected.animated {
         let raster = imaging::decode_still(path, inspected, deadline)?;
         println!("  decoded in {:.2?} (peak {} MB)", begun.elapsed(), peak());
-        imaging::encode_variants(&raster, &OUTPUTS, deadline)?;
+        imaging::encode_variants(
+            &raster,
+            &OUTPUTS,
+            imaging::Aim::at(&raster, deadline)?,
+            deadline,
+        )?;
         return Ok(1);
     }
     let mut encoder: Option<AnimationEncoder> = None;

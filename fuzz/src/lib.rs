@@ -76,7 +76,8 @@ pub fn decode(path: &Path) {
     imaging::perceptual_hash(&raster).expect("every picture has a hash");
     imaging::thumbhash(&raster).expect("every picture has a thumbhash");
     if raster.rgb.len() <= 64 * 64 * 3 {
-        let variants = imaging::encode_variants(&raster, &OUTPUTS, deadline())
+        let aim = imaging::Aim::at(&raster, deadline()).expect("every picture can be tried");
+        let variants = imaging::encode_variants(&raster, &inspected.outputs, aim, deadline())
             .expect("every picture can be encoded");
         assert_stored(&variants, &inspected);
     }

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use imaging::{AnimationEncoder, Encoding, ImageError, Limits, MAX_WIDTH, Output, Subject};
+use imaging::{Aim, AnimationEncoder, Encoding, ImageError, Limits, MAX_WIDTH, Output, Subject};
 
 /// What is made, each with how the names of its files end.
 const FILES: [(Encoding, &str); 3] = [
@@ -66,7 +66,7 @@ fn publish(path: &Path) -> Result<Vec<(&'static str, Vec<u8>)>, ImageError> {
         encoder.ok_or(ImageError::Empty)?.finish()?
     } else {
         let raster = imaging::decode_still(path, &inspected, deadline)?;
-        imaging::encode_variants(&raster, &made, deadline)?
+        imaging::encode_variants(&raster, &made, Aim::at(&raster, deadline)?, deadline)?
     };
     let files = made.iter().zip(variants).filter_map(|(output, variant)| {
         let (_, ending) = FILES

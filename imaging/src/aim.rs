@@ -15,7 +15,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use fast_ssim2::{PixelDescriptor, PixelSlice, Ssimulacra2Reference};
 
-use super::error::check_deadline;
+use super::error::{check_deadline, guarded};
 use super::{ImageError, Raster, encode, linear};
 
 /// The score that a trial aims at, and so do files that are as narrow as [`TRIED_WIDTH`].
@@ -29,7 +29,7 @@ pub(super) const TRIED_WIDTH: u32 = 320;
 const TRIAL_WIDTH: u32 = 768;
 
 /// The most pixels of a trial. Judging takes about 100 bytes for each.
-pub(super) const TRIAL_PIXELS: u32 = 450_000;
+pub(super) const TRIAL_PIXELS: u32 = 250_000;
 
 /// Qualities on libwebp's scale between which a trial stays. Below, flat drawings lose their
 /// edges, which the score hardly minds; above, files grow quickly and nobody sees why.
@@ -48,9 +48,9 @@ const MOST_JUDGED: u32 = 3;
 /// The step of quality that is not worth another judgement.
 const NEAR_ENOUGH: f32 = 2.0;
 
-/// What a trial has found.
+/// What a trial has found of a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Aim {
+pub struct Aim {
     /// The quality on libwebp's scale at which the picture reached [`TARGET`].
     quality: f32,
     /// The binary logarithm of the bits that a pixel took there.
@@ -58,18 +58,21 @@ pub(super) struct Aim {
 }
 
 impl Aim {
-    /// Tries a picture.
+    /// Tries a picture, on the thread that calls.
     ///
     /// # Errors
-    /// [`ImageError::TimedOut`]; [`ImageError::Encode`].
-    pub(super) fn at(raster: &Raster, deadline: Instant) -> Result<Self, ImageError> {
-        let pixels = linear::to_width(raster, trial_width(raster))?;
-        let trial = Trial::new(&pixels, encode::QUICK_METHOD, deadline)?;
-        let (quality, bytes) = trial.quality()?;
-        let bits = bytes as f32 * 8.0 / (pixels.width * pixels.height) as f32;
-        Ok(Self {
-            quality,
-            detail: bits.log2(),
+    /// [`ImageError::TimedOut`]; [`ImageError::Encode`] if an encoder fails, which no upload should
+    /// be able to cause.
+    pub fn at(raster: &Raster, deadline: Instant) -> Result<Self, ImageError> {
+        guarded(|| {
+            let pixels = linear::to_width(raster, trial_width(raster))?;
+            let trial = Trial::new(&pixels, encode::QUICK_METHOD, deadline)?;
+            let (quality, bytes) = trial.quality()?;
+            let bits = bytes as f32 * 8.0 / (pixels.width * pixels.height) as f32;
+            Ok(Self {
+                quality,
+                detail: bits.log2(),
+            })
         })
     }
 
@@ -215,8 +218,8 @@ mod tests {
     #[test]
     fn a_trial_is_bounded_in_width_and_in_pixels() {
         for (size, expected) in [
-            ((2048, 1536), 768),
-            ((2048, 4096), 474),
+            ((2048, 1536), 577),
+            ((2048, 4096), 353),
             ((500, 300), 500),
             ((40, 4000), 40),
             ((2048, 60), 768),

@@ -10,7 +10,7 @@
 //! 2. [`decode_still`], or [`frames`] when [`Inspected::animated`], gives upright sRGB pixels that
 //!    fit in [`MAX_WIDTH`] x [`MAX_HEIGHT`].
 //! 3. [`perceptual_hash`], [`thumbhash()`] and [`placeholder_data_url`] describe them.
-//! 4. [`encode_variants`], or [`AnimationEncoder`], makes what is published. Of the original file
+//! 4. [`encode_variants`] with an [`Aim`], or [`AnimationEncoder`], makes what is published. Of the original file
 //!    only its pixels go in.
 //!
 //! # Choices, with their measurements
@@ -84,6 +84,7 @@ mod webp_container;
 #[cfg(test)]
 mod samples;
 
+pub use aim::Aim;
 pub use animation::{Frame, Frames, frames};
 pub use animation_encoder::{AnimationEncoder, Pushed};
 pub use caps::stored_bytes;

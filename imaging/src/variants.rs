@@ -22,9 +22,9 @@ pub struct Variant {
     pub bytes: Bytes,
 }
 
-/// Encodes one file for each of `outputs`, and gives them back in that order. Each file gets the
-/// quality at which this picture looks good (`aim`). Works on two threads, or on one where the
-/// picture is large, to halve the memory.
+/// Encodes one file for each of `outputs`, and gives them back in that order, each with the quality
+/// that `aim` found for this picture. Works on two threads, or on one where the picture is large,
+/// to halve the memory.
 ///
 /// The encoders cannot be stopped, so `deadline` is checked between two files.
 ///
@@ -34,6 +34,7 @@ pub struct Variant {
 pub fn encode_variants(
     raster: &Raster,
     outputs: &[Output],
+    aim: Aim,
     deadline: Instant,
 ) -> Result<Vec<Variant>, ImageError> {
     guarded(|| {
@@ -41,51 +42,34 @@ pub fn encode_variants(
         if tasks.is_empty() {
             return Err(ImageError::encode("nothing to make"));
         }
-        let (narrow, wide): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(Task::is_tried);
-        let parallel = memory::encodes_in_parallel((raster.width, raster.height), outputs);
-        let (aim, narrow) = in_parallel(
-            parallel,
-            || Aim::at(raster, deadline),
-            || {
-                narrow
-                    .iter()
-                    .map(|task| task.try_out(raster, deadline))
-                    .collect()
-            },
-        );
-        let (aim, mut files): (_, Vec<File>) = (aim?, narrow?);
         let next = AtomicUsize::new(0);
         let work = || {
             let mut files = Vec::new();
-            while let Some(task) = wide.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                 check_deadline(deadline)?;
-                files.push(task.run(raster, aim)?);
+                files.push(task.run(raster, aim, deadline)?);
             }
             Ok(files)
         };
+        let parallel = memory::encodes_in_parallel((raster.width, raster.height), outputs);
         let (some, others) = in_parallel(parallel, work, work);
-        files.extend(some?);
+        let mut files: Vec<File> = some?;
         files.extend(others?);
         in_order(outputs, raster.width, &files)
     })
 }
 
 impl Task {
-    /// Makes the file with the quality that it needs.
-    fn try_out(&self, raster: &Raster, deadline: Instant) -> Result<File, ImageError> {
+    /// Makes the file with the quality that `aim` says, or a trial of its own.
+    fn run(&self, raster: &Raster, aim: Aim, deadline: Instant) -> Result<File, ImageError> {
         let pixels = self.pixels(raster)?;
-        let quality = Aim::narrow(&pixels, deadline)?;
-        File::still(&pixels, Quality::Webp(quality))
-    }
-
-    /// Makes the file with the quality that `aim` says.
-    fn run(&self, raster: &Raster, aim: Aim) -> Result<File, ImageError> {
         let quality = match self.encoding {
+            Encoding::WebP if self.is_tried() => Quality::Webp(Aim::narrow(&pixels, deadline)?),
             Encoding::WebP => Quality::Webp(aim.webp()),
             Encoding::Avif => Quality::Avif(aim.avif()),
             Encoding::Jpeg => Quality::Jpeg(aim.jpeg()),
         };
-        File::still(&*self.pixels(raster)?, quality)
+        File::still(&pixels, quality)
     }
 
     /// What the file shows. Every width is made from `raster`, because each shrinking takes a
@@ -190,6 +174,11 @@ mod tests {
         Instant::now() + Duration::from_secs(20)
     }
 
+    fn publish(raster: &Raster, outputs: &[Output]) -> Result<Vec<Variant>, ImageError> {
+        let aim = Aim::at(raster, soon())?;
+        encode_variants(raster, outputs, aim, soon())
+    }
+
     #[test]
     fn every_output_gets_its_file_and_none_is_enlarged() {
         for (width, height, expected) in [
@@ -200,7 +189,7 @@ mod tests {
             (100, 300, [100; 6]),
         ] {
             let picture = gradient(width, height);
-            let variants = encode_variants(&picture, &OUTPUTS, soon()).expect("encodes");
+            let variants = publish(&picture, &OUTPUTS).expect("encodes");
             let widths: Vec<_> = variants.iter().map(|variant| variant.width).collect();
             assert_eq!(widths, expected);
             for variant in &variants {
@@ -212,7 +201,7 @@ mod tests {
     #[test]
     fn equal_widths_share_their_bytes() {
         let picture = gradient(600, 300);
-        let variants = encode_variants(&picture, &OUTPUTS, soon()).expect("encodes");
+        let variants = publish(&picture, &OUTPUTS).expect("encodes");
         assert_eq!(variants[2].bytes.as_ptr(), variants[3].bytes.as_ptr());
         assert_ne!(variants[0].bytes.as_ptr(), variants[1].bytes.as_ptr());
     }
@@ -220,7 +209,7 @@ mod tests {
     #[test]
     fn outputs_carry_no_metadata_and_the_right_pixels() {
         let raster = gradient(1500, 400);
-        let variants = encode_variants(&raster, &OUTPUTS, soon()).expect("encodes");
+        let variants = publish(&raster, &OUTPUTS).expect("encodes");
         for (output, variant) in OUTPUTS.iter().zip(variants) {
             let format = match output.encoding {
                 Encoding::WebP => Format::WebP,
@@ -249,7 +238,9 @@ mod tests {
 
     #[test]
     fn a_passed_deadline_ends_encoding() {
-        let result = encode_variants(&gradient(64, 64), &OUTPUTS, Instant::now());
+        let picture = gradient(64, 64);
+        let aim = Aim::at(&picture, soon()).expect("tries");
+        let result = encode_variants(&picture, &OUTPUTS, aim, Instant::now());
         assert!(matches!(result, Err(ImageError::TimedOut)));
     }
 
@@ -273,7 +264,7 @@ mod tests {
             (50, [50; 5]),
         ] {
             let picture = gradient(width, 40);
-            let variants = encode_variants(&picture, &outputs, soon()).expect("encodes");
+            let variants = publish(&picture, &outputs).expect("encodes");
             let widths: Vec<_> = variants.iter().map(|variant| variant.width).collect();
             assert_eq!(widths, expected);
             for (output, variant) in outputs.iter().zip(&variants) {
@@ -284,9 +275,9 @@ mod tests {
             }
         }
         // None as wide as the picture.
-        let variants = encode_variants(&gradient(600, 40), &outputs[..4], soon());
+        let variants = publish(&gradient(600, 40), &outputs[..4]);
         assert_eq!(variants.expect("encodes")[2].width, 300);
-        let nothing = encode_variants(&gradient(64, 64), &[], soon());
+        let nothing = publish(&gradient(64, 64), &[]);
         assert!(matches!(nothing, Err(ImageError::Encode { .. })));
     }
 }

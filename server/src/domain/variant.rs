@@ -33,10 +33,7 @@ pub const PUBLISHED: &[VariantName] = &[
 
 /// The files that new stills get as well where they are worth it: AVIF takes a quarter less than
 /// WebP from about a thousand pixels on, and is slow to make where it has many more.
-pub const OF_STILLS: &[VariantName] = &[
-    VariantName::new(Format::Avif, 1120),
-    VariantName::new(Format::Avif, 1440),
-];
+pub const OF_STILLS: &[VariantName] = &[VariantName::new(Format::Avif, 1120)];
 
 /// The files that new animations get as well: a still for their cards. JPEG files show the first
 /// frame.

@@ -16,7 +16,7 @@ use crate::support::fixture;
 use crate::support::process::Launch;
 
 /// The memory that the machine has left for it, in megabytes. The models take half of it at rest.
-const MOST_MEGABYTES: u64 = 230;
+const MOST_MEGABYTES: u64 = 240;
 /// The most images that are read meanwhile, so that the test does more than reading.
 const ENOUGH: u32 = 2000;
 /// The number of uploads at once.

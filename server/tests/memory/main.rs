@@ -17,7 +17,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cattocdn::pictures::outputs;
-use imaging::{self, AnimationEncoder, ContactSheet, ImageError, Inspected, Limits, Variant};
+use imaging::{self, Aim, AnimationEncoder, ContactSheet, ImageError, Inspected, Limits, Variant};
 
 use pictures::{Animation, Gif, Jpeg, Picture, Png, WebP};
 
@@ -179,7 +179,12 @@ fn work(path: &Path, inspected: &Inspected) -> Result<Vec<Variant>, ImageError> 
         let raster = imaging::decode_still(path, inspected, deadline)?;
         imaging::perceptual_hash(&raster)?;
         let image = imaging::screening_image(&raster)?;
-        let variants = imaging::encode_variants(&raster, &inspected.outputs, deadline)?;
+        let variants = imaging::encode_variants(
+            &raster,
+            &inspected.outputs,
+            Aim::at(&raster, deadline)?,
+            deadline,
+        )?;
         imaging::thumbhash(&raster)?;
         drop(image);
         return Ok(variants);

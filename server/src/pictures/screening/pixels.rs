@@ -20,8 +20,8 @@ use crate::domain::variant::{Format, OF_ANIMATIONS, OF_STILLS, PUBLISHED, Varian
 use crate::domain::verdict::{self, FrameLook, Reason, Seen, Verdict};
 use crate::screening::{Screener, squares_of};
 use imaging::{
-    self, AnimationEncoder, ContactSheet, Encoding, ImageError, Inspected, Limits, Output, Pushed,
-    Raster, ScreeningImage, Subject,
+    self, Aim, AnimationEncoder, ContactSheet, Encoding, ImageError, Inspected, Limits, Output,
+    Pushed, Raster, ScreeningImage, Subject,
 };
 
 /// Strips of this ratio of the sides or longer are refused, because nobody sees a cat in them.
@@ -180,16 +180,24 @@ impl Job {
         if self.is_banned(&raster)? {
             return Ok(Outcome::Rejected(Reason::Banned));
         }
-        let seen = if self.is_seen() {
-            vec![Seen::whole(self.look(&raster, true)?)]
-        } else {
-            Vec::new()
-        };
+        // The models work on one thread. Meanwhile another one finds out how to encode the picture,
+        // which most pictures need.
+        let (aim, seen) = std::thread::scope(|scope| {
+            let aim = scope.spawn(|| Aim::at(&raster, deadline));
+            let seen = if self.is_seen() {
+                self.look(&raster, true).map(|look| vec![Seen::whole(look)])
+            } else {
+                Ok(Vec::new())
+            };
+            (aim.join(), seen)
+        });
+        let seen = seen?;
         let next = match self.decide(&seen, || imaging::screening_image(&raster))? {
             Err(reason) => return Ok(Outcome::Rejected(reason)),
             Ok(next) => next,
         };
-        let files = imaging::encode_variants(&raster, &self.inspected.outputs, deadline)?;
+        let aim = aim.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let files = imaging::encode_variants(&raster, &self.inspected.outputs, aim, deadline)?;
         self.outcome(&raster, files, next)
     }
 
