@@ -4,8 +4,8 @@
 //
 // Usage: node scripts/build_site.mjs --wasm FOLDER --glue FILE --out FOLDER [--quick]
 //
-// `--wasm` names the folder in which Cargo has put the programs. `--glue` names the program that makes
-// the JavaScript (the crate `glue`). `--quick` is for `make dev`: nothing is optimised, minified or
+// `--wasm` names the folder in which Cargo has put the programs. `--glue` names the program that
+// makes the JavaScript (the crate `glue`). `--quick` is for `make dev`: nothing is optimised, minified or
 // compressed, and what was made of the same WASM is used again, from a folder beside `--out`.
 
 import { execFileSync } from "node:child_process";

@@ -1,5 +1,5 @@
-//! The entry point of the browser's WASM on the upload page. Other pages do not load the island that
-//! uploads, which is larger than all others together, so it has a program of its own.
+//! The entry point of the browser's WASM on the upload page. Other pages do not load the island
+//! that uploads, which is larger than all others together, so it has a program of its own.
 
 use app::islands;
 use leptos::web_sys::HtmlElement;

@@ -10,8 +10,8 @@
 //! 2. [`decode_still`], or [`frames`] when [`Inspected::animated`], gives upright sRGB pixels that
 //!    fit in [`MAX_WIDTH`] x [`MAX_HEIGHT`].
 //! 3. [`perceptual_hash`], [`thumbhash()`] and [`placeholder_data_url`] describe them.
-//! 4. [`encode_variants`] with an [`Aim`], or [`AnimationEncoder`], makes what is published. Of the original file
-//!    only its pixels go in.
+//! 4. [`encode_variants`] with an [`Aim`], or [`AnimationEncoder`], makes what is published. Of the
+//!    original file only its pixels go in.
 //!
 //! # Choices, with their measurements
 //!

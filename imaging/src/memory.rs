@@ -29,8 +29,8 @@ const CAREFUL_BYTES_PER_PIXEL: u64 = 14;
 /// quantized, and the output.
 const JPEG_BYTES_PER_PIXEL: u64 = 20;
 
-/// Bytes per pixel that the AVIF encoder holds: the picture in several stages, what it knows of every
-/// block, and for noise a long output. Measured: 32.
+/// Bytes per pixel that the AVIF encoder holds: the picture in several stages, what it knows of
+/// every block, and for noise a long output. Measured: 32.
 const AVIF_BYTES_PER_PIXEL: u64 = 33;
 
 /// Bytes per pixel that judging holds, of the picture that is judged and of the one it is held
@@ -61,7 +61,8 @@ const STRIP_ROWS: u32 = 106;
 /// width, and the new rows.
 const STRIP_BYTES_PER_PIXEL: u64 = 40;
 
-/// What the still that stands for an animation takes, of any size, until the first frame is encoded.
+/// What the still that stands for an animation takes, of any size, until the first frame is
+/// encoded.
 const STILL_OVERHEAD: u64 = 3 << 20;
 
 /// The copies of a colour profile while pixels are converted by it: the decoder's, ours, and the
