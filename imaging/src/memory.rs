@@ -387,8 +387,8 @@ mod tests {
                 megabytes((6000, 4000), jpeg(true)),
                 110,
             ),
-            ("50 Mpx RGBA PNG", megabytes((8660, 5773), png(4, 8)), 60),
-            ("50 Mpx 16-bit PNG", megabytes((8660, 5773), png(4, 16)), 60),
+            ("50 Mpx RGBA PNG", megabytes((8660, 5773), png(4, 8)), 75),
+            ("50 Mpx 16-bit PNG", megabytes((8660, 5773), png(4, 16)), 75),
             ("12 Mpx WebP", megabytes((4000, 3000), webp()), 80),
             ("24 Mpx WebP", megabytes((6000, 4000), webp()), 110),
         ];

@@ -86,7 +86,8 @@ async fn of_a_file_that_is_two_things_only_the_picture_is_published() {
             }
             let is_jpeg = image.body.starts_with(b"\xff\xd8\xff");
             let is_webp = image.body.starts_with(b"RIFF") && image.body[8..].starts_with(b"WEBP");
-            assert!(is_jpeg || is_webp, "{name}: {file_name}");
+            let is_avif = image.body[4..].starts_with(b"ftypavif");
+            assert!(is_jpeg || is_webp || is_avif, "{name}: {file_name}");
             assert_eq!(image.header("x-content-type-options"), "nosniff");
         }
     }

@@ -53,7 +53,7 @@ const ALLOWED: [&str; 45] = [
     "QuickTime:MinorVersion",
     "QuickTime:CompatibleBrands",
     "QuickTime:HandlerType",
-    "QuickTime:PrimaryItemReference",
+    "Meta:PrimaryItemReference",
     "QuickTime:ImageSpatialExtent",
     "QuickTime:AV1ConfigurationVersion",
     "QuickTime:ChromaFormat",

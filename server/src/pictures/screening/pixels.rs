@@ -180,23 +180,16 @@ impl Job {
         if self.is_banned(&raster)? {
             return Ok(Outcome::Rejected(Reason::Banned));
         }
-        // The models work on one thread. Meanwhile another one finds out how to encode the picture,
-        // which most pictures need.
-        let (aim, seen) = std::thread::scope(|scope| {
-            let aim = scope.spawn(|| Aim::at(&raster, deadline));
-            let seen = if self.is_seen() {
-                self.look(&raster, true).map(|look| vec![Seen::whole(look)])
-            } else {
-                Ok(Vec::new())
-            };
-            (aim.join(), seen)
-        });
-        let seen = seen?;
+        let seen = if self.is_seen() {
+            vec![Seen::whole(self.look(&raster, true)?)]
+        } else {
+            Vec::new()
+        };
         let next = match self.decide(&seen, || imaging::screening_image(&raster))? {
             Err(reason) => return Ok(Outcome::Rejected(reason)),
             Ok(next) => next,
         };
-        let aim = aim.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let aim = Aim::at(&raster, deadline)?;
         let files = imaging::encode_variants(&raster, &self.inspected.outputs, aim, deadline)?;
         self.outcome(&raster, files, next)
     }
