@@ -130,9 +130,12 @@ pub(super) fn tasks(outputs: &[Output], (width, height): (u32, u32)) -> Vec<Task
 }
 
 impl Task {
-    /// True for a file that is tried for itself (`aim`).
+    /// True for a file that is tried for itself (`aim`). One that is narrow and very long has too
+    /// many pixels for that.
     pub(super) fn is_tried(&self) -> bool {
-        self.encoding == Encoding::WebP && self.width <= aim::TRIED_WIDTH
+        self.encoding == Encoding::WebP
+            && self.width <= aim::TRIED_WIDTH
+            && self.pixels <= u64::from(aim::TRIAL_PIXELS)
     }
 }
 
@@ -163,6 +166,18 @@ mod tests {
                 "{size:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_tried_for_itself_is_narrow_and_not_too_long() {
+        let is_tried = |width, height| {
+            let tasks = tasks(&OUTPUTS, (width, height));
+            let narrowest = tasks.iter().filter(|task| task.encoding == WebP);
+            narrowest.min_by_key(|task| task.width).map(Task::is_tried)
+        };
+        assert_eq!(is_tried(2048, 1536), Some(true));
+        assert_eq!(is_tried(300, 600), Some(true));
+        assert_eq!(is_tried(300, 4096), Some(false));
     }
 
     #[test]
