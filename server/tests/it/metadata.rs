@@ -17,7 +17,7 @@ use crate::support::{Answer, Site, fixture, request};
 
 /// Everything that exiftool may find in a published file: what is needed to show the pixels, and
 /// what it says about the file itself.
-const ALLOWED: [&str; 45] = [
+const ALLOWED: [&str; 46] = [
     "SourceFile",
     "ExifTool:ExifToolVersion",
     "System:FileName",
@@ -56,6 +56,7 @@ const ALLOWED: [&str; 45] = [
     "Meta:PrimaryItemReference",
     "QuickTime:ImageSpatialExtent",
     "QuickTime:AV1ConfigurationVersion",
+    "QuickTime:InitialDelaySamples",
     "QuickTime:ChromaFormat",
     "QuickTime:ChromaSamplePosition",
     "QuickTime:ImagePixelDepth",
