@@ -25,6 +25,7 @@ test("a cat is published with Rekognition's tags, read from the bucket, found an
   await expect(upload.published).toBeVisible();
   const calls = (await standIn.calls()).slice(before.length);
   expect(calls, "decency first, then what is in it, each once").toEqual([MODERATION, LABELS]);
+  await upload.open();
   // The stand-in gives these tags to every picture; the local models would not give them to this
   // one.
   for (const tag of ["couch", "sofa"]) {
