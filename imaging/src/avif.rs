@@ -42,6 +42,7 @@ pub(super) fn avif(raster: &Raster, quantizer: u8) -> Result<Bytes, ImageError> 
         }
     };
     let file = Aviffy::new()
+        .set_seq_profile(0)
         .set_chroma_subsampling((true, true))
         .set_full_color_range(true)
         .matrix_coefficients(FileMatrix::Bt601)
@@ -135,6 +136,9 @@ mod tests {
         let file = avif(&gradient(65, 33), 100).expect("encodes");
         assert_eq!(&file[4..12], b"ftypavif");
         let has = |bytes: &[u8]| file.windows(bytes.len()).any(|window| window == bytes);
+        // Version 1, and AV1's profile 0, which 4:2:0 with 8 bits has.
+        let profile = file.windows(6).find(|six| six.starts_with(b"av1C\x81"));
+        assert_eq!(profile.map(|six| six[5] >> 5), Some(0));
         // Width and height.
         assert!(has(b"ispe\0\0\0\0\0\0\0\x41\0\0\0\x21"));
     }
