@@ -17,7 +17,7 @@ use crate::support::{Answer, Site, fixture, request};
 
 /// Everything that exiftool may find in a published file: what is needed to show the pixels, and
 /// what it says about the file itself.
-const ALLOWED: [&str; 47] = [
+const ALLOWED: [&str; 52] = [
     "SourceFile",
     "ExifTool:ExifToolVersion",
     "System:FileName",
@@ -57,6 +57,11 @@ const ALLOWED: [&str; 47] = [
     "QuickTime:ImageSpatialExtent",
     "QuickTime:AV1ConfigurationVersion",
     "QuickTime:InitialDelaySamples",
+    "QuickTime:SeqProfile",
+    "QuickTime:SeqLevelIdx0",
+    "QuickTime:SeqTier0",
+    "QuickTime:HighBitDepth",
+    "QuickTime:TwelveBit",
     "QuickTime:ChromaFormat",
     "QuickTime:ChromaSamplePosition",
     "QuickTime:ImagePixelDepth",
