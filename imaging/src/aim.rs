@@ -5,12 +5,12 @@
 //! at a middle width, and what it needs there says what its other files need. Scores are
 //! SSIMULACRA2: 70 is hardly seen beside the original, 90 is not seen at all.
 //!
-//! The rules from the trial to each encoder's own scale are least squares over 21 photographs at
-//! seven widths. Each photograph left out in turn, the rules of the other 20, with a trial of 768
-//! pixels, give it a score of 74.2 to 78.5 at 512 pixels, 73.0 to 76.6 at 768 and 72.3 to 77.5 at
-//! 2048 for WebP, and 71.2 to 76.3 for AVIF. With a trial of 512 pixels, which is about what
-//! [`TRIAL_PIXELS`] leave of it and twice as quick, it is 71.8 to 77.3 at 768, 70.9 to 77.1 at
-//! 2048, and 72.2 to 77.7 for AVIF. A JPEG, only for previews, comes out between 69.2 and 81.4.
+//! The rules from the trial to each encoder's own scale are least squares over 21 photographs that
+//! were tried at 512 pixels, which is about what [`TRIAL_PIXELS`] allow. Each photograph left out in
+//! turn, the rules of the other 20 give it a score of 74.3 to 78.6 at 512 pixels, 73.1 to 77.8 at
+//! 768 and 71.4 to 77.7 at 2048 for WebP, and 73.1 to 78.2 for AVIF. A JPEG, which is only for
+//! previews, comes out between 69.5 and 81.3. A trial of 768 pixels would halve the spread at 2048,
+//! for twice the time and memory.
 
 use std::time::Instant;
 
@@ -80,17 +80,17 @@ impl Aim {
 
     /// The quality on libwebp's scale for files that are wider than [`TRIED_WIDTH`].
     pub(super) fn webp(self) -> f32 {
-        (1.075 * self.quality - 0.133 * self.detail - 7.7).clamp(LEAST, MOST)
+        (0.891 * self.quality - 0.997 * self.detail + 9.1).clamp(LEAST, MOST)
     }
 
     /// AV1's quantizer.
     pub(super) fn avif(self) -> u8 {
-        (262.1 - 1.823 * self.quality - 5.92 * self.detail).clamp(60.0, 180.0) as u8
+        (234.4 - 1.534 * self.quality - 4.27 * self.detail).clamp(60.0, 180.0) as u8
     }
 
     /// The quality on the IJG scale.
     pub(super) fn jpeg(self) -> u8 {
-        (41.0 + 0.416 * self.quality).clamp(50.0, 90.0) as u8
+        (41.7 + 0.411 * self.quality).clamp(50.0, 90.0) as u8
     }
 
     /// The quality on libwebp's scale at which a narrow file reaches [`TARGET`], found by a trial

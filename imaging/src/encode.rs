@@ -114,7 +114,7 @@ pub(super) fn jpeg(raster: &Raster, quality: u8, most: usize) -> Result<Bytes, I
 }
 
 /// The encoder of previews. It weighs every coefficient by what it costs, but not the averages of
-/// blocks, which would take as long again for a hundredth of the bytes.
+/// blocks: that saved one byte of a thousand in a photograph of 1280 x 960.
 fn progressive(quality: u8) -> Encoder {
     let trellis = TrellisConfig::default().dc_trellis(false);
     let encoder = Encoder::progressive_balanced().trellis(trellis);

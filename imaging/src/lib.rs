@@ -27,7 +27,7 @@
 //! - **Each picture gets its own quality**, found by a trial (`aim`), so that all look as good.
 //! - **Large views of stills are AVIF**, by `rav1e` at its least effort: 22 % smaller than WebP of
 //!   the same score at 1024 pixels, 26 % at 1440, and never larger in 21 photographs. It needs some
-//!   0.3 s of a processor for each megapixel, so no file has more than 2.3. Narrow files are WebP,
+//!   0.3 s of a processor for each megapixel, so no file has more than 2.2. Narrow files are WebP,
 //!   where AVIF gains nothing.
 //! - **JPEG is written by `mozjpeg-rs`**, with files of 0.57 times the bytes that plain progressive
 //!   ones took at quality 82.

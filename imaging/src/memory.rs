@@ -30,7 +30,7 @@ const CAREFUL_BYTES_PER_PIXEL: u64 = 14;
 const JPEG_BYTES_PER_PIXEL: u64 = 20;
 
 /// Bytes per pixel that the AVIF encoder holds: the picture in several stages, what it knows of
-/// every block, and for noise a long output. Measured: 32.
+/// every block, and for noise a long output.
 const AVIF_BYTES_PER_PIXEL: u64 = 33;
 
 /// Bytes per pixel that judging holds, of the picture that is judged and of the one it is held

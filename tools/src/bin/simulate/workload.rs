@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
-use cattocdn::domain::variant::{self, Format, PUBLISHED};
+use cattocdn::domain::variant::{self, Format, OF_STILLS, PUBLISHED};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -271,7 +271,7 @@ impl Workload {
             let name = FILES.iter().find_map(|(format, width, share)| {
                 let found = file < *share;
                 file = file.saturating_sub(*share);
-                let published = PUBLISHED.iter().copied();
+                let published = PUBLISHED.iter().chain(OF_STILLS).copied();
                 found.then(|| variant::choose(published, *format, *width))?
             });
             let name = name.expect("the shares are a hundred, and some file is published");
