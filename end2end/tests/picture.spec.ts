@@ -176,6 +176,22 @@ test("“Share” hands over the file, or the link where files cannot be shared"
   await expect.poll(async () => (await shared())[1]).toMatchObject({ url });
 });
 
+test("all that can be done with a picture stands in one row on a phone", async ({
+  api,
+  page,
+  picturePage,
+}) => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  const { url } = await api.publish("cat.webp");
+  await picturePage.goto(url);
+  await expect(picturePage.share).toBeVisible();
+  const tops = await picturePage.main.locator(".actions .button").evaluateAll((buttons) =>
+    buttons.map((button) => Math.round(button.getBoundingClientRect().top)),
+  );
+  expect(tops).toHaveLength(4);
+  expect(new Set(tops).size).toBe(1);
+});
+
 test("“Share” copies the link where there is no share sheet", async ({
   api,
   context,

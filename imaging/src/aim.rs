@@ -6,9 +6,9 @@
 //! SSIMULACRA2: 70 is hardly seen beside the original, 90 is not seen at all.
 //!
 //! The rules from the trial to each encoder's own scale are least squares over 21 photographs that
-//! were tried at 512 pixels, which is about what [`TRIAL_PIXELS`] allow. Each photograph left out in
-//! turn, the rules of the other 20 give it a score of 74.3 to 78.6 at 512 pixels, 73.1 to 77.8 at
-//! 768 and 71.4 to 77.7 at 2048 for WebP, and 73.1 to 78.2 for AVIF. A JPEG, which is only for
+//! were tried at 512 pixels, which is about what [`TRIAL_PIXELS`] allow. Each photograph left out
+//! in turn, the rules of the other 20 give it a score of 74.3 to 78.6 at 512 pixels, 73.1 to 77.8
+//! at 768 and 71.4 to 77.7 at 2048 for WebP, and 73.1 to 78.2 for AVIF. A JPEG, which is only for
 //! previews, comes out between 69.5 and 81.3. A trial of 768 pixels would halve the spread at 2048,
 //! for twice the time and memory.
 
