@@ -32,11 +32,35 @@ pub(super) const CAREFUL_METHOD: i32 = 4;
 /// time of effort 4 (0.16 s against 0.33 s) and half the memory, for a file 5 % larger.
 pub(super) const QUICK_METHOD: i32 = 2;
 
+/// The most pixels of a file with libwebp's usual effort that may have any quality. The better the
+/// quality, the more memory noise takes, and a larger file would take too much.
+const CAREFUL_PIXELS: u64 = 4_000_000;
+
+/// The most pixels of a wider file that may have [`QUICK_QUALITY`]. An upright photograph of 2048 x
+/// 2731 has 5.6 million.
+const QUICK_PIXELS: u64 = 5_700_000;
+
+/// The best quality of a wider file.
+const QUICK_QUALITY: f32 = 88.0;
+
+/// The best quality of files with more pixels than that.
+const LARGE_QUALITY: f32 = 76.0;
+
 /// Like [`LOWER_WEBP_QUALITIES`], for the frames of an animation, which are many and pass quickly.
 pub(super) const FRAME_QUALITIES: [f32; 5] = [75.0, 55.0, 35.0, 15.0, 0.0];
 
 /// The quality, on the IJG scale, of a file that only a model sees.
 const SCREENING_QUALITY: u8 = 88;
+
+/// True for a WebP file of a still with so many pixels that its quality is bounded.
+pub(super) fn is_large(width: u32, pixels: u64) -> bool {
+    let most = if width <= CAREFUL_WIDTH {
+        CAREFUL_PIXELS
+    } else {
+        QUICK_PIXELS
+    };
+    pixels > most
+}
 
 /// Makes a lossy WebP file of a still with this quality, or less so that it takes at most `most`
 /// bytes.
@@ -48,6 +72,14 @@ pub(super) fn webp_still(raster: &Raster, quality: f32, most: usize) -> Result<B
         CAREFUL_METHOD
     } else {
         QUICK_METHOD
+    };
+    let pixels = u64::from(raster.width) * u64::from(raster.height);
+    let quality = if is_large(raster.width, pixels) {
+        quality.min(LARGE_QUALITY)
+    } else if method == QUICK_METHOD {
+        quality.min(QUICK_QUALITY)
+    } else {
+        quality
     };
     let lower = LOWER_WEBP_QUALITIES.into_iter().filter(|q| *q < quality);
     first_that_fits(most, quality, lower, |quality| {

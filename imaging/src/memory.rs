@@ -17,13 +17,19 @@ const SCREENING_BYTES: u64 = 2_500_000;
 /// for each pixel.
 const SHEET_BYTES: u64 = 3 * MAX_PIXELS as u64;
 
-/// Bytes per pixel that libwebp holds while it encodes a file of noise: its copies of the pixels,
-/// the output, and the output again while its buffer grows. Measured: 8.7.
-const QUICK_BYTES_PER_PIXEL: u64 = 9;
+/// Bytes per pixel that libwebp holds while it encodes a file of noise at the best quality: its
+/// copies of the pixels, the output, and the output again while its buffer grows. Measured: 11.8.
+const QUICK_BYTES_PER_PIXEL: u64 = 12;
+
+/// The same for a file that is so large that its quality is bounded. Measured: 8.7.
+const LARGE_QUICK_BYTES_PER_PIXEL: u64 = 9;
 
 /// The same at the higher effort that narrow files get, at which libwebp also collects what it is
-/// going to write. Measured: 12.
-const CAREFUL_BYTES_PER_PIXEL: u64 = 14;
+/// going to write.
+const CAREFUL_BYTES_PER_PIXEL: u64 = 18;
+
+/// The same for a large file. Measured: 12.
+const LARGE_CAREFUL_BYTES_PER_PIXEL: u64 = 14;
 
 /// Bytes per pixel that the JPEG encoder holds: planes, coefficients before and after they are
 /// quantized, and the output.
@@ -232,8 +238,15 @@ impl Stages {
         let strip = u64::from(width) * u64::from(height.min(STRIP_ROWS)) * STRIP_BYTES_PER_PIXEL;
         let bytes = |task: &Task| {
             let mut per_pixel = match task.encoding {
-                Encoding::WebP if task.width <= encode::CAREFUL_WIDTH => CAREFUL_BYTES_PER_PIXEL,
-                Encoding::WebP => QUICK_BYTES_PER_PIXEL,
+                Encoding::WebP => {
+                    let is_careful = task.width <= encode::CAREFUL_WIDTH;
+                    match (is_careful, encode::is_large(task.width, task.pixels)) {
+                        (true, false) => CAREFUL_BYTES_PER_PIXEL,
+                        (true, true) => LARGE_CAREFUL_BYTES_PER_PIXEL,
+                        (false, false) => QUICK_BYTES_PER_PIXEL,
+                        (false, true) => LARGE_QUICK_BYTES_PER_PIXEL,
+                    }
+                }
                 Encoding::Avif => AVIF_BYTES_PER_PIXEL,
                 Encoding::Jpeg => JPEG_BYTES_PER_PIXEL,
             };
