@@ -14,6 +14,7 @@ pub mod expiry;
 pub mod hash;
 pub mod labels;
 pub mod month;
+pub mod owner_secret;
 pub(crate) mod paid;
 pub mod picture;
 pub mod policy;

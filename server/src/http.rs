@@ -11,6 +11,7 @@ pub(crate) mod connections;
 pub(crate) mod count;
 pub mod declared;
 mod descriptors;
+mod direct;
 pub(crate) mod documents;
 pub(crate) mod error;
 mod foreign;
@@ -22,6 +23,7 @@ pub(crate) mod images;
 pub(crate) mod list;
 mod neighbours;
 pub(crate) mod pages;
+pub(crate) mod protocols;
 pub(crate) mod readers;
 mod receive;
 pub(crate) mod security;
@@ -42,7 +44,8 @@ use crate::domain::picture::PictureId;
 use crate::http::declared::Caching::{Kept, Never};
 use crate::http::declared::{Declaration, Key, Kind, Route};
 use crate::http::error::Error;
-use crate::http::handling::{Scans, Takes};
+use crate::http::handling::{Protocol, Scans, Takes};
+use crate::http::protocols::{catbox, chevereto, imgur, paste};
 use crate::http::state::AppState;
 use crate::pictures::Status;
 
@@ -69,11 +72,17 @@ fn routes() -> Vec<Route> {
         )
         .cheap(),
         // The pages.
-        Route::page("/", Kept(Kind::List, Key::Query(&["after"]))),
+        Route::page("/", Kept(Kind::List, Key::Query(&["after"])))
+            .and(post(paste::upload))
+            .takes(Takes::Upload, &[Method::POST])
+            .speaks(Protocol::Line, &[Method::POST]),
         Route::page("/search", Kept(Kind::List, Key::Query(&["q", "after"]))).scans(Scans::Always),
         Route::page("/tags", Kept(Kind::List, Key::Query(&[]))).scans(Scans::Always),
         Route::page("/tags/{tag}", Kept(Kind::List, Key::Query(&["after"]))).scans(Scans::Always),
-        Route::page("/c/{id}", Kept(Kind::Picture, Key::Path)),
+        Route::page("/c/{id}", Kept(Kind::Picture, Key::Path))
+            .and(post(paste::delete_with_form).delete(paste::delete_with_secret))
+            .takes(Takes::AtMost(paste::DELETION_FORM), &[Method::POST])
+            .speaks(Protocol::Line, &[Method::POST, Method::DELETE]),
         Route::page("/upload", Kept(Kind::Document, Key::Path))
             .and(post(pages::upload_picture))
             .takes(Takes::Upload, &[Method::POST]),
@@ -133,6 +142,44 @@ fn routes() -> Vec<Route> {
             get(status::get_status),
         )
         .scans(Scans::Always),
+        // What the clients of other hosts send.
+        Route::upload("/3/image", Protocol::Imgur, post(imgur::upload)),
+        Route::upload("/3/upload", Protocol::Imgur, post(imgur::upload)),
+        Route::upload(
+            "/3/image.xml",
+            Protocol::ImgurXml,
+            post(imgur::upload_in_xml),
+        ),
+        Route::upload(
+            "/3/upload.xml",
+            Protocol::ImgurXml,
+            post(imgur::upload_in_xml),
+        ),
+        Route::new(
+            "/3/image/{id}",
+            Never,
+            get(imgur::get).delete(imgur::delete_picture),
+        )
+        .speaks(
+            Protocol::Imgur,
+            &[Method::GET, Method::HEAD, Method::DELETE],
+        ),
+        Route::upload(
+            "/1/upload",
+            Protocol::Chevereto,
+            post(chevereto::upload_as_imgbb),
+        ),
+        Route::upload(
+            "/api/1/upload",
+            Protocol::Chevereto,
+            post(chevereto::upload_as_chevereto),
+        ),
+        Route::upload(
+            "/resources/internals/api.php",
+            Protocol::Line,
+            post(catbox::ask),
+        ),
+        Route::upload("/user/api.php", Protocol::Line, post(catbox::ask)),
         // What the site's own islands send.
         Route::function("/api/ui/upload", Takes::Upload),
         Route::function("/api/ui/status", Takes::AtMost(body::STATUS_FORM)),
@@ -186,6 +233,12 @@ fn routes() -> Vec<Route> {
             get(documents::security),
         )
         .cheap(),
+        Route::new(
+            "/sharex.sxcu",
+            Kept(Kind::Document, Key::Path),
+            get(documents::sharex),
+        )
+        .cheap(),
         Route::health_check("/healthz", get(health::alive)),
         Route::health_check("/readyz", get(health::ready)),
     ]
@@ -208,9 +261,10 @@ pub fn router(state: AppState) -> Router {
         // declares is looked up, its client is identified and has a share of requests under way,
         // changes that another site's page sent are refused, its body is bounded, it waits for a
         // turn where its answer must be made, and its address must be in the canonical spelling.
-        // The answer goes the other way: it is put in words for a browser, gets its content
-        // security policy and ETag, then its cache headers, is counted, and keeps its client's
-        // share until it was sent.
+        // The answer goes the other way: it is put in words for a browser or for the client of
+        // another host, gets its content security policy and ETag, then its cache headers, is
+        // counted, and keeps its client's share until it was sent.
+        .layer(from_fn_with_state(state.clone(), direct::lead_to_files))
         .layer(from_fn(spelling::insist_on_spelling))
         .layer(from_fn(pages::answer_functions_in_json))
         .layer(from_fn(pages::check_form))
@@ -227,6 +281,7 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.limits.clone(), body::bound_body))
         .layer(from_fn(foreign::refuse_foreign_changes))
         .layer(from_fn_with_state(state.clone(), client::identify))
+        .layer(from_fn(protocols::translate_errors))
         .layer(from_fn_with_state(state.clone(), pages::explain_errors))
         .layer(from_fn_with_state(
             state.clone(),

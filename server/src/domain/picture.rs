@@ -17,7 +17,8 @@ const BASE58: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrst
 pub struct PictureId(String);
 
 impl PictureId {
-    const LENGTH: usize = 16;
+    /// How many characters an id has.
+    pub(crate) const LENGTH: usize = 16;
 
     /// A new random id.
     #[must_use]

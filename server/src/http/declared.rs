@@ -15,7 +15,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::MethodRouter;
 
-use crate::http::handling::{Handling, Scans, Takes};
+use crate::http::handling::{Handling, Protocol, Scans, Takes};
 use crate::http::state::AppState;
 
 /// What caches may do with the answers of an address.
@@ -110,6 +110,17 @@ impl Route {
         route
     }
 
+    /// An address to which the clients of another host upload.
+    pub(crate) fn upload(
+        path: &'static str,
+        protocol: Protocol,
+        methods: MethodRouter<AppState>,
+    ) -> Self {
+        Self::new(path, Caching::Never, methods)
+            .takes(Takes::Upload, &[Method::POST])
+            .speaks(protocol, &[Method::GET, Method::HEAD, Method::POST])
+    }
+
     /// A server function. Only our own islands call it, and nobody keeps what it answers.
     pub(crate) fn function(path: &'static str, takes: Takes) -> Self {
         let mut function = Self::page(path, Caching::Never).takes(takes, &[Method::POST]);
@@ -151,6 +162,13 @@ impl Route {
     pub(crate) fn takes(mut self, takes: Takes, methods: &[Method]) -> Self {
         let bodies = methods.iter().map(|method| (method.clone(), takes));
         self.handling.bodies.extend(bodies);
+        self
+    }
+
+    /// Declares that these methods speak the protocol of another host.
+    pub(crate) fn speaks(mut self, protocol: Protocol, methods: &[Method]) -> Self {
+        let spoken = methods.iter().map(|method| (method.clone(), protocol));
+        self.handling.protocols.extend(spoken);
         self
     }
 

@@ -1,10 +1,12 @@
-//! Small files for machines: `robots.txt`, `security.txt`, and those by which a browser or a phone
-//! shows the site as an app.
+//! Small files for machines: `robots.txt`, `security.txt`, the settings of ShareX for this site,
+//! and those by which a browser or a phone shows the site as an app.
 
 use app::types::contact_url;
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri, header};
 use axum::response::IntoResponse;
+use serde_json::json;
 
 use crate::domain::expiry::rfc3339;
 use crate::http::error::Error;
@@ -87,4 +89,28 @@ pub(crate) async fn security(State(state): State<AppState>) -> Result<impl IntoR
          Canonical: {url}/.well-known/security.txt\nPolicy: {url}/about\n"
     );
     Ok((PLAIN_TEXT, text))
+}
+
+/// `GET /sharex.sxcu`: the settings by which ShareX uploads here. Where ShareX opens this file, it
+/// asks whether it may add the site to its uploaders.
+pub(crate) async fn sharex(State(state): State<AppState>) -> impl IntoResponse {
+    let url = &state.site.public_url;
+    let host = url.split("://").last().unwrap_or_default();
+    let settings = json!({
+        "Version": "15.0.0",
+        "Name": format!("CattoCDN ({host})"),
+        "DestinationType": "ImageUploader",
+        "RequestMethod": "POST",
+        "RequestURL": format!("{url}/api/v1/pictures"),
+        // The longest that the API waits, so that ShareX hears of the verdict.
+        "Parameters": { "wait": "25" },
+        "Body": "MultipartFormData",
+        "FileFormName": "file",
+        "URL": "{json:url}",
+        "ThumbnailURL": "{json:images['320.webp']}",
+        "DeletionURL": "{json:delete_url}",
+        "ErrorMessage": "{json:error.message}",
+    });
+    let name = HeaderValue::from_static("attachment; filename=\"cattocdn.sxcu\"");
+    ([(header::CONTENT_DISPOSITION, name)], Json(settings))
 }

@@ -32,6 +32,18 @@ pub(crate) enum Scans {
     Always,
 }
 
+/// The upload protocol of another image host, which its clients speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Imgur,
+    /// imgur's, in XML.
+    ImgurXml,
+    /// That of imgbb, and of hosts that run Chevereto.
+    Chevereto,
+    /// That of catbox, litterbox, 0x0 and rustypaste, which answer with a line of text.
+    Line,
+}
+
 /// How the layers handle requests to an address. The default is for an address that declares
 /// nothing of it, and where there is nothing.
 #[derive(Debug, Default)]
@@ -43,6 +55,8 @@ pub(crate) struct Handling {
     pub(crate) is_cheap: bool,
     /// True where only forms and islands of our own pages send changes.
     pub(crate) is_own: bool,
+    /// The protocols of other hosts that are spoken here, each with one method.
+    pub(super) protocols: Vec<(Method, Protocol)>,
     /// True for what the hosting platform requests directly, without the CDN.
     pub(crate) is_health_check: bool,
 }
@@ -58,6 +72,12 @@ impl Handling {
     pub(crate) fn takes(&self, method: &Method) -> Takes {
         let body = self.bodies.iter().find(|(taking, _)| taking == method);
         body.map_or(Takes::Nothing, |(_, takes)| *takes)
+    }
+
+    /// The protocol of another host that is spoken with this method.
+    pub(crate) fn protocol(&self, method: &Method) -> Option<Protocol> {
+        let spoken = self.protocols.iter().find(|(by, _)| by == method);
+        spoken.map(|(_, protocol)| *protocol)
     }
 
     /// True for a request that may look at every picture.

@@ -22,7 +22,7 @@ use crate::http::backend::ServerBackend;
 use crate::http::cache::{CachePolicy, IsPage, Shown};
 use crate::http::declared::Declarations;
 use crate::http::error::Error;
-use crate::http::handling::is_for_machines;
+use crate::http::handling::{Handling, is_for_machines};
 use crate::http::images::robots_tag;
 use crate::http::receive::{self, receive_form};
 use crate::http::shares::UnderWay;
@@ -176,6 +176,10 @@ pub(crate) async fn explain_errors(
     let wants_page = accepts_html(request.headers());
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let is_page_path = !is_for_machines(request.uri().path());
+    if Handling::of(&request).protocol(request.method()).is_some() {
+        // The client of another host reads its own words.
+        return next.run(request).await;
+    }
     let mut response = next.run(request).await;
     // The framework refuses a path that is not valid UTF-8, in its own words.
     if response.status() == StatusCode::BAD_REQUEST

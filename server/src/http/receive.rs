@@ -1,5 +1,6 @@
 //! Receives uploads: from the body of a request, which is a multipart form or the bytes of the file
-//! itself, to a file that waits for its verdict. `http/upload` and `http/pages` answer them.
+//! itself, to a file that waits for its verdict. `http/upload` and `http/pages` answer them. What
+//! the clients of other hosts send is received in `http/protocols`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::domain::upload_key::UploadKey;
 use crate::http::body::{BodyEnd, BodyWatch};
 use crate::http::client;
 use crate::http::error::Error;
-use crate::pictures::{Accepted, IncomingUpload, Pictures, Sender, UploadError};
+use crate::pictures::{Accepted, Pictures, Sender, UploadError};
 
 /// When a sender that was called off should try again.
 const CALLED_OFF_FOR: Duration = Duration::from_secs(30);
@@ -118,12 +119,15 @@ async fn receive_raw(pictures: &Arc<Pictures>, request: Request) -> Result<Accep
 }
 
 /// Reads an upload to its end, unless its sender is called off to make room for others.
-async fn unless(
+///
+/// # Errors
+/// `timeout` where the sender is called off, or what reading it says.
+pub(crate) async fn unless<T>(
     pictures: &Pictures,
     sender: &Sender,
     watch: &BodyWatch,
-    read: impl Future<Output = Result<IncomingUpload, Error>>,
-) -> Result<IncomingUpload, Error> {
+    read: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
     tokio::select! {
         biased;
         read = read => read,
@@ -225,14 +229,16 @@ fn refuse_by_length(pictures: &Pictures, headers: &HeaderMap) -> Result<(), Erro
     }
 }
 
-fn form_error(pictures: &Pictures, error: &multer::Error, watch: &BodyWatch) -> Error {
+/// The error for a form that cannot be read on.
+pub(crate) fn form_error(pictures: &Pictures, error: &multer::Error, watch: &BodyWatch) -> Error {
     match error {
         multer::Error::StreamReadFailed(_) => broken_body(pictures, watch),
         _ => malformed_form(),
     }
 }
 
-fn broken_body(pictures: &Pictures, watch: &BodyWatch) -> Error {
+/// The error for a body that cannot be read on.
+pub(crate) fn broken_body(pictures: &Pictures, watch: &BodyWatch) -> Error {
     match watch.end() {
         BodyEnd::Late => Error::new(
             ErrorCode::Timeout,

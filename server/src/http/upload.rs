@@ -1,7 +1,7 @@
 //! Answers uploads once they were received (`http/receive`): waits for the verdict and says what
 //! the uploader needs. There are three ways to upload: `POST|PUT /api/v1/pictures` here, the drop
 //! zone's server function through `http/backend`, and the plain form's `POST /upload` in
-//! `http/pages`.
+//! `http/pages`. The clients of other hosts have theirs in `http/protocols`.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::domain::picture::Published;
 use crate::http::error::Error;
 use crate::http::receive::receive;
 use crate::http::state::AppState;
@@ -57,6 +58,20 @@ pub(crate) async fn answer(
     accepted: Accepted,
     wait: Duration,
 ) -> Result<UploadView, Error> {
+    let published = decided(state, &accepted, wait).await?;
+    Ok(views::upload(&state.site, &accepted, published.as_deref()))
+}
+
+/// Waits for the verdict on an upload, at most this long. The picture is given once it is
+/// published; `None` where there is no verdict yet.
+///
+/// # Errors
+/// Why the picture was refused, or `gone` where it was deleted meanwhile.
+pub(crate) async fn decided(
+    state: &AppState,
+    accepted: &Accepted,
+    wait: Duration,
+) -> Result<Option<Box<Published>>, Error> {
     let status = match state
         .pictures
         .reading
@@ -74,8 +89,8 @@ pub(crate) async fn answer(
         }
     };
     match status {
-        Status::Screening => Ok(views::upload(&state.site, &accepted, None)),
-        Status::Published(published) => Ok(views::upload(&state.site, &accepted, Some(&published))),
+        Status::Screening => Ok(None),
+        Status::Published(published) => Ok(Some(published)),
         Status::Rejected(reason) => Err(reason.into()),
         Status::Gone { .. } | Status::Unknown => Err(Error::gone()),
     }

@@ -29,6 +29,7 @@ mod pages;
 mod pipeline;
 mod probe;
 mod profile;
+mod protocols;
 mod publishing;
 mod purging;
 mod real_models;

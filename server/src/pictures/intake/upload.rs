@@ -18,6 +18,7 @@ use super::{Intake, UploadError};
 use crate::db::{Acceptance, Foreseen};
 use crate::domain::client::ClientNetwork;
 use crate::domain::hash::Sha256Hash;
+use crate::domain::owner_secret::OwnerSecret;
 use crate::domain::picture::{DeleteToken, PictureId, Received};
 use crate::domain::upload_key::{FirstUpload, Salt, UploadKey};
 use crate::pictures::screening::estimated_work;
@@ -34,6 +35,8 @@ pub struct IncomingUpload {
     client: ClientNetwork,
     /// The key by which the client may repeat the upload.
     key: Option<UploadKey>,
+    /// The secret by which the client may delete the picture.
+    owner: Option<OwnerSecret>,
     /// Whether the upload was counted among those of its client's hour.
     counts: bool,
     id: PictureId,
@@ -94,6 +97,7 @@ impl IncomingUpload {
             intake,
             client,
             key,
+            owner: None,
             counts,
             id,
             path,
@@ -112,6 +116,12 @@ impl IncomingUpload {
             counts: self.counts,
             called_off: self.turn.called_off(),
         }
+    }
+
+    /// Gives the picture to whoever knows this secret: its delete token is made from it. An upload
+    /// with a key has its token from that key instead.
+    pub fn owned_by(&mut self, secret: OwnerSecret) {
+        self.owner = Some(secret);
     }
 
     /// Writes the next bytes.
@@ -203,9 +213,10 @@ impl IncomingUpload {
         .await
         .context("the file thread ended early")??;
         let salt = Salt::random();
-        let delete_token = match &self.key {
-            Some(key) => key.delete_token(&salt),
-            None => DeleteToken::random(),
+        let delete_token = match (&self.key, &self.owner) {
+            (Some(key), _) => key.delete_token(&salt),
+            (None, Some(secret)) => secret.delete_token(&self.id),
+            (None, None) => DeleteToken::random(),
         };
         let first = self.key.as_ref().map(|key| FirstUpload {
             key_name: key.name(self.client),

@@ -38,6 +38,7 @@ fn served() -> BTreeSet<String> {
             "Route::page(",
             "Route::function(",
             "Route::health_check(",
+            "Route::upload(",
         ]
         .into_iter()
         .flat_map(|opening| code.split(opening).skip(1));

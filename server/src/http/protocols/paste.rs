@@ -1,0 +1,116 @@
+//! The protocol of 0x0 and rustypaste: a form with a `file`, sent to the site itself, and an answer
+//! of one line. The file is deleted at its own address: 0x0 posts the token that came in `X-Token`,
+//! rustypaste sends `DELETE` with the secret that it uploads with.
+
+use app::error::ErrorCode;
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+
+use crate::domain::client::ClientNetwork;
+use crate::http::direct::id_in;
+use crate::http::error::Error;
+use crate::http::protocols::content::by_url;
+use crate::http::protocols::incoming::{Fields, malformed, read_texts, receive};
+use crate::http::protocols::{Outcome, delete, direct_link, line, outcome, owner_secret};
+use crate::http::state::AppState;
+
+const FIELDS: Fields = Fields {
+    picture: &["file"],
+    texts: &["url", "remote", "oneshot", "oneshot_url"],
+    bare: false,
+};
+/// The longest form that asks to delete, in bytes.
+pub(crate) const DELETION_FORM: u64 = 4096;
+
+/// `POST /`.
+pub(crate) async fn upload(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Response, Error> {
+    let owner = owner_secret(secret(request.headers()))?;
+    let received = receive(&state, request, &FIELDS, None).await?;
+    let said = |name| received.texts.get(name).is_some();
+    if said("url") || said("remote") || said("oneshot_url") {
+        return Err(by_url());
+    }
+    if said("oneshot") {
+        return Err(malformed(
+            "Pictures here can be seen more than once, so there is no `oneshot`.",
+        ));
+    }
+    let accepted = received.accept(owner).await?;
+    Ok(match outcome(&state, accepted).await? {
+        Outcome::Published(uploaded) => {
+            let mut response = line(StatusCode::OK, &direct_link(&state, &uploaded.published));
+            let headers = response.headers_mut();
+            let milliseconds = uploaded.published.expires_at.second() * 1000;
+            headers.insert("x-expires", milliseconds.into());
+            if let Ok(token) = uploaded.delete_token.expose().parse() {
+                headers.insert("x-token", token);
+            }
+            response
+        }
+        Outcome::Pending(message) => line(StatusCode::ACCEPTED, &message),
+    })
+}
+
+/// `DELETE /c/{id}`, as rustypaste's client sends it: with the secret or the token of the picture
+/// in `Authorization`, as it is or as a bearer's.
+pub(crate) async fn delete_with_secret(
+    State(state): State<AppState>,
+    Extension(client): Extension<ClientNetwork>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let word = secret(&headers).ok_or_else(no_word)?;
+    delete_named(&state, client, &name, word).await
+}
+
+/// `POST /c/{id}` with a form that holds `token` and `delete`, as 0x0 takes it.
+pub(crate) async fn delete_with_form(
+    State(state): State<AppState>,
+    Extension(client): Extension<ClientNetwork>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Error> {
+    let texts = read_texts(&headers, body, &["token", "delete"]).await?;
+    let word = texts.get("token").ok_or_else(no_word)?;
+    if texts.get("delete").is_none() {
+        return Err(malformed(
+            "All that can be done to a picture here is to delete it, with the field `delete`.",
+        ));
+    }
+    delete_named(&state, client, &name, word).await
+}
+
+async fn delete_named(
+    state: &AppState,
+    client: ClientNetwork,
+    name: &str,
+    word: &str,
+) -> Result<Response, Error> {
+    let id = id_in(name).ok_or_else(Error::not_found)?;
+    delete(state, client, &id, word).await?;
+    Ok(line(StatusCode::OK, "The picture was deleted."))
+}
+
+/// The secret in `Authorization`. One with another scheme than a bearer's is for somebody else.
+fn secret(headers: &HeaderMap) -> Option<&str> {
+    let word = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
+    match word.split_once(' ') {
+        None => Some(word),
+        Some((scheme, word)) if scheme.eq_ignore_ascii_case("bearer") => Some(word.trim()),
+        Some(_) => None,
+    }
+}
+
+fn no_word() -> Error {
+    Error::new(
+        ErrorCode::Unauthorized,
+        "Deleting a picture needs its delete token, or the secret that it was uploaded with.",
+    )
+}
