@@ -54,6 +54,7 @@ test: test-setup lint wasm-deps deploy-test build models ## Run all checks and t
 	cargo test --quiet --locked --release --package app --features ssr
 	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory attack ATTACK_SECONDS=60
+	$(MAKE) --no-print-directory clients
 	$(MAKE) --no-print-directory e2e
 
 # Part of the name of the tests to run, for the three tasks below.
@@ -89,6 +90,12 @@ attack: ATTACK_SECONDS ?= 3600
 attack: build models ## Attack the built server for ATTACK_SECONDS (3600) in 256 MiB of memory, and report (Linux only)
 	@scripts/step "attacking the built server on this machine for $(ATTACK_SECONDS) s"
 	node scripts/attack.mjs --seconds $(ATTACK_SECONDS)
+
+.PHONY: clients
+clients: ## Have clients of other image hosts upload to the built server (Linux only)
+	@scripts/needs.sh server site models
+	scripts/step "clients of other image hosts"
+	CATTO_MODELS_DIR="$(abspath $(MODELS))" node scripts/clients.mjs
 
 .PHONY: stand-in
 stand-in: setup

@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
 # Installs what the tests need: cfn-lint and moto's server from PyPI; exiftool, strace, unshare,
-# pkill, Varnish and nginx from Debian; and Chromium, from Debian where apt may be used, else from
+# pkill, openssl, ip, Varnish and nginx from Debian; clients of other image hosts from npm and
+# PyPI; and Chromium, from Debian where apt may be used, else from
 # Playwright. What cannot be installed is named at the end, with the command that installs it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/install_cfn_lint.sh >/dev/null
+scripts/install_clients.sh >/dev/null
 
 # Each line names a command, the Debian package that has it, and the tests that need it.
 debian_tools=(
   "exiftool libimage-exiftool-perl The metadata tests"
   "strace strace The durability tests"
-  "unshare util-linux The full-disk test"
+  "unshare util-linux The full-disk test and that of other hosts' clients"
   "pkill procps The durability tests"
+  "openssl openssl The tests of other hosts' clients"
+  "ip iproute2 The tests of other hosts' clients"
   "varnishd varnish The two-cache tests"
   "nginx nginx-light The two-cache tests"
 )
