@@ -54,6 +54,7 @@ test: test-setup lint wasm-deps deploy-test build models ## Run all checks and t
 	cargo test --quiet --locked --release --package app --features ssr
 	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory attack ATTACK_SECONDS=60
+	$(MAKE) --no-print-directory contract
 	$(MAKE) --no-print-directory clients
 	$(MAKE) --no-print-directory e2e
 
@@ -90,6 +91,12 @@ attack: ATTACK_SECONDS ?= 3600
 attack: build models ## Attack the built server for ATTACK_SECONDS (3600) in 256 MiB of memory, and report (Linux only)
 	@scripts/step "attacking the built server on this machine for $(ATTACK_SECONDS) s"
 	node scripts/attack.mjs --seconds $(ATTACK_SECONDS)
+
+.PHONY: contract
+contract: ## Hold the built server to its contract: what is made up is answered as /openapi.json says
+	@scripts/needs.sh server site models
+	scripts/step "the contract"
+	CATTO_MODELS_DIR="$(abspath $(MODELS))" node scripts/contract.mjs
 
 .PHONY: clients
 clients: ## Have clients of other image hosts upload to the built server (Linux only)

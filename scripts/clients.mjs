@@ -17,11 +17,22 @@ import { fileURLToPath } from "node:url";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 /** The hosts that the clients know, and this site's own name. */
-const HOSTS = ["catto.test", "api.imgur.com", "api.imgbb.com", "catbox.moe", "litterbox.catbox.moe"];
+const HOSTS = [
+  "catto.test",
+  "api.imgur.com",
+  "api.imgbb.com",
+  "catbox.moe",
+  "litterbox.catbox.moe",
+];
 const PORT = 3000;
 /** How long the server may take to start, in milliseconds. */
 const PATIENCE = 60_000;
 
+if (process.platform !== "linux") {
+  // Only Linux has such namespaces.
+  console.log("Other hosts' clients are tried on Linux only; nothing was tried.");
+  process.exit();
+}
 if (process.argv[2] === "--inside") {
   process.exit(await run(process.argv[3], process.argv[4]));
 }
@@ -29,7 +40,10 @@ process.exit(enter());
 
 /** Runs this script in namespaces of its own. */
 function enter() {
-  const installed = spawnSync(join(root, "scripts/install_clients.sh"), { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const installed = spawnSync(join(root, "scripts/install_clients.sh"), {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   if (installed.status !== 0) return 1;
   const folders = installed.stdout.trim().split("\n");
   const folder = mkdtempSync(join(tmpdir(), "cattocdn-clients-"));
@@ -58,7 +72,10 @@ async function run(nodeFolder, pythonFolder) {
   const relay = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (client) => {
     const server = createConnection(PORT, "127.0.0.1");
     client.pipe(server).pipe(client);
-    for (const [one, other] of [[client, server], [server, client]]) {
+    for (const [one, other] of [
+      [client, server],
+      [server, client],
+    ]) {
       one.on("error", () => other.destroy());
       one.on("close", () => other.destroy());
     }

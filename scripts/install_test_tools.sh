@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need: cfn-lint and moto's server from PyPI; exiftool, strace, unshare,
+# Installs what the tests need: cfn-lint, moto's server and schemathesis from PyPI; exiftool, strace, unshare,
 # pkill, openssl, ip, Varnish and nginx from Debian; clients of other image hosts from npm and
 # PyPI; and Chromium, from Debian where apt may be used, else from
 # Playwright. What cannot be installed is named at the end, with the command that installs it.
@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 
 scripts/install_cfn_lint.sh >/dev/null
 scripts/install_clients.sh >/dev/null
+scripts/install_contract_tools.sh >/dev/null
 
 # Each line names a command, the Debian package that has it, and the tests that need it.
 debian_tools=(

@@ -10,6 +10,7 @@ use leptos_router::{SsrMode, path};
 use crate::backend::{Interstitial, backend};
 use crate::pages::about::AboutPage;
 use crate::pages::delete::DeletePage;
+use crate::pages::docs::DocsPage;
 use crate::pages::home::HomePage;
 use crate::pages::interstitial::InterstitialPage;
 use crate::pages::layout::Layout;
@@ -93,6 +94,7 @@ fn Pages() -> impl IntoView {
             <Route path=path!("/delete/:id/:token") view=DeletePage ssr=SsrMode::Async/>
             <Route path=path!("/mine") view=MinePage ssr=SsrMode::Async/>
             <Route path=path!("/about") view=AboutPage ssr=SsrMode::Async/>
+            <Route path=path!("/docs") view=DocsPage ssr=SsrMode::Async/>
             <Route path=path!("/status") view=StatusPage ssr=SsrMode::Async/>
         </FlatRoutes>
     }

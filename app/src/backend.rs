@@ -8,6 +8,7 @@ use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
 
 use crate::error::{ApiError, UiError};
+use crate::types::contract::ContractView;
 use crate::types::status::StatusView;
 use crate::types::{ListQuery, PicturePage, PictureStatus, SiteView, TagList, UploadView};
 
@@ -18,6 +19,8 @@ pub trait Backend: Send + Sync + 'static {
     fn site(&self) -> SiteView;
     /// The files that pages load.
     fn files(&self) -> Arc<SiteFiles>;
+    /// What programs may ask for.
+    fn contract(&self) -> ContractView;
     /// Looks one picture up. If it was rejected, has expired or was never here, the error says so
     /// by its code.
     async fn picture(&self, id: &str) -> Result<PictureStatus, ApiError>;

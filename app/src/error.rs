@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The public reason of an error. Programs go by these codes, so they never change; the messages
 /// may.
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ErrorCode {
@@ -61,6 +62,33 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// Every code there is.
+    pub const ALL: [Self; 23] = [
+        Self::Malformed,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Timeout,
+        Self::Gone,
+        Self::TooLarge,
+        Self::TooManyPixels,
+        Self::UnsupportedType,
+        Self::RangeNotSatisfiable,
+        Self::NotACat,
+        Self::Unsafe,
+        Self::Banned,
+        Self::CorruptImage,
+        Self::TooSmall,
+        Self::KeyReused,
+        Self::TooManyRequests,
+        Self::Internal,
+        Self::ScreeningUnavailable,
+        Self::BudgetSpent,
+        Self::StorageUnavailable,
+        Self::StorageFull,
+    ];
+
     /// The HTTP status that every answer with this code has.
     #[must_use]
     pub const fn status(self) -> u16 {
@@ -157,6 +185,7 @@ impl ErrorCode {
 
 /// The error that a client is told: a stable code, and a message for a person. It never holds
 /// internal details.
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct ApiError {
@@ -189,6 +218,7 @@ impl ApiError {
 }
 
 /// The envelope of every error on the wire: `{"error":{"code":"…","message":"…"}}`.
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
     /// The error itself.

@@ -2,6 +2,7 @@
 
 pub(crate) mod about;
 pub(crate) mod delete;
+pub(crate) mod docs;
 pub(crate) mod home;
 pub(crate) mod interstitial;
 pub(crate) mod layout;

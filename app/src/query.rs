@@ -6,9 +6,13 @@ use crate::types::ListQuery;
 impl ListQuery {
     /// Writes the parameters that are given in the order `q`, `tag`, `after`, `limit`, for example
     /// `q=orange+cat&after=x`. They are encoded as a browser encodes a form, so that what the
-    /// search box asks for is canonical already.
+    /// search box asks for is canonical already. Where ids are given they stand alone, and the
+    /// commas between them as they are.
     #[must_use]
     pub fn to_query_string(&self) -> String {
+        if !self.ids.is_empty() {
+            return format!("ids={}", self.ids);
+        }
         let mut query = String::new();
         push_pair(&mut query, "q", &self.q);
         push_pair(&mut query, "tag", &self.tag);
@@ -70,6 +74,7 @@ mod tests {
             tag: tag.into(),
             after: after.into(),
             limit,
+            ids: String::new(),
         };
         let cases = [
             (query("", "", "", None), ""),

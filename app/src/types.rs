@@ -2,6 +2,8 @@
 //! describes the fields for those who use the API. Integers have a fixed size, and ids are opaque
 //! texts.
 
+#[cfg(feature = "ssr")]
+pub mod contract;
 pub mod status;
 
 use std::collections::BTreeMap;
@@ -9,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// What state a picture is in.
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PictureState {
@@ -29,6 +32,7 @@ pub enum PictureState {
 pub const COMMON_TAGS: [&str; 3] = ["cat", "animal", "pet"];
 
 /// One tag of a picture.
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TagView {
     /// The tag itself, in lower case, such as `tabby cat`.
@@ -38,6 +42,7 @@ pub struct TagView {
 }
 
 /// A published picture, as the API and the pages show it.
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PictureView {
     /// The id of the picture: 16 base58 characters.
@@ -79,6 +84,7 @@ pub struct PictureView {
 }
 
 /// One page of a list of pictures.
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PicturePage {
     /// The pictures on this page, newest first.
@@ -105,9 +111,14 @@ pub struct ListQuery {
     /// How many pictures the page may have, from 1 to 40; 40 if it is absent.
     #[serde(default)]
     pub limit: Option<u32>,
+    /// The ids of the pictures that are asked for, with commas between them. Where there are some,
+    /// nothing else matters.
+    #[serde(default)]
+    pub ids: String,
 }
 
 /// A tag and how often it is used.
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagCount {
     /// The tag itself, in lower case.
@@ -117,6 +128,7 @@ pub struct TagCount {
 }
 
 /// The answer of `GET /api/v1/tags`.
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagList {
     /// All tags, most used first.
@@ -125,6 +137,7 @@ pub struct TagList {
 
 /// The answer to an upload. If the picture is published by then (201), everything about it is
 /// there; if it is still being screened (202), there is a `status_url` instead.
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UploadView {
     /// The id of the picture: 16 base58 characters.
@@ -142,10 +155,12 @@ pub struct UploadView {
     pub status_url: Option<String>,
     /// Everything else about the picture; present only once it is published.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ssr", schema(ignore))]
     pub published: Option<PublishedView>,
 }
 
 /// The part of an upload's answer that exists only once the picture is published.
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PublishedView {
     /// The absolute URL of each published file, by its name, as in [`PictureView::images`].
@@ -170,6 +185,7 @@ pub struct PublishedView {
 }
 
 /// The answer of `GET /api/v1/pictures/{id}` while the picture is being screened.
+#[cfg_attr(feature = "ssr", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingView {
     /// The id of the picture.

@@ -8,6 +8,7 @@ pub(crate) mod body;
 pub mod cache;
 pub(crate) mod client;
 pub(crate) mod connections;
+pub(crate) mod contract;
 pub(crate) mod count;
 pub mod declared;
 mod descriptors;
@@ -88,6 +89,7 @@ fn routes() -> Vec<Route> {
             .takes(Takes::Upload, &[Method::POST]),
         Route::page("/mine", Kept(Kind::Document, Key::Path)),
         Route::page("/about", Kept(Kind::Document, Key::Path)),
+        Route::page("/docs", Kept(Kind::Document, Key::Path)),
         Route::page("/status", Kept(Kind::List, Key::Query(&[]))).scans(Scans::Always),
         // This address holds a secret.
         Route::page("/delete/{id}/{token}", Never).and(post(pages::delete_picture)),
@@ -233,6 +235,11 @@ fn routes() -> Vec<Route> {
             get(documents::security),
         )
         .cheap(),
+        Route::new(
+            "/openapi.json",
+            Kept(Kind::Document, Key::Path),
+            get(contract::get_contract),
+        ),
         Route::new(
             "/sharex.sxcu",
             Kept(Kind::Document, Key::Path),

@@ -1,6 +1,7 @@
 //! `/api/v1`: reads and deletes pictures as JSON. Uploads have a file of their own.
 
 use app::error::ErrorCode;
+use app::types::{ListQuery, PicturePage};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,14 +21,40 @@ use crate::pictures::Status;
 /// How long `/random` leads everyone to the same picture, in seconds.
 const SLOT: i64 = 60;
 
-/// `GET /api/v1/pictures?q=&tag=&after=&limit=`
+/// `GET /api/v1/pictures?q=&tag=&after=&limit=`, or `?ids=`
 pub(crate) async fn list_pictures(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Error> {
     let query = list::parse_query(query.as_deref().unwrap_or_default(), list::PARAMETERS)?;
     let (page, policy) = list::list_pictures(&state.pictures, &state.site, &query).await?;
-    Ok((Extension(policy), Json(page)).into_response())
+    let links = neighbouring_pages(&query, &page);
+    let mut response = (Extension(policy), Json(page)).into_response();
+    if let Ok(links) = HeaderValue::try_from(links)
+        && !links.is_empty()
+    {
+        response.headers_mut().insert(header::LINK, links);
+    }
+    Ok(response)
+}
+
+/// The addresses of the next page and the one before, as the header `Link` has them (RFC 8288).
+fn neighbouring_pages(query: &ListQuery, page: &PicturePage) -> String {
+    let link = |relation: &str, after: &String| {
+        let page = ListQuery {
+            after: after.clone(),
+            ..query.clone()
+        };
+        let query = page.to_query_string();
+        let separator = if query.is_empty() { "" } else { "?" };
+        format!("</api/v1/pictures{separator}{query}>; rel=\"{relation}\"")
+    };
+    let next = page.next.as_ref().map(|after| link("next", after));
+    let previous = page.previous.as_ref().map(|after| link("prev", after));
+    next.into_iter()
+        .chain(previous)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// `GET /api/v1/tags`

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use app::backend::{Backend, SiteFiles};
 use app::error::ApiError;
+use app::types::contract::ContractView;
 use app::types::status::StatusView;
 use app::types::{ListQuery, PicturePage, PictureStatus, SiteView, TagList, UploadView};
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use crate::domain::search::canonical;
 use crate::http::body::BodyWatch;
 use crate::http::cache::{CachePolicy, Shown};
 use crate::http::client;
+use crate::http::contract::contract_page;
 use crate::http::error::Error;
 use crate::http::list;
 use crate::http::receive::{receive_field, upload_key};
@@ -69,6 +71,10 @@ impl Backend for ServerBackend {
 
     fn files(&self) -> Arc<SiteFiles> {
         self.state.files.clone()
+    }
+
+    fn contract(&self) -> ContractView {
+        contract_page(&self.state)
     }
 
     async fn picture(&self, id: &str) -> Result<PictureStatus, ApiError> {

@@ -78,12 +78,17 @@ impl Declaration {
     /// True for a path that leads to this address.
     #[must_use]
     pub fn covers(&self, path: &str) -> bool {
-        let (declared, asked) = (self.path.split('/'), path.split('/'));
-        declared.clone().count() == asked.clone().count()
-            && declared.zip(asked).all(|(declared, asked)| {
-                declared == asked || declared.starts_with('{') && !asked.is_empty()
-            })
+        covers(self.path, path)
     }
+}
+
+/// True for a path that leads to the address which the router spells so.
+fn covers(declared: &str, path: &str) -> bool {
+    let (declared, asked) = (declared.split('/'), path.split('/'));
+    declared.clone().count() == asked.clone().count()
+        && declared.zip(asked).all(|(declared, asked)| {
+            declared == asked || declared.starts_with('{') && !asked.is_empty()
+        })
 }
 
 /// An address, what it declares, and what answers it.
@@ -207,6 +212,11 @@ struct Declared {
 }
 
 impl Declarations {
+    /// True for a path that leads to some address.
+    pub(crate) fn cover(&self, path: &str) -> bool {
+        self.of_paths.keys().any(|declared| covers(declared, path))
+    }
+
     /// True where an address declares that Leptos answers it.
     pub(crate) fn names_page(&self, path: &str) -> bool {
         self.of_paths

@@ -1,20 +1,26 @@
 //! One page of a list, from a query that is parsed the same way for the API and for pages.
 
+use std::collections::BTreeSet;
+
 use app::error::{ApiError, ErrorCode};
 use app::types::{ListQuery, PicturePage, SiteView, TagCount, TagList};
 
 use crate::db::ListFilter;
+use crate::domain::picture::PictureId;
 use crate::domain::search::{MAX_QUERY_BYTES, MAX_TERMS, SearchQuery, canonical};
 use crate::http::cache::CachePolicy;
 use crate::http::error::Error;
 use crate::http::views;
-use crate::pictures::Pictures;
+use crate::pictures::{Pictures, Status};
 
 /// How many pictures a full page has, which is also the most that a client may ask for.
 pub(crate) const PAGE_SIZE: u32 = 40;
 
 /// The parameters of the list that takes the most of them.
-pub(crate) const PARAMETERS: &[&str] = &["q", "tag", "after", "limit"];
+pub(crate) const PARAMETERS: &[&str] = &["q", "tag", "after", "limit", "ids"];
+
+/// The most pictures that can be asked for by their ids.
+pub(crate) const MOST_IDS: usize = 40;
 
 /// Parses the query string of a list that takes these parameters; all others are ignored.
 ///
@@ -32,6 +38,7 @@ pub(crate) fn parse_query(query: &str, known: &[&str]) -> Result<ListQuery, Erro
                 let limit = value.parse().map_err(|_| bad_limit())?;
                 list.limit = Some(limit);
             }
+            "ids" => list.ids = value.into_owned(),
             _ => {}
         }
     }
@@ -48,6 +55,9 @@ pub(crate) async fn list_pictures(
     query: &ListQuery,
 ) -> Result<(PicturePage, CachePolicy), Error> {
     let filter = filter_of(query)?;
+    if let Some(ids) = ids_of(query)? {
+        return read_pictures(pictures, site, &ids).await;
+    }
     let limit = filter.limit - 1;
     let mut found = pictures.reading.list(&filter).await?;
     let more = found.len() > limit as usize;
@@ -72,6 +82,50 @@ pub(crate) async fn list_pictures(
     Ok((page, policy))
 }
 
+/// The published ones of these pictures, in this order, and the policy for caches.
+async fn read_pictures(
+    pictures: &Pictures,
+    site: &SiteView,
+    ids: &[PictureId],
+) -> Result<(PicturePage, CachePolicy), Error> {
+    let mut found = Vec::new();
+    for id in ids {
+        if let Status::Published(published) = pictures.reading.status(id).await? {
+            found.push(*published);
+        }
+    }
+    let page = PicturePage {
+        pictures: found
+            .iter()
+            .map(|published| views::picture(site, published))
+            .collect(),
+        next: None,
+        previous: None,
+    };
+    Ok((page, CachePolicy::list(&found)))
+}
+
+/// The ids that are asked for; `None` where none are.
+///
+/// # Errors
+/// `malformed` for what is no list of ids, each of them once.
+fn ids_of(query: &ListQuery) -> Result<Option<Vec<PictureId>>, Error> {
+    if query.ids.is_empty() {
+        return Ok(None);
+    }
+    let ids: Option<Vec<PictureId>> = query.ids.split(',').map(PictureId::parse).collect();
+    let is_distinct = |ids: &Vec<PictureId>| ids.iter().collect::<BTreeSet<_>>().len() == ids.len();
+    match ids.filter(|ids| ids.len() <= MOST_IDS).filter(is_distinct) {
+        Some(ids) => Ok(Some(ids)),
+        None => Err(Error::new(
+            ErrorCode::Malformed,
+            format!(
+                "`ids` must be 1 to {MOST_IDS} different ids of pictures with commas between them."
+            ),
+        )),
+    }
+}
+
 /// The cursor of the page that ends where this one begins, which is empty for the first page.
 async fn previous_page(
     pictures: &Pictures,
@@ -94,7 +148,7 @@ async fn previous_page(
 /// What a query asks of the index.
 ///
 /// # Errors
-/// `malformed` for an invalid cursor, limit or query.
+/// `malformed` for an invalid cursor, limit, query or list of ids.
 pub(crate) fn filter_of(query: &ListQuery) -> Result<ListFilter, Error> {
     let limit = query.limit.unwrap_or(PAGE_SIZE);
     if !(1..=PAGE_SIZE).contains(&limit) {
@@ -115,6 +169,7 @@ pub(crate) fn filter_of(query: &ListQuery) -> Result<ListFilter, Error> {
             format!("A search may have at most {MAX_TERMS} words or phrases. Please use fewer."),
         ));
     }
+    ids_of(query)?;
     Ok(ListFilter {
         search,
         tag: (!query.tag.is_empty()).then(|| query.tag.clone()),

@@ -8,7 +8,7 @@ use app::error::{ApiError, ErrorBody};
 use app::{App, shell};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
@@ -46,7 +46,10 @@ pub(crate) fn routes(state: &AppState, declarations: &Declarations) -> Router<Ap
     Router::new()
         .leptos_routes_with_context(state, pages, context, shell)
         .layer(from_fn(attach_page_policy))
-        .fallback(not_found)
+        .fallback({
+            let declarations = declarations.clone();
+            move |method, uri| not_found(declarations, method, uri)
+        })
 }
 
 /// Attaches the cache policy of what a page shows. A page that shows no picture gets the policy
@@ -163,8 +166,30 @@ pub(crate) async fn render_interstitial(state: &AppState, page: Interstitial) ->
     response
 }
 
-async fn not_found() -> Error {
-    Error::not_found()
+/// Answers an address at which there is nothing. With a slash too many it is redirected to the
+/// address without it, where there is one; an upload is sent there again as it is.
+async fn not_found(
+    declarations: Declarations,
+    method: Method,
+    uri: Uri,
+) -> Result<Response, Error> {
+    let path = uri.path().trim_end_matches('/');
+    // What lies below these is named by us alone, and the CDN answers it by itself.
+    let is_file = ["/i/", "/pkg/"].iter().any(|start| path.starts_with(start));
+    if path.len() == uri.path().len() || is_file || !declarations.cover(path) {
+        return Err(Error::not_found());
+    }
+    let address = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let location = HeaderValue::try_from(address).map_err(|_| Error::not_found())?;
+    let status = match method {
+        Method::GET | Method::HEAD => StatusCode::MOVED_PERMANENTLY,
+        _ => StatusCode::PERMANENT_REDIRECT,
+    };
+    let headers = [(header::LOCATION, location)];
+    Ok((status, Extension(CachePolicy::Redirect), headers).into_response())
 }
 
 /// Replaces an error by a page that explains it, where a browser asked for a page.

@@ -24,6 +24,7 @@ use crate::domain::build::Coding;
 use crate::domain::hash::Sha256Hash;
 use crate::http::answers::{self, Turn};
 use crate::http::assets::accepts;
+use crate::http::declared::Caching;
 use crate::http::error::Error;
 use crate::http::pages;
 use crate::http::state::AppState;
@@ -37,7 +38,7 @@ const WORTH_COMPRESSING: usize = 1024;
 /// Prefixes of paths that any page on the web may read. The header is a constant, because echoing
 /// the origin would need `Vary`. No route can declare it, because a script must also be able to
 /// read that there is nothing at a path below them.
-const READABLE_PATHS: [&str; 2] = ["/api/v1/", "/i/"];
+const READABLE_PATHS: [&str; 3] = ["/api/v1/", "/i/", "/openapi.json"];
 
 /// Writes the headers that every answer carries, and completes pages and lists.
 pub(crate) async fn write_security_headers(
@@ -52,6 +53,8 @@ pub(crate) async fn write_security_headers(
     let readable_by_all = READABLE_PATHS
         .iter()
         .any(|path| request.uri().path().starts_with(path))
+        && matches!(*request.method(), Method::GET | Method::HEAD);
+    let may_be_kept = matches!(Caching::of(&request), Caching::Kept(..))
         && matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = next.run(request).await;
     let is = |response: &Response, kind: &[u8]| {
@@ -71,7 +74,7 @@ pub(crate) async fn write_security_headers(
             }
             Err(error) => error.into_response(),
         };
-    } else if readable_by_all && is(&response, b"application/json") {
+    } else if (readable_by_all || may_be_kept) && is(&response, b"application/json") {
         response = complete(&state, response, asked).await;
     }
     // The answer is made, so its turn ends here.

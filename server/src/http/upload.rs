@@ -23,7 +23,7 @@ use crate::runtime::causes::chain;
 /// How long the answer to an upload waits for the verdict where the client does not say.
 pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(20);
 /// The longest that a client may ask to wait, in seconds.
-const MAX_WAIT_SECONDS: u64 = 25;
+pub(crate) const MAX_WAIT_SECONDS: u64 = 25;
 
 /// `POST /api/v1/pictures` and `PUT /api/v1/pictures[/{name}]`: a multipart form with one file, or
 /// the bytes of the file itself.

@@ -232,3 +232,91 @@ async fn a_picture_leads_to_its_neighbours_and_at_the_ends_to_the_list() {
     let nobody = site.get("/next/nobody").await;
     assert_eq!(nobody.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_pictures_are_read_at_once_in_the_order_in_which_they_are_asked_for() {
+    let site = Site::start().await;
+    let mut published = Vec::new();
+    for _ in 0..3 {
+        let upload = site.publish().await;
+        published.push(upload["id"].as_str().expect("an id").to_owned());
+    }
+    published.swap(0, 1);
+    let unknown = "AAAAAAAAAAAAAAAA";
+    let asked = format!("{},{unknown},{}", published[0], published[1]);
+    let answer = site.get(&format!("/api/v1/pictures?ids={asked}")).await;
+    let page = answer.json();
+    assert_eq!(ids(&page), published[..2]);
+    assert!(page["next"].is_null() && page["previous"].is_null());
+    let tags = answer.header("cache-tag");
+    assert!(
+        tags.contains(&published[0]) && !tags.contains(&published[2]),
+        "{tags}"
+    );
+    for spelling in [
+        format!("ids={}&limit=5&q=cat", published[0]),
+        format!("q=cat&ids={}", published[0]),
+    ] {
+        let moved = site.get(&format!("/api/v1/pictures?{spelling}")).await;
+        let canonical = format!("/api/v1/pictures?ids={}", published[0]);
+        assert_eq!(moved.status, StatusCode::MOVED_PERMANENTLY, "{spelling}");
+        assert_eq!(moved.header(header::LOCATION), canonical);
+    }
+    let many = vec![unknown; 41].join(",");
+    for wrong in ["x", ",", &format!("{unknown},{unknown}"), &many] {
+        let answer = site.get(&format!("/api/v1/pictures?ids={wrong}")).await;
+        answer.assert_error(400, "malformed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_names_its_neighbours_in_a_header_as_well() {
+    let site = Site::start().await;
+    for _ in 0..3 {
+        site.publish().await;
+    }
+    let follow = async |link: &str, relation: &str| {
+        let mut links = link.split(", ");
+        let link = links.find(|link| link.ends_with(&format!("rel=\"{relation}\"")));
+        let address = link?.split(['<', '>']).nth(1)?.to_owned();
+        Some(site.get(&address).await)
+    };
+    let first = site.get("/api/v1/pictures?q=cat&limit=2").await;
+    let link = first.header(header::LINK).to_owned();
+    assert!(follow(&link, "prev").await.is_none(), "{link}");
+    let second = follow(&link, "next").await.expect("a next page");
+    assert_eq!(ids(&second.json()).len(), 1);
+    let link = second.header(header::LINK).to_owned();
+    assert!(follow(&link, "next").await.is_none(), "{link}");
+    let back = follow(&link, "prev").await.expect("a page before");
+    assert_eq!(ids(&back.json()), ids(&first.json()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slash_too_many_leads_to_the_address_without_it() {
+    let site = Site::start().await;
+    for (asked, address) in [
+        ("/about/", "/about"),
+        ("/tags/cat/", "/tags/cat"),
+        ("/api/v1/tags/", "/api/v1/tags"),
+        ("/c/AAAAAAAAAAAAAAAA/", "/c/AAAAAAAAAAAAAAAA"),
+        ("/about//", "/about"),
+    ] {
+        let moved = site.get(asked).await;
+        assert_eq!(moved.status, StatusCode::MOVED_PERMANENTLY, "{asked}");
+        assert_eq!(moved.header(header::LOCATION), address);
+        assert_eq!(moved.header(header::CACHE_CONTROL), "public, max-age=86400");
+    }
+    let cat = crate::support::fixture("cat.webp");
+    let upload = site.upload_to("/api/v1/pictures/?wait=5", cat).await;
+    assert_eq!(upload.status, StatusCode::PERMANENT_REDIRECT);
+    assert_eq!(upload.header(header::LOCATION), "/api/v1/pictures?wait=5");
+    assert_eq!(upload.header(header::CACHE_CONTROL), "no-store");
+    for nowhere in ["/nowhere/", "//", "/i/x/y/z.jpg/", "/pkg/"] {
+        assert_eq!(
+            site.get(nowhere).await.status,
+            StatusCode::NOT_FOUND,
+            "{nowhere}"
+        );
+    }
+}

@@ -10,6 +10,7 @@ mod cache_policies;
 mod clients;
 mod color;
 mod compression;
+mod contract;
 mod crash;
 mod declarations;
 mod doctor;

@@ -216,6 +216,7 @@ async fn nothing_is_fetched_from_a_url() {
             &[("reqtype", b"urlupload"), ("url", url)],
         ),
         Way::multipart("/", &[("url", url), ("file", b"x")]),
+        Way::multipart("/", &[("remote", url)]),
     ] {
         let answer = way.send(&site).await;
         let told = format!("{} as {}: {}", way.path, way.kind, answer.text());

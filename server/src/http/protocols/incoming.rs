@@ -13,7 +13,7 @@ use crate::domain::upload_key::UploadKey;
 use crate::http::body::BodyWatch;
 use crate::http::client;
 use crate::http::error::Error;
-use crate::http::protocols::content::{Content, begins_picture};
+use crate::http::protocols::content::{Content, begins_picture, by_url};
 use crate::http::protocols::urlencoded::{Piece, UrlEncoded};
 use crate::http::receive::{broken_body, form_error, multipart_boundary, not_multipart, unless};
 use crate::http::state::AppState;
@@ -23,6 +23,9 @@ use crate::pictures::{Accepted, IncomingUpload, Pictures};
 const MOST_FIELDS: usize = 64;
 /// The most bytes of a field that is kept.
 const LONGEST_TEXT: usize = 1024;
+
+/// The fields with which a client asks for something to be fetched.
+const OF_URLS: [&str; 3] = ["url", "remote", "oneshot_url"];
 
 /// Which fields the forms of a protocol have.
 pub(super) struct Fields {
@@ -256,7 +259,12 @@ impl<'a> Reader<'a> {
 
     async fn finish(mut self) -> Result<Received, Error> {
         let Some(content) = &mut self.content else {
-            return Err(self.not_one_picture());
+            let asks_to_fetch = OF_URLS.iter().any(|name| self.texts.get(name).is_some());
+            return Err(if asks_to_fetch {
+                by_url()
+            } else {
+                self.not_one_picture()
+            });
         };
         let rest = content.finish()?;
         if !rest.is_empty() {
