@@ -25,7 +25,7 @@ pub(crate) fn DocsPage() -> impl IntoView {
                 "Everything that this site does, programs can ask for, without an account. Any page \
                 on the web may read what is here."
             </p>
-            <pre><code>{curl}</code></pre>
+            <pre tabindex="0"><code>{curl}</code></pre>
             <p>
                 "For programs that read contracts, the same is at "
                 <a href="/openapi.json">"/openapi.json"</a>" as OpenAPI 3.1. ShareX takes its \
@@ -44,12 +44,23 @@ pub(crate) fn DocsPage() -> impl IntoView {
     }
 }
 
+/// A text in which code stands between backticks.
+fn prose(text: &str) -> Vec<AnyView> {
+    let parts = text.split('`').map(str::to_owned).enumerate();
+    parts
+        .map(|(at, part)| match at % 2 {
+            0 => part.into_any(),
+            _ => view! { <code>{part}</code> }.into_any(),
+        })
+        .collect()
+}
+
 /// A group of addresses.
 fn section(section: ContractSection) -> impl IntoView {
     let operations: Vec<_> = section.operations.into_iter().map(operation).collect();
     view! {
         <h2>{section.name}</h2>
-        <p>{section.about}</p>
+        <p>{prose(&section.about)}</p>
         {operations}
     }
 }
@@ -62,7 +73,8 @@ fn operation(operation: ContractOperation) -> impl IntoView {
         .map(|parameter| {
             view! {
                 <li>
-                    <code>{parameter.name}</code>" ("{parameter.place}"): "{parameter.about}
+                    <code>{parameter.name}</code>" ("{parameter.place}"): "
+                    {prose(&parameter.about)}
                 </li>
             }
         })
@@ -72,14 +84,14 @@ fn operation(operation: ContractOperation) -> impl IntoView {
     let answers: Vec<_> = operation
         .answers
         .into_iter()
-        .map(|(status, about)| view! { <li><code>{status}</code>" "{about}</li> })
+        .map(|(status, about)| view! { <li><code>{status}</code>" "{prose(&about)}</li> })
         .collect();
-    let about = (!operation.about.is_empty()).then(|| view! { <p>{operation.about}</p> });
+    let about = (!operation.about.is_empty()).then(|| view! { <p>{prose(&operation.about)}</p> });
     view! {
         <h3>
             <code>{operation.method}" "{operation.path}</code>
         </h3>
-        <p>{operation.summary}"."</p>
+        <p>{prose(&operation.summary)}"."</p>
         {about}
         {parameters}
         <details>

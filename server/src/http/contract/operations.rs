@@ -299,9 +299,11 @@ fn upload(id: &str, summary: &str, limits: &LimitsConfig, in_form: bool) -> Valu
         "operationId": id,
         "summary": summary,
         "description": format!(
-            "The file is a JPEG, PNG, WebP or GIF of at most {} bytes and {} pixels; its kind is \
+            "The file is a JPEG, PNG, WebP or GIF of at most {} and {} pixels; its kind is \
              read from its content. One client may send {} files an hour.",
-            limits.max_upload_bytes, limits.max_pixels, limits.uploads_per_hour,
+            bytesize::ByteSize(limits.max_upload_bytes).display().iec(),
+            limits.max_pixels,
+            limits.uploads_per_hour,
         ),
         "parameters": [reference("parameters", "Wait"), reference("parameters", "IdempotencyKey")],
         "requestBody": { "required": true, "content": content },
