@@ -1,7 +1,7 @@
 // Has clients of other image hosts upload to the built server, as they are published: each uploads
 // a cat, is told of a refusal, and deletes what it can delete.
 //
-// Usage: node scripts/clients.mjs (after `make build models`; Linux only)
+// Usage: make clients (after `make build models`; Linux only)
 //
 // Most of these clients know one host by name. So the script runs in a mount and network namespace
 // of its own, where those names lead to this machine and to nothing else, and where a certificate

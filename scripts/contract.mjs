@@ -1,7 +1,7 @@
 // Holds the built server to its contract: /openapi.json must be valid, and whatever schemathesis
 // makes up must be answered as the contract says.
 //
-// Usage: node scripts/contract.mjs (after `make build models`)
+// Usage: make contract (after `make build models`)
 
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
