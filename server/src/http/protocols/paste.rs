@@ -10,12 +10,14 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 
 use crate::domain::client::ClientNetwork;
+use crate::domain::picture::PictureId;
 use crate::http::direct::id_in;
 use crate::http::error::Error;
 use crate::http::protocols::content::by_url;
 use crate::http::protocols::incoming::{Fields, malformed, read_texts, receive};
 use crate::http::protocols::{Outcome, delete, direct_link, line, outcome, owner_secret};
 use crate::http::state::AppState;
+use crate::pictures::Status;
 
 const FIELDS: Fields = Fields {
     picture: &["file"],
@@ -65,8 +67,9 @@ pub(crate) async fn delete_with_secret(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
+    let id = living(&state, &name).await?;
     let word = secret(&headers).ok_or_else(no_word)?;
-    delete_named(&state, client, &name, word).await
+    delete_for(&state, client, &id, word).await
 }
 
 /// `POST /c/{id}` with a form that holds `token` and `delete`, as 0x0 takes it.
@@ -77,6 +80,7 @@ pub(crate) async fn delete_with_form(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Error> {
+    let id = living(&state, &name).await?;
     let texts = read_texts(&headers, body, &["token", "delete"]).await?;
     let word = texts.get("token").ok_or_else(no_word)?;
     if texts.get("delete").is_none() {
@@ -84,17 +88,26 @@ pub(crate) async fn delete_with_form(
             "All that can be done to a picture here is to delete it, with the field `delete`.",
         ));
     }
-    delete_named(&state, client, &name, word).await
+    delete_for(&state, client, &id, word).await
 }
 
-async fn delete_named(
+/// The id in a direct link. Of a picture that is over, every method is told so before anything else
+/// is asked for.
+async fn living(state: &AppState, name: &str) -> Result<PictureId, Error> {
+    let id = id_in(name).ok_or_else(Error::not_found)?;
+    match state.pictures.reading.status(&id).await? {
+        Status::Gone { .. } => Err(Error::gone()),
+        Status::Screening | Status::Published(_) | Status::Rejected(_) | Status::Unknown => Ok(id),
+    }
+}
+
+async fn delete_for(
     state: &AppState,
     client: ClientNetwork,
-    name: &str,
+    id: &PictureId,
     word: &str,
 ) -> Result<Response, Error> {
-    let id = id_in(name).ok_or_else(Error::not_found)?;
-    delete(state, client, &id, word).await?;
+    delete(state, client, id, word).await?;
     Ok(line(StatusCode::OK, "The picture was deleted."))
 }
 
