@@ -237,8 +237,8 @@ fn a_jpeg_takes_no_more_than_was_estimated_and_not_far_less() {
         }
     }
     let photograph = Jpeg::default();
-    // These are decoded at 1/1, 1/2 and 1/4; then come the tallest that is kept, long ones of either
-    // kind, and the largest wide and narrow ones whose files may have any quality.
+    // These are decoded at 1/1, 1/2 and 1/4; then come the tallest that is kept, long ones of
+    // either kind, and the largest wide and narrow ones whose files may have any quality.
     for size in [
         (4000, 3000),
         (4096, 3072),

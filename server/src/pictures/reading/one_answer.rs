@@ -1,5 +1,4 @@
-//! One answer for everybody who asks the same question at the same time, where finding it takes a
-//! look at every picture.
+//! One answer for everybody who asks the same question at the same time.
 
 use tokio::sync::Mutex;
 
