@@ -1,6 +1,6 @@
 // Makes the files that browsers load: for each of the two programs the optimised WASM and the
-// JavaScript that loads it, and the CSS. The name of each holds a hash of its content, and each is
-// also stored compressed with brotli and gzip.
+// JavaScript that loads it, and the CSS with its font. The name of each holds a hash of its content,
+// and each that is not compressed already is also stored compressed with brotli and gzip.
 //
 // Usage: node scripts/build_site.mjs --wasm FOLDER --glue FILE --out FOLDER [--quick]
 //
@@ -41,6 +41,9 @@ const WASM_FEATURES = [
 
 // The programs for the browser: the name of each one's files, and of its package.
 const PROGRAMS = { cattocdn: "frontend", uploads: "frontend_upload" };
+
+// The kinds of files that are compressed as they are.
+const COMPRESSED = ["png", "woff2"];
 
 // The file in a folder that says what the folder was made of.
 const STAMP = "inputs.txt";
@@ -90,7 +93,8 @@ function build() {
   cpSync(join(root, "public"), fresh, { recursive: true });
   mkdirSync(join(fresh, "pkg"));
   put(fresh, "card", "png", readFileSync(join(root, "style", "card.png")));
-  put(fresh, "cattocdn", "css", Buffer.from(css));
+  const font = put(fresh, "nunito", "woff2", readFileSync(join(root, "style", "nunito.woff2")));
+  put(fresh, "cattocdn", "css", Buffer.from(css.replace("nunito.woff2", font)));
   for (const name of Object.keys(PROGRAMS)) {
     const [wasm, js] = options.quick ? quickCode(name) : optimisedCode(name);
     put(fresh, name, "wasm", wasm);
@@ -154,13 +158,15 @@ function putInPlace(folder, place, fingerprint) {
   renameSync(`${place}.new`, place);
 }
 
-/** Writes `pkg/{name}.{hash}.{kind}`. */
+/** Writes `pkg/{name}.{hash}.{kind}`, and returns the file's name. */
 function put(site, name, kind, bytes) {
   const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 16);
-  const path = join(site, "pkg", `${name}.${hash}.${kind}`);
+  const file = `${name}.${hash}.${kind}`;
+  const path = join(site, "pkg", file);
   writeFileSync(path, bytes);
-  if (!options.quick && kind !== "png")
+  if (!options.quick && !COMPRESSED.includes(kind))
     say(`${name}.${kind}: ${bytes.length} bytes, ${compress(path)} with brotli`);
+  return file;
 }
 
 /**

@@ -23,11 +23,12 @@ pub enum AssetKind {
     JavaScript,
     Png,
     Wasm,
+    Woff2,
 }
 
 impl AssetKind {
     all_variants! {
-        const ALL = [Css, JavaScript, Png, Wasm];
+        const ALL = [Css, JavaScript, Png, Wasm, Woff2];
     }
 
     /// The kind of files that end with this, given without its dot.
@@ -42,6 +43,7 @@ impl AssetKind {
             Self::JavaScript => "js",
             Self::Png => "png",
             Self::Wasm => "wasm",
+            Self::Woff2 => "woff2",
         }
     }
 
@@ -53,6 +55,7 @@ impl AssetKind {
             Self::JavaScript => "text/javascript; charset=utf-8",
             Self::Png => "image/png",
             Self::Wasm => "application/wasm",
+            Self::Woff2 => "font/woff2",
         }
     }
 }

@@ -204,7 +204,7 @@ fn policy_text(html: &str, public_url: &str) -> String {
         scripts.push('\'');
     }
     format!(
-        "default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' {public_url} data: blob:; \
+        "default-src 'none'; script-src {scripts}; style-src 'self'; font-src 'self'; img-src 'self' {public_url} data: blob:; \
          connect-src 'self'; manifest-src 'self'; form-action 'self' {public_url}; base-uri 'none'; frame-ancestors 'none'"
     )
 }

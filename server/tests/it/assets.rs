@@ -29,10 +29,11 @@ const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
 const A_SECOND: Duration = Duration::from_secs(1);
 
-/// The three files of the build with this hash.
-/// How many files of a build lie in the storage: a card, and the others in three codings each.
-const FILES: usize = 1 + 5 * 3;
+/// How many files of a build lie in the storage: a card and a font, and the others in three codings
+/// each.
+const FILES: usize = 2 + 5 * 3;
 
+/// The three files of the build with this hash whose names a page holds.
 fn files(hash: &str) -> [String; 3] {
     ["css", "js", "wasm"].map(|kind| format!("/pkg/cattocdn.{hash}.{kind}"))
 }

@@ -622,6 +622,8 @@ pub(crate) fn write_build(site_dir: &Path, hash: &str) {
     }
     let card = format!("card {hash}");
     write(pkg.join(format!("card.{hash}.png")), card.as_bytes());
+    let font = format!("font {hash}");
+    write(pkg.join(format!("nunito.{hash}.woff2")), font.as_bytes());
     write(site_dir.join("favicon.svg"), b"<svg/>");
 }
 
