@@ -1,27 +1,28 @@
 //! One upload as a row in the list: its preview, its progress, and what became of it.
 
+mod attempt;
+mod editing;
+mod published;
+
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
+use leptos::mount::mount_to;
 use leptos::prelude::*;
 use leptos::wasm_bindgen::JsCast;
 use leptos::wasm_bindgen::prelude::Closure;
-use web_sys::{
-    Blob, File, HtmlElement, HtmlImageElement, HtmlProgressElement, Url, XmlHttpRequest,
-};
+use web_sys::{Blob, File, HtmlElement, HtmlImageElement, Url, XmlHttpRequest};
 
-use super::crop::{Choice, Crop, Frame, cut, is_still};
-use super::hold::Cause;
-use super::send::{new_key, send};
+use self::published::Published;
+use super::crop::Crop;
+use super::send::new_key;
 use super::{Queue, Slot, tell};
-use crate::components::copy_field::{CopyField, FEEDBACK_MS, copy_text};
+use crate::components::copy_field::{FEEDBACK_MS, copy_text};
 use crate::components::countdown::TimeLeft;
 use crate::components::dom::{append, find, name_buttons, set, show, write};
-use crate::components::fetch::{Json, delete, sleep};
-use crate::components::mine::{self, Mine};
+use crate::components::fetch::sleep;
+use crate::components::mine::Mine;
 use crate::components::picture_card::CardView;
-use crate::components::tag_links::TagLinks;
-use crate::components::verdict::verdict;
 use crate::error::{ApiError, ErrorCode};
 use crate::images::{self, Format};
 use crate::units::readable_bytes;
@@ -65,9 +66,6 @@ const ROW: &str = "<li class='upload-row life' tabindex=-1 data-stage=waiting>\
     <button type=button class='button is-quiet' data-act=open aria-expanded=false>More</button>\
     <button type=button class='button is-quiet' data-act=dismiss>Dismiss</button>\
     </div><div class=upload-more hidden></div></li>";
-
-/// How many times an upload is sent again by itself while the browser has a network.
-const MOST_TRIES: u32 = 5;
 
 /// How many files are where.
 #[derive(Default)]
@@ -307,221 +305,6 @@ impl Row {
         self.refuse(&ApiError::new(ErrorCode::TooLarge, message.concat()));
     }
 
-    /// Sends the file and waits for the verdict. `slot` is free again once the server has the file.
-    pub(super) async fn upload(self: &Rc<Self>, queue: &Rc<Queue>, slot: Slot) {
-        self.slot.replace(Some(slot));
-        self.show_progress(0.0);
-        self.set(stage::SENDING, "", "Sending…");
-        let (attempt, key) = (self.cancelled.get(), self.key.borrow().clone());
-        let on_progress = {
-            let row = Rc::clone(self);
-            move |fraction| {
-                if row.cancelled.get() == attempt {
-                    row.show_progress(fraction);
-                }
-            }
-        };
-        let content = self.content();
-        let answer = send(&content, &key, on_progress, |request| {
-            self.request.replace(Some(request));
-        });
-        let answer = answer.await;
-        if self.cancelled.get() != attempt {
-            if let Ok(answer) = answer {
-                take_back(&answer).await;
-            }
-            return;
-        }
-        self.request.replace(None);
-        match answer.map_err(Cause::of) {
-            Ok(answer) => {
-                queue.note_answer();
-                self.tries.set(0);
-                self.slot.take();
-                self.await_verdict(answer, attempt).await;
-            }
-            Err(Ok(cause)) => self.again(&cause, queue),
-            Err(Err(error)) => {
-                queue.note_answer();
-                self.refuse_for_good(&error).await;
-            }
-        }
-        self.slot.take();
-        queue.spread_news();
-    }
-
-    /// Tries the upload again later, unless it was tried often enough.
-    fn again(self: &Rc<Self>, cause: &Cause, queue: &Rc<Queue>) {
-        self.tries.set(self.tries.get() + 1);
-        let navigator = window().navigator();
-        let [headline, text] = cause.words(&navigator);
-        let is_lost = cause.is_network();
-        if self.tries.get() > MOST_TRIES && navigator.on_line() {
-            let text = if is_lost {
-                "It was sent several times, and no answer came. Please look after your network \
-                and try again."
-                    .to_owned()
-            } else {
-                text
-            };
-            self.has_lost_network.set(is_lost);
-            self.set(stage::STOPPED, &headline, &text);
-            self.tell(&[&headline, ". ", &text].concat());
-            return;
-        }
-        self.set(stage::HELD, &headline, &text);
-        if self.tries.get() == 1 {
-            self.tell(&[&headline, ". ", &text].concat());
-        }
-        queue.again(self, cause);
-    }
-
-    /// Waits for the verdict on an upload that the server has accepted with this answer.
-    async fn await_verdict(self: &Rc<Self>, answer: Json, attempt: u32) {
-        self.set(stage::LOOKING, "Looking for the cat…", "");
-        let text = |name| answer.text(name).unwrap_or_default();
-        let mut mine = Mine {
-            id: text("id"),
-            token: text("delete_token"),
-            name: self.file.name(),
-            size: self.size(),
-            ..Mine::default()
-        };
-        mine::remember(mine.clone());
-        self.accepted.replace(Some(mine.clone()));
-        let picture = match CardView::from_json(&answer) {
-            Some(picture) => Ok(picture),
-            None => {
-                let row = Rc::clone(self);
-                let on_contact = move |is_reached| {
-                    let words = if is_reached {
-                        ""
-                    } else {
-                        "The server cannot be reached just now. We keep asking."
-                    };
-                    if row.cancelled.get() == attempt {
-                        row.set(stage::LOOKING, "Looking for the cat…", words);
-                    }
-                };
-                verdict(&mine.id, on_contact).await
-            }
-        };
-        if self.cancelled.get() != attempt {
-            return;
-        }
-        self.accepted.take();
-        match picture {
-            Ok(picture) => {
-                mine.until.clone_from(&picture.expires_at);
-                mine.image = images::url(&picture.images, Format::Webp, 320);
-                mine::remember(mine);
-                self.publish(
-                    picture,
-                    text("url"),
-                    text("delete_token"),
-                    text("delete_url"),
-                );
-            }
-            Err(error) => {
-                mine::forget(&mine.id);
-                self.refuse_for_good(&error).await;
-            }
-        }
-    }
-
-    /// Says why the upload was refused, and offers to crop a picture in which no cat was found.
-    async fn refuse_for_good(&self, error: &ApiError) {
-        self.key.replace(new_key());
-        self.refuse(error);
-        // One frame of an animation would be another picture.
-        if error.code == ErrorCode::NotACat && is_still(&self.file).await {
-            self.set_stage(stage::MISSED);
-        }
-    }
-
-    /// Opens the editor in which the picture is cropped, or closes it.
-    fn toggle_editor(self: &Rc<Self>, queue: &Rc<Queue>) {
-        if self.close_editor() {
-            return;
-        }
-        let Some(element) = self.element.borrow().clone() else {
-            return;
-        };
-        let (row, queue) = (Rc::clone(self), Rc::clone(queue));
-        let editor =
-            Crop::open(
-                &element,
-                &self.source,
-                &self.file.name(),
-                move |choice| match choice {
-                    Choice::Cut(image, frame) => row.retry_with(image, frame, Rc::clone(&queue)),
-                    Choice::Close => {
-                        if let Some(button) = row.find("[data-act=crop]") {
-                            let _ = button.focus();
-                        }
-                        row.close_editor();
-                    }
-                },
-            );
-        self.editor.replace(editor);
-    }
-
-    /// Closes the editor. Tells whether it was open.
-    fn close_editor(&self) -> bool {
-        let editor = self.editor.take();
-        editor.is_some()
-    }
-
-    /// Cuts this part out of the picture and puts it in line in place of what was refused.
-    fn retry_with(self: &Rc<Self>, image: HtmlImageElement, frame: Frame, queue: Rc<Queue>) {
-        self.focus();
-        self.set(stage::WAITING, "", "Cutting the picture…");
-        self.close_editor();
-        let row = Rc::clone(self);
-        leptos::task::spawn_local(async move {
-            let part = cut(&image, frame, &row.file.type_(), queue.max_bytes).await;
-            let Some(part) = part else {
-                row.set(
-                    stage::REFUSED,
-                    "The picture could not be cut",
-                    "Your browser may have too little memory for it. Please crop the picture with \
-                    another program and choose that copy.",
-                );
-                return;
-            };
-            row.forget_part();
-            let url = Url::create_object_url_with_blob(&part).unwrap_or_default();
-            if let Some(preview) = row.find(".upload-preview") {
-                preview.unchecked_into::<HtmlImageElement>().set_src(&url);
-            }
-            row.part.replace(Some((part, url)));
-            row.key.replace(new_key());
-            // It may have been cancelled meanwhile.
-            if row.is_waiting() {
-                queue.push(&row);
-            }
-        });
-    }
-
-    /// Has the browser forget the part that was cut out before.
-    fn forget_part(&self) {
-        if let Some((_, url)) = self.part.take() {
-            // This fails only if the URL has been revoked already.
-            let _ = Url::revoke_object_url(&url);
-        }
-    }
-
-    /// Shows how much has been sent, from 0 to 1.
-    fn show_progress(&self, fraction: f64) {
-        if let Some(bar) = self.find("progress") {
-            bar.unchecked_into::<HtmlProgressElement>()
-                .set_value(fraction);
-        }
-        if fraction >= 1.0 {
-            self.set(stage::LOOKING, "Looking for the cat…", "");
-        }
-    }
-
     /// Shows the links of the published picture.
     fn publish(&self, picture: CardView, url: String, token: String, deletion: String) {
         self.show_page(url.clone());
@@ -560,37 +343,15 @@ impl Row {
         self.tell(&[error.code.title(), ". ", &error.message].concat());
     }
 
-    /// Stops the upload. What the server has, or may have by the time it answers, is deleted.
-    fn cancel(&self) {
-        self.focus();
-        self.cancelled.set(self.cancelled.get() + 1);
-        self.key.replace(new_key());
-        let is_sending = self.stage.get() == stage::SENDING;
-        let words = if self.tries.get() > 0 {
-            "If it arrived before the connection was lost, it is online until its time is up."
-        } else {
-            ""
-        };
-        self.set(stage::STOPPED, "Cancelled", words);
-        self.tell("cancelled");
-        if let Some(request) = self.request.take().filter(|_| is_sending) {
-            // This fails only if the request is over already.
-            let _ = request.abort();
-        }
-        if let Some(mine) = self.accepted.take() {
-            leptos::task::spawn_local(async move {
-                // If it cannot be deleted, it stays among the visitor's cats.
-                delete(&mine.id, &mine.token).await;
-            });
-        }
-        self.slot.take();
-    }
-
     /// Has the small picture lead to the picture's page.
     fn show_page(&self, url: String) {
         if let Some(thumb) = self.find(".upload-thumb") {
             set(&thumb, "href", &url);
-            set(&thumb, "aria-label", "See its page");
+            set(
+                &thumb,
+                "aria-label",
+                &["Page of ", &self.file.name()].concat(),
+            );
         }
         self.page.replace(Some(url));
     }
@@ -682,36 +443,4 @@ impl Row {
 )]
 pub(super) fn bytes_of(file: &Blob) -> u64 {
     file.size() as u64
-}
-
-/// Deletes what an upload became that was cancelled before its answer came.
-async fn take_back(answer: &Json) {
-    if let (Some(id), Some(token)) = (answer.text("id"), answer.text("delete_token")) {
-        delete(&id, &token).await;
-    }
-}
-
-/// What the uploader gets: the links, the tags, and the delete link.
-#[component]
-fn Published(picture: CardView, url: String, token: String, deletion: String) -> impl IntoView {
-    let deletion_path = ["/delete/", &picture.id, "/", &token].concat();
-    let image = images::url(&picture.images, Format::Jpeg, 1280);
-    let keeping = if mine::is_on() {
-        view! {
-            "This browser remembers it among " <a href="/mine">"your cats"</a>
-            ". Keep the link as well if you may want to delete the picture from elsewhere. "
-        }
-        .into_any()
-    } else {
-        "Keep this link in case you change your mind. We show it only here and now. ".into_any()
-    };
-    view! {
-        <TagLinks tags=picture.tags/>
-        <CopyField label="Page" text=url/>
-        <CopyField label="Image" text=image/>
-        <div class="delete-link">
-            <CopyField label="Delete link" text=deletion/>
-            <p>{keeping} <a href=deletion_path>"Delete the picture"</a></p>
-        </div>
-    }
 }
