@@ -18,4 +18,8 @@ const start = async () => {
     if (document.querySelector("[data-island=pending]")) setTimeout(() => location.reload(), 3000);
   }
 };
+// As an app, the site is offered where pictures are shared. This worker takes several at once.
+const share = () => navigator.serviceWorker?.register("/share.js", { scope: "/upload?shared" });
+addEventListener("appinstalled", share);
+if (matchMedia("(display-mode: minimal-ui)").matches) share();
 "requestIdleCallback" in window ? requestIdleCallback(start, { timeout: 2000 }) : start();

@@ -193,6 +193,12 @@ fn routes() -> Vec<Route> {
         )
         .cheap(),
         Route::new(
+            "/share.js",
+            Kept(Kind::Document, Key::Path),
+            get(documents::app_file),
+        )
+        .cheap(),
+        Route::new(
             "/favicon.ico",
             Kept(Kind::Document, Key::Path),
             get(documents::app_file),

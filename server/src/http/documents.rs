@@ -23,11 +23,16 @@ const PLAIN_TEXT: [(HeaderName, HeaderValue); 1] = [(
 
 /// The files by which a browser or a phone shows the site as an app, each with its type. They are
 /// part of the program, because their names have no hash and they hardly ever change.
-const APP_FILES: [(&str, &str, &[u8]); 6] = [
+const APP_FILES: [(&str, &str, &[u8]); 7] = [
     (
         "/manifest.webmanifest",
         "application/manifest+json",
         include_bytes!("../../../public/manifest.webmanifest"),
+    ),
+    (
+        "/share.js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("../../../public/share.js"),
     ),
     (
         "/favicon.ico",
@@ -60,8 +65,17 @@ const APP_FILES: [(&str, &str, &[u8]); 6] = [
 pub(crate) async fn app_file(uri: Uri) -> Result<impl IntoResponse, Error> {
     let file = APP_FILES.into_iter().find(|(path, ..)| *path == uri.path());
     let (_, kind, bytes) = file.ok_or_else(Error::not_found)?;
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        // A worker has this policy itself. In the sandbox, where answers are by default, it would
+        // belong to no site and could leave nothing for the upload page.
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+    ];
     Ok((
-        [(header::CONTENT_TYPE, HeaderValue::from_static(kind))],
+        headers.map(|(name, value)| (name, HeaderValue::from_static(value))),
         bytes,
     ))
 }
