@@ -28,6 +28,10 @@ pub trait Backend: Send + Sync + 'static {
     async fn list_pictures(&self, query: ListQuery) -> Result<PicturePage, ApiError>;
     /// Lists all tags, each with the number of published pictures that carry it.
     async fn list_tags(&self) -> Result<TagList, ApiError>;
+    /// The most frequent tags, most used first, and at most this many, without those of nearly every
+    /// picture. They do not shorten a page's life in caches, so a number may be that of some
+    /// minutes ago.
+    async fn frequent_tags(&self, most: usize) -> Result<TagList, ApiError>;
     /// Tells what the site did this month and what that costs.
     async fn status(&self) -> Result<StatusView, ApiError>;
     /// Succeeds if this token may delete this picture. It deletes nothing.

@@ -14,6 +14,7 @@ pub(crate) mod neighbours;
 pub(crate) mod owner;
 pub(crate) mod pending_picture;
 pub(crate) mod picture_card;
+pub(crate) mod related;
 pub(crate) mod search_box;
 pub(crate) mod sharing;
 pub(crate) mod tag_links;

@@ -16,7 +16,7 @@ use leptos::web_sys::HtmlElement;
 use crate::components::more_pictures::MorePictures;
 use crate::components::search_box::Suggestions;
 use crate::components::{
-    copy_field, countdown, drops, my_cats, neighbours, owner, pending_picture, sharing,
+    copy_field, countdown, drops, my_cats, neighbours, owner, pending_picture, related, sharing,
     upload_queue,
 };
 
@@ -34,6 +34,8 @@ pub(crate) const MORE: &str = "more";
 pub(crate) const NEIGHBOURS: &str = "neighbours";
 /// Hands a picture to the device's share sheet.
 pub(crate) const SHARING: &str = "sharing";
+/// Shows cats like the one of a picture's page below it.
+pub(crate) const RELATED: &str = "related";
 /// Waits for the verdict on a picture.
 pub(crate) const PENDING: &str = "pending";
 /// Offers to delete a picture of the visitor's own.
@@ -53,6 +55,7 @@ pub fn mount(name: &str, place: HtmlElement) {
     match name {
         NEIGHBOURS => neighbours::start(),
         SHARING => sharing::start(),
+        RELATED => related::start(place),
         PENDING => pending_picture::start(),
         KEEP => owner::keep_uploaded(),
         FORGET => owner::forget_deleted(),

@@ -16,9 +16,11 @@ pub(crate) mod tags;
 pub(crate) mod upload;
 
 mod cat;
+mod chips;
 mod figures;
 mod gallery;
 mod head;
 mod island;
 mod load;
 mod notice;
+mod qr_code;

@@ -3,6 +3,7 @@
 
 import { AxeBuilder } from "@axe-core/playwright";
 
+import { picture } from "./fixtures/pictures.js";
 import { expect, test } from "./fixtures/test.js";
 import { screens, views } from "./fixtures/views.js";
 
@@ -139,5 +140,31 @@ test.describe("with text twice as large", () => {
       );
       expect(overflow, address).toBeLessThanOrEqual(0);
     }
+  });
+});
+
+test.describe("with colours that the visitor chooses", () => {
+  test.use({ contextOptions: { forcedColors: "active", reducedMotion: "reduce" } });
+
+  test("the progress of an upload and the focus are seen", async ({ page, uploadPage }) => {
+    await uploadPage.open();
+    const release = await uploadPage.holdUploads();
+    await uploadPage.choose(picture("chelsea.png"));
+    const { progress } = uploadPage.upload("chelsea.png");
+    await expect(progress).toBeVisible();
+    await expect(progress).toHaveCSS("border-top-style", "solid");
+    const cancel = uploadPage.upload("chelsea.png").button("Cancel");
+    await cancel.focus();
+    await page.keyboard.press("Shift+Tab");
+    await page.keyboard.press("Tab");
+    await expect(cancel).toBeFocused();
+    await expect(cancel).toHaveCSS("outline-style", "solid");
+    const seen = await cancel.evaluate((button) => {
+      const { borderTopColor, backgroundColor } = getComputedStyle(button);
+      return borderTopColor !== backgroundColor;
+    });
+    expect(seen, "a button has an edge").toBe(true);
+    release();
+    await expect(uploadPage.upload("chelsea.png").published).toBeVisible();
   });
 });

@@ -158,6 +158,7 @@ test("a picture's links can be copied", async ({ api, context, page, picturePage
   await picturePage.goto(picture.url);
   await picturePage.more.click();
   await expect(picturePage.sharedText("Page")).toHaveValue(picture.url);
+  await picturePage.main.getByText("Embed codes").click();
   for (const label of ["Page", "Image", "Markdown", "HTML"] as const) {
     await picturePage.copyButton(label).click();
     await expect(picturePage.copyButton(label)).toHaveText("Copied");
@@ -238,4 +239,29 @@ test("the home page has a preview card with an image that exists", async ({ api,
   const image = (await picturePage.meta("og:image")) ?? "";
   expect(await picturePage.meta("twitter:card")).toBe("summary_large_image");
   expect(await api.status(image)).toBe(200);
+});
+
+test("the first page offers the most frequent tags in one line, each with its gallery", async ({
+  api,
+  page,
+  homePage,
+}) => {
+  const { tags } = await api.publish("chelsea.png");
+  const common = ["cat", "animal", "pet"];
+  await homePage.open();
+  const chips = homePage.main.getByRole("list", { name: "Frequent tags" });
+  const tops = await chips
+    .getByRole("link")
+    .evaluateAll((links) => links.map((link) => link.getBoundingClientRect().top));
+  expect(new Set(tops).size).toBe(1);
+  const chip = chips.getByRole("link", { name: /^tabby cat \d+$/ });
+  expect(tags.map(({ name }) => name)).toContain("tabby cat");
+  for (const tag of common) {
+    await expect(chips.getByRole("link", { name: new RegExp(`^${tag} \\d`) })).toHaveCount(0);
+  }
+  await chip.click();
+  await expect(page).toHaveURL(/\/tags\/tabby%20cat$/);
+  // Later pages of the gallery are about what is on them.
+  await homePage.goto("/?after=1000000");
+  await expect(chips).toHaveCount(0);
 });

@@ -220,3 +220,58 @@ test("an animation is saved as an animation, and every size is offered", async (
   const sizes = picturePage.main.getByRole("link", { name: /^(Animated WebP|JPEG), \d+ × \d+$/ });
   await expect(sizes).toHaveCount(Object.keys(picture.images).length);
 });
+
+test("further cats with the same tag are fetched when the reader comes near, without the picture", async ({
+  api,
+  page,
+  picturePage,
+}) => {
+  const other = await api.publish("chelsea.png");
+  const { id, url } = await api.publish("chelsea.png");
+  await page.setViewportSize({ width: 390, height: 500 });
+  const asked: string[] = [];
+  page.on("request", (request) => {
+    if (request.url().includes("/api/v1/pictures?")) asked.push(request.url());
+  });
+  await picturePage.goto(url);
+  const related = page.locator(".related");
+  await related.scrollIntoViewIfNeeded();
+  const links = related.getByRole("listitem").getByRole("link");
+  await expect(links.first()).toBeVisible();
+  const hrefs = await links.evaluateAll((all) => all.map((link) => link.getAttribute("href")));
+  expect(hrefs.length).toBeLessThanOrEqual(13);
+  expect(hrefs.some((href) => href?.startsWith(`/c/${other.id}#q=`))).toBe(true);
+  expect(hrefs.some((href) => href?.startsWith(`/c/${id}`))).toBe(false);
+  expect(asked).toHaveLength(1);
+});
+
+test.describe("without scripts", () => {
+  test.use({ javaScriptEnabled: false });
+
+  test("words below the picture lead to the cats with its tag", async ({
+    api,
+    page,
+    picturePage,
+  }) => {
+    const { url } = await api.publish("chelsea.png");
+    await picturePage.gotoWithoutScripts(url);
+    await picturePage.main.getByRole("link", { name: /^More cats tagged “/ }).click();
+    await expect(page).toHaveURL(/\/tags\//);
+  });
+});
+
+test("a QR code of the link is folded away under More, dark on light in every colour scheme", async ({
+  api,
+  page,
+  picturePage,
+}) => {
+  const { url } = await api.publish("chelsea.png");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await picturePage.goto(url);
+  const code = picturePage.main.getByRole("img", { name: "QR code of this page's link" });
+  await picturePage.more.click();
+  await expect(code).toBeHidden();
+  await picturePage.main.getByText("QR code", { exact: true }).click();
+  await expect(code).toBeVisible();
+  await expect(code).toHaveCSS("background-color", "rgb(255, 255, 255)");
+});

@@ -20,8 +20,10 @@ const FIELD: &str = "<textarea class=copy-source aria-hidden=true tabindex=-1></
 /// once the island lives.
 #[component]
 pub(crate) fn CopyField(label: &'static str, text: String) -> impl IntoView {
+    // The group has the button, and the label the field, so their names must differ.
+    let group = [label, " to copy"].concat();
     view! {
-        <div class="copy-field" role="group" aria-label=label>
+        <div class="copy-field" role="group" aria-label=group>
             <label>
                 <span>{label}</span>
                 <input type="text" readonly value=text/>

@@ -3,12 +3,16 @@
 use leptos::prelude::*;
 
 use super::cat::{Cat, Mood};
+use super::chips::Chips;
 use super::gallery::Gallery;
 use super::head::Head;
-use super::load::query_param;
+use super::load::{load, query_param, when_loaded};
 use crate::backend::backend;
 use crate::query::path_segment;
 use crate::types::ListQuery;
+
+/// How many tags the first page offers: some screens of a phone.
+const MOST_CHIPS: usize = 16;
 
 #[component]
 pub(crate) fn HomePage() -> impl IntoView {
@@ -41,6 +45,16 @@ pub(crate) fn HomePage() -> impl IntoView {
             </section>
         }
     });
+    let chips = is_first_page.then(|| {
+        let tags = load(|backend| async move { backend.frequent_tags(MOST_CHIPS).await });
+        // Where the tags cannot be read, the gallery says what is wrong.
+        when_loaded(tags, |loaded| {
+            let tags = loaded.map(|list| list.tags).unwrap_or_default();
+            (!tags.is_empty()).then(|| {
+                view! { <Chips tags class="tags chips" label="Frequent tags"/> }
+            })
+        })
+    });
     let heading = if is_first_page {
         view! { <h2 class="visually-hidden">"Just in"</h2> }.into_any()
     } else {
@@ -53,6 +67,7 @@ pub(crate) fn HomePage() -> impl IntoView {
             path
         />
         {hero}
+        {chips}
         {heading}
         <Gallery
             path="/"

@@ -1,34 +1,32 @@
 //! The page of one picture, which is the link that people share.
 
+mod actions;
+mod stage;
+
 use leptos::prelude::*;
 use leptos_meta::Meta;
 
+use self::actions::Actions;
+use self::stage::Photo;
 use super::cat::{Cat, Mood};
 use super::head::{Head, HiddenHead};
 use super::island::Island;
 use super::load::{load, path_param, when_loaded};
 use super::notice::ErrorNotice;
-use crate::backend::backend;
-use crate::components::copy_field::CopyField;
 use crate::components::countdown::TimeLeft;
-use crate::components::picture_card::shape_class;
 use crate::components::tag_links::TagLinks;
-use crate::images::{Format, Image, Images, all, avif_media, choose, srcset};
-use crate::islands::{NEIGHBOURS, OWNER, PENDING, SHARING};
+use crate::images::{Format, Image, Images, choose};
+use crate::islands::{NEIGHBOURS, OWNER, PENDING, RELATED, SHARING};
+use crate::query::path_segment;
 use crate::time::readable_time;
-use crate::types::contact_url;
-use crate::types::{PictureStatus, PictureView};
+use crate::types::{COMMON_TAGS, ListQuery, PictureStatus, PictureView};
 
 /// The width in pixels of the files that link previews show and that visitors copy or download. A
 /// picture that has no file of this width gives the one that comes nearest.
 const SHARED_WIDTH: u32 = 1280;
 
-/// The width in pixels of the file by which an animation is shown elsewhere.
-const MOVING_WIDTH: u32 = 768;
-
-/// The CSS pixels of the screen's height that a wide screen keeps for the header and the row of
-/// actions, as in [`sizes`].
-const MARGIN: u32 = 168;
+/// How many cats are shown below a picture.
+const MOST_RELATED: u32 = 12;
 
 #[component]
 pub(crate) fn PicturePage() -> impl IntoView {
@@ -44,6 +42,7 @@ pub(crate) fn PicturePage() -> impl IntoView {
 #[component]
 fn Published(picture: PictureView) -> impl IntoView {
     let tags: Vec<String> = picture.tags.iter().map(|tag| tag.name.clone()).collect();
+    let id = picture.id.clone();
     let title = title(&picture);
     let until = picture.expires_at.clone();
     let until_words = format!("until {}", readable_time(&until));
@@ -81,14 +80,54 @@ fn Published(picture: PictureView) -> impl IntoView {
                         <time class="until needs-script" datetime=until>{until_words}</time>
                     </p>
                     <p class="picture-file">{facts}</p>
-                    <TagLinks tags/>
+                    <TagLinks tags=tags.clone()/>
                     <Island name=OWNER/>
                 </div>
                 <Actions picture/>
             </div>
         </article>
+        <Related id tag=tags.into_iter().find(|tag| !COMMON_TAGS.contains(&tag.as_str()))/>
         <Island name=NEIGHBOURS/>
         <Island name=SHARING/>
+    }
+}
+
+/// A way on to the cats that share the picture's surest tag, or to all cats where it has none. The
+/// page is kept for as long as its picture lives, so it cannot show them itself; the island fetches
+/// them when the reader comes near.
+#[component]
+fn Related(id: String, tag: Option<String>) -> impl IntoView {
+    let (href, words) = match &tag {
+        Some(tag) => (
+            format!("/tags/{}", path_segment(tag)),
+            format!("More cats tagged “{tag}”"),
+        ),
+        None => ("/".to_owned(), "More cats".to_owned()),
+    };
+    let q = tag.as_ref().map(|tag| format!("\"{tag}\""));
+    let list = ListQuery {
+        q: q.unwrap_or_default(),
+        ..ListQuery::default()
+    };
+    let query = ListQuery {
+        tag: tag.unwrap_or_default(),
+        // The picture itself may be among them.
+        limit: Some(MOST_RELATED + 1),
+        ..ListQuery::default()
+    };
+    let source = format!("/api/v1/pictures?{}", query.to_query_string());
+    view! {
+        <section
+            class="related"
+            data-id=id
+            data-source=source
+            data-list=list.to_query_string()
+        >
+            <h2 class="section-title">
+                <a href=href>{words}</a>
+            </h2>
+            <Island name=RELATED/>
+        </section>
     }
 }
 
@@ -130,195 +169,6 @@ fn facts(picture: &PictureView) -> String {
     } else {
         format!("{size}. Removed from the file: {}", removed.join(", "))
     }
-}
-
-/// The picture itself, above a tiny blurred copy that shows while it loads. The browser chooses a
-/// fitting width, of AVIF where that is wide enough and it knows it, or of WebP; or it takes the
-/// JPEG.
-#[component]
-fn Photo(picture: PictureView) -> impl IntoView {
-    let images = images(&picture);
-    let size = (picture.largest_width, picture.largest_height);
-    let sizes = sizes(size.0, size.1);
-    let webp = srcset(&images, Format::Webp, size.0);
-    let avif = srcset(&images, Format::Avif, size.0);
-    let fallback = choose(&images, Format::Jpeg, SHARED_WIDTH).map(|image| image.url.to_owned());
-    // Whoever asked for less motion sees a still, and can open the animation.
-    let still = picture.animated.then(|| {
-        view! { <source media="(prefers-reduced-motion: reduce)" srcset=fallback.clone()/> }
-    });
-    let avif = (!avif.is_empty()).then(|| {
-        let media = avif_media(&images, size, MARGIN);
-        view! { <source type="image/avif" srcset=avif sizes=sizes.clone() media=media/> }
-    });
-    // It is what the page is about, so those who cannot see it are told that it is there.
-    let alt = if picture.alt.is_empty() {
-        "A picture without a description".to_owned()
-    } else {
-        picture.alt
-    };
-    let placeholder = (!picture.placeholder.is_empty()).then(|| {
-        view! { <img class="placeholder" src=picture.placeholder alt="" aria-hidden="true"/> }
-    });
-    let large = choose(&images, Format::Webp, u32::MAX).map(|image| image.url.to_owned());
-    let [previous, next] = ["previous", "next"].map(|side| format!("/{side}/{}", picture.id));
-    let class = shape_class(picture.largest_width, picture.largest_height);
-    view! {
-        <div class=format!("stage when-alive {class}")>
-            {placeholder}
-            <a class="photo" href=large title="Open the largest file">
-                <picture>
-                    {still}
-                    {avif}
-                    <source type="image/webp" srcset=webp sizes=sizes/>
-                    <img
-                        src=fallback
-                        width=picture.largest_width
-                        height=picture.largest_height
-                        alt=alt
-                        fetchpriority="high"
-                    />
-                </picture>
-            </a>
-            <nav aria-label="Other cats">
-                <a class="neighbour" rel="prev" href=previous>
-                    <span class="visually-hidden">"Newer cat"</span>
-                    <svg viewBox="0 0 24 24" aria-hidden="true">
-                        <path d="m15 4-8 8 8 8"/>
-                    </svg>
-                </a>
-                <a class="neighbour" rel="next" href=next>
-                    <span class="visually-hidden">"Older cat"</span>
-                    <svg viewBox="0 0 24 24" aria-hidden="true">
-                        <path d="m9 4 8 8-8 8"/>
-                    </svg>
-                </a>
-            </nav>
-        </div>
-    }
-    .into_any()
-}
-
-/// How wide the picture is drawn, as the attribute `sizes` says it: as wide and high as the screen
-/// beside the header and the row of actions allows, but never at more than twice its size. The
-/// style sheet leaves the width to the browser, which takes this one, so that it must agree with
-/// the heights in `style/_picture.scss`.
-fn sizes(width: u32, height: u32) -> String {
-    let most = width.saturating_mul(2);
-    let proportion = f64::from(width) / f64::from(height.max(1));
-    let within = |height: &str| format!("min({most}px, 100vw, {height} * {proportion:.3})");
-    format!(
-        "(max-height: 32rem) {}, (min-width: 44rem) {}, {}",
-        within("100vh"),
-        within("(100vh - 10.5rem)"),
-        within("(100vh - 12.5rem)")
-    )
-}
-
-/// What can be done with the picture, in one row.
-#[component]
-fn Actions(picture: PictureView) -> impl IntoView {
-    let images = images(&picture);
-    let file = choose(&images, Format::Jpeg, SHARED_WIDTH);
-    let title = title(&picture);
-    let saved = if picture.animated {
-        choose(&images, Format::Webp, u32::MAX)
-    } else {
-        file
-    };
-    let share = file.map(|file| {
-        view! {
-            <button
-                type="button"
-                class="button needs-script"
-                aria-live="polite"
-                data-page=picture.url.clone()
-                data-title=title
-                data-file=file.url.to_owned()
-                data-name=file_name(&picture, file)
-            >
-                "Share"
-            </button>
-        }
-    });
-    let save = saved.map(|image| {
-        let name = file_name(&picture, image);
-        view! {
-            <a class="button is-quiet" href=image.url.to_owned() download=name>
-                "Save"
-            </a>
-        }
-    });
-    view! {
-        <div class="actions">
-            {share}
-            {save}
-            <a class="button is-quiet" href="/random">"Another cat"</a>
-            <details class="more-actions">
-                <summary class="button is-quiet">"More"</summary>
-                <div class="more-panel">
-                    <Links picture/>
-                </div>
-            </details>
-        </div>
-    }
-    .into_any()
-}
-
-/// The links that can be copied, every file of the picture, and how to report it.
-#[component]
-fn Links(picture: PictureView) -> impl IntoView {
-    let images = images(&picture);
-    // Everything shows a JPEG, but that does not move.
-    let shared = if picture.animated {
-        choose(&images, Format::Webp, MOVING_WIDTH)
-    } else {
-        choose(&images, Format::Jpeg, SHARED_WIDTH)
-    };
-    let links = shared.map(|image| {
-        let (markdown, html) = (markdown(&picture, image), html(&picture, image));
-        view! {
-            <CopyField label="Image" text=image.url.to_owned()/>
-            <CopyField label="Markdown" text=markdown/>
-            <CopyField label="HTML" text=html/>
-        }
-    });
-    let files = all(&images)
-        .into_iter()
-        .map(|image| {
-            let (width, height) = size(image, &picture);
-            let name = file_name(&picture, image);
-            let kind = match image.format {
-                Format::Webp if picture.animated => "Animated WebP",
-                Format::Webp => "WebP",
-                Format::Avif => "AVIF",
-                Format::Jpeg => "JPEG",
-            };
-            view! {
-                <li>
-                    <a href=image.url.to_owned() download=name>
-                        {format!("{kind}, {width} × {height}")}
-                    </a>
-                </li>
-            }
-        })
-        .collect::<Vec<_>>();
-    let report = backend().site().abuse_contact.map(|contact| {
-        let href = contact_url(&contact);
-        view! { <p class="report"><a href=href>"Report this picture"</a></p> }
-    });
-    view! {
-        <CopyField label="Page" text=picture.url.clone()/>
-        {links}
-        <p class="files-title">"Save as"</p>
-        <ul class="files">{files}</ul>
-        {report}
-    }
-}
-
-/// The name that a file of the picture gets when it is saved.
-fn file_name(picture: &PictureView, image: Image<'_>) -> String {
-    format!("catto-{}.{}", picture.id, image.format.ending())
 }
 
 /// The preview card that messengers and social sites show for a link to the page.
@@ -388,30 +238,6 @@ fn size(image: Image<'_>, picture: &PictureView) -> (u32, u32) {
     )
 }
 
-/// Markdown that shows the image and links it to the picture's page.
-fn markdown(picture: &PictureView, image: Image<'_>) -> String {
-    let alt: String = picture
-        .alt
-        .chars()
-        .filter(|letter| !"[]\\\n".contains(*letter))
-        .collect();
-    format!("[![{alt}]({})]({})", image.url, picture.url)
-}
-
-/// HTML that shows the image and links it to the picture's page.
-fn html(picture: &PictureView, image: Image<'_>) -> String {
-    let alt = picture
-        .alt
-        .replace('&', "&amp;")
-        .replace('"', "&quot;")
-        .replace('<', "&lt;");
-    let (width, height) = size(image, picture);
-    format!(
-        "<a href=\"{}\"><img src=\"{}\" width=\"{width}\" height=\"{height}\" alt=\"{alt}\"></a>",
-        picture.url, image.url
-    )
-}
-
 /// The real width and height in pixels of a variant that is at most `limit` pixels wide, where the
 /// widest file is `width` by `height`.
 fn scaled(limit: u32, width: u32, height: u32) -> (u32, u32) {
@@ -427,13 +253,7 @@ mod tests {
     use super::*;
     use crate::types::PictureState;
 
-    const IMAGE: Image<'_> = Image {
-        format: Format::Webp,
-        most_width: 1280,
-        url: "https://catto.test/i",
-    };
-
-    fn picture(alt: &str) -> PictureView {
+    pub(super) fn picture(alt: &str) -> PictureView {
         PictureView {
             id: "x".into(),
             state: PictureState::Published,
@@ -468,16 +288,6 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_drawn_as_high_as_the_screen_and_at_most_twice_its_size() {
-        assert_eq!(
-            sizes(1000, 2000),
-            "(max-height: 32rem) min(2000px, 100vw, 100vh * 0.500), \
-             (min-width: 44rem) min(2000px, 100vw, (100vh - 10.5rem) * 0.500), \
-             min(2000px, 100vw, (100vh - 12.5rem) * 0.500)"
-        );
-    }
-
-    #[test]
     fn what_was_removed_is_told_where_it_says_something() {
         let stripped = |kinds: &[&str]| PictureView {
             stripped: kinds.iter().map(ToString::to_string).collect(),
@@ -487,23 +297,6 @@ mod tests {
         assert_eq!(
             facts(&stripped(&["exif", "gps", "thumbnail"])),
             "2048 × 1024 pixels. Removed from the file: the place, camera details"
-        );
-    }
-
-    #[test]
-    fn markdown_survives_brackets_in_the_description() {
-        assert_eq!(
-            markdown(&picture("A [tabby] cat"), IMAGE),
-            "[![A tabby cat](https://catto.test/i)](https://catto.test/c/x)"
-        );
-    }
-
-    #[test]
-    fn html_escapes_the_description_and_gives_the_size_of_the_variant() {
-        assert_eq!(
-            html(&picture("\"<cat>\" & dog"), IMAGE),
-            "<a href=\"https://catto.test/c/x\"><img src=\"https://catto.test/i\" width=\"1280\" height=\"640\" \
-             alt=\"&quot;&lt;cat>&quot; &amp; dog\"></a>"
         );
     }
 

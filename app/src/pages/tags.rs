@@ -2,10 +2,10 @@
 
 use leptos::prelude::*;
 
+use super::chips::Chips;
 use super::head::Head;
 use super::load::{load, when_loaded};
 use super::notice::ErrorNotice;
-use crate::query::path_segment;
 use crate::types::{COMMON_TAGS, TagList};
 
 #[component]
@@ -23,14 +23,6 @@ fn AllTags(list: TagList) -> impl IntoView {
         .tags
         .into_iter()
         .filter(|tag| !COMMON_TAGS.contains(&tag.name.as_str()))
-        .map(|tag| {
-            let href = format!("/tags/{}", path_segment(&tag.name));
-            view! {
-                <li>
-                    <a class="tag" href=href>{tag.name}" "<small>{tag.count}</small></a>
-                </li>
-            }
-        })
         .collect();
     let words = if tags.is_empty() {
         "No cat has a tag right now."
@@ -41,7 +33,7 @@ fn AllTags(list: TagList) -> impl IntoView {
         <Head title="All tags" description="Cat pictures by tag." path="/tags"/>
         <h1 class="section-title">"All tags"</h1>
         <p>{words}</p>
-        <ul class="tags" aria-label="Tags">{tags}</ul>
+        {(!tags.is_empty()).then(|| view! { <Chips tags class="tags" label="Tags"/> })}
         <p class="notice-links">
             <a class="button" href="/">"See all cats"</a>
             <a class="button is-quiet" href="/random">"Surprise me"</a>

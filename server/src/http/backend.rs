@@ -6,7 +6,9 @@ use app::backend::{Backend, SiteFiles};
 use app::error::ApiError;
 use app::types::contract::ContractView;
 use app::types::status::StatusView;
-use app::types::{ListQuery, PicturePage, PictureStatus, SiteView, TagList, UploadView};
+use app::types::{
+    COMMON_TAGS, ListQuery, PicturePage, PictureStatus, SiteView, TagList, UploadView,
+};
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
@@ -116,6 +118,15 @@ impl Backend for ServerBackend {
         let (tags, policy) = list::list_tags(&self.state.pictures).await?;
         self.shown.note(policy);
         Ok(tags)
+    }
+
+    async fn frequent_tags(&self, most: usize) -> Result<TagList, ApiError> {
+        // No picture is shown, so the policy of what is shown decides.
+        let (mut list, _) = list::list_tags(&self.state.pictures).await?;
+        list.tags
+            .retain(|tag| !COMMON_TAGS.contains(&tag.name.as_str()));
+        list.tags.truncate(most);
+        Ok(list)
     }
 
     async fn status(&self) -> Result<StatusView, ApiError> {
