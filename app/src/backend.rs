@@ -28,8 +28,8 @@ pub trait Backend: Send + Sync + 'static {
     async fn list_pictures(&self, query: ListQuery) -> Result<PicturePage, ApiError>;
     /// Lists all tags, each with the number of published pictures that carry it.
     async fn list_tags(&self) -> Result<TagList, ApiError>;
-    /// The most frequent tags, most used first, and at most this many, without those of nearly every
-    /// picture. They do not shorten a page's life in caches, so a number may be that of some
+    /// The most frequent tags, most used first, and at most this many, without those of nearly
+    /// every picture. They do not shorten a page's life in caches, so a number may be that of some
     /// minutes ago.
     async fn frequent_tags(&self, most: usize) -> Result<TagList, ApiError>;
     /// Tells what the site did this month and what that costs.
@@ -49,6 +49,8 @@ pub trait Backend: Send + Sync + 'static {
 pub struct SiteFiles {
     /// The one style sheet.
     pub style: String,
+    /// The font that it names.
+    pub font: String,
     /// The picture on the preview card of pages that show none of their own, 1200 by 630 pixels.
     pub card: String,
     /// The code of every page but the upload page.

@@ -1,9 +1,9 @@
-const address = (rel) => document.querySelector(`link[rel=${rel}]`).href;
+const address = (link) => document.querySelector(`link[${link}]`).href;
 const start = async () => {
   const root = document.documentElement.classList;
   try {
-    const code = await import(address("modulepreload"));
-    await code.default({ module_or_path: address("preload") });
+    const code = await import(address("rel=modulepreload"));
+    await code.default({ module_or_path: address("as=fetch") });
     for (const place of document.querySelectorAll("[data-island]")) {
       try {
         code.mount(place.dataset.island, place);

@@ -44,6 +44,6 @@ for (const [name, path, width] of [
           ),
         ),
     );
-    expect(shifts.reduce((sum, shift) => sum + shift, 0)).toBeLessThan(0.01);
+    expect(shifts.reduce((sum, shift) => sum + shift, 0)).toBeLessThan(0.005);
   });
 }

@@ -155,6 +155,7 @@ fn files_of(build: &Build) -> anyhow::Result<SiteFiles> {
     };
     Ok(SiteFiles {
         style: build.path_of("cattocdn", AssetKind::Css)?,
+        font: build.path_of("nunito", AssetKind::Woff2)?,
         card: build.path_of("card", AssetKind::Png)?,
         reading: code("cattocdn")?,
         uploading: code("uploads")?,

@@ -1,5 +1,5 @@
-//! The island below a picture, which shows further cats once the reader comes near. What it shows is
-//! fetched by then, so that a page which caches keep shows no picture beyond its end.
+//! The island below a picture, which shows further cats once the reader comes near. What it shows
+//! is fetched by then, so that a page which caches keep shows no picture beyond its end.
 
 use std::cell::Cell;
 

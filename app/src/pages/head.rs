@@ -33,7 +33,7 @@ pub(super) fn Head(
         }
     });
     view! {
-        <BrowserCode uploads/>
+        <EarlyFiles uploads/>
         <Title text=title_text(&title)/>
         <Meta name="description" content=description.clone()/>
         <Link rel="canonical" href=url.clone()/>
@@ -51,17 +51,19 @@ pub(super) fn Head(
 #[component]
 pub(super) fn HiddenHead(#[prop(into)] title: String) -> impl IntoView {
     view! {
-        <BrowserCode uploads=false/>
+        <EarlyFiles uploads=false/>
         <Title text=title_text(&title)/>
         <Meta name="description" content="CattoCDN keeps cat pictures for a little while."/>
         <Meta name="robots" content="noindex"/>
     }
 }
 
-/// Has the browser fetch the code that brings the page's islands to life. The script in the page
-/// reads the addresses here. It fetches both in these very modes, else they would be fetched twice.
+/// Has the browser fetch the font, so that hardly any words are drawn without it, and the code that
+/// brings the page's islands to life, for which the first pictures need not wait. The script in the
+/// page reads the addresses of the code here. It fetches both in these very modes, else they would
+/// be fetched twice.
 #[component]
-fn BrowserCode(uploads: bool) -> impl IntoView {
+fn EarlyFiles(uploads: bool) -> impl IntoView {
     let files = backend().files();
     let code = if uploads {
         &files.uploading
@@ -69,13 +71,21 @@ fn BrowserCode(uploads: bool) -> impl IntoView {
         &files.reading
     };
     view! {
-        <Link rel="modulepreload" href=code.script.clone()/>
+        <Link
+            rel="preload"
+            href=files.font.clone()
+            as_="font"
+            type_="font/woff2"
+            crossorigin=""
+        />
+        <Link rel="modulepreload" href=code.script.clone() fetchpriority="low"/>
         <Link
             rel="preload"
             href=code.wasm.clone()
             as_="fetch"
             type_="application/wasm"
             crossorigin=""
+            fetchpriority="low"
         />
     }
 }

@@ -38,10 +38,15 @@ fn files(hash: &str) -> [String; 3] {
     ["css", "js", "wasm"].map(|kind| format!("/pkg/cattocdn.{hash}.{kind}"))
 }
 
-/// These files and the card.
+/// These files, the card and the font.
 fn all(hash: &str) -> Vec<String> {
     let card = format!("/pkg/card.{hash}.png");
-    [card].into_iter().chain(files(hash)).collect()
+    let font = format!("/pkg/nunito.{hash}.woff2");
+    [card]
+        .into_iter()
+        .chain(files(hash))
+        .chain([font])
+        .collect()
 }
 
 async fn ask(site: &Site, url: &str, encoding: &str) -> Answer {
@@ -547,9 +552,11 @@ async fn a_page_has_fetched_early_what_its_script_asks_for_and_nothing_else() {
             hints,
             [
                 format!(r#"rel="stylesheet" href="{css}""#),
-                format!(r#"href="{js}" rel="modulepreload""#),
+                r#"as="font" crossorigin="" href="/pkg/nunito.0123.woff2" rel="preload" type="font/woff2""#
+                    .to_owned(),
+                format!(r#"fetchpriority="low" href="{js}" rel="modulepreload""#),
                 format!(
-                    r#"as="fetch" crossorigin="" href="{wasm}" rel="preload" type="application/wasm""#
+                    r#"as="fetch" crossorigin="" fetchpriority="low" href="{wasm}" rel="preload" type="application/wasm""#
                 ),
             ],
             "{path}"

@@ -34,6 +34,7 @@ async fn every_page_answers_with_length_validator_and_a_strict_policy() {
             "{url}: {policy}"
         );
         assert!(!policy.contains("unsafe-inline"), "{url}: {policy}");
+        assert!(policy.contains("; font-src 'self';"), "{url}: {policy}");
         assert!(
             !page.text().contains(" style="),
             "{url} has an inline style"
@@ -144,6 +145,17 @@ async fn machines_find_their_documents() {
         security.contains("Contact: mailto:abuse@catto.test") && security.contains("Expires: 20"),
         "{security}"
     );
+    let worker = site.get("/share.js").await;
+    assert!(
+        worker
+            .header(header::CONTENT_TYPE)
+            .starts_with("text/javascript")
+    );
+    let policy = worker.header(header::CONTENT_SECURITY_POLICY);
+    assert!(
+        !policy.contains("sandbox"),
+        "{policy}: it keeps files for a page"
+    );
     assert_eq!(site.get("/healthz").await.status, StatusCode::OK);
     assert_eq!(site.get("/readyz").await.status, StatusCode::OK);
 }
@@ -164,4 +176,49 @@ async fn a_query_is_escaped_wherever_it_is_shown() {
             .await;
         assert!(!tag.text().contains("<script>alert"), "{}", tag.text());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_page_offers_frequent_tags_and_is_kept_as_a_list() {
+    let site = Site::start().await;
+    let empty = site.get_page("/").await.text();
+    assert!(!empty.contains("Frequent tags"), "there are none");
+    let picture = site.publish().await;
+    let page = site.get_page("/").await;
+    let tags = picture["tags"].as_array().expect("a list");
+    let telling = tags
+        .iter()
+        .filter_map(|tag| tag["name"].as_str())
+        .find(|tag| !["cat", "animal", "pet"].contains(tag))
+        .expect("a tag");
+    let text = page.text();
+    let chips = text.split("Frequent tags").nth(1).expect("chips");
+    let path = telling.replace(' ', "%20");
+    assert!(chips.contains(&format!("href=\"/tags/{path}\"")), "{chips}");
+    let kept = page.header(header::CACHE_CONTROL);
+    assert!(kept.contains("max-age=60"), "{kept}");
+}
+
+/// What else there is changes sooner than the page may.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_a_picture_names_no_other_picture() {
+    let site = Site::start().await;
+    let [picture, other] = [site.publish().await, site.publish().await];
+    let page = site.get_page(picture["url"].as_str().expect("a URL")).await;
+    let page = page.text();
+    assert!(!page.contains(other["id"].as_str().expect("an id")));
+    assert!(
+        page.contains("data-source=\"/api/v1/pictures?tag="),
+        "{page}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_carries_a_code_of_its_link() {
+    let site = Site::start().await;
+    let picture = site.publish().await;
+    let page = site.get_page(picture["url"].as_str().expect("a URL")).await;
+    let page = page.text();
+    let code = page.split("class=\"qr-code\"").nth(1).expect("a code");
+    assert!(code.contains("<path d=\"M4 4.5h7"), "{code}");
 }

@@ -86,7 +86,10 @@ fn Links(picture: PictureView) -> impl IntoView {
             </details>
         }
     });
-    let files = all(&images)
+    let mut files = all(&images);
+    // Of a small picture several files are of the same size.
+    files.dedup_by_key(|image| (image.format.ending(), size(*image, &picture)));
+    let files = files
         .into_iter()
         .map(|image| {
             let (width, height) = size(image, &picture);

@@ -1,5 +1,5 @@
-//! One attempt to upload the file of a row: sending it, waiting for the verdict, and trying again or
-//! giving up.
+//! One attempt to upload the file of a row: sending it, waiting for the verdict, and trying again
+//! or giving up.
 
 use std::rc::Rc;
 
