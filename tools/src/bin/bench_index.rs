@@ -5,6 +5,8 @@
 //! 0.9. Then it asks every kind of question while one upload a second is published and 28 pictures a
 //! second end, which is 100,000 an hour, and prints how long answers take.
 
+#![expect(clippy::print_stdout, reason = "the table is for the terminal")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -291,6 +293,9 @@ async fn publish(db: &Db, tags: Vec<Tag>, now: i64) -> anyhow::Result<Duration> 
     Ok(begun.elapsed())
 }
 
+/// Words a question, each time another one.
+type Wording<'a, Q> = Box<dyn Fn(&mut StdRng) -> Q + 'a>;
+
 async fn measure(db: &Db, words: &Words, pictures: i64) -> anyhow::Result<()> {
     let mut random = StdRng::seed_from_u64(2);
     let (stop, mut stopped) = tokio::sync::watch::channel(());
@@ -322,7 +327,7 @@ async fn measure(db: &Db, words: &Words, pictures: i64) -> anyhow::Result<()> {
         "question", "p50 ms", "p99 ms", "found"
     );
     let limit = 41;
-    let searches: [(&str, Box<dyn Fn(&mut StdRng) -> String>); 9] = [
+    let searches: [(&str, Wording<'_, String>); 9] = [
         (
             "search: one word",
             Box::new(|random| words.names[words.draw(random)].clone()),
@@ -403,7 +408,7 @@ async fn measure(db: &Db, words: &Words, pictures: i64) -> anyhow::Result<()> {
         }
         times.print(name);
     }
-    let mut lists: Vec<(&str, Box<dyn Fn(&mut StdRng) -> ListFilter>)> = vec![
+    let mut lists: Vec<(&str, Wording<'_, ListFilter>)> = vec![
         (
             "list: the newest",
             Box::new(|_| ListFilter {
