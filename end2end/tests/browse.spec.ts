@@ -99,7 +99,7 @@ for (const width of [390, 768, 1440, 2560]) {
     }
     const full = [...rows.values()].slice(0, -1);
     expect(full.length).toBeGreaterThan(1);
-    const list = homePage.main.locator("ul").first();
+    const list = homePage.main.locator("#gallery");
     const right = await list.evaluate((list) => list.getBoundingClientRect().right);
     for (const row of full) {
       const heights = row.map((card) => card.height);

@@ -25,7 +25,9 @@ for (const [name, path, width] of [
       await route.continue();
     });
     const asked = page.waitForRequest(font);
-    await sitePage.goto(path);
+    // The page is not loaded as a whole before its font is.
+    await page.goto(path, { waitUntil: "domcontentloaded" });
+    await sitePage.ready();
     await asked;
     const isThere = page.waitForResponse(font);
     release();

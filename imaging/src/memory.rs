@@ -383,13 +383,13 @@ mod tests {
             composed: false,
         };
         let cases = [
-            ("12 Mpx JPEG", megabytes((4000, 3000), jpeg(false)), 85),
+            ("12 Mpx JPEG", megabytes((4000, 3000), jpeg(false)), 90),
             (
                 "2048 x 4096 JPEG",
                 megabytes((2048, 4096), jpeg(false)),
                 110,
             ),
-            ("50 Mpx JPEG", megabytes((8660, 5773), jpeg(false)), 75),
+            ("50 Mpx JPEG", megabytes((8660, 5773), jpeg(false)), 90),
             (
                 "12 Mpx progressive",
                 megabytes((4000, 3000), jpeg(true)),
@@ -400,9 +400,9 @@ mod tests {
                 megabytes((6000, 4000), jpeg(true)),
                 110,
             ),
-            ("50 Mpx RGBA PNG", megabytes((8660, 5773), png(4, 8)), 75),
-            ("50 Mpx 16-bit PNG", megabytes((8660, 5773), png(4, 16)), 75),
-            ("12 Mpx WebP", megabytes((4000, 3000), webp()), 80),
+            ("50 Mpx RGBA PNG", megabytes((8660, 5773), png(4, 8)), 90),
+            ("50 Mpx 16-bit PNG", megabytes((8660, 5773), png(4, 16)), 90),
+            ("12 Mpx WebP", megabytes((4000, 3000), webp()), 90),
             ("24 Mpx WebP", megabytes((6000, 4000), webp()), 110),
         ];
         for (name, found, most) in cases {

@@ -102,7 +102,7 @@ pub(crate) fn AboutPage() -> impl IntoView {
             <pre tabindex="0"><code>{curl}</code></pre>
             <p>
                 <code>"GET /api/v1/pictures?q=tabby"</code>" finds pictures, and "
-                <code>"GET /api/v1/tags"</code>" lists all tags."
+                <code>"GET /api/v1/tags"</code>" lists all tags. "<a href="/docs">"More about the API"</a>
             </p>
             <p>
                 "The "<a href="/status">"status page"</a>

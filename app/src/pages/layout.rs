@@ -78,7 +78,7 @@ fn Footer() -> impl IntoView {
             <ul>
                 <li><a href="/mine">"My cats"</a></li>
                 <li><a href="/about">"About and rules"</a></li>
-                <li><a href="/about#api">"API"</a></li>
+                <li><a href="/docs">"API"</a></li>
                 <li><a href="/status">"Status"</a></li>
                 {contact}
             </ul>

@@ -266,7 +266,7 @@ fn parse(members: &[u8]) -> Result<Chunk, DbError> {
 /// How many chunks of the rarest term are read at first; then twice as many each time.
 const FIRST_CHUNKS: i64 = 2;
 /// How many chunks of the rarest term are read at once at most.
-const MOST_CHUNKS: i64 = 64;
+const CHUNKS_AT_ONCE: i64 = 64;
 
 /// A walk over the pictures that have some terms and lack others, in the order of their sequence
 /// numbers.
@@ -402,7 +402,7 @@ impl Walk {
             candidates.reverse();
         }
         self.is_over = to_i64(rows.len() as u64) < self.chunks;
-        self.chunks = (self.chunks * 2).min(MOST_CHUNKS);
+        self.chunks = (self.chunks * 2).min(CHUNKS_AT_ONCE);
         Ok(candidates)
     }
 }

@@ -32,7 +32,8 @@ pub struct Shares {
     share: usize,
 }
 
-/// The shares of requests that ask for much. They are a type of their own, because axum tells the parts of the state apart by type.
+/// The shares of requests that ask for much. They are a type of their own, because axum tells the
+/// parts of the state apart by type.
 pub struct ScanShares(Arc<Shares>);
 
 impl Default for ScanShares {

@@ -2,8 +2,8 @@
 //!
 //! It makes an index of a million pictures in the folder, or takes the one that is there. Each has
 //! ten of 3,000 tags, which is about how many names Rekognition knows, by a Zipf law with exponent
-//! 0.9. Then it asks every kind of question while one upload a second is published and 28 pictures a
-//! second end, which is 100,000 an hour, and prints how long answers take.
+//! 0.9. Then it asks every kind of question while one upload a second is published and 28 pictures
+//! a second end, which is 100,000 an hour, and prints how long answers take.
 
 #![expect(clippy::print_stdout, reason = "the table is for the terminal")]
 
