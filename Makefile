@@ -165,13 +165,6 @@ bench-size: ## Measure how large and how good the image files are that pages fet
 	CATTO_MODELS_DIR="$(abspath $(MODELS))" PYTHONPATH="$$python_path" \
 		python3 scripts/bench_size.py $(if $(JSON),--json) "$(FOLDER)"
 
-.PHONY: bench-index
-bench-index: PICTURES ?= 1000000
-bench-index: setup ## Measure searches, lists and publications in an index of PICTURES (1000000), which takes 3 GB in the cache
-	@scripts/step "building the benchmark"
-	cargo build --quiet --locked --release --package tools --bin bench_index
-	"$(CARGO_TARGET_DIR)/release/bench_index" "$(CATTO_CACHE)/bench-index" "$(PICTURES)"
-
 .PHONY: judge
 judge: ## Judge the pictures in FOLDER=… as uploads are judged, and count what is accepted and why not
 	@[ -d "$(FOLDER)" ] || { echo "Please name a folder of pictures: \`make judge FOLDER=pictures\`." >&2; exit 1; }

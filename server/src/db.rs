@@ -2,12 +2,10 @@
 //! screening or HTTP.
 
 mod bans;
-mod chunk;
 mod endings;
 mod ledger;
 mod migrations;
 mod pictures;
-mod postings;
 mod purges;
 mod queue;
 mod rebuild;
@@ -23,11 +21,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use parking_lot::Mutex;
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlitePool};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::endings::Ended;
 pub use self::ledger::{LedgerRow, Spending};
@@ -44,10 +43,16 @@ pub use self::queue::{
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections in the pool. SQLx runs each of them on a thread of its own.
 const CONNECTIONS: u32 = 4;
+/// How many queries that may look at every picture run at the same time. The other connections stay
+/// free for queries that ask for a single one.
+const SCANS: usize = 2;
 /// The size in bytes to which the write-ahead log is cut back. SQLite works the log into the file
 /// after every 4 MiB, but a long reader such as a backup keeps it from doing so, and meanwhile the
 /// log grows.
 const LOG_KEPT: u32 = 16 * 1024 * 1024;
+/// How many more such queries may wait for their turn. A scan of 100,000 pictures takes a quarter
+/// of a second, so the last of them waits for about one second.
+const WAITING_SCANS: usize = 8;
 /// The page cache of each connection, in KiB.
 const PAGE_CACHE: u32 = 1024;
 /// Prepared statements that each connection keeps. Lists are asked for in several wordings; all
@@ -61,6 +66,19 @@ const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
 #[error("the index failed")]
 pub struct DbError(#[from] anyhow::Error);
 
+/// So many queries that may look at every picture are waiting that no more are let in.
+#[derive(Debug, thiserror::Error)]
+#[error("too many searches at once")]
+struct Crowded;
+
+impl DbError {
+    /// True where nothing failed, but too many expensive queries are waiting already.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.0.is::<Crowded>()
+    }
+}
+
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         Self(error.into())
@@ -71,6 +89,10 @@ impl From<sqlx::Error> for DbError {
 #[derive(Debug, Clone)]
 pub struct Db {
     pool: SqlitePool,
+    /// Permits to run a query that may look at every picture.
+    scans: Arc<Semaphore>,
+    /// Permits to wait for one of those.
+    waiting_scans: Arc<Semaphore>,
     /// Names of files that only another version of the program knows and for which a warning was
     /// logged.
     unknown_files: Arc<Mutex<BTreeSet<String>>>,
@@ -89,7 +111,6 @@ impl Db {
             .run(&db.pool)
             .await
             .map_err(anyhow::Error::from)?;
-        postings::fill(&db.pool).await?;
         Ok(db)
     }
 
@@ -130,6 +151,8 @@ impl Db {
             .await?;
         Ok(Self {
             pool,
+            scans: Arc::new(Semaphore::new(SCANS)),
+            waiting_scans: Arc::new(Semaphore::new(WAITING_SCANS)),
             unknown_files: Arc::default(),
         })
     }
@@ -175,6 +198,16 @@ impl Db {
         Ok(())
     }
 
+    /// Waits for the turn of a query that may look at every picture, such as a search. Strangers
+    /// word these queries, and must not be able to occupy all connections with them. Where too many
+    /// wait already, the error is one that [`DbError::is_crowded`].
+    async fn scan(&self) -> Result<SemaphorePermit<'_>, DbError> {
+        let Ok(_place) = self.waiting_scans.try_acquire() else {
+            return Err(anyhow::Error::from(Crowded).into());
+        };
+        Ok(self.scans.acquire().await.context("the index is closed")?)
+    }
+
     /// Waits for the queries that are running and closes the file.
     pub async fn close(&self) {
         self.pool.close().await;
@@ -186,4 +219,30 @@ impl Db {
 fn is_damage(error: &dyn DatabaseError) -> bool {
     let code = error.code().and_then(|code| code.parse::<u32>().ok());
     code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn so_many_scans_wait_for_their_turn_and_the_next_is_told_that_there_is_a_crowd() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}", folder.path().join("index.sqlite").display());
+        let db = Db::open(&url).await.expect("opens");
+        let running = [db.scan().await, db.scan().await];
+        let mut waiting = Vec::new();
+        for _ in 0..WAITING_SCANS {
+            let mut scan = Box::pin(db.scan());
+            assert!(futures_util::poll!(scan.as_mut()).is_pending());
+            waiting.push(scan);
+        }
+        let refused = db.scan().await.expect_err("is refused");
+        assert!(refused.is_crowded());
+        drop(running);
+        for scan in waiting {
+            assert!(scan.await.is_ok());
+        }
+        assert!(db.scan().await.is_ok());
+    }
 }

@@ -4,7 +4,6 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
-use super::postings::{self, Entry};
 use super::purges::enqueue_picture;
 use super::rows::{read_expiry, read_file_names, read_id};
 use super::{Db, DbError, PurgeTerms};
@@ -105,17 +104,6 @@ impl Db {
         if ids.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "SELECT sequence, tags_text, tags FROM pictures WHERE state = 'published' AND id IN (",
-        );
-        push_ids(&mut query, ids);
-        let rows = query.build().fetch_all(&mut *transaction).await?;
-        let entries: Vec<Entry> = rows
-            .iter()
-            .filter_map(|row| Entry::read(row).transpose())
-            .collect::<Result<_, _>>()?;
-        postings::remove(&mut transaction, &entries).await?;
         let mut query = QueryBuilder::<Sqlite>::new(
             "UPDATE pictures SET stored_bytes = 0, alt = NULL, tags = NULL, tags_text = NULL, thumbhash = NULL,
                  placeholder = NULL, stripped = NULL, variants = NULL, perceptual_hash = NULL, rules = NULL,
@@ -124,9 +112,13 @@ impl Db {
                  state = CASE WHEN state = 'published' THEN 'expired' ELSE state END
              WHERE id IN (",
         );
-        push_ids(&mut query, ids);
-        query.build().execute(&mut *transaction).await?;
-        Ok(transaction.commit().await?)
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(id.as_str());
+        }
+        query.push(")");
+        query.build().execute(&self.pool).await?;
+        Ok(())
     }
 
     /// Forgets the verdicts of pictures refused by this second, so that the same bytes would be
@@ -187,15 +179,6 @@ impl Db {
     }
 }
 
-/// Adds the rest of a condition that begins with `id IN (`.
-fn push_ids(query: &mut QueryBuilder<Sqlite>, ids: &[PictureId]) {
-    let mut list = query.separated(", ");
-    for id in ids {
-        list.push_bind(id.as_str().to_owned());
-    }
-    query.push(")");
-}
-
 /// Hides a picture and puts its purge into the queue, within the caller's transaction. Returns
 /// false when the picture was already over.
 pub(super) async fn hide(
@@ -206,7 +189,7 @@ pub(super) async fn hide(
 ) -> Result<bool, DbError> {
     let row = sqlx::query(
         "UPDATE pictures SET state = 'removed' WHERE id = ? AND state IN ('screening', 'published')
-         RETURNING expires_at, variants, sequence, tags_text, tags",
+         RETURNING expires_at, variants",
     )
     .bind(id.as_str())
     .fetch_optional(&mut **transaction)
@@ -214,9 +197,6 @@ pub(super) async fn hide(
     let Some(row) = row else {
         return Ok(false);
     };
-    if let Some(entry) = Entry::read(&row)? {
-        postings::remove(transaction, &[entry]).await?;
-    }
     // Without an expiry nothing was ever stored. With one, a CDN that reads the storage itself may
     // have fetched what was about to be published.
     if let Some(expires_at) = read_expiry(&row)? {

@@ -32,7 +32,6 @@ const FILES: &[(&str, &str)] = &files![
     "0012_share_purges",
     "0013_forget_pictures",
     "0014_repeat_uploads",
-    "0015_index_tags",
 ];
 
 /// The migrations, which create the tables and bring those of older versions up to date.
@@ -86,7 +85,7 @@ mod tests {
     }
 
     /// Indexes of earlier versions hold these hashes, and are refused if one differs.
-    const HASHES: [&str; 15] = [
+    const HASHES: [&str; 14] = [
         "8cccf90b3f4543e7c46d1b0bae28b23b5a96a535c941aaad\
          825146d851ef9bd0d862beb704a0096509f0e42d9e518cb4",
         "c83f98b92b78cee05903131dc8d7f076b65822546584b346\
@@ -115,8 +114,6 @@ mod tests {
          10cf629bfa250cc4d0990da686a2e20b3411b30b9907d2f2",
         "87fa72bb1715038ef8240cae758d33ba68150db3b68be7d0\
          66d8f09d71d455c4332554cb1bd1d32a57862caea2158b5a",
-        "ac3a87ef52097ad89731870787cabf43440e8f4f72263865\
-         9f80fc60e0941bc5231cba39b321e6510c07f707ef5b53a8",
     ];
 
     #[test]

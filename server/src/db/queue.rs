@@ -7,7 +7,6 @@ use std::time::Duration;
 use sqlx::{Executor, Row, Sqlite};
 
 use super::bans::is_banned;
-use super::postings::{self, Entry};
 use super::rows::{PUBLISH, bind_published, read_hash, read_id, read_received, to_i64};
 use super::upload_keys::{find_first, keep_key};
 use super::{Db, DbError};
@@ -252,7 +251,7 @@ impl Db {
     /// lacked room so far, in bytes.
     pub async fn promised_bytes(&self) -> Result<u64, DbError> {
         let sum: i64 = sqlx::query_scalar(
-            "SELECT (SELECT stored_bytes FROM totals)
+            "SELECT coalesce((SELECT sum(stored_bytes) FROM pictures WHERE stored_bytes > 0), 0)
                   + coalesce((SELECT sum(reserved_bytes) FROM pictures WHERE state = 'screening' AND lacks_room = 0), 0)",
         )
         .fetch_one(&self.pool)
@@ -365,7 +364,7 @@ impl Db {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let row = sqlx::query(
             "SELECT stored_bytes,
-                    (SELECT stored_bytes FROM totals) AS all_bytes,
+                    (SELECT coalesce(sum(stored_bytes), 0) FROM pictures WHERE stored_bytes > 0) AS all_bytes,
                     (SELECT coalesce(max(sequence), 0) + 1 FROM pictures) AS sequence
              FROM pictures WHERE id = ? AND state = 'screening' AND leased_until = ? AND received_at > ?",
         )
@@ -445,12 +444,11 @@ impl Db {
             .bind(received.leased_until)
             .execute(&mut *transaction)
             .await?;
-        if done.rows_affected() != 1 {
-            return Ok(Publishing::Lost);
-        }
-        postings::add(&mut transaction, &[Entry::of(published)]).await?;
         transaction.commit().await?;
-        Ok(Publishing::Done)
+        Ok(match done.rows_affected() {
+            1 => Publishing::Done,
+            _ => Publishing::Lost,
+        })
     }
 
     /// Records a refusal. `rules` is given where the refusal is a verdict on the pixels, which then
@@ -491,21 +489,15 @@ async fn read_gauge(
     // count.
     let row = sqlx::query(
         "SELECT * FROM
-         (SELECT coalesce(sum(uploads) FILTER (WHERE looked = 1 OR state = 'screening'), 0) AS counted,
-                 coalesce(sum(uploads) FILTER (WHERE looked = 1 AND state = 'rejected'), 0) AS refused,
-                 coalesce(sum(uploads) FILTER (WHERE looked = 0 AND state <> 'screening'), 0) AS unseen
-          FROM (SELECT looked, state, uploads FROM arrivals WHERE minute > ?1 / 60 AND minute < ?2 / 60
-                UNION ALL
-                SELECT looked, state, 1 FROM pictures
-                WHERE received_at > ?1 AND received_at < min(?1 / 60 * 60 + 60, ?2 + 1)
-                UNION ALL
-                SELECT looked, state, 1 FROM pictures
-                WHERE ?2 / 60 > ?1 / 60 AND received_at >= ?2 / 60 * 60 AND received_at <= ?2)),
+         (SELECT count(*) FILTER (WHERE looked = 1 OR state = 'screening') AS counted,
+                 count(*) FILTER (WHERE looked = 1 AND state = 'rejected') AS refused,
+                 count(*) FILTER (WHERE looked = 0 AND state <> 'screening') AS unseen
+          FROM pictures WHERE received_at > ? AND received_at <= ?),
          (SELECT count(*) AS waiting, coalesce(sum(size_bytes), 0) AS waiting_bytes,
                  coalesce(sum(reserved_bytes), 0) AS reserved_bytes,
                  coalesce(sum(reserved_bytes) FILTER (WHERE lacks_room = 0), 0) AS promised_bytes
           FROM pictures WHERE state = 'screening'),
-         totals",
+         (SELECT coalesce(sum(stored_bytes), 0) AS stored_bytes FROM pictures WHERE stored_bytes > 0)",
     )
     .bind(since)
     .bind(now)

@@ -1,6 +1,5 @@
 //! Restores rows of the index from what the storage holds.
 
-use super::postings::{self, Entry};
 use super::rows::{PUBLISH, bind_published, read_id, to_i64};
 use super::{Db, DbError};
 use crate::domain::picture::{PictureId, Published, Received};
@@ -47,7 +46,6 @@ impl Db {
             .bind(0)
             .execute(&mut *transaction)
             .await?;
-        postings::add(&mut transaction, &[Entry::of(&published)]).await?;
         transaction.commit().await?;
         Ok(true)
     }

@@ -105,12 +105,6 @@ pub(super) fn read_tags(text: &str) -> Result<Vec<Tag>, DbError> {
     Ok(records.into_iter().map(Tag::from).collect())
 }
 
-/// The names in the `tags` column.
-pub(super) fn read_tag_names(text: &str) -> Result<Vec<String>, DbError> {
-    let records: Vec<TagRecord> = from_json(text)?;
-    Ok(records.into_iter().map(|record| record.name).collect())
-}
-
 pub(super) fn read_id(row: &SqliteRow) -> Result<PictureId, DbError> {
     read_picture_id(row, "id")
 }

@@ -152,7 +152,7 @@ mod tests {
         assert!(less < full && less >= full - PAGES_AT_ONCE, "{full} {less}");
         db.give_back_space(1000).await.expect("gives back");
         let small = pages(&db).await;
-        assert!(small < PAGES_KEPT + 60, "{full} {small}");
+        assert!(small < PAGES_KEPT + 40, "{full} {small}");
         db.close().await;
         let size = std::fs::metadata(dir.path().join("index.sqlite"))
             .expect("is there")

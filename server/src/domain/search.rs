@@ -5,8 +5,6 @@
 //! match. A `-` before a word or phrase excludes pictures with it, and a query may consist of
 //! exclusions alone.
 
-use std::collections::BTreeSet;
-
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -113,93 +111,9 @@ pub fn index_text<'a>(tags: impl IntoIterator<Item = &'a str>) -> String {
     text
 }
 
-/// The longest phrase in words that the index knows by itself. Longer ones are looked for by the
-/// shorter ones in them, and then in the text of each picture that has all of these.
-const INDEXED_WORDS: usize = 4;
-
-/// The term of every published picture.
-pub const EVERY_PICTURE: &str = "";
-
-/// The terms by which a picture with this [`index_text`] can be looked up: each word, each phrase
-/// of up to four words within one tag, each whole tag, and [`EVERY_PICTURE`].
-#[must_use]
-pub fn index_terms(text: &str) -> BTreeSet<String> {
-    let mut terms = BTreeSet::from([EVERY_PICTURE.to_owned()]);
-    for tag in text.split('|').map(str::trim) {
-        if !tag.is_empty() {
-            terms.insert(tag_term(tag));
-        }
-        let words: Vec<&str> = tag.split(' ').filter(|word| !word.is_empty()).collect();
-        for length in 1..=INDEXED_WORDS {
-            terms.extend(words.windows(length).map(|phrase| phrase.join(" ")));
-        }
-    }
-    terms
-}
-
-/// The term of a whole folded tag.
-#[must_use]
-pub fn tag_term(tag: &str) -> String {
-    format!("|{tag}|")
-}
-
-/// The terms that every picture with this folded phrase has. Where it is short there is one, and
-/// whoever has that has the phrase.
-#[must_use]
-pub fn phrase_terms(phrase: &str) -> Vec<String> {
-    let words: Vec<&str> = phrase.split(' ').collect();
-    words
-        .windows(words.len().min(INDEXED_WORDS))
-        .map(|part| part.join(" "))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_picture_is_looked_up_by_words_by_short_phrases_within_a_tag_and_by_whole_tags() {
-        let text = index_text(["Égyptian Mau", "a big old arm chair", "mau", "…"]);
-        let terms = index_terms(&text);
-        let expected = [
-            EVERY_PICTURE,
-            "a",
-            "a big",
-            "a big old",
-            "a big old arm",
-            "arm",
-            "arm chair",
-            "big",
-            "big old",
-            "big old arm",
-            "big old arm chair",
-            "chair",
-            "egyptian",
-            "egyptian mau",
-            "mau",
-            "old",
-            "old arm",
-            "old arm chair",
-            "|a big old arm chair|",
-            "|egyptian mau|",
-            "|mau|",
-        ];
-        assert_eq!(
-            terms.iter().map(String::as_str).collect::<Vec<_>>(),
-            expected
-        );
-    }
-
-    #[test]
-    fn a_phrase_is_looked_for_by_terms_that_all_its_pictures_have() {
-        assert_eq!(phrase_terms("mau"), ["mau"]);
-        assert_eq!(phrase_terms("big old arm chair"), ["big old arm chair"]);
-        let long = phrase_terms("a big old arm chair");
-        assert_eq!(long, ["a big old arm", "big old arm chair"]);
-        let terms = index_terms(&index_text(["not a big old arm chair"]));
-        assert!(long.iter().all(|term| terms.contains(term)));
-    }
 
     fn matches(tags: &[&str], query: &str) -> bool {
         let text = index_text(tags.iter().copied());

@@ -19,7 +19,8 @@ use crate::http::handling::{Handling, Takes, is_for_machines};
 use crate::http::held;
 use crate::http::readers::Readers;
 
-/// How many pages and lists are made at the same time.
+/// How many pages and lists are made at the same time. It is more than the searches that may run
+/// and wait, so that searches never take all of them.
 const MADE_AT_ONCE: usize = 16;
 /// The most bytes of all answers that wait for their readers.
 const HELD_BYTES: usize = 24 * 1024 * 1024;

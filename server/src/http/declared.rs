@@ -177,7 +177,7 @@ impl Route {
         self
     }
 
-    /// Declares when reading this address asks for much.
+    /// Declares when reading this address may look at every picture.
     pub(crate) fn scans(mut self, scans: Scans) -> Self {
         self.handling.scans = scans;
         self

@@ -15,6 +15,10 @@ use crate::runtime::causes::chain;
 use crate::storage::StorageError;
 use imaging::ImageError;
 
+/// When to search again while too many others search. All searches that wait now are finished by
+/// then.
+const AFTER_SEARCHES: Duration = Duration::from_secs(3);
+
 /// The message to an uploader whose picture cannot be paid for.
 const BUDGET_SPENT: &str = "Checking pictures costs money, and this month's budget is spent, so your picture was not published. Please try again when a new month has begun.";
 
@@ -140,6 +144,13 @@ impl From<Error> for ApiError {
 
 impl From<DbError> for Error {
     fn from(error: DbError) -> Self {
+        if error.is_crowded() {
+            return Self::new(
+                ErrorCode::StorageUnavailable,
+                "Many people are searching right now. Please try again in a few seconds.",
+            )
+            .retry_after(AFTER_SEARCHES);
+        }
         Self::storage(&error)
     }
 }

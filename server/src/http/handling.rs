@@ -1,5 +1,5 @@
 //! How the layers handle requests to an address, as its [`Route`](super::declared::Route) declares:
-//! what body comes with them, whether they ask for much, and who may send them.
+//! what body comes with them, whether they may look at every picture, and who may send them.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(crate) enum Takes {
     Nothing,
 }
 
-/// Whether reading an address asks for much, as a search does.
+/// Whether reading an address may look at every picture.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Scans {
     #[default]
@@ -80,7 +80,7 @@ impl Handling {
         spoken.map(|(_, protocol)| *protocol)
     }
 
-    /// True for a request that asks for much.
+    /// True for a request that may look at every picture.
     pub(crate) fn is_scan(&self, request: &Request) -> bool {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         reads

@@ -20,7 +20,8 @@ use crate::http::held;
 /// carrier's, share them, but caches answer most of what they ask for.
 const CLIENT_REQUESTS: usize = 64;
 
-/// The most of them that ask for much, such as searches.
+/// The most of them that may look at every picture, such as searches. Ten of these may run and
+/// wait, so most are left to other clients.
 const CLIENT_SCANS: usize = 3;
 /// When a client that has its share of searches should try again.
 const SCAN_ENDS_WITHIN: Duration = Duration::from_secs(3);
@@ -32,8 +33,8 @@ pub struct Shares {
     share: usize,
 }
 
-/// The shares of requests that ask for much. They are a type of their own, because axum tells the
-/// parts of the state apart by type.
+/// The shares of requests that may look at every picture. They are a type of their own, because
+/// axum tells the parts of the state apart by type.
 pub struct ScanShares(Arc<Shares>);
 
 impl Default for ScanShares {
@@ -45,7 +46,7 @@ impl Default for ScanShares {
     }
 }
 
-/// Refuses a request that asks for much where its client already has its share of them.
+/// Refuses a request that may look at every picture where its client already has its share of them.
 pub(crate) async fn share_scans(
     State(shares): State<Arc<ScanShares>>,
     request: Request,

@@ -58,7 +58,7 @@ pub struct AppState {
     pub answers: Arc<Answers>,
     /// The number of requests under way of each client, where a header names the client.
     pub shares: Arc<Shares>,
-    /// The number of requests under way of each client that ask for much, such as
+    /// The number of requests under way of each client that may look at every picture, such as
     /// searches.
     pub scan_shares: Arc<ScanShares>,
     /// The wrong tokens that each client sent lately.

@@ -22,7 +22,7 @@ use crate::storage::{StorageError, StorageKey};
 /// Answers questions about pictures, and changes nothing.
 pub struct Reading {
     collection: Arc<Collection>,
-    /// These are the same for everybody, so they are found once.
+    /// These are the same for everybody, and finding them takes a look at every picture.
     tags: OneAnswer<Vec<(String, u32)>>,
     chosen: OneAnswer<Option<Published>>,
     /// Cancelled when the server stops. From then on nobody waits for a verdict.

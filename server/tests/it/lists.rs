@@ -1,9 +1,14 @@
 //! Gallery, search, tags, cursors and canonical URLs.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use axum::http::{StatusCode, header};
 use serde_json::Value;
+use sqlx::Connection;
 
-use crate::support::Site;
+use crate::support::{Setup, Site, index_of};
 
 fn ids(page: &Value) -> Vec<String> {
     let pictures = page["pictures"].as_array().expect("a list");
@@ -60,6 +65,66 @@ async fn search_finds_whole_words_and_excludes() {
         assert_eq!(page.status, StatusCode::OK, "{query}: {}", page.text());
         assert_eq!(ids(&page.json()).len(), found, "{query}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_that_look_at_every_picture_leave_a_way_to_the_images() {
+    const PICTURES: u64 = 3000;
+    let site = Arc::new(Setup::new().start_without_jobs().await);
+    let picture = site.publish_by_hand().await;
+    let image = picture["images"]["320.webp"].as_str().expect("a URL");
+    copy_row(&site.data_dir, PICTURES).await;
+
+    // No picture has these words, except for the last, which every picture has. So each row is
+    // compared with all of them.
+    let words: String = (10..16).map(|number| format!("-{number}+")).collect();
+    let over = Arc::new(AtomicU32::new(0));
+    let searches: Vec<_> = (0..5)
+        .map(|number| {
+            let (site, over) = (site.clone(), over.clone());
+            let url = format!("/api/v1/pictures?q={words}-x{number}+-cat");
+            tokio::spawn(async move {
+                let found = site.get(&url).await;
+                over.fetch_add(1, Ordering::SeqCst);
+                found
+            })
+        })
+        .collect();
+    for _ in 0..10 {
+        for url in [image, "/api/v1/pictures"] {
+            assert_eq!(site.get(url).await.status, StatusCode::OK, "{url}");
+        }
+    }
+    assert_eq!(
+        over.load(Ordering::SeqCst),
+        0,
+        "an image waited for a search"
+    );
+    for search in searches {
+        let found = search.await.expect("ends");
+        assert_eq!(found.status, StatusCode::OK, "{}", found.text());
+        assert!(ids(&found.json()).is_empty());
+    }
+}
+
+/// Copies the one published row this often, with more words than models know, so that searching
+/// takes time.
+async fn copy_row(data_dir: &Path, times: u64) {
+    let mut index = index_of(data_dir).await;
+    let columns = "state, received_at, delete_token_hash, content_hash, size_bytes, published_at, expires_at, width, height, \
+                   animated, alt, tags, thumbhash, placeholder, perceptual_hash, stripped, variants, \
+                   stored_bytes, rules";
+    let copy = format!(
+        "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {times})
+         INSERT INTO pictures (id, sequence, tags_text, {columns})
+         SELECT 'CattoCat' || replace(printf('%08d', n), '0', 'Z'), sequence + n, hex(zeroblob(7500)) || tags_text, {columns}
+         FROM pictures, number"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(copy))
+        .execute(&mut index)
+        .await
+        .expect("copies");
+    index.close().await.expect("closes");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,5 @@
-//! One answer for everybody who asks the same question at the same time.
+//! One answer for everybody who asks the same question at the same time, where finding it takes a
+//! look at every picture.
 
 use tokio::sync::Mutex;
 

@@ -12,10 +12,8 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use cattocdn::config::Config;
 use cattocdn::domain::expiry::{ExpiresAt, Retention, rfc3339};
-use cattocdn::domain::hash::Sha256Hash;
-use cattocdn::domain::picture::{DeleteToken, Life, PictureId, Published, Received};
+use cattocdn::domain::search::index_text;
 use cattocdn::domain::sight::Sight;
-use cattocdn::domain::tag::Tag;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::router;
 use cattocdn::http::state::AppState;
@@ -24,6 +22,8 @@ use cattocdn::screening::{Screener, ScreeningError};
 use cattocdn::site;
 use http_body_util::BodyExt;
 use imaging::Raster;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
+use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -34,6 +34,9 @@ use tools::config::{self, ADMIN_TOKEN};
 /// `/random`.
 pub(crate) const START_MS: i64 = 1_800_000_000_000;
 pub(crate) const RETENTION_SECONDS: i64 = 7 * 24 * 3600;
+/// The columns that every copy takes from the photograph.
+const COPIED: &str = "delete_token_hash, content_hash, size_bytes, width, height, animated, alt, thumbhash, placeholder, \
+                      perceptual_hash, stripped, variants, stored_bytes, rules";
 
 type Done<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -55,9 +58,8 @@ pub(crate) struct Site {
     pub(crate) clock: Clock,
     router: Router,
     state: AppState,
+    index: SqliteConnection,
     images: PathBuf,
-    /// What is published of the photograph.
-    photograph: Option<Published>,
     /// The folder with the files of the photograph.
     files: PathBuf,
     sequence: i64,
@@ -72,12 +74,15 @@ impl Site {
         let clock = Clock::default();
         clock.stop_at(START_MS - 3 * RETENTION_SECONDS * 1000);
         let state = site::open(&config, Arc::new(SeesCats), clock.clone()).await?;
+        let options = SqliteConnectOptions::new()
+            .filename(config.files.data_dir.join("index.sqlite"))
+            .synchronous(SqliteSynchronous::Off);
         let mut site = Self {
             clock,
             router: router(state.clone()),
             state,
+            index: SqliteConnection::connect_with(&options).await?,
             images: config.files.data_dir.join("objects/i"),
-            photograph: None,
             files: dir.path().join("files"),
             sequence: 1000,
             _dir: dir,
@@ -102,11 +107,12 @@ impl Site {
         let end = end.parse::<jiff::Timestamp>()?.as_second();
         std::fs::create_dir(&self.files)?;
         copy_files(&self.images.join(compact(end)).join(&id), &self.files)?;
-        let id = PictureId::parse(&id).ok_or("no id")?;
-        let Some(Life::Published(photograph)) = self.state.index.find(&id).await? else {
-            return Err("the photograph was not published".into());
-        };
-        self.photograph = Some(*photograph);
+        let keep = format!(
+            "CREATE TEMP TABLE photograph AS SELECT {COPIED} FROM pictures WHERE id = '{id}'"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(keep))
+            .execute(&mut self.index)
+            .await?;
         self.clock.stop_at(START_MS - RETENTION_SECONDS * 1000);
         self.sweep().await
     }
@@ -118,34 +124,26 @@ impl Site {
             .join(&picture.id);
         std::fs::create_dir_all(&folder)?;
         copy_files(&self.files, &folder)?;
-        let photograph = self.photograph.clone().ok_or("there is no photograph")?;
-        let tag = |name: &&str| Tag {
-            name: (*name).to_owned(),
-            confidence: 0.9,
-        };
+        let tags: Vec<_> = picture
+            .tags
+            .iter()
+            .map(|name| serde_json::json!({ "name": name, "confidence": 0.9 }))
+            .collect();
         self.sequence += 1;
-        let id = PictureId::parse(&picture.id).ok_or("no id")?;
-        let received = Received {
-            id: id.clone(),
-            delete_token_hash: DeleteToken::random().hash(),
-            content_hash: Sha256Hash::of(picture.id.as_bytes()),
-            size_bytes: 1,
-            received_at: picture.published_second,
-            leased_until: 0,
-            attempts: 0,
-        };
-        let published = Published {
-            id,
-            sequence: self.sequence,
-            published_at: picture.published_second,
-            expires_at: ExpiresAt::from_second(picture.end_second),
-            tags: picture.tags.iter().map(tag).collect(),
-            ..photograph
-        };
-        let index = &self.state.index;
-        if !index.insert_published(&received, &published).await? {
-            return Err(format!("{} was there already", picture.id).into());
-        }
+        let copy = format!(
+            "INSERT INTO pictures (id, state, received_at, sequence, published_at, expires_at, tags, tags_text, {COPIED})
+             SELECT ?, 'published', ?, ?, ?, ?, ?, ?, {COPIED} FROM photograph"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(copy))
+            .bind(&picture.id)
+            .bind(picture.published_second)
+            .bind(self.sequence)
+            .bind(picture.published_second)
+            .bind(picture.end_second)
+            .bind(serde_json::to_string(&tags)?)
+            .bind(index_text(picture.tags.iter().copied()))
+            .execute(&mut self.index)
+            .await?;
         Ok(())
     }
 
