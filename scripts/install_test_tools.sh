@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs what the tests need: cfn-lint, moto's server and schemathesis from PyPI; exiftool, strace, unshare,
-# pkill, openssl, ip, Varnish and nginx from Debian; clients of other image hosts from npm and
-# PyPI; and Chromium, from Debian where apt may be used, else from
-# Playwright. What cannot be installed is named at the end, with the command that installs it.
+# Installs what the tests need: cfn-lint, moto's server and schemathesis from PyPI; exiftool,
+# strace, unshare, pkill, openssl, ip, Varnish and nginx from Debian; clients of other image hosts
+# from npm and PyPI; and Chromium, from Debian where apt may be used, else from Playwright. What
+# cannot be installed is named at the end, with the command that installs it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -131,7 +131,10 @@ test.describe("with text twice as large", () => {
   test("no page is wider than a phone", async ({ api, complaints, page, sitePage }) => {
     complaints.expectStatus(404);
     const { url } = await api.publish("chelsea.png");
-    const pages = ["/", url, "/search?q=walrus", "/tags", "/about", "/status", "/nowhere"];
+    const pages = [
+      ...["/", url, "/search?q=walrus", "/tags", "/upload", "/mine", "/about", "/docs"],
+      ...["/status", "/nowhere"],
+    ];
     for (const address of pages) {
       await sitePage.goto(address);
       await page.addStyleTag({ content: "html { font-size: 200%; }" });

@@ -207,6 +207,32 @@ mod tests {
     }
 
     #[test]
+    fn the_quality_of_wide_and_of_very_large_files_is_bounded() {
+        for (width, height, expected) in [
+            (768, 10, 94.0),
+            (769, 10, QUICK_QUALITY),
+            (500, 8001, LARGE_QUALITY),
+            (1000, 5701, LARGE_QUALITY),
+        ] {
+            let flat = Raster {
+                width,
+                height,
+                rgb: vec![90; (width * height * 3) as usize],
+            };
+            let method = if width <= CAREFUL_WIDTH {
+                CAREFUL_METHOD
+            } else {
+                QUICK_METHOD
+            };
+            assert_eq!(
+                webp_still(&flat, 94.0, usize::MAX).expect("fits"),
+                webp(&flat, expected, method).expect("encodes"),
+                "{width} x {height}"
+            );
+        }
+    }
+
+    #[test]
     fn what_fits_with_no_quality_is_refused() {
         let noise = noise(64, 64, 1);
         for result in [

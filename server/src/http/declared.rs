@@ -212,9 +212,11 @@ struct Declared {
 }
 
 impl Declarations {
-    /// True for a path that leads to some address.
-    pub(crate) fn cover(&self, path: &str) -> bool {
-        self.of_paths.keys().any(|declared| covers(declared, path))
+    /// What the address declares to which a path leads; `None` where it leads to none.
+    pub(crate) fn caching(&self, path: &str) -> Option<Caching> {
+        let mut all = self.of_paths.iter();
+        let found = all.find(|(declared, _)| covers(declared, path));
+        found.map(|(_, declared)| declared.caching)
     }
 
     /// True where an address declares that Leptos answers it.

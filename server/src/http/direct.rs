@@ -48,21 +48,15 @@ pub(crate) async fn lead_to_files(
 }
 
 async fn lead(state: &AppState, id: &str, ending: &str) -> Result<Response, Error> {
-    let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
     let format = ENDINGS.iter().find(|(known, _)| *known == ending);
     let (_, format) = format.ok_or_else(Error::not_found)?;
-    let published = match state.pictures.reading.status(&id).await? {
-        Status::Published(published) => published,
-        Status::Gone { .. } => return Err(Error::gone()),
-        Status::Rejected(reason) => return Err(reason.into()),
-        Status::Screening | Status::Unknown => return Err(Error::not_found()),
-    };
+    let published = published(state, id).await?;
     let file = file(&published, *format).ok_or_else(Error::not_found)?;
     let address = views::image_url(&state.site, &published, &file.name);
     let location = HeaderValue::try_from(address).map_err(|_| Error::internal())?;
     let policy = CachePolicy::Picture {
         expires_at: published.expires_at,
-        id,
+        id: published.id.clone(),
     };
     let headers = [
         (header::LOCATION, location),
@@ -72,6 +66,20 @@ async fn lead(state: &AppState, id: &str, ending: &str) -> Result<Response, Erro
         ),
     ];
     Ok((StatusCode::FOUND, Extension(policy), headers).into_response())
+}
+
+/// The published picture with this id.
+///
+/// # Errors
+/// Why it was refused, `gone`, or `not-found`, also while it is being screened.
+pub(crate) async fn published(state: &AppState, id: &str) -> Result<Box<Published>, Error> {
+    let id = PictureId::parse(id).ok_or_else(Error::not_found)?;
+    match state.pictures.reading.status(&id).await? {
+        Status::Published(published) => Ok(published),
+        Status::Gone { .. } => Err(Error::gone()),
+        Status::Rejected(reason) => Err(reason.into()),
+        Status::Screening | Status::Unknown => Err(Error::not_found()),
+    }
 }
 
 /// The widest file of this kind that the picture has.

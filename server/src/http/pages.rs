@@ -20,7 +20,7 @@ use crate::domain::picture::PictureId;
 use crate::http::answers::{self, Turn, accepts_html};
 use crate::http::backend::ServerBackend;
 use crate::http::cache::{CachePolicy, IsPage, Shown};
-use crate::http::declared::Declarations;
+use crate::http::declared::{Caching, Declarations};
 use crate::http::error::Error;
 use crate::http::handling::{Handling, is_for_machines};
 use crate::http::images::robots_tag;
@@ -176,9 +176,10 @@ async fn not_found(
     let path = uri.path().trim_end_matches('/');
     // What lies below these is named by us alone, and the CDN answers it by itself.
     let is_file = ["/i/", "/pkg/"].iter().any(|start| path.starts_with(start));
-    if path.len() == uri.path().len() || is_file || !declarations.cover(path) {
+    if path.len() == uri.path().len() || is_file {
         return Err(Error::not_found());
     }
+    let caching = declarations.caching(path).ok_or_else(Error::not_found)?;
     let address = match uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
@@ -188,8 +189,12 @@ async fn not_found(
         Method::GET | Method::HEAD => StatusCode::MOVED_PERMANENTLY,
         _ => StatusCode::PERMANENT_REDIRECT,
     };
-    let headers = [(header::LOCATION, location)];
-    Ok((status, Extension(CachePolicy::Redirect), headers).into_response())
+    let response = (status, [(header::LOCATION, location)]).into_response();
+    // An address that nobody may keep may hold a secret, and so does the way to it.
+    Ok(match caching {
+        Caching::Kept(..) => (Extension(CachePolicy::Redirect), response).into_response(),
+        Caching::Never => response,
+    })
 }
 
 /// Replaces an error by a page that explains it, where a browser asked for a page.

@@ -307,6 +307,12 @@ async fn a_slash_too_many_leads_to_the_address_without_it() {
         assert_eq!(moved.header(header::LOCATION), address);
         assert_eq!(moved.header(header::CACHE_CONTROL), "public, max-age=86400");
     }
+    // This address holds a secret, which no cache may keep.
+    let secret = "/delete/AAAAAAAAAAAAAAAA/1111111111111111111111";
+    let moved = site.get(&format!("{secret}/")).await;
+    assert_eq!(moved.status, StatusCode::MOVED_PERMANENTLY);
+    assert_eq!(moved.header(header::LOCATION), secret);
+    assert_eq!(moved.header(header::CACHE_CONTROL), "no-store");
     let cat = crate::support::fixture("cat.webp");
     let upload = site.upload_to("/api/v1/pictures/?wait=5", cat).await;
     assert_eq!(upload.status, StatusCode::PERMANENT_REDIRECT);

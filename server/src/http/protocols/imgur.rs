@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 use crate::domain::client::ClientNetwork;
 use crate::domain::picture::{DeleteToken, PictureId, Published};
 use crate::domain::variant::Format;
+use crate::http::direct;
 use crate::http::error::Error;
 use crate::http::protocols::content::by_url;
 use crate::http::protocols::incoming::{Fields, receive};
 use crate::http::protocols::{Outcome, delete, direct_file, direct_link, outcome};
 use crate::http::receive::upload_key;
 use crate::http::state::AppState;
-use crate::pictures::Status;
 
 const FIELDS: Fields = Fields {
     picture: &["image"],
@@ -51,16 +51,9 @@ pub(crate) async fn get(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
-    let id = PictureId::parse(&id).ok_or_else(Error::not_found)?;
-    match state.pictures.reading.status(&id).await? {
-        Status::Published(published) => {
-            let answer = Answer::published(image(&state, &published, None));
-            Ok(Json(answer.in_json()).into_response())
-        }
-        Status::Rejected(reason) => Err(reason.into()),
-        Status::Gone { .. } => Err(Error::gone()),
-        Status::Screening | Status::Unknown => Err(Error::not_found()),
-    }
+    let published = direct::published(&state, &id).await?;
+    let answer = Answer::published(image(&state, &published, None));
+    Ok(Json(answer.in_json()).into_response())
 }
 
 /// `DELETE /3/image/{deletehash}`.
@@ -114,7 +107,7 @@ async fn received(state: &AppState, request: Request) -> Result<Answer, Error> {
         }
         Outcome::Pending(message) => Answer {
             status: StatusCode::ACCEPTED,
-            data: json!({ "error": message, "request": path, "method": method.as_str() }),
+            data: failure(&message, &method, &path),
         },
     })
 }
@@ -178,9 +171,11 @@ pub(super) fn error_in_json(
     method: &Method,
     path: &str,
 ) -> Response {
-    let data = json!({ "error": message, "request": path, "method": method.as_str() });
-    let body = json!({ "data": data, "success": false, "status": status.as_u16() });
-    (status, Json(body)).into_response()
+    let answer = Answer {
+        status,
+        data: failure(message, method, path),
+    };
+    (status, Json(answer.in_json())).into_response()
 }
 
 /// An error in XML.
@@ -190,8 +185,12 @@ pub(super) fn error_in_xml(
     method: &Method,
     path: &str,
 ) -> Response {
-    let data = json!({ "error": message, "request": path, "method": method.as_str() });
-    xml(status, false, &data)
+    xml(status, false, &failure(message, method, path))
+}
+
+/// What imgur tells of a request that did not go well.
+fn failure(message: &str, method: &Method, path: &str) -> Value {
+    json!({ "error": message, "request": path, "method": method.as_str() })
 }
 
 /// An answer in XML with these elements.
