@@ -2,6 +2,7 @@
 // dark.
 
 import { AxeBuilder } from "@axe-core/playwright";
+import type { Page } from "@playwright/test";
 
 import { picture } from "./fixtures/pictures.js";
 import { expect, test } from "./fixtures/test.js";
@@ -138,10 +139,29 @@ test.describe("with text twice as large", () => {
     for (const address of pages) {
       await sitePage.goto(address);
       await page.addStyleTag({ content: "html { font-size: 200%; }" });
-      const overflow = await page.evaluate(
-        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      );
-      expect(overflow, address).toBeLessThanOrEqual(0);
+      expect(await outsideOfPage(page), address).toEqual([]);
+    }
+  });
+
+  test("the ears behind a card that is narrower than they are do not reach beyond it", async ({
+    api,
+    homePage,
+    page,
+  }) => {
+    const { id } = await api.publish("long-cat.jpg");
+    await homePage.open();
+    await page.addStyleTag({ content: "html { font-size: 200%; } .gallery { --row: 96px; }" });
+    const card = homePage.card(id).locator("xpath=ancestor::li");
+    await expect(card).toBeVisible();
+    const { width, ends } = await card.evaluate((card) => ({
+      width: card.getBoundingClientRect().width,
+      ends: ["::before", "::after"].map((ear) => {
+        const style = getComputedStyle(card, ear);
+        return parseFloat(style.left) + parseFloat(style.width);
+      }),
+    }));
+    for (const end of ends) {
+      expect(end).toBeLessThan(width);
     }
   });
 });
@@ -171,3 +191,24 @@ test.describe("with colours that the visitor chooses", () => {
     await expect(uploadPage.upload("chelsea.png").published).toBeVisible();
   });
 });
+
+/** What makes a page wider than its window: the outermost elements that reach beyond it. */
+function outsideOfPage(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const root = document.documentElement;
+    if (root.scrollWidth <= root.clientWidth) {
+      return [];
+    }
+    const wide = [...document.querySelectorAll("body *")].filter(
+      (element) => element.getBoundingClientRect().right > root.clientWidth,
+    );
+    return [
+      `${root.scrollWidth} of ${root.clientWidth} px`,
+      ...wide.map((element) => {
+        const { left, right } = element.getBoundingClientRect();
+        const words = (element.textContent ?? "").trim().slice(0, 40);
+        return `${element.tagName}.${element.className} ${left} to ${right} px: ${words}`;
+      }),
+    ];
+  });
+}
