@@ -84,6 +84,8 @@ pub(super) struct Container {
     pub(super) end: Option<u64>,
     /// What the file lacks at its end, and a decoder needs; empty for most files.
     pub(super) lacks: &'static [u8],
+    /// True for a JPEG whose restart markers are not those that its header announces.
+    pub(super) restarts_lost: bool,
     pub(super) storage: Storage,
     pub(super) metadata: Metadata,
 }
@@ -133,6 +135,7 @@ impl Container {
             lossy: None,
             end: None,
             lacks: &[],
+            restarts_lost: false,
             storage,
             metadata,
         }

@@ -8,8 +8,8 @@ use jpeg_decoder::{Decoder, Error, PixelFormat};
 
 use super::decoded::Decoded;
 use super::error::check_deadline;
-use super::source::{Part, open_part};
-use super::{ImageError, Inspected, Raster, color, memory, shrink};
+use super::source::{self, Part, open_part};
+use super::{ImageError, Inspected, Raster, color, jpeg_restarts, memory, shrink};
 
 /// How a frame of a film begins. To the decoder it says that tables of codes may be missing (ITU
 /// T.81, K.3, has the standard ones); it changes nothing where there are some.
@@ -97,11 +97,16 @@ fn read(
     end: &'static [u8],
     deadline: Instant,
 ) -> Result<Pixels, ImageError> {
-    let part = Part {
+    let mut part = Part {
         head: FILM.to_vec(),
         range: 2..inspected.end,
         tail: end,
     };
+    if inspected.restarts_lost {
+        let file = source::bytes(path, inspected.end)?;
+        part.head = jpeg_restarts::mend(&file, part.head, deadline)?;
+        part.range = inspected.end..inspected.end;
+    }
     let mut decoder = Decoder::new(open_part(path, part, deadline)?);
     let (stored, target) = (inspected.stored, inspected.target());
     let eighths = memory::jpeg_scale(stored, target);

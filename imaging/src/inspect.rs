@@ -94,6 +94,8 @@ pub struct Inspected {
     pub(super) end: u64,
     /// What the file lacks at its end, and a decoder needs; empty for most files.
     pub(super) lacks: &'static [u8],
+    /// True for a JPEG whose restart markers are not those that its header announces.
+    pub(super) restarts_lost: bool,
 }
 
 impl Inspected {
@@ -227,6 +229,7 @@ fn inspect_unguarded(
         composed: matches!(container.storage, Storage::Png { composed: true, .. }),
         end,
         lacks: container.lacks,
+        restarts_lost: container.restarts_lost,
     })
 }
 

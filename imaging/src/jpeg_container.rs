@@ -1,9 +1,9 @@
 //! Walks the segments of a JPEG file (ITU T.81 annex B) to its end, without decoding.
 
-use super::ImageError;
 use super::container::{Container, Storage};
 use super::metadata::{MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata};
 use super::source::Source;
+use super::{ImageError, jpeg_restarts};
 
 /// The most scans of a progressive picture. Encoders make about ten. Each one costs a pass over all
 /// coefficients, however few bytes it has.
@@ -36,6 +36,7 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
     let mut scans = 0;
     let mut visits = 0;
     let mut is_cut = false;
+    let mut restarts = Restarts::default();
     source.skip(2)?;
     loop {
         let Some(marker) = next_marker(source, scans > 0)? else {
@@ -46,7 +47,9 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
             0xd9 => break,
             // TEM and a repeated SOI have no body.
             0x01 | 0xd8 => {}
+            restart @ 0xd0..=0xd7 => restarts.saw(restart - 0xd0),
             marker => {
+                restarts.end_scan();
                 let length = u16::from_be_bytes(source.array()?);
                 let length = length
                     .checked_sub(2)
@@ -69,8 +72,10 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
                         let header = source.bytes(length.into())?;
                         if let Some(frame) = &mut frame {
                             visits += frame.visits(&header)?;
+                            restarts.begin_scan(frame.units(&header));
                         }
                     }
+                    0xdd => restarts.announced(&source.bytes(length.into())?)?,
                     0xe0..=0xef | 0xfe => {
                         let body = source.bytes(length.into())?;
                         note_segment(marker, body, &mut metadata, &mut icc)?;
@@ -86,7 +91,8 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
     if source.remaining() > 0 {
         metadata.found("trailing-data");
     }
-    let side_bytes = icc.seen_bytes;
+    restarts.end_scan();
+    let mut side_bytes = icc.seen_bytes;
     metadata.icc = icc.join();
     let frame = frame.ok_or_else(|| ImageError::corrupt("no frame header"))?;
     if is_cut
@@ -96,6 +102,11 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
             .any(|coefficients| *coefficients != u64::MAX)
     {
         return Err(ImageError::corrupt("scans are missing"));
+    }
+    // Where the file ends too soon, decoding tells whether pixels are missing.
+    let restarts_lost = restarts.lost && !is_cut;
+    if restarts_lost {
+        side_bytes += jpeg_restarts::memory(source.position(), frame.all_blocks());
     }
     let size = (frame.width, frame.height);
     let storage = Storage::Jpeg {
@@ -108,11 +119,53 @@ pub(super) fn walk(source: &mut Source) -> Result<Container, ImageError> {
         side_bytes,
         end: is_cut.then(|| source.position()),
         lacks: if is_cut { END } else { &[] },
+        restarts_lost,
         ..Container::still(size, storage, metadata)
     })
 }
 
-/// The code of the next marker. Fill bytes, entropy-coded data and restart markers are skipped.
+/// Counts restart markers.
+#[derive(Default)]
+struct Restarts {
+    /// How many units lie between two of them, as the file announces; 0 for no markers.
+    interval: u64,
+    /// How many there must be in the scan that is read.
+    wanted: u64,
+    /// How many were seen in it.
+    seen: u64,
+    /// Whether one was missing, wrong, or too many.
+    lost: bool,
+}
+
+impl Restarts {
+    fn announced(&mut self, body: &[u8]) -> Result<(), ImageError> {
+        let interval = body
+            .first_chunk()
+            .ok_or_else(|| ImageError::corrupt("a short restart interval"))?;
+        self.interval = u16::from_be_bytes(*interval).into();
+        Ok(())
+    }
+
+    fn begin_scan(&mut self, units: u64) {
+        self.wanted = match self.interval {
+            0 => 0,
+            interval => units.div_ceil(interval).saturating_sub(1),
+        };
+        self.seen = 0;
+    }
+
+    fn saw(&mut self, number: u8) {
+        self.lost |= u64::from(number) != self.seen % 8;
+        self.seen += 1;
+    }
+
+    fn end_scan(&mut self) {
+        self.lost |= self.seen != self.wanted;
+        (self.seen, self.wanted) = (0, 0);
+    }
+}
+
+/// The code of the next marker. Fill bytes and entropy-coded data are skipped.
 /// `None` where the file ends before it, if it `may_end`.
 fn next_marker(source: &mut Source, may_end: bool) -> Result<Option<u8>, ImageError> {
     loop {
@@ -132,7 +185,7 @@ fn next_marker(source: &mut Source, may_end: bool) -> Result<Option<u8>, ImageEr
         while code == 0xff {
             code = source.byte()?;
         }
-        if !matches!(code, 0x00 | 0xd0..=0xd7) {
+        if code != 0x00 {
             return Ok(Some(code));
         }
     }
@@ -179,6 +232,36 @@ impl FrameHeader {
             }
         }
         Ok(blocks * band)
+    }
+
+    /// How many units a scan with this header has: those of all components together, or the blocks
+    /// of one.
+    fn units(&self, scan: &[u8]) -> u64 {
+        let most = |factor: fn(&(u8, u8)) -> u8| {
+            u64::from(self.sampling.iter().map(factor).max().unwrap_or(1))
+        };
+        let (across, down) = (most(|(across, _)| *across), most(|(_, down)| *down));
+        let (width, height) = (u64::from(self.width), u64::from(self.height));
+        let alone = match scan {
+            [1, identifier, ..] => self
+                .identifiers
+                .iter()
+                .position(|found| found == identifier),
+            _ => None,
+        };
+        let Some(number) = alone else {
+            return width.div_ceil(8 * across) * height.div_ceil(8 * down);
+        };
+        let (own_across, own_down) = self.sampling[number];
+        (width * u64::from(own_across)).div_ceil(across).div_ceil(8)
+            * (height * u64::from(own_down)).div_ceil(down).div_ceil(8)
+    }
+
+    /// How many blocks of 8 x 8 samples all components have.
+    fn all_blocks(&self) -> u64 {
+        (0..self.sampling.len())
+            .map(|number| self.blocks(number))
+            .sum()
     }
 
     /// How many blocks of 8 x 8 samples a component has.

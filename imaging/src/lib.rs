@@ -65,6 +65,7 @@ mod gif_container;
 mod hdr;
 mod inspect;
 mod jpeg_container;
+mod jpeg_restarts;
 mod linear;
 mod memory;
 mod metadata;

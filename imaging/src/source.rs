@@ -163,6 +163,16 @@ pub(super) fn open_inspected(
     open_part(path, part, deadline)
 }
 
+/// Reads the first `end` bytes of the file at `path`, whose number is bounded by what it may weigh.
+pub(super) fn bytes(path: &Path, end: u64) -> Result<Vec<u8>, ImageError> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(ImageError::Io)?;
+    file.take(end)
+        .read_to_end(&mut bytes)
+        .map_err(ImageError::Io)?;
+    Ok(bytes)
+}
+
 /// Opens a part of the file at `path` for a decoder that must be done by `deadline`.
 pub(super) fn open_part(
     path: &Path,
