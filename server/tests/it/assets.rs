@@ -21,7 +21,8 @@ use cattocdn::storage::{DiskStorage, Folder, ObjectStorage, StorageError, Storag
 use crate::support::caches::Chain;
 use crate::support::cdn_server::CdnServer;
 use crate::support::process::{Client, Launch, Received};
-use crate::support::{Answer, Setup, Site, request, write_build, write_site};
+use crate::support::{Answer, Setup, Site, request, write_site};
+use tools::built_site;
 use tools::stand_ins::aws::Bucket;
 
 /// The retention of every test site that does not set another.
@@ -92,7 +93,7 @@ fn on_disk(dir: &Path) -> Arc<dyn ObjectStorage> {
 /// Starts the site of this folder with the build of this hash.
 async fn start(dir: &Path, storage: &Arc<dyn ObjectStorage>, hash: &str) -> Site {
     let setup = Setup::within(dir).stored_in(storage.clone());
-    write_build(&setup.config.http.site_dir, hash);
+    built_site::write(&setup.config.http.site_dir, hash);
     setup.start_without_jobs().await
 }
 
@@ -482,7 +483,7 @@ fn a_page_that_caches_kept_finds_its_files_after_the_next_build_started() {
     old.terminate();
     assert!(old.wait().0.success());
 
-    write_build(&launch.site_dir, "4567");
+    built_site::write(&launch.site_dir, "4567");
     let new = launch.serve();
     caches.lead_to(&new.address);
     let fresh = new.client().get("/about").expect("is answered");
@@ -581,7 +582,7 @@ async fn a_start_with_a_new_build_has_the_cdns_forget_the_pages_of_the_last_one(
     let told = async |hash: &str| {
         let cdns = server.cdns(true, true).await;
         let setup = Setup::within(dir.path()).behind(cdns, &server.endpoint);
-        write_build(&setup.config.http.site_dir, hash);
+        built_site::write(&setup.config.http.site_dir, hash);
         let site = setup.start_without_jobs().await;
         let before = server.log().len();
         let cloudflare = PurgeTarget::Cdn(Cdn::Cloudflare);
@@ -623,7 +624,7 @@ async fn a_storage_that_takes_no_record_has_the_pages_purged_once_and_not_at_eve
     let cdns = server.cdns(false, true).await;
     let setup = Setup::within(dir.path()).stored_in(storage.clone());
     let setup = setup.behind(cdns, &server.endpoint);
-    write_build(&setup.config.http.site_dir, "bbbb");
+    built_site::write(&setup.config.http.site_dir, "bbbb");
     let site = setup.start_without_jobs().await;
     for _ in 0..3 {
         site.state.builds.keep().await.expect_err("cannot be kept");

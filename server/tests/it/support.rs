@@ -20,6 +20,7 @@ use cattocdn::config::Config;
 use cattocdn::domain::expiry::Retention;
 use cattocdn::domain::labels::Words;
 use cattocdn::domain::sight::Sight;
+use cattocdn::domain::variant::{Format, OF_STILLS, PUBLISHED, VariantName};
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::http::cache::Overruled;
 use cattocdn::http::declared::{Caching, Declaration, Key};
@@ -586,63 +587,15 @@ pub(crate) fn dimensions(bytes: &[u8]) -> (u32, u32) {
     (info.width.into(), info.height.into())
 }
 
+/// The files that a still as small as the tests' pictures has.
+pub(crate) fn files_of_a_still() -> Vec<VariantName> {
+    let all = PUBLISHED.iter().chain(OF_STILLS).copied();
+    all.filter(|name| name.format() != Format::Avif).collect()
+}
+
 /// Writes what a build leaves, in small: enough for the pages to name their files.
 pub(crate) fn write_site(site_dir: &Path) {
-    write_build(site_dir, "0123");
-}
-
-/// The same as [`write_site`], with this hash in the names of its files. It replaces the build that
-/// was there.
-pub(crate) fn write_build(site_dir: &Path, hash: &str) {
-    let pkg = site_dir.join("pkg");
-    if pkg.exists() {
-        std::fs::remove_dir_all(&pkg).expect("goes");
-    }
-    std::fs::create_dir_all(&pkg).expect("a folder");
-    let write = |path: PathBuf, bytes: &[u8]| std::fs::write(path, bytes).expect("a file");
-    for (stem, kind, text) in [
-        ("cattocdn", "css", "body{}"),
-        ("cattocdn", "js", "export default 1"),
-        ("cattocdn", "wasm", "\0asm"),
-        ("uploads", "js", "export default 2"),
-        ("uploads", "wasm", "\0asm of uploads"),
-    ] {
-        // Each build has content of its own, which the hash in its names need not match.
-        let text = if hash == "0123" {
-            text.to_owned()
-        } else {
-            format!("{text} {hash}")
-        };
-        let name = format!("{stem}.{hash}.{kind}");
-        // Nothing here reads Brotli, but Varnish reads gzip.
-        let brotli = format!("brotli of {text}");
-        write(pkg.join(format!("{name}.br")), brotli.as_bytes());
-        write(pkg.join(format!("{name}.gz")), &gzip(text.as_bytes()));
-        write(pkg.join(name), text.as_bytes());
-    }
-    let card = format!("card {hash}");
-    write(pkg.join(format!("card.{hash}.png")), card.as_bytes());
-    let font = format!("font {hash}");
-    write(pkg.join(format!("nunito.{hash}.woff2")), font.as_bytes());
-    write(site_dir.join("favicon.svg"), b"<svg/>");
-}
-
-/// These bytes as gzip: one block that is not compressed (RFC 1951, 3.2.4) in the frame of RFC
-/// 1952.
-pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(bytes.len()).expect("fits into a block");
-    let crc = !bytes.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
-        })
-    });
-    let mut file = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 1];
-    file.extend(length.to_le_bytes());
-    file.extend((!length).to_le_bytes());
-    file.extend(bytes);
-    file.extend(crc.to_le_bytes());
-    file.extend(u32::from(length).to_le_bytes());
-    file
+    tools::built_site::write(site_dir, "0123");
 }
 
 fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) {

@@ -29,6 +29,7 @@ use rand::rngs::StdRng;
 use serde_json::json;
 
 use crate::pictures::{Truth, Upload, uploads};
+use tools::built_site;
 use tools::config;
 use tools::stand_ins::aws::{ACCESS_KEY, REGION, SECRET_KEY, lock};
 use tools::stand_ins::rekognition_server::{MODERATION, RekognitionServer, Reply};
@@ -201,13 +202,7 @@ async fn open(dir: &Path, mode: Mode, endpoint: &str) -> Done<AppState> {
     config.limits.uploads_per_day = many;
     config.budget.rekognition_monthly_calls = many;
     std::fs::create_dir_all(&config.files.data_dir)?;
-    let site_dir = &config.http.site_dir;
-    std::fs::create_dir_all(site_dir.join("pkg"))?;
-    for (kind, name) in [("css", "css"), ("js", "js"), ("wasm", "wasm")] {
-        std::fs::write(site_dir.join(format!("pkg/cattocdn.0.{kind}")), name)?;
-    }
-    std::fs::write(site_dir.join("hash.txt"), "css: 0\njs: 0\nwasm: 0\n")?;
-    std::fs::write(site_dir.join("favicon.svg"), "<svg/>")?;
+    built_site::write(&config.http.site_dir, "0123");
     let sdk = cattocdn::aws::settings()
         .endpoint_url(endpoint)
         .region(Region::new(REGION))

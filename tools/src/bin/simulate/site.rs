@@ -27,6 +27,7 @@ use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+use tools::built_site;
 use tools::caches::Answer;
 use tools::config::{self, ADMIN_TOKEN};
 
@@ -70,7 +71,10 @@ impl Site {
     pub(crate) async fn start() -> Done<Self> {
         let dir = tempfile::tempdir()?;
         let config = configured(dir.path())?;
-        write_site(&config.http.site_dir)?;
+        let site_dir = &config.http.site_dir;
+        built_site::write(site_dir, "0123");
+        let favicon = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/favicon.svg");
+        std::fs::copy(favicon, site_dir.join("favicon.svg"))?;
         let clock = Clock::default();
         clock.stop_at(START_MS - 3 * RETENTION_SECONDS * 1000);
         let state = site::open(&config, Arc::new(SeesCats), clock.clone()).await?;
@@ -202,24 +206,6 @@ fn configured(dir: &Path) -> Done<Config> {
     config.retention = Retention::new(Duration::from_secs(u64::try_from(RETENTION_SECONDS)?))
         .ok_or("no retention")?;
     Ok(config)
-}
-
-/// Writes what a build leaves, in small: the pages need nothing but the names.
-fn write_site(site_dir: &Path) -> Done {
-    let pkg = site_dir.join("pkg");
-    std::fs::create_dir_all(&pkg)?;
-    for kind in ["css", "js", "wasm"] {
-        std::fs::write(pkg.join(format!("cattocdn.0123.{kind}")), "")?;
-    }
-    std::fs::write(
-        site_dir.join("hash.txt"),
-        "css: 0123\njs: 0123\nwasm: 0123\n",
-    )?;
-    std::fs::copy(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/favicon.svg"),
-        site_dir.join("favicon.svg"),
-    )?;
-    Ok(())
 }
 
 /// Gives the same files a second name each, which takes no room on the disk.
