@@ -246,6 +246,14 @@ test("further cats with the same tag are fetched when the reader comes near, wit
   expect(hrefs.some((href) => href?.startsWith(`/c/${other.id}#q=`))).toBe(true);
   expect(hrefs.some((href) => href?.startsWith(`/c/${id}`))).toBe(false);
   expect(asked).toHaveLength(1);
+  // They are as wide as their cards, and not as the screen.
+  const image = links.first().locator("img").first();
+  await image.scrollIntoViewIfNeeded();
+  const excess = () =>
+    image.evaluate((image: HTMLImageElement) =>
+      image.complete ? image.naturalWidth / image.clientWidth : NaN,
+    );
+  await expect.poll(excess).toBeLessThan(1.7);
 });
 
 test.describe("without scripts", () => {
