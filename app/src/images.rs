@@ -112,39 +112,64 @@ pub(crate) fn srcset(images: &[(String, String)], format: Format, upload_width: 
     list
 }
 
-/// The resolutions of screens that [`avif_media`] names, in device pixels for each CSS pixel, and
-/// how many times as wide as a file a place on such a screen may be. The finer a screen is, the
-/// less one sees that a file is a little too narrow.
+/// Steps of the resolutions of screens, in device pixels for each CSS pixel, and how many times as
+/// wide as a file a place on a screen up to that step may be. The finer a screen is, the less one
+/// sees that a file is a little too narrow.
 #[cfg(feature = "ssr")]
-const ENOUGH: [(u32, f64); 3] = [(1, 1.05), (2, 1.1), (3, 1.2)];
+const ENOUGH: [(f64, f64); 4] = [(1.0, 1.05), (1.5, 1.1), (2.0, 1.1), (3.0, 1.2)];
 
-/// The screens on which the widest AVIF file of a picture is wide enough, as a `<source>` says it:
-/// `None` for all of them. A picture of these sides is drawn as wide as the screen, or as high as
-/// the screen without `margin` CSS pixels.
+/// The screens that the widest AVIF file of a picture suits, as a `<source>` says it: it is wide
+/// enough there, and no narrower WebP file is. `None` where there is no AVIF file. A picture of
+/// these sides is drawn as wide as the screen, or as high as the screen without `margin` CSS
+/// pixels.
 ///
-/// AVIF files end at a width at which they are still made quickly. A browser that was offered them
-/// would take the widest even where it is too narrow, and never look at the wider WebP file.
+/// AVIF files end at a width at which they are still made quickly, and are worth it from about a
+/// thousand pixels on. A browser that was offered them everywhere would take them even where they
+/// are too narrow or much too wide, and never look at the WebP files.
 #[cfg(feature = "ssr")]
 pub(crate) fn avif_media(
     images: &[(String, String)],
     (width, height): (u32, u32),
     margin: u32,
 ) -> Option<String> {
-    let files = images.iter().filter_map(image);
-    let avif = files.filter(|file| file.format == Format::Avif);
-    let widest = avif.map(|file| file.most_width).max()?;
-    if widest >= width {
-        return None;
-    }
+    let widths = |format| {
+        let files = images.iter().filter_map(image);
+        files.filter_map(move |file| (file.format == format).then_some(file.most_width))
+    };
+    let widest = widths(Format::Avif).max()?;
+    let narrower = widths(Format::Webp).filter(|width| *width < widest).max();
+    let high = |across: f64| across * f64::from(height) / f64::from(width.max(1));
+    let down = |across: f64| high(across) + f64::from(margin);
     let mut media = String::new();
+    let mut finer_than = None;
     for (resolution, enough) in ENOUGH {
-        let across = f64::from(widest) * enough / f64::from(resolution);
-        let down = across * f64::from(height) / f64::from(width.max(1)) + f64::from(margin);
+        let mut conditions = Vec::new();
+        if let Some(step) = finer_than {
+            conditions.push(format!("(min-resolution: {step}1dppx)"));
+        }
+        conditions.push(format!("(max-resolution: {resolution}dppx)"));
+        if let Some(narrower) = narrower.map(f64::from) {
+            let across = narrower / resolution;
+            let place = format!(
+                "(min-width: {across:.0}px) and (min-height: {:.0}px)",
+                down(across)
+            );
+            conditions.push(place);
+        }
+        // No file is wider than the picture.
+        if widest < width {
+            let across = f64::from(widest) * enough / resolution;
+            let place = format!(
+                "((max-width: {across:.0}px) or (max-height: {:.0}px))",
+                down(across)
+            );
+            conditions.push(place);
+        }
         if !media.is_empty() {
             media.push_str(", ");
         }
-        let place = format!("(max-width: {across:.0}px) or (max-height: {down:.0}px)");
-        media.push_str(&format!("(max-resolution: {resolution}dppx) and ({place})"));
+        media.push_str(&conditions.join(" and "));
+        finer_than = Some(format!("{resolution:.1}"));
     }
     Some(media)
 }
@@ -208,20 +233,35 @@ mod tests {
     }
 
     #[test]
-    fn avif_files_are_offered_where_they_are_wide_enough() {
-        let images = of(&["1120.avif", "2048.webp"]);
-        let media = avif_media(&images, (2048, 1536), 168).expect("not everywhere");
+    fn avif_files_are_offered_where_they_are_wide_enough_and_nothing_narrower_is() {
+        let images = of(&["1120.avif", "768.webp", "2048.webp"]);
+        let media = avif_media(&images, (2048, 1536), 168).expect("somewhere");
         let conditions: Vec<&str> = media.split(", ").collect();
         assert_eq!(
             conditions,
             [
-                "(max-resolution: 1dppx) and ((max-width: 1176px) or (max-height: 1050px))",
-                "(max-resolution: 2dppx) and ((max-width: 616px) or (max-height: 630px))",
-                "(max-resolution: 3dppx) and ((max-width: 448px) or (max-height: 504px))",
+                "(max-resolution: 1dppx) and (min-width: 768px) and (min-height: 744px) \
+                 and ((max-width: 1176px) or (max-height: 1050px))",
+                "(min-resolution: 1.01dppx) and (max-resolution: 1.5dppx) \
+                 and (min-width: 512px) and (min-height: 552px) \
+                 and ((max-width: 821px) or (max-height: 784px))",
+                "(min-resolution: 1.51dppx) and (max-resolution: 2dppx) \
+                 and (min-width: 384px) and (min-height: 456px) \
+                 and ((max-width: 616px) or (max-height: 630px))",
+                "(min-resolution: 2.01dppx) and (max-resolution: 3dppx) \
+                 and (min-width: 256px) and (min-height: 360px) \
+                 and ((max-width: 448px) or (max-height: 504px))",
             ]
         );
-        // No file is wider than the upload.
-        assert_eq!(avif_media(&images, (1100, 1000), 168), None);
+        // No file is wider than the upload, so it is always wide enough.
+        let media = avif_media(&images, (1100, 1000), 168).expect("somewhere");
+        assert!(
+            media.contains("(min-width: 768px)") && !media.contains("max-width"),
+            "{media}"
+        );
+        // An older picture may have no narrower file.
+        let media = avif_media(&of(&["1120.avif"]), (2048, 1536), 168).expect("somewhere");
+        assert!(!media.contains("min-width"), "{media}");
         assert_eq!(avif_media(&of(&["2048.webp"]), (2048, 1536), 168), None);
     }
 

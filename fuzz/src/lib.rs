@@ -12,10 +12,10 @@ use imaging::{Encoding, Inspected, Limits, Output, Subject, Variant};
 /// that small pictures have two widths as well.
 pub const OUTPUTS: [Output; 9] = [
     output(Encoding::WebP, 40),
-    output(Encoding::WebP, 192),
+    output(Encoding::WebP, 176),
     output(Encoding::WebP, 320),
     output(Encoding::WebP, 512),
-    output(Encoding::WebP, 768),
+    output(Encoding::WebP, 688),
     output(Encoding::WebP, 2048),
     output(Encoding::Avif, 1024),
     output(Encoding::Jpeg, 512),

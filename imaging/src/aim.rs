@@ -174,6 +174,16 @@ fn slice(rgb: &[u8], width: u32, height: u32) -> Result<PixelSlice<'_>, ImageErr
     PixelSlice::new(rgb, width, height, row, PixelDescriptor::RGB8_SRGB).map_err(ImageError::encode)
 }
 
+/// The score of a picture beside the one that it should be.
+#[cfg(test)]
+pub(super) fn score(reference: &Raster, shown: &Raster) -> f64 {
+    let (width, height) = (reference.width, reference.height);
+    let wanted = slice(&reference.rgb, width, height).expect("is whole");
+    let judge = Ssimulacra2Reference::new(&wanted).expect("is large enough");
+    let found = slice(&shown.rgb, width, height).expect("is as large");
+    judge.compare(&found).expect("is as large")
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -21,6 +22,13 @@ pub struct Variant {
     /// The bytes of the file. Variants of equal width and encoding share one copy.
     pub bytes: Bytes,
 }
+
+/// The width in pixels of the picture from which narrow files are made. Shrinking the widest one
+/// for each of them took most of the time that they take.
+const MIDDLE_WIDTH: u32 = 1024;
+
+/// How many times as wide as a file that picture is at least.
+const MIDDLE_TIMES: u32 = 2;
 
 /// Encodes one file for each of `outputs`, and gives them back in that order, each with the quality
 /// that `aim` found for this picture. Works on two threads, or on one where the picture is large,
@@ -42,12 +50,13 @@ pub fn encode_variants(
         if tasks.is_empty() {
             return Err(ImageError::encode("nothing to make"));
         }
+        let sources = Sources::of(raster);
         let next = AtomicUsize::new(0);
         let work = || {
             let mut files = Vec::new();
             while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                 check_deadline(deadline)?;
-                files.push(task.run(raster, aim, deadline)?);
+                files.push(task.run(&sources, aim, deadline)?);
             }
             Ok(files)
         };
@@ -61,8 +70,8 @@ pub fn encode_variants(
 
 impl Task {
     /// Makes the file with the quality that `aim` says, or a trial of its own.
-    fn run(&self, raster: &Raster, aim: Aim, deadline: Instant) -> Result<File, ImageError> {
-        let pixels = self.pixels(raster)?;
+    fn run(&self, sources: &Sources<'_>, aim: Aim, deadline: Instant) -> Result<File, ImageError> {
+        let pixels = sources.at(self.width)?;
         let quality = match self.encoding {
             Encoding::WebP if self.is_tried() => Quality::Webp(Aim::narrow(&pixels, deadline)?),
             Encoding::WebP => Quality::Webp(aim.webp()),
@@ -71,15 +80,46 @@ impl Task {
         };
         File::still(&pixels, quality)
     }
+}
 
-    /// What the file shows. Every width is made from `raster`, because each shrinking takes a
-    /// little sharpness.
-    fn pixels<'a>(&self, raster: &'a Raster) -> Result<Cow<'a, Raster>, ImageError> {
-        Ok(if self.width == raster.width {
-            Cow::Borrowed(raster)
+/// What the files are made from.
+struct Sources<'a> {
+    raster: &'a Raster,
+    /// The same, [`MIDDLE_WIDTH`] wide.
+    middle: Mutex<Option<Arc<Raster>>>,
+}
+
+impl<'a> Sources<'a> {
+    const fn of(raster: &'a Raster) -> Self {
+        Self {
+            raster,
+            middle: Mutex::new(None),
+        }
+    }
+
+    /// The picture at this width. Each shrinking takes a little sharpness, so a width is made from
+    /// the widest picture, unless it is so narrow that nothing of that is left.
+    fn at(&self, width: u32) -> Result<Cow<'a, Raster>, ImageError> {
+        if width == self.raster.width {
+            return Ok(Cow::Borrowed(self.raster));
+        }
+        let is_narrow = width * MIDDLE_TIMES <= MIDDLE_WIDTH && MIDDLE_WIDTH < self.raster.width;
+        let pixels = if is_narrow {
+            linear::to_width(&*self.middle()?, width)?
         } else {
-            Cow::Owned(linear::to_width(raster, self.width)?)
-        })
+            linear::to_width(self.raster, width)?
+        };
+        Ok(Cow::Owned(pixels))
+    }
+
+    fn middle(&self) -> Result<Arc<Raster>, ImageError> {
+        let mut middle = self.middle.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(middle) = &*middle {
+            return Ok(Arc::clone(middle));
+        }
+        let made = Arc::new(linear::to_width(self.raster, MIDDLE_WIDTH)?);
+        *middle = Some(Arc::clone(&made));
+        Ok(made)
     }
 }
 
@@ -166,7 +206,7 @@ pub(super) fn in_order(
 mod tests {
     use std::time::Duration;
 
-    use super::super::samples::{OUTPUTS, gradient, write};
+    use super::super::samples::{OUTPUTS, gradient, noise, write};
     use super::super::{Format, Limits, Subject, decode_still, inspect, shrink};
     use super::*;
 
@@ -195,6 +235,19 @@ mod tests {
             for variant in &variants {
                 assert_eq!(variant.height, shrink::scale(height, variant.width, width));
             }
+        }
+    }
+
+    #[test]
+    fn a_narrow_file_looks_as_if_it_were_made_at_once() {
+        // Nothing is harder than noise.
+        let picture = noise(2048, 1536, 3);
+        let sources = Sources::of(&picture);
+        for width in [144, 320, MIDDLE_WIDTH / MIDDLE_TIMES] {
+            let at_once = linear::to_width(&picture, width).expect("shrinks");
+            let made = sources.at(width).expect("shrinks");
+            let score = crate::aim::score(&at_once, &made);
+            assert!(score > 90.0, "{width}: {score}");
         }
     }
 

@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderName, Method, StatusCode, header};
-use cattocdn::domain::variant::PUBLISHED;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use sqlx::Connection;
 
 use crate::support::{
-    ADMIN_TOKEN, ScriptedScreener, Setup, Site, fixture, image, index_of, request,
+    ADMIN_TOKEN, ScriptedScreener, Setup, Site, files_of_a_still, fixture, image, index_of, request,
 };
 
 fn url<'a>(picture: &'a Value, field: &str) -> &'a str {
@@ -160,7 +159,7 @@ async fn deleting_by_token_does_at_once_what_expiry_does() {
     );
     assert_gone(&site, &picture).await;
     assert_eq!(site.get(image(&other)).await.status, StatusCode::OK);
-    wait_for_files(&site, "objects/", PUBLISHED.len() + 1).await;
+    wait_for_files(&site, "objects/", files_of_a_still().len() + 1).await;
     site.send(delete(Some(url(&picture, "delete_token"))))
         .await
         .assert_error(410, "gone");

@@ -4,12 +4,11 @@ use std::path::Path;
 use std::process::Output;
 
 use axum::http::StatusCode;
-use cattocdn::domain::variant::PUBLISHED;
 use serde_json::Value;
 use sqlx::{Connection, Row};
 
 use crate::support::process::Launch;
-use crate::support::{ADMIN_TOKEN, Setup, fixture, index_of};
+use crate::support::{ADMIN_TOKEN, Setup, files_of_a_still, fixture, index_of};
 
 /// Every row of a table as text, in the order of its first column.
 async fn dump(data_dir: &Path, table: &'static str) -> Vec<String> {
@@ -144,7 +143,7 @@ async fn rebuilding_twice_changes_nothing_and_mends_what_disagrees() {
     let site = Setup::within(dir.path()).start_without_jobs().await;
     let rebuilt = site.rebuild().await;
     assert_eq!((rebuilt.known, rebuilt.restored), (1, 0));
-    let orphans = PUBLISHED.len() as u64;
+    let orphans = files_of_a_still().len() as u64;
     assert_eq!((rebuilt.lost, rebuilt.orphans), (1, orphans));
     assert_eq!(rebuilt.unreadable.len(), 1, "{rebuilt:?}");
     let again = site.rebuild().await;

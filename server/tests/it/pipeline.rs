@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
-use cattocdn::domain::variant::PUBLISHED;
 use cattocdn::domain::verdict::FrameLook;
 use cattocdn::jobs::Jobs;
 use cattocdn::screening::{Screener, ScreeningError};
@@ -16,7 +15,9 @@ use serde_json::Value;
 use sqlx::Connection;
 use tokio::sync::Semaphore;
 
-use crate::support::{ADMIN_TOKEN, ScriptedScreener, Setup, Site, fixture, index_of, request};
+use crate::support::{
+    ADMIN_TOKEN, ScriptedScreener, Setup, Site, files_of_a_still, fixture, index_of, request,
+};
 
 fn api(picture: &Value) -> String {
     format!(
@@ -96,7 +97,7 @@ async fn of_two_workers_that_hold_one_picture_only_the_later_publishes_it() {
     assert_eq!(site.get(&api(&picture)).await.json()["state"], "published");
     let list = site.get("/api/v1/pictures").await.json();
     assert_eq!(list["pictures"].as_array().map(Vec::len), Some(1));
-    assert_eq!(files_below(&site, "objects/i/"), PUBLISHED.len());
+    assert_eq!(files_below(&site, "objects/i/"), files_of_a_still().len());
     assert_eq!(files_below(&site, "objects/meta/"), 1);
     let images = list["pictures"][0]["images"].as_object().expect("images");
     for url in images.values() {

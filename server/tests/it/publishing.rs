@@ -9,13 +9,12 @@ use anyhow::anyhow;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cattocdn::domain::picture::PictureId;
-use cattocdn::domain::variant::PUBLISHED;
 use cattocdn::storage::{DiskStorage, Folder, ObjectStorage, StorageError, StorageKey};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
-use crate::support::{ADMIN_TOKEN, Setup, Site, fixture};
+use crate::support::{ADMIN_TOKEN, Setup, Site, files_of_a_still, fixture};
 use tools::stand_ins::aws::{Bucket, lock};
 
 /// What happens to the next manifest.
@@ -188,7 +187,7 @@ impl Scene {
         let shown = self.site.get(url).await.json();
         let manifest: Value = serde_json::from_slice(&self.manifest().await).expect("is JSON");
         assert_eq!(manifest["expires_at"], shown["expires_at"]);
-        assert_eq!(self.images().await.len(), PUBLISHED.len());
+        assert_eq!(self.images().await.len(), files_of_a_still().len());
         let image = shown["images"]["512.webp"].as_str().expect("a URL");
         assert_eq!(self.site.get(image).await.status, 200);
     }
@@ -288,7 +287,7 @@ async fn a_ban_takes_down_every_copy_and_none_is_published_after_its_answer() {
         assert_eq!(scene.state().await, "banned");
 
         // Nothing is left of any of them, and the picture that looks different stays.
-        assert_eq!(scene.images().await.len(), PUBLISHED.len());
+        assert_eq!(scene.images().await.len(), files_of_a_still().len());
         let manifests = scene.storage.list(Folder::Manifests).await;
         assert_eq!(manifests.expect("lists").len(), 1);
         let listed = scene.site.get("/api/v1/pictures").await.json();

@@ -9,11 +9,11 @@ use axum::http::{Method, StatusCode, header};
 use bytes::Bytes;
 use cattocdn::domain::expiry::ExpiresAt;
 use cattocdn::domain::picture::PictureId;
-use cattocdn::domain::variant::{FileName, PUBLISHED};
+use cattocdn::domain::variant::FileName;
 use cattocdn::storage::{ObjectStorage, StorageError, StorageKey};
 use serde_json::Value;
 
-use crate::support::{Setup, request};
+use crate::support::{Setup, files_of_a_still, request};
 use tools::stand_ins::aws::{self, Bucket, SECRET_KEY, SESSION_TOKEN, ScriptedServer, storage};
 
 const SLOW_DOWN: &str = "<Error><Code>SlowDown</Code><Message>Reduce your rate</Message></Error>";
@@ -264,7 +264,7 @@ async fn a_whole_site_lives_on_a_bucket() {
         let (kept, deleted) = (site.publish().await, site.publish().await);
         assert_eq!(
             bucket.keys_of_pictures().await.len(),
-            2 * (PUBLISHED.len() + 1),
+            2 * (files_of_a_still().len() + 1),
             "its files and a manifest each"
         );
         assert_eq!(site.stored_files(), Vec::<String>::new(), "none is on disk");
@@ -314,7 +314,7 @@ async fn a_whole_site_lives_on_a_bucket() {
             StatusCode::GONE
         );
         let keys = bucket.keys_of_pictures().await;
-        assert_eq!(keys.len(), PUBLISHED.len() + 1, "{keys:?}");
+        assert_eq!(keys.len(), files_of_a_still().len() + 1, "{keys:?}");
         let id = kept["id"].as_str().expect("an id");
         assert!(keys.iter().all(|key| key.contains(id)), "{keys:?}");
 

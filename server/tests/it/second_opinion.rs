@@ -581,7 +581,7 @@ async fn what_was_paid_for_is_not_paid_again_when_there_is_no_room_or_after_a_re
     let (server, dir) = (RekognitionServer::start().await, tempdir());
     let local = |config: &mut Config| config.screening.policy.mode = Mode::Local;
     let site = site_in(dir.path(), &server, ScriptedScreener::cat(), local).await;
-    assert_published(&judged(&site, "cat.webp").await);
+    assert_published(&judged(&site, "ginger-kitten.jpg").await);
     let stored = site.state.index.stored_bytes().await;
     let stored = stored.expect("is asked");
     let upload = site.send_in(fixture("chelsea.png")).await;

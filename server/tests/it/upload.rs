@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
-use cattocdn::domain::variant::PUBLISHED;
 use image_webp::{LoopCount, WebPDecoder};
 use tokio::sync::Semaphore;
 
-use crate::support::{ScriptedScreener, Setup, Site, dimensions, fixture, request};
+use crate::support::{
+    ScriptedScreener, Setup, Site, dimensions, files_of_a_still, fixture, request,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_to_upload_publishes_the_picture() {
@@ -114,8 +115,8 @@ async fn a_published_picture_has_every_file_and_none_is_wider_than_the_upload() 
     let site = Site::start().await;
     let json = site.upload(fixture("chelsea.png")).await.json();
     let images = json["images"].as_object().expect("images");
-    assert_eq!(images.len(), PUBLISHED.len());
-    for name in PUBLISHED {
+    assert_eq!(images.len(), files_of_a_still().len());
+    for name in files_of_a_still() {
         let url = images[&name.to_string()].as_str().expect("a URL");
         let answer = site.get(url).await;
         assert_eq!(answer.status, StatusCode::OK, "{name}");

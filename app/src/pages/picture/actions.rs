@@ -10,7 +10,7 @@ use crate::pages::qr_code::QrCode;
 use crate::types::{PictureView, contact_url};
 
 /// The width in pixels of the file by which an animation is shown elsewhere.
-const MOVING_WIDTH: u32 = 768;
+const MOVING_WIDTH: u32 = 688;
 
 /// The id of the words above the list of files.
 const FILES_ID: &str = "files";

@@ -21,7 +21,7 @@ const WORTH_OF_WAITING: f64 = 0.1;
 /// megapixels: decoding it and shrinking it to what is published. `imaging` says where these
 /// figures come from.
 const NANOS_PER_PIXEL: u64 = 15;
-/// Processor time for each pixel of the widest file of a still, in nanoseconds. The trial and eight
+/// Processor time for each pixel of the widest file of a still, in nanoseconds. The trial and ten
 /// files take 1 s for 2048 x 1536.
 const NANOS_PER_PUBLISHED_PIXEL: u64 = 320;
 /// Processor time for each pixel of the widest file of an animation and each frame, in nanoseconds.

@@ -36,13 +36,16 @@ pub(crate) const ROUTES: [&str; 6] = [
 /// The format and width of the files of a picture, and their share of requests in per cent: cards
 /// of the gallery, pages, large views, previews. The site decides which published file suits each
 /// place.
-const FILES: [(Format, u32, u32); 7] = [
-    (Format::Webp, 512, 35),
-    (Format::Webp, 320, 20),
-    (Format::Webp, 192, 10),
-    (Format::Webp, 768, 8),
+const FILES: [(Format, u32, u32); 10] = [
+    (Format::Webp, 512, 18),
+    (Format::Webp, 400, 15),
+    (Format::Webp, 320, 12),
+    (Format::Webp, 272, 10),
+    (Format::Webp, 176, 10),
+    (Format::Webp, 688, 8),
     (Format::Avif, 1120, 14),
-    (Format::Webp, 2048, 8),
+    (Format::Webp, 1536, 4),
+    (Format::Webp, 2048, 4),
     (Format::Jpeg, 1280, 5),
 ];
 const DOCUMENTS: [&str; 5] = [
