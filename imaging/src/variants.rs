@@ -25,7 +25,7 @@ pub struct Variant {
 
 /// The width in pixels of the picture from which narrow files are made. Shrinking the widest one
 /// for each of them took most of the time that they take.
-const MIDDLE_WIDTH: u32 = 1024;
+pub(super) const MIDDLE_WIDTH: u32 = 1024;
 
 /// How many times as wide as a file that picture is at least.
 const MIDDLE_TIMES: u32 = 2;
@@ -82,6 +82,12 @@ impl Task {
     }
 }
 
+/// Whether a file of this width is made from a copy that is [`MIDDLE_WIDTH`] wide, where the widest
+/// picture is `widest` wide.
+pub(super) const fn is_made_from_middle(width: u32, widest: u32) -> bool {
+    width * MIDDLE_TIMES <= MIDDLE_WIDTH && MIDDLE_WIDTH < widest
+}
+
 /// What the files are made from.
 struct Sources<'a> {
     raster: &'a Raster,
@@ -97,14 +103,13 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// The picture at this width. Each shrinking takes a little sharpness, so a width is made from
-    /// the widest picture, unless it is so narrow that nothing of that is left.
+    /// The picture at this width. Each shrinking takes a little sharpness, so only narrow files are
+    /// made from a picture that was shrunk already.
     fn at(&self, width: u32) -> Result<Cow<'a, Raster>, ImageError> {
         if width == self.raster.width {
             return Ok(Cow::Borrowed(self.raster));
         }
-        let is_narrow = width * MIDDLE_TIMES <= MIDDLE_WIDTH && MIDDLE_WIDTH < self.raster.width;
-        let pixels = if is_narrow {
+        let pixels = if is_made_from_middle(width, self.raster.width) {
             linear::to_width(&*self.middle()?, width)?
         } else {
             linear::to_width(self.raster, width)?

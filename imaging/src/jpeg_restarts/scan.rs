@@ -26,6 +26,12 @@ pub(super) struct Component {
     known: Vec<u64>,
 }
 
+impl Component {
+    fn known_of(&mut self, block: usize) -> Result<&mut u64, ImageError> {
+        self.known.get_mut(block).ok_or_else(broken)
+    }
+}
+
 impl Frame {
     pub(super) fn read(progressive: bool, body: &[u8]) -> Result<Self, ImageError> {
         let [_, h1, h0, w1, w0, _, components @ ..] = body else {
@@ -209,13 +215,11 @@ impl<'a> Scan<'a> {
                         bits.bit();
                     }
                     Pass::Others(first, last) => {
-                        let known = frame[member.number].known.get_mut(unit);
-                        let known = known.ok_or_else(broken)?;
+                        let known = frame[member.number].known_of(unit)?;
                         member.note_band((first, last), known, &mut self.nothing_in, bits)?;
                     }
                     Pass::MoreOfOthers(first, last) => {
-                        let known = frame[member.number].known.get_mut(unit);
-                        let known = known.ok_or_else(broken)?;
+                        let known = frame[member.number].known_of(unit)?;
                         member.refine_band((first, last), known, &mut self.nothing_in, bits)?;
                     }
                 }
@@ -275,11 +279,16 @@ impl Member<'_> {
         Ok(())
     }
 
+    /// How many coefficients are zero before the next one, and its length in bits.
+    fn coefficient(&self, bits: &mut Bits<'_>) -> Result<(u8, u8), ImageError> {
+        let symbol = bits.symbol(self.others)?;
+        Ok((symbol >> 4, symbol & 15))
+    }
+
     fn skip_others(&self, bits: &mut Bits<'_>) -> Result<(), ImageError> {
         let mut at = 1;
         while at < 64 {
-            let symbol = bits.symbol(self.others)?;
-            let (zeros, length) = (symbol >> 4, symbol & 15);
+            let (zeros, length) = self.coefficient(bits)?;
             if length == 0 && zeros < 15 {
                 break;
             }
@@ -303,8 +312,7 @@ impl Member<'_> {
         }
         let mut at = first;
         while at <= last {
-            let symbol = bits.symbol(self.others)?;
-            let (zeros, length) = (symbol >> 4, symbol & 15);
+            let (zeros, length) = self.coefficient(bits)?;
             if length == 0 && zeros < 15 {
                 *nothing_in = (1 << zeros) - 1 + bits.take(zeros);
                 break;
@@ -329,8 +337,7 @@ impl Member<'_> {
     ) -> Result<(), ImageError> {
         let mut at = first;
         while *nothing_in == 0 && at <= last {
-            let symbol = bits.symbol(self.others)?;
-            let (mut zeros, length) = (symbol >> 4, symbol & 15);
+            let (mut zeros, length) = self.coefficient(bits)?;
             if length == 0 && zeros < 15 {
                 *nothing_in = (1 << zeros) + bits.take(zeros);
                 break;

@@ -22,7 +22,7 @@ const WORTH_OF_WAITING: f64 = 0.1;
 /// figures come from.
 const NANOS_PER_PIXEL: u64 = 15;
 /// Processor time for each pixel of the widest file of a still, in nanoseconds. The trial and ten
-/// files take 1 s for 2048 x 1536.
+/// files take about 1 s for 2048 x 1536.
 const NANOS_PER_PUBLISHED_PIXEL: u64 = 320;
 /// Processor time for each pixel of the widest file of an animation and each frame, in nanoseconds.
 const NANOS_PER_PUBLISHED_PIXEL_OF_FRAME: u64 = 110;
