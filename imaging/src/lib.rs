@@ -76,6 +76,7 @@ mod png_container;
 mod raster;
 mod screening_image;
 mod shrink;
+mod sizes;
 mod sniff;
 mod source;
 mod variants;

@@ -4,7 +4,7 @@
 use super::container::{Container, Storage};
 use super::output::{Task, steps, tasks};
 use super::screening_image::MAX_PIXELS;
-use super::{Encoding, Output, aim, caps, encode, shrink, variants};
+use super::{Encoding, Output, aim, caps, encode, shrink, sizes};
 
 /// Tables, buffers, a second thread's stack and the allocator's rounding, in bytes.
 const OVERHEAD: u64 = 4 << 20;
@@ -254,8 +254,8 @@ impl Stages {
                 per_pixel += JUDGE_BYTES_PER_PIXEL;
             }
             let encoder = task.pixels * per_pixel;
-            let middle = if variants::is_made_from_middle(task.width, width) {
-                pixels_at((width, height), variants::MIDDLE_WIDTH) * 3
+            let middle = if sizes::is_made_from_middle(task.width, width) {
+                pixels_at((width, height), sizes::MIDDLE_WIDTH) * 3
             } else {
                 0
             };

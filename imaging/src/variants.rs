@@ -1,8 +1,6 @@
 //! Makes the files that are published for a still.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,7 +8,8 @@ use bytes::Bytes;
 use super::aim::Aim;
 use super::error::{check_deadline, guarded, panicked};
 use super::output::{Task, tasks};
-use super::{Encoding, ImageError, Output, Raster, caps, encode, linear, memory, shrink};
+use super::sizes::Sizes;
+use super::{Encoding, ImageError, Output, Raster, caps, encode, memory};
 
 /// One file to publish.
 #[derive(Debug, Clone)]
@@ -22,14 +21,6 @@ pub struct Variant {
     /// The bytes of the file. Variants of equal width and encoding share one copy.
     pub bytes: Bytes,
 }
-
-/// The width in pixels of the picture from which narrow files are made. Shrinking the widest one
-/// for each of them took most of the time that they take.
-pub(super) const MIDDLE_WIDTH: u32 = 1024;
-
-/// How many times as wide as a file that picture is at least. So 21 photographs score 96 to 97 in
-/// the mean beside ones that were shrunk at once.
-const MIDDLE_TIMES: u32 = 3;
 
 /// Encodes one file for each of `outputs`, and gives them back in that order, each with the quality
 /// that `aim` found for this picture. Works on two threads, or on one where the picture is large,
@@ -51,13 +42,13 @@ pub fn encode_variants(
         if tasks.is_empty() {
             return Err(ImageError::encode("nothing to make"));
         }
-        let sources = Sources::of(raster);
+        let sizes = Sizes::of(raster);
         let next = AtomicUsize::new(0);
         let work = || {
             let mut files = Vec::new();
             while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                 check_deadline(deadline)?;
-                files.push(task.run(&sources, aim, deadline)?);
+                files.push(task.run(&sizes, aim, deadline)?);
             }
             Ok(files)
         };
@@ -71,8 +62,8 @@ pub fn encode_variants(
 
 impl Task {
     /// Makes the file with the quality that `aim` says, or a trial of its own.
-    fn run(&self, sources: &Sources<'_>, aim: Aim, deadline: Instant) -> Result<File, ImageError> {
-        let pixels = sources.at(self.width)?;
+    fn run(&self, sizes: &Sizes<'_>, aim: Aim, deadline: Instant) -> Result<File, ImageError> {
+        let pixels = sizes.at(self.width)?;
         let quality = match self.encoding {
             Encoding::WebP if self.is_tried() => Quality::Webp(Aim::narrow(&pixels, deadline)?),
             Encoding::WebP => Quality::Webp(aim.webp()),
@@ -80,54 +71,6 @@ impl Task {
             Encoding::Jpeg => Quality::Jpeg(aim.jpeg()),
         };
         File::still(&pixels, quality)
-    }
-}
-
-/// Whether a file of this width is made from a copy that is [`MIDDLE_WIDTH`] wide, where the widest
-/// picture is `widest` wide.
-pub(super) const fn is_made_from_middle(width: u32, widest: u32) -> bool {
-    width * MIDDLE_TIMES <= MIDDLE_WIDTH && MIDDLE_WIDTH < widest
-}
-
-/// What the files are made from.
-struct Sources<'a> {
-    raster: &'a Raster,
-    /// The same, [`MIDDLE_WIDTH`] wide.
-    middle: Mutex<Option<Arc<Raster>>>,
-}
-
-impl<'a> Sources<'a> {
-    const fn of(raster: &'a Raster) -> Self {
-        Self {
-            raster,
-            middle: Mutex::new(None),
-        }
-    }
-
-    /// The picture at this width. Each shrinking takes a little sharpness, so only narrow files are
-    /// made from a picture that was shrunk already.
-    fn at(&self, width: u32) -> Result<Cow<'a, Raster>, ImageError> {
-        if width == self.raster.width {
-            return Ok(Cow::Borrowed(self.raster));
-        }
-        let pixels = if is_made_from_middle(width, self.raster.width) {
-            // The height follows from the widest picture: that of the middle one is rounded.
-            let height = shrink::height_at(self.raster, width);
-            linear::to_size(&*self.middle()?, width, height)?
-        } else {
-            linear::to_width(self.raster, width)?
-        };
-        Ok(Cow::Owned(pixels))
-    }
-
-    fn middle(&self) -> Result<Arc<Raster>, ImageError> {
-        let mut middle = self.middle.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(middle) = &*middle {
-            return Ok(Arc::clone(middle));
-        }
-        let made = Arc::new(linear::to_width(self.raster, MIDDLE_WIDTH)?);
-        *middle = Some(Arc::clone(&made));
-        Ok(made)
     }
 }
 
@@ -214,8 +157,8 @@ pub(super) fn in_order(
 mod tests {
     use std::time::Duration;
 
-    use super::super::samples::{OUTPUTS, gradient, noise, write};
-    use super::super::{Format, Limits, Subject, decode_still, inspect, shrink};
+    use super::super::samples::{OUTPUTS, gradient, write};
+    use super::super::{Format, Limits, Subject, decode_still, inspect, linear, shrink};
     use super::*;
 
     fn soon() -> Instant {
@@ -243,21 +186,6 @@ mod tests {
             for variant in &variants {
                 assert_eq!(variant.height, shrink::scale(height, variant.width, width));
             }
-        }
-    }
-
-    #[test]
-    fn a_narrow_file_looks_as_if_it_were_made_at_once() {
-        // Nothing is harder than noise, and at 320 the middle picture's height would lead to
-        // another one.
-        let picture = noise(2048, 1411, 3);
-        let sources = Sources::of(&picture);
-        for width in [176, 320, MIDDLE_WIDTH / MIDDLE_TIMES] {
-            let at_once = linear::to_width(&picture, width).expect("shrinks");
-            let made = sources.at(width).expect("shrinks");
-            assert_eq!(made.height, at_once.height);
-            let score = crate::aim::score(&at_once, &made);
-            assert!(score > 90.0, "{width}: {score}");
         }
     }
 
