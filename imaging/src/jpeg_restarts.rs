@@ -1,22 +1,22 @@
 //! Puts the restart markers of a JPEG file back in order where some were lost.
 //!
-//! An encoder may begin anew after every so many units of a scan and mark each such interval with
+//! An encoder may begin anew after every so many MCUs of a scan and mark each such interval with
 //! the next of eight restart markers (ITU T.81, E.1.4). Where a marker is lost, the interval behind
 //! it is: browsers show it gray and are right again from the next marker on. Our decoder gives up
 //! instead, so this rewrites the file to one in which every interval has its marker and nothing is
-//! left over between two of them. Which interval a marker begins is decided as libjpeg decides it,
-//! because that is what browsers use.
+//! left over between two of them. Which interval a restart marker begins is decided as libjpeg
+//! decides it, because that is what browsers use. Unlike libjpeg this refuses bytes between two
+//! segments, takes every other marker for the end of the scan, and knows no tables but the file's.
 
-mod codes;
+mod huffman;
 mod scan;
 
 use std::ops::Range;
 use std::time::Instant;
 
-use self::codes::{Codes, with_nothing};
-use self::scan::{Frame, Scan};
+use self::huffman::{HuffmanTable, with_eob};
+use self::scan::{Bound, Frame, Scan};
 use super::ImageError;
-use super::error::check_deadline;
 
 /// The most bytes by which a file may grow. A block that is lost takes a byte or two in each scan.
 const MOST_GROWTH: usize = 8 << 20;
@@ -36,7 +36,7 @@ pub(super) fn mend(
         file,
         at: 2,
         out,
-        codes: [const { None }; 8],
+        tables: [const { None }; 8],
         interval: 0,
         frame: None,
         deadline,
@@ -60,9 +60,9 @@ struct Mending<'a> {
     /// Where the next segment begins.
     at: usize,
     out: Vec<u8>,
-    /// The tables of codes: four for differences, then four for the other coefficients.
-    codes: [Option<Codes>; 8],
-    /// How many units an interval has, or 0 where there are no intervals.
+    /// The Huffman tables: four for DC coefficients, then four for AC coefficients.
+    tables: [Option<HuffmanTable>; 8],
+    /// How many MCUs an interval has, or 0 where there are no intervals.
     interval: usize,
     frame: Option<Frame>,
     deadline: Instant,
@@ -97,7 +97,7 @@ impl<'a> Mending<'a> {
         let segment = &self.file[self.at..end];
         self.at = end;
         if marker == 0xc4 {
-            self.codes(body)?;
+            self.tables(body)?;
             return Ok(true);
         }
         self.out.extend(segment);
@@ -113,22 +113,22 @@ impl<'a> Mending<'a> {
         Ok(true)
     }
 
-    /// Copies tables of codes, each with a code for [`NOTHING`].
-    fn codes(&mut self, mut body: &[u8]) -> Result<(), ImageError> {
+    /// Copies Huffman tables, each with a code for [`EOB`].
+    fn tables(&mut self, mut body: &[u8]) -> Result<(), ImageError> {
         while let Some((kind, rest)) = body.split_first() {
             let (counts, rest) = rest.split_first_chunk::<16>().ok_or_else(broken)?;
             let many = counts.iter().map(|count| usize::from(*count)).sum();
             let (symbols, rest) = rest.split_at_checked(many).ok_or_else(broken)?;
             let place = usize::from(kind >> 4) * 4 + usize::from(kind & 3);
-            let codes = self.codes.get_mut(place).ok_or_else(broken)?;
-            let (counts, symbols) = with_nothing(*counts, symbols.to_vec());
+            let table = self.tables.get_mut(place).ok_or_else(broken)?;
+            let (counts, symbols) = with_eob(*counts, symbols.to_vec());
             let length = 19 + symbols.len() as u16;
             self.out.extend([0xff, 0xc4]);
             self.out.extend(length.to_be_bytes());
             self.out.push(*kind);
             self.out.extend(counts);
             self.out.extend(&symbols);
-            *codes = Some(Codes::new(counts, symbols));
+            *table = Some(HuffmanTable::new(counts, symbols));
             body = rest;
         }
         Ok(())
@@ -137,25 +137,25 @@ impl<'a> Mending<'a> {
     /// Rewrites the data of a scan with this header.
     fn scan(&mut self, header: &'a [u8]) -> Result<(), ImageError> {
         let frame = self.frame.as_mut().ok_or_else(broken)?;
-        let mut scan = Scan::read(header, frame, &self.codes)?;
+        let mut scan = Scan::read(header, frame, &self.tables)?;
         let mut parts = Parts::of_scan(self.file, self.at);
         let interval = match self.interval {
-            0 => scan.units,
+            0 => scan.mcus,
             interval => interval,
         };
-        for first in (0..scan.units).step_by(interval.max(1)) {
-            check_deadline(self.deadline)?;
+        let bound = Bound {
+            bytes: self.file.len() + MOST_GROWTH,
+            deadline: self.deadline,
+        };
+        for first in (0..scan.mcus).step_by(interval.max(1)) {
             if first > 0 {
                 let number = (first / interval - 1) % 8;
                 self.out.extend([0xff, 0xd0 + number as u8]);
                 parts.restart(number as u8);
             }
-            let units = first..scan.units.min(first + interval);
+            let mcus = first..scan.mcus.min(first + interval);
             let bytes = parts.take().map(|part| &self.file[part]);
-            scan.interval(units, bytes, &mut frame.components, &mut self.out)?;
-            if self.out.len() > self.file.len() + MOST_GROWTH {
-                return Err(broken());
-            }
+            scan.interval(mcus, bytes, &mut frame.components, &mut self.out, &bound)?;
         }
         while parts.marker.is_some() {
             parts.advance();

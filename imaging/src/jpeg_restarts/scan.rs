@@ -1,34 +1,59 @@
-//! Follows the scans of a JPEG file unit by unit (ITU T.81, F.2 and G.2), as far as is needed to
+//! Follows the scans of a JPEG file MCU by MCU (ITU T.81, F.2 and G.2), as far as is needed to
 //! know where an interval ends.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use super::broken;
-use super::codes::{Bits, Codes, NOTHING, Writer};
+use super::huffman::{Bits, EOB, HuffmanTable, Writer};
 use crate::ImageError;
+use crate::error::check_deadline;
+
+/// How many MCUs are read or written between two looks at the clock. They take some milliseconds.
+const MCUS_BETWEEN_CHECKS: usize = 1024;
+
+/// How long the mending may take, and what it may make.
+pub(super) struct Bound {
+    /// The most bytes of the file that is made.
+    pub(super) bytes: usize,
+    pub(super) deadline: Instant,
+}
+
+impl Bound {
+    fn check_time(&self) -> Result<(), ImageError> {
+        check_deadline(self.deadline)
+    }
+
+    fn check_size(&self, out: &[u8]) -> Result<(), ImageError> {
+        if out.len() > self.bytes {
+            return Err(broken());
+        }
+        Ok(())
+    }
+}
 
 /// What a frame header says.
 pub(super) struct Frame {
     progressive: bool,
     pub(super) components: Vec<Component>,
-    /// How many units the picture has, of all components.
-    units: usize,
+    /// How many MCUs a scan of all components has.
+    mcus: usize,
 }
 
 pub(super) struct Component {
     identifier: u8,
-    /// How many blocks of it a unit of all components has.
-    in_unit: usize,
+    /// How many blocks of it an MCU of all components has.
+    in_mcu: usize,
     /// How many blocks it has in a scan of its own.
     alone: usize,
     /// For each of these blocks the coefficients that are not zero, as a set. Only what refines a
     /// progressive file needs it.
-    known: Vec<u64>,
+    nonzero: Vec<u64>,
 }
 
 impl Component {
-    fn known_of(&mut self, block: usize) -> Result<&mut u64, ImageError> {
-        self.known.get_mut(block).ok_or_else(broken)
+    fn nonzero_of(&mut self, block: usize) -> Result<&mut u64, ImageError> {
+        self.nonzero.get_mut(block).ok_or_else(broken)
     }
 }
 
@@ -53,15 +78,15 @@ impl Frame {
                 * (height * own_down).div_ceil(down).div_ceil(8);
             Component {
                 identifier: component[0],
-                in_unit: own_across * own_down,
+                in_mcu: own_across * own_down,
                 alone,
-                known: vec![0; if progressive { alone } else { 0 }],
+                nonzero: vec![0; if progressive { alone } else { 0 }],
             }
         };
         Ok(Self {
             progressive,
             components: components.iter().map(component).collect(),
-            units: width.div_ceil(8 * across) * height.div_ceil(8 * down),
+            mcus: width.div_ceil(8 * across) * height.div_ceil(8 * down),
         })
     }
 }
@@ -72,21 +97,21 @@ enum Pass {
     /// All coefficients.
     Whole,
     /// The upper bits of the first coefficient, as the difference from the block before.
-    Differences,
+    DcFirst,
     /// One more bit of the first coefficient.
-    MoreOfDifferences,
+    DcRefine,
     /// The upper bits of the coefficients from the first to the second of these.
-    Others(u8, u8),
+    AcFirst(u8, u8),
     /// One more bit of these.
-    MoreOfOthers(u8, u8),
+    AcRefine(u8, u8),
 }
 
 pub(super) struct Scan<'a> {
     pass: Pass,
     components: Vec<Member<'a>>,
-    pub(super) units: usize,
-    /// How many blocks more have nothing, as the last code said.
-    nothing_in: u32,
+    pub(super) mcus: usize,
+    /// How many blocks more have no coefficient in this band, as the last code said.
+    eob_run: u32,
     /// Whether the bytes ended within an interval and none began since.
     ran_out: bool,
 }
@@ -95,19 +120,19 @@ pub(super) struct Scan<'a> {
 struct Member<'a> {
     /// Its place in the frame.
     number: usize,
-    /// How many blocks of it a unit of the scan has.
-    in_unit: usize,
-    differences: Option<&'a Codes>,
-    others: Option<&'a Codes>,
-    /// The first coefficient of the block before.
-    before: i32,
+    /// How many blocks of it an MCU of the scan has.
+    in_mcu: usize,
+    dc_table: Option<&'a HuffmanTable>,
+    ac_table: Option<&'a HuffmanTable>,
+    /// The DC coefficient of the block before.
+    dc_predictor: i32,
 }
 
 impl<'a> Scan<'a> {
     pub(super) fn read(
         header: &[u8],
         frame: &Frame,
-        codes: &'a [Option<Codes>; 8],
+        tables: &'a [Option<HuffmanTable>; 8],
     ) -> Result<Self, ImageError> {
         let (count, rest) = header.split_first().ok_or_else(broken)?;
         let (members, rest) = rest
@@ -117,70 +142,75 @@ impl<'a> Scan<'a> {
         let is_first = bits >> 4 == 0;
         let pass = match (frame.progressive, *first, is_first) {
             (false, _, _) => Pass::Whole,
-            (true, 0, true) => Pass::Differences,
-            (true, 0, false) => Pass::MoreOfDifferences,
-            (true, first, true) => Pass::Others(first, (*last).min(63)),
-            (true, first, false) => Pass::MoreOfOthers(first, (*last).min(63)),
+            (true, 0, true) => Pass::DcFirst,
+            (true, 0, false) => Pass::DcRefine,
+            (true, first, true) => Pass::AcFirst(first, (*last).min(63)),
+            (true, first, false) => Pass::AcRefine(first, (*last).min(63)),
         };
         let is_alone = *count == 1;
         let members = members.as_chunks::<2>().0;
-        let members = members.iter().map(|[identifier, tables]| {
+        let members = members.iter().map(|[identifier, chosen]| {
             let mut components = frame.components.iter();
             let number = components.position(|component| component.identifier == *identifier)?;
-            let in_unit = if is_alone {
+            let in_mcu = if is_alone {
                 1
             } else {
-                frame.components[number].in_unit
+                frame.components[number].in_mcu
             };
             Some(Member {
                 number,
-                in_unit,
-                differences: codes[usize::from(tables >> 4) % 4].as_ref(),
-                others: codes[4 + usize::from(tables & 15) % 4].as_ref(),
-                before: 0,
+                in_mcu,
+                dc_table: tables[usize::from(chosen >> 4) % 4].as_ref(),
+                ac_table: tables[4 + usize::from(chosen & 15) % 4].as_ref(),
+                dc_predictor: 0,
             })
         });
         let components: Vec<Member<'a>> = members.collect::<Option<_>>().ok_or_else(broken)?;
-        let units = match &components[..] {
+        let mcus = match &components[..] {
             [] => return Err(broken()),
             [alone] => frame.components[alone.number].alone,
-            [_, _, ..] => frame.units,
+            [_, _, ..] => frame.mcus,
         };
-        let is_band = matches!(pass, Pass::Others(..) | Pass::MoreOfOthers(..));
+        let is_band = matches!(pass, Pass::AcFirst(..) | Pass::AcRefine(..));
         if is_band && !is_alone {
             return Err(broken());
         }
         Ok(Self {
             pass,
             components,
-            units,
-            nothing_in: 0,
+            mcus,
+            eob_run: 0,
             ran_out: false,
         })
     }
 
-    /// Follows the interval of these units through its bytes, if they are there, and writes those
-    /// that belong to it. Where they end too soon, that unit goes on with zeros, and those behind
+    /// Follows the interval of these MCUs through its bytes, if they are there, and writes those
+    /// that belong to it. Where they end too soon, that MCU goes on with zeros, and those behind
     /// it are written as empty ones, as libjpeg leaves them.
     pub(super) fn interval(
         &mut self,
-        mut units: Range<usize>,
+        mut mcus: Range<usize>,
         bytes: Option<&[u8]>,
         frame: &mut [Component],
         out: &mut Vec<u8>,
+        bound: &Bound,
     ) -> Result<(), ImageError> {
-        self.nothing_in = 0;
+        bound.check_time()?;
+        self.eob_run = 0;
         for member in &mut self.components {
-            member.before = 0;
+            member.dc_predictor = 0;
         }
         if bytes.is_some() {
             self.ran_out = false;
         }
         let mut bits = Bits::of(bytes.unwrap_or_default());
         while !self.ran_out
-            && let Some(unit) = units.next()
+            && let Some(mcu) = mcus.next()
         {
-            self.follow(unit, &mut bits, frame)?;
+            self.follow(mcu, &mut bits, frame)?;
+            if mcu.is_multiple_of(MCUS_BETWEEN_CHECKS) {
+                bound.check_time()?;
+            }
             self.ran_out = bits.missing > 0;
         }
         out.extend(&bits.bytes[..bits.at]);
@@ -189,38 +219,42 @@ impl<'a> Scan<'a> {
         }
         let mut writer = Writer::behind(out);
         writer.zeros(bits.missing);
-        for unit in units {
-            self.leave_empty(unit, frame, &mut writer)?;
+        for mcu in mcus {
+            self.leave_empty(mcu, frame, &mut writer)?;
+            if mcu.is_multiple_of(MCUS_BETWEEN_CHECKS) {
+                bound.check_time()?;
+                bound.check_size(writer.out)?;
+            }
         }
         writer.finish();
-        Ok(())
+        bound.check_size(out)
     }
 
-    /// Reads what a unit has.
+    /// Reads what an MCU has.
     fn follow(
         &mut self,
-        unit: usize,
+        mcu: usize,
         bits: &mut Bits<'_>,
         frame: &mut [Component],
     ) -> Result<(), ImageError> {
         for member in &mut self.components {
-            for _ in 0..member.in_unit {
+            for _ in 0..member.in_mcu {
                 match self.pass {
                     Pass::Whole => {
-                        member.read_difference(bits)?;
-                        member.skip_others(bits)?;
+                        member.read_dc(bits)?;
+                        member.skip_ac(bits)?;
                     }
-                    Pass::Differences => member.read_difference(bits)?,
-                    Pass::MoreOfDifferences => {
+                    Pass::DcFirst => member.read_dc(bits)?,
+                    Pass::DcRefine => {
                         bits.bit();
                     }
-                    Pass::Others(first, last) => {
-                        let known = frame[member.number].known_of(unit)?;
-                        member.note_band((first, last), known, &mut self.nothing_in, bits)?;
+                    Pass::AcFirst(first, last) => {
+                        let nonzero = frame[member.number].nonzero_of(mcu)?;
+                        member.read_ac_first((first, last), nonzero, &mut self.eob_run, bits)?;
                     }
-                    Pass::MoreOfOthers(first, last) => {
-                        let known = frame[member.number].known_of(unit)?;
-                        member.refine_band((first, last), known, &mut self.nothing_in, bits)?;
+                    Pass::AcRefine(first, last) => {
+                        let nonzero = frame[member.number].nonzero_of(mcu)?;
+                        member.read_ac_refine((first, last), nonzero, &mut self.eob_run, bits)?;
                     }
                 }
             }
@@ -228,34 +262,34 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Writes that a unit has nothing.
+    /// Writes an MCU of zeros.
     fn leave_empty(
         &mut self,
-        unit: usize,
+        mcu: usize,
         frame: &[Component],
         writer: &mut Writer<'_>,
     ) -> Result<(), ImageError> {
         for member in &mut self.components {
-            for _ in 0..member.in_unit {
+            for _ in 0..member.in_mcu {
                 match self.pass {
                     Pass::Whole => {
                         member.write_return_to_zero(writer)?;
-                        writer.symbol(member.others, NOTHING)?;
+                        writer.symbol(member.ac_table, EOB)?;
                     }
-                    Pass::Differences => member.write_return_to_zero(writer)?,
-                    Pass::MoreOfDifferences => writer.zeros(1),
-                    Pass::Others(..) | Pass::MoreOfOthers(..) if self.nothing_in > 0 => {
-                        self.nothing_in -= 1;
+                    Pass::DcFirst => member.write_return_to_zero(writer)?,
+                    Pass::DcRefine => writer.zeros(1),
+                    Pass::AcFirst(..) | Pass::AcRefine(..) if self.eob_run > 0 => {
+                        self.eob_run -= 1;
                     }
-                    Pass::Others(..) | Pass::MoreOfOthers(..) => {
-                        writer.symbol(member.others, NOTHING)?;
+                    Pass::AcFirst(..) | Pass::AcRefine(..) => {
+                        writer.symbol(member.ac_table, EOB)?;
                     }
                 }
-                // Each coefficient that is known has one bit more, also where nothing is new.
-                if let Pass::MoreOfOthers(first, last) = self.pass {
-                    let known = frame[member.number].known.get(unit).copied();
-                    let known = known.ok_or_else(broken)? & band(first, last);
-                    writer.zeros(known.count_ones() as usize);
+                // Each coefficient that is nonzero has one bit more, also where nothing is new.
+                if let Pass::AcRefine(first, last) = self.pass {
+                    let nonzero = frame[member.number].nonzero.get(mcu).copied();
+                    let nonzero = nonzero.ok_or_else(broken)? & band(first, last);
+                    writer.zeros(nonzero.count_ones() as usize);
                 }
             }
         }
@@ -269,23 +303,23 @@ fn band(first: u8, last: u8) -> u64 {
 }
 
 impl Member<'_> {
-    fn read_difference(&mut self, bits: &mut Bits<'_>) -> Result<(), ImageError> {
-        let length = bits.symbol(self.differences)?.min(16);
+    fn read_dc(&mut self, bits: &mut Bits<'_>) -> Result<(), ImageError> {
+        let length = bits.symbol(self.dc_table)?.min(16);
         let number = bits.take(length) as i32;
         // Numbers whose first bit is zero are negative (ITU T.81, F.2.2.1).
         let is_negative = length > 0 && number >> (length - 1) == 0;
         let offset = if is_negative { (1 << length) - 1 } else { 0 };
-        self.before = self.before.wrapping_add(number - offset);
+        self.dc_predictor = self.dc_predictor.wrapping_add(number - offset);
         Ok(())
     }
 
     /// How many coefficients are zero before the next one, and its length in bits.
     fn coefficient(&self, bits: &mut Bits<'_>) -> Result<(u8, u8), ImageError> {
-        let symbol = bits.symbol(self.others)?;
+        let symbol = bits.symbol(self.ac_table)?;
         Ok((symbol >> 4, symbol & 15))
     }
 
-    fn skip_others(&self, bits: &mut Bits<'_>) -> Result<(), ImageError> {
+    fn skip_ac(&self, bits: &mut Bits<'_>) -> Result<(), ImageError> {
         let mut at = 1;
         while at < 64 {
             let (zeros, length) = self.coefficient(bits)?;
@@ -299,28 +333,28 @@ impl Member<'_> {
     }
 
     /// Reads the upper bits of the coefficients of a band, and notes which are not zero.
-    fn note_band(
+    fn read_ac_first(
         &self,
         (first, last): (u8, u8),
-        known: &mut u64,
-        nothing_in: &mut u32,
+        nonzero: &mut u64,
+        eob_run: &mut u32,
         bits: &mut Bits<'_>,
     ) -> Result<(), ImageError> {
-        if *nothing_in > 0 {
-            *nothing_in -= 1;
+        if *eob_run > 0 {
+            *eob_run -= 1;
             return Ok(());
         }
         let mut at = first;
         while at <= last {
             let (zeros, length) = self.coefficient(bits)?;
             if length == 0 && zeros < 15 {
-                *nothing_in = (1 << zeros) - 1 + bits.take(zeros);
+                *eob_run = (1 << zeros) - 1 + bits.take(zeros);
                 break;
             }
             bits.take(length);
             at += zeros;
             if length > 0 && at <= last {
-                *known |= 1 << at;
+                *nonzero |= 1 << at;
             }
             at += 1;
         }
@@ -328,24 +362,24 @@ impl Member<'_> {
     }
 
     /// Reads one more bit of the coefficients of a band, and those that were zero before.
-    fn refine_band(
+    fn read_ac_refine(
         &self,
         (first, last): (u8, u8),
-        known: &mut u64,
-        nothing_in: &mut u32,
+        nonzero: &mut u64,
+        eob_run: &mut u32,
         bits: &mut Bits<'_>,
     ) -> Result<(), ImageError> {
         let mut at = first;
-        while *nothing_in == 0 && at <= last {
+        while *eob_run == 0 && at <= last {
             let (mut zeros, length) = self.coefficient(bits)?;
             if length == 0 && zeros < 15 {
-                *nothing_in = (1 << zeros) + bits.take(zeros);
+                *eob_run = (1 << zeros) + bits.take(zeros);
                 break;
             }
             // The sign of the new one.
             bits.take(length.min(1));
-            while at <= last && (*known >> at & 1 == 1 || zeros > 0) {
-                if *known >> at & 1 == 1 {
+            while at <= last && (*nonzero >> at & 1 == 1 || zeros > 0) {
+                if *nonzero >> at & 1 == 1 {
                     bits.bit();
                 } else {
                     zeros -= 1;
@@ -353,13 +387,13 @@ impl Member<'_> {
                 at += 1;
             }
             if length > 0 && at <= last {
-                *known |= 1 << at;
+                *nonzero |= 1 << at;
             }
             at += 1;
         }
-        if *nothing_in > 0 {
-            *nothing_in -= 1;
-            let rest = *known & if at <= last { band(at, last) } else { 0 };
+        if *eob_run > 0 {
+            *eob_run -= 1;
+            let rest = *nonzero & if at <= last { band(at, last) } else { 0 };
             for _ in 0..rest.count_ones() {
                 bits.bit();
             }
@@ -369,16 +403,16 @@ impl Member<'_> {
 
     /// Writes the difference that leads back to zero, which is gray, if there is a code for it.
     fn write_return_to_zero(&mut self, writer: &mut Writer<'_>) -> Result<(), ImageError> {
-        let difference = self.before.wrapping_neg();
+        let difference = self.dc_predictor.wrapping_neg();
         let length = (32 - difference.unsigned_abs().leading_zeros()) as u8;
-        let codes = self.differences.ok_or_else(broken)?;
-        if !(1..=16).contains(&length) || codes.code(length).is_none() {
-            return writer.symbol(Some(codes), NOTHING);
+        let table = self.dc_table.ok_or_else(broken)?;
+        if !(1..=16).contains(&length) || table.code(length).is_none() {
+            return writer.symbol(Some(table), EOB);
         }
-        writer.symbol(Some(codes), length)?;
+        writer.symbol(Some(table), length)?;
         let offset = if difference < 0 { (1 << length) - 1 } else { 0 };
         writer.bits((difference + offset) as u32, length.into());
-        self.before = 0;
+        self.dc_predictor = 0;
         Ok(())
     }
 }

@@ -1,15 +1,16 @@
-//! The codes of a JPEG file (ITU T.81, C.2), and the bits that are read and written with them.
+//! The Huffman tables of a JPEG file (ITU T.81, C.2), and the bits that are read and written with
+//! them.
 
 use super::broken;
 use crate::ImageError;
 
-/// The symbol that ends a block, and the one for a difference of zero.
-pub(super) const NOTHING: u8 = 0;
+/// The symbol for the end of a block, and for a DC difference of zero.
+pub(super) const EOB: u8 = 0;
 
-/// The same table with a code for [`NOTHING`], if there is room for one: an encoder that fitted its
+/// The same table with a code for [`EOB`], if there is room for one: an encoder that fitted its
 /// codes to its data may have left it out. Codes of ones alone are not used.
-pub(super) fn with_nothing(mut counts: [u8; 16], mut symbols: Vec<u8>) -> ([u8; 16], Vec<u8>) {
-    if symbols.contains(&NOTHING) {
+pub(super) fn with_eob(mut counts: [u8; 16], mut symbols: Vec<u8>) -> ([u8; 16], Vec<u8>) {
+    if symbols.contains(&EOB) {
         return (counts, symbols);
     }
     let longest = counts.iter().rposition(|count| *count > 0).unwrap_or(0);
@@ -20,23 +21,24 @@ pub(super) fn with_nothing(mut counts: [u8; 16], mut symbols: Vec<u8>) -> ([u8; 
     let free = (2_u32 << longest).saturating_sub(taken);
     let length = if free > 1 { longest } else { longest + 1 };
     if let Some(count) = counts.get_mut(length)
+        && let Some(more) = count.checked_add(1)
         && free > 0
     {
-        *count += 1;
-        symbols.push(NOTHING);
+        *count = more;
+        symbols.push(EOB);
     }
     (counts, symbols)
 }
 
-/// A table of codes (ITU T.81, C.2).
-pub(super) struct Codes {
+/// A Huffman table.
+pub(super) struct HuffmanTable {
     /// For each length from 1 to 16 its first code, the place of that code's symbol, and how many
     /// codes there are.
     lengths: [(u32, usize, u32); 16],
     symbols: Vec<u8>,
 }
 
-impl Codes {
+impl HuffmanTable {
     pub(super) fn new(counts: [u8; 16], symbols: Vec<u8>) -> Self {
         let (mut code, mut place) = (0_u32, 0_usize);
         let lengths = counts.map(|count| {
@@ -109,14 +111,14 @@ impl<'a> Bits<'a> {
         (0..count).fold(0, |number, _| number << 1 | self.bit())
     }
 
-    pub(super) fn symbol(&mut self, codes: Option<&Codes>) -> Result<u8, ImageError> {
-        let codes = codes.ok_or_else(broken)?;
+    pub(super) fn symbol(&mut self, table: Option<&HuffmanTable>) -> Result<u8, ImageError> {
+        let table = table.ok_or_else(broken)?;
         let mut code = 0;
-        for (first, place, count) in codes.lengths {
+        for (first, place, count) in table.lengths {
             code = code << 1 | self.bit();
             let ahead = code.wrapping_sub(first);
             if code >= first && ahead < count {
-                let symbol = codes.symbols.get(place + ahead as usize);
+                let symbol = table.symbols.get(place + ahead as usize);
                 return symbol.copied().ok_or_else(broken);
             }
         }
@@ -126,7 +128,7 @@ impl<'a> Bits<'a> {
 
 /// Writes bits behind whole bytes.
 pub(super) struct Writer<'a> {
-    out: &'a mut Vec<u8>,
+    pub(super) out: &'a mut Vec<u8>,
     byte: u8,
     /// How many bits of the byte are written.
     filled: u8,
@@ -165,9 +167,13 @@ impl<'a> Writer<'a> {
         }
     }
 
-    pub(super) fn symbol(&mut self, codes: Option<&Codes>, symbol: u8) -> Result<(), ImageError> {
-        let (code, length) = codes
-            .and_then(|codes| codes.code(symbol))
+    pub(super) fn symbol(
+        &mut self,
+        table: Option<&HuffmanTable>,
+        symbol: u8,
+    ) -> Result<(), ImageError> {
+        let (code, length) = table
+            .and_then(|table| table.code(symbol))
             .ok_or_else(broken)?;
         self.bits(code, length);
         Ok(())
@@ -200,13 +206,17 @@ mod tests {
             (&[0, 4], &[0, 4]),
         ] {
             let symbols = vec![7; before.iter().map(|count| usize::from(*count)).sum()];
-            let (counts, found) = with_nothing(table(before), symbols.clone());
+            let (counts, found) = with_eob(table(before), symbols.clone());
             assert_eq!(counts, table(after));
             let has_more = before != after;
             assert_eq!(found.len(), symbols.len() + usize::from(has_more));
-            assert_eq!(found.last() == Some(&NOTHING), has_more);
+            assert_eq!(found.last() == Some(&EOB), has_more);
         }
-        let has_one = (table(&[2]), vec![NOTHING, 7]);
-        assert_eq!(with_nothing(has_one.0, has_one.1.clone()), has_one);
+        // One more than a byte can count.
+        let full = table(&[0, 0, 0, 0, 0, 0, 0, 0, 255]);
+        let symbols: Vec<u8> = (1..=255).collect();
+        assert_eq!(with_eob(full, symbols.clone()), (full, symbols));
+        let has_one = (table(&[2]), vec![EOB, 7]);
+        assert_eq!(with_eob(has_one.0, has_one.1.clone()), has_one);
     }
 }
