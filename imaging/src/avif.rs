@@ -4,14 +4,16 @@ use avif_serialize::Aviffy;
 use avif_serialize::constants::MatrixCoefficients as FileMatrix;
 use bytes::Bytes;
 use rav1e::prelude::{
-    ChromaSampling, ColorDescription, ColorPrimaries, Config, Context, EncoderConfig,
-    EncoderStatus, FrameType, MatrixCoefficients, PixelRange, Rational, TransferCharacteristics,
+    BlockSize, ChromaSampling, ColorDescription, ColorPrimaries, Config, Context, EncoderConfig,
+    EncoderStatus, FrameType, MatrixCoefficients, PartitionRange, PixelRange, Rational,
+    SpeedSettings, TransferCharacteristics,
 };
 
 use super::{ImageError, Raster};
 
-/// rav1e's least effort. On a photograph of 1024 x 768 this takes 0.13 s with its assembler code,
-/// and 0.58 s without. Effort 8 once made a file 4.7 times as large.
+/// rav1e's least effort, from which [`effort`] begins. A million pixels of a photograph take 0.3 s of
+/// a processor, and four times that without rav1e's assembler code. Effort 8 once made a file 4.7
+/// times as large.
 const SPEED: u8 = 10;
 
 /// Rounds the division of a sum of [`luma`] or [`chroma`].
@@ -53,6 +55,7 @@ pub(super) fn avif(raster: &Raster, quantizer: u8) -> Result<Bytes, ImageError> 
 /// An encoder of one picture. It works on the thread that calls it.
 fn context(width: usize, height: usize, quantizer: u8) -> Result<Context<u8>, ImageError> {
     let mut encoder = EncoderConfig::with_speed_preset(SPEED);
+    encoder.speed_settings = effort();
     encoder.width = width;
     encoder.height = height;
     encoder.time_base = Rational::new(1, 1);
@@ -68,6 +71,18 @@ fn context(width: usize, height: usize, quantizer: u8) -> Result<Context<u8>, Im
     encoder.min_quantizer = quantizer;
     let config = Config::new().with_encoder_config(encoder);
     config.new_context().map_err(ImageError::encode)
+}
+
+/// What the encoder tries. The preset cuts a picture into blocks of 32 x 32 pixels. With blocks of
+/// 16, photographs take 4 % less at the same score. The time that this costs is saved by leaving out
+/// fine directional intra prediction. Choosing between both sizes would save another 3 %, for twice
+/// the time.
+fn effort() -> SpeedSettings {
+    let mut effort = SpeedSettings::from_preset(SPEED);
+    let block = BlockSize::BLOCK_16X16;
+    effort.partition.partition_range = PartitionRange::new(block, block);
+    effort.prediction.fine_directional_intra = false;
+    effort
 }
 
 /// The light of every pixel, and the two colours of every square of two by two, in full range, as

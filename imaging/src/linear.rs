@@ -54,6 +54,14 @@ static CODE: LazyLock<Box<[u8]>> = LazyLock::new(|| {
     (0..=65535).map(code).collect()
 });
 
+/// The most rows of the old picture that are held at a time, where one of this height becomes one of
+/// the other height: those of a strip, and on either side those that its first and last rows reach.
+pub(super) fn most_strip_rows(from: u32, to: u32) -> u32 {
+    let scale = f64::from(from) / f64::from(to.max(1));
+    let strip = STRIP_ROWS.max(scale);
+    from.min((strip + 2.0 * (REACH * scale.max(1.0) + 1.0)).ceil() as u32)
+}
+
 /// A raster of the given size, or a copy if it has that size already.
 ///
 /// # Errors

@@ -65,8 +65,8 @@ impl Task {
     fn run(&self, sizes: &Sizes<'_>, aim: Aim, deadline: Instant) -> Result<File, ImageError> {
         let pixels = sizes.at(self.width)?;
         let quality = match self.encoding {
-            Encoding::WebP if self.is_tried() => Quality::Webp(Aim::narrow(&pixels, deadline)?),
-            Encoding::WebP => Quality::Webp(aim.webp()),
+            Encoding::WebP if self.is_tried() => Quality::Webp(aim.narrow(&pixels, deadline)?),
+            Encoding::WebP => Quality::Webp(aim.webp(self.width)),
             Encoding::Avif => Quality::Avif(aim.avif()),
             Encoding::Jpeg => Quality::Jpeg(aim.jpeg()),
         };
