@@ -5,6 +5,7 @@
 //! made from those pixels as well. Everything is rendered before the second opinion is asked for,
 //! so no picture holds the memory for decoding while somebody else decides.
 
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -180,18 +181,32 @@ impl Job {
         if self.is_banned(&raster)? {
             return Ok(Outcome::Rejected(Reason::Banned));
         }
-        let seen = if self.is_seen() {
-            vec![Seen::whole(self.look(&raster, true)?)]
-        } else {
-            Vec::new()
-        };
+        let (seen, aim) = self.look_and_aim(&raster, deadline)?;
         let next = match self.decide(&seen, || imaging::screening_image(&raster))? {
             Err(reason) => return Ok(Outcome::Rejected(reason)),
             Ok(next) => next,
         };
-        let aim = Aim::at(&raster, deadline)?;
-        let files = imaging::encode_variants(&raster, &self.inspected.outputs, aim, deadline)?;
+        let files = imaging::encode_variants(&raster, &self.inspected.outputs, aim?, deadline)?;
         self.outcome(&raster, files, next)
+    }
+
+    /// What the screener sees in a still, and how well its files are to be encoded. The models work
+    /// on one thread, so a second one finds out the other meanwhile.
+    fn look_and_aim(
+        &self,
+        raster: &Raster,
+        deadline: Instant,
+    ) -> Result<(Vec<Seen>, Result<Aim, ImageError>), Failure> {
+        if !self.is_seen() {
+            return Ok((Vec::new(), Aim::at(raster, deadline)));
+        }
+        let (look, aim) = std::thread::scope(|scope| {
+            let aim = scope.spawn(|| Aim::at(raster, deadline));
+            let look = self.look(raster, true);
+            let aim = aim.join().unwrap_or_else(|panic| resume_unwind(panic));
+            (look, aim)
+        });
+        Ok((vec![Seen::whole(look?)], aim))
     }
 
     /// True where the screener is shown this picture.
