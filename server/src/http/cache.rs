@@ -300,6 +300,30 @@ impl Lifetimes {
     }
 }
 
+impl CachePolicy {
+    /// The policy of a page that shows what both of these are for.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (
+                Self::List { ends, mut pictures },
+                Self::List {
+                    ends: other_ends,
+                    pictures: others,
+                },
+            ) => {
+                pictures.extend(others);
+                pictures.sort_unstable();
+                pictures.dedup();
+                Self::List {
+                    ends: ends.into_iter().chain(other_ends).min(),
+                    pictures,
+                }
+            }
+            (_, _) => Self::NoStore,
+        }
+    }
+}
+
 /// Lets every cache keep an answer until one second before this instant, and no longer.
 fn until(headers: &mut HeaderMap, ends: ExpiresAt, clock: &Clock) {
     if ends.seconds_left(clock.now()) < SHORTEST_LIFE {
@@ -339,13 +363,14 @@ fn set_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
 pub(crate) struct Shown(Arc<Mutex<Option<CachePolicy>>>);
 
 impl Shown {
-    /// Notes the policy of what the page shows. A page loads one thing; with a second one the first
-    /// policy would be wrong, so nobody may keep the page.
+    /// Notes the policy of something that the page shows. Several lists are one that ends with the
+    /// first of their pictures. With anything else beside it a policy would be wrong, so nobody may
+    /// keep the page.
     pub(crate) fn note(&self, policy: CachePolicy) {
         let mut noted = self.0.lock();
-        *noted = Some(match *noted {
+        *noted = Some(match noted.take() {
             None => policy,
-            Some(_) => CachePolicy::NoStore,
+            Some(shown) => shown.and(policy),
         });
     }
 
