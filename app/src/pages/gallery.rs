@@ -32,8 +32,13 @@ pub(super) fn Gallery(
     })
 }
 
+/// A list with at least one picture.
 #[component]
-fn FullGallery(page: PicturePage, path: String, query: ListQuery) -> impl IntoView {
+pub(super) fn FullGallery(
+    page: PicturePage,
+    #[prop(into)] path: String,
+    query: ListQuery,
+) -> impl IntoView {
     let list = list_of(&query);
     let cards = page
         .pictures
@@ -114,8 +119,9 @@ fn More(href: String, source: String, list: String) -> impl IntoView {
     }
 }
 
+/// A list without pictures.
 #[component]
-fn EmptyGallery(words: String) -> impl IntoView {
+pub(super) fn EmptyGallery(#[prop(into)] words: String) -> impl IntoView {
     view! {
         <div class="gallery-empty">
             <Cat mood=Mood::Asleep/>

@@ -45,7 +45,7 @@ fn SearchBox() -> impl IntoView {
                 type="search"
                 name="q"
                 value=words
-                placeholder="tabby, sofa, -dog…"
+                placeholder="Search by tag"
                 maxlength="200"
                 autocomplete="off"
                 autocapitalize="none"

@@ -8,7 +8,7 @@ use super::rows::{read_life, read_published, read_tags};
 use super::{Db, DbError};
 use crate::domain::hash::Sha256Hash;
 use crate::domain::picture::{Life, PictureId, Published};
-use crate::domain::search::{self, SearchQuery};
+use crate::domain::search::{self, SearchQuery, Term};
 use crate::domain::verdict::{Reason, Rules, Verdict};
 
 /// For how many names of files that only another version of the program knows a warning is logged.
@@ -70,17 +70,11 @@ impl Db {
                 .push_bind(format!("| {} |", search::fold(tag)))
                 .push(") > 0");
         }
-        for phrase in &filter.search.required {
-            query
-                .push(" AND instr(tags_text, ")
-                .push_bind(format!(" {phrase} "))
-                .push(") > 0");
+        for term in &filter.search.required {
+            push_has(query.push(" AND "), term);
         }
-        for phrase in &filter.search.excluded {
-            query
-                .push(" AND instr(tags_text, ")
-                .push_bind(format!(" {phrase} "))
-                .push(") = 0");
+        for term in &filter.search.excluded {
+            push_has(query.push(" AND NOT "), term);
         }
         let order = if filter.after.is_some() {
             "ASC"
@@ -211,4 +205,17 @@ impl Db {
             },
         }))
     }
+}
+
+/// Adds the condition that a picture has this word or phrase in one of its spellings.
+fn push_has(query: &mut QueryBuilder<Sqlite>, term: &Term) {
+    let mut spellings = query.separated(" OR ");
+    spellings.push_unseparated("(");
+    for phrase in &term.spellings {
+        spellings
+            .push("instr(tags_text, ")
+            .push_bind_unseparated(format!(" {phrase} "))
+            .push_unseparated(") > 0");
+    }
+    spellings.push_unseparated(")");
 }

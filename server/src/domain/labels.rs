@@ -149,6 +149,17 @@ pub fn tags(cat: f32, words: &Words) -> Vec<Tag> {
     tags
 }
 
+/// Every name that a tag can have that the local models give.
+#[cfg(test)]
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let coats = COATS.iter().map(|(_, name, _)| *name);
+    let things = THINGS.iter().flat_map(|(name, parents, _)| {
+        let parents = parents.iter().copied();
+        std::iter::once(*name).chain(parents)
+    });
+    COMMON.into_iter().chain(coats).chain(things)
+}
+
 /// A phrase that describes the picture to someone who cannot see it, such as "tabby cat on a sofa,
 /// with a remote control". It is empty where nothing is known beyond that there is a cat.
 #[must_use]

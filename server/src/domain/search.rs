@@ -3,23 +3,34 @@
 //! Words are compared without case and accents. A word matches a tag that contains it as a whole
 //! word, and `"two words"` matches them as a phrase within one tag. All words and phrases must
 //! match. A `-` before a word or phrase excludes pictures with it, and a query may consist of
-//! exclusions alone.
+//! exclusions alone. Plurals and other words for the same thing find what tags call it
+//! ([`synonyms`](super::synonyms)). An exclusion knows plurals alone: nobody who types `-orange`
+//! minds ginger cats.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+
+use super::synonyms::{inflections, spellings};
 
 /// The longest query that is looked at, in bytes. Longer ones are refused as malformed.
 pub const MAX_QUERY_BYTES: usize = 200;
 
 /// The most words and phrases in a query, exclusions included. Each of them is looked for in the
-/// tags of every picture.
+/// tags of every picture, in up to three spellings.
 pub const MAX_TERMS: usize = 16;
 
-/// A parsed search: folded phrases of one or more words.
+/// A parsed search.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SearchQuery {
-    pub required: Vec<String>,
-    pub excluded: Vec<String>,
+    pub required: Vec<Term>,
+    pub excluded: Vec<Term>,
+}
+
+/// A word or phrase of a search, folded, in each spelling that counts as it; the one that was typed
+/// comes first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term {
+    pub spellings: Vec<String>,
 }
 
 impl SearchQuery {
@@ -44,14 +55,19 @@ impl SearchQuery {
                 }
             };
             let phrase = fold(term);
-            let phrases = if excluded {
+            let terms = if excluded {
                 &mut query.excluded
             } else {
                 &mut query.required
             };
             // A term that is repeated asks for nothing more.
-            if !phrase.is_empty() && !phrases.contains(&phrase) {
-                phrases.push(phrase);
+            if !phrase.is_empty() && terms.iter().all(|term| term.spellings[0] != phrase) {
+                let spellings = if excluded {
+                    inflections(&phrase)
+                } else {
+                    spellings(&phrase)
+                };
+                terms.push(Term { spellings });
             }
             rest = after.trim_start();
         }
@@ -118,14 +134,11 @@ mod tests {
     fn matches(tags: &[&str], query: &str) -> bool {
         let text = index_text(tags.iter().copied());
         let query = SearchQuery::parse(query);
-        query
-            .required
-            .iter()
-            .all(|phrase| text.contains(&format!(" {phrase} ")))
-            && !query
-                .excluded
-                .iter()
-                .any(|phrase| text.contains(&format!(" {phrase} ")))
+        let has = |term: &Term| {
+            let mut spellings = term.spellings.iter();
+            spellings.any(|phrase| text.contains(&format!(" {phrase} ")))
+        };
+        query.required.iter().all(has) && !query.excluded.iter().any(has)
     }
 
     #[test]
@@ -150,6 +163,13 @@ mod tests {
             ("cat\"tabby\"", true),
             ("", true),
             ("- \" \"", true),
+            ("cats", true),
+            ("\"tabby kittens\"", true),
+            ("striped", true),
+            ("\"cats tabby\"", false),
+            ("-tabbies", false),
+            ("-striped", true),
+            ("-kitten", true),
         ] {
             assert_eq!(matches(&tags, query), expected, "{query}");
         }
