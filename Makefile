@@ -111,8 +111,8 @@ stand-in: setup
 
 .PHONY: e2e
 e2e: stand-in ## Run the end-to-end tests against the built server, or with T=upload those files
-	@scripts/needs.sh server site models browser
-	scripts/step "end-to-end tests in Chromium"
+	@scripts/needs.sh server site models chromium firefox
+	scripts/step "end-to-end tests in Chromium and Firefox"
 	cd end2end && CATTO_STAND_IN="$(CARGO_TARGET_DIR)/release/aws_stand_in" \
 		CATTO_PUBLISHER="$(CARGO_TARGET_DIR)/release/examples/publish_pictures" npx playwright test $(T)
 
@@ -161,7 +161,7 @@ bench-size: ## Measure how large and how good the image files are that pages fet
 	@[ -d "$(FOLDER)" ] || { echo "Please name a folder of photographs: \`make bench-size FOLDER=photographs\`." >&2; exit 1; }
 	python_path=$$(scripts/install_size_tools.sh)
 	$(MAKE) --no-print-directory build models >&2
-	scripts/needs.sh browser
+	scripts/needs.sh chromium
 	CATTO_MODELS_DIR="$(abspath $(MODELS))" PYTHONPATH="$$python_path" \
 		python3 scripts/bench_size.py $(if $(JSON),--json) "$(FOLDER)"
 

@@ -1,4 +1,4 @@
-// Tells Playwright which Chromium to use and how to start it.
+// Tells Playwright which browsers to use and how to start them.
 
 import { existsSync } from "node:fs";
 import type { LaunchOptions } from "@playwright/test";
@@ -21,3 +21,11 @@ export const launchOptions: LaunchOptions = {
     "--no-first-run",
   ],
 };
+
+/** Debian's Firefox. If it is not there, Playwright's own is used. */
+const DEBIAN_FIREFOX = "/usr/bin/firefox-esr";
+
+export const firefox = existsSync(DEBIAN_FIREFOX)
+  ? // With this channel Playwright speaks WebDriver BiDi, which every Firefox understands.
+    { channel: "moz-firefox", launchOptions: { executablePath: DEBIAN_FIREFOX } }
+  : { launchOptions: {} };

@@ -1,6 +1,6 @@
 import { defineConfig, devices } from "@playwright/test";
 
-import { launchOptions } from "./browser.js";
+import { firefox, launchOptions } from "./browser.js";
 import { cloudSite, shortLivedSite, site, start } from "./servers.js";
 
 export default defineConfig({
@@ -16,12 +16,20 @@ export default defineConfig({
   expect: { timeout: 15_000 },
   reporter: "list",
   use: {
-    ...devices["Desktop Chrome"],
     baseURL: site.url,
-    launchOptions,
     // Traces are off: recording one fetches previews from within the page, which the content
     // security policy rightly forbids.
     screenshot: "only-on-failure",
   },
+  projects: [
+    { name: "chromium", use: { ...devices["Desktop Chrome"], launchOptions } },
+    {
+      name: "firefox",
+      use: { ...devices["Desktop Firefox"], ...firefox },
+      // What visitors do most, and what depends most on the browser.
+      testMatch: /\/(browse|picture|search|upload|wild)\.spec\.ts$/,
+      grepInvert: /@chromium/,
+    },
+  ],
   webServer: [start(site), start(shortLivedSite), start(cloudSite)],
 });

@@ -10,23 +10,38 @@ addEventListener("fetch", (event) => {
 
 async function take(request) {
   const form = await request.formData();
-  await leave(form.getAll("file"));
+  try {
+    await leave(form.getAll("file"));
+  } catch (error) {
+    // The browser keeps no data for this site, or has no room for it. The server takes one picture,
+    // and says so of several, which is better than to lose them without a word.
+    console.warn("What was shared goes to the server:", error);
+    const headers = { accept: request.headers.get("accept") };
+    return fetch(request.url, { method: "POST", headers, body: form });
+  }
   return Response.redirect("/upload", 303);
 }
 
-function leave(files) {
+// Adds the files to those that the upload page has not taken yet.
+async function leave(files) {
+  const opening = indexedDB.open(NAME, 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore(NAME);
+  await happened(opening, "success", "error");
+  const database = opening.result;
+  try {
+    const store = database.transaction(NAME, "readwrite").objectStore(NAME);
+    const waiting = store.get(NAME);
+    await happened(waiting, "success", "error");
+    store.put([...(waiting.result ?? []), ...files], NAME);
+    await happened(store.transaction, "complete", "abort");
+  } finally {
+    database.close();
+  }
+}
+
+function happened(source, good, bad) {
   return new Promise((resolve, reject) => {
-    const opening = indexedDB.open(NAME, 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore(NAME);
-    opening.onerror = () => reject(opening.error);
-    opening.onsuccess = () => {
-      const leaving = opening.result.transaction(NAME, "readwrite");
-      leaving.objectStore(NAME).put(files, NAME);
-      leaving.oncomplete = () => {
-        opening.result.close();
-        resolve();
-      };
-      leaving.onabort = () => reject(leaving.error);
-    };
+    source.addEventListener(good, resolve);
+    source.addEventListener(bad, () => reject(source.error));
   });
 }

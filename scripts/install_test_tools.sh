@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need: cfn-lint, moto's server and schemathesis from PyPI; exiftool,
 # strace, unshare, pkill, openssl, ip, Varnish and nginx from Debian; clients of other image hosts
-# from npm and PyPI; and Chromium, from Debian where apt may be used, else from Playwright. What
-# cannot be installed is named at the end, with the command that installs it.
+# from npm and PyPI; and Chromium and Firefox, from Debian where apt may be used, else from Playwright.
+# What cannot be installed is named at the end, with the command that installs it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -44,27 +44,25 @@ fi
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-has_browser() {
-  has chromium \
-    || (cd end2end && node -e 'process.exit(require("fs").existsSync(require("@playwright/test").chromium.executablePath()) ? 0 : 1)')
-}
-
 packages=()
 for tool in "${debian_tools[@]}"; do
   read -r command package _ <<<"$tool"
   has "$command" || packages+=("$package")
 done
-has_browser || packages+=(chromium fonts-dejavu-core)
+scripts/has_browser.sh chromium || packages+=(chromium fonts-dejavu-core)
+scripts/has_browser.sh firefox || packages+=(firefox-esr)
 
 if [ "${#packages[@]}" -gt 0 ] && [ "$(id -u)" = 0 ] && has apt-get; then
   scripts/step "installing ${packages[*]} with apt"
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${packages[@]}" >/dev/null || true
 fi
-if ! has_browser; then
-  scripts/step "downloading Chromium with Playwright"
-  (cd end2end && npx playwright install chromium) || true
-fi
+for browser in chromium firefox; do
+  if ! scripts/has_browser.sh "$browser"; then
+    scripts/step "downloading $browser with Playwright"
+    (cd end2end && npx playwright install "$browser") || true
+  fi
+done
 
 missing=0
 for tool in "${debian_tools[@]}"; do
@@ -74,8 +72,12 @@ for tool in "${debian_tools[@]}"; do
     missing=1
   }
 done
-has_browser || {
+scripts/has_browser.sh chromium || {
   echo "The end-to-end tests need Chromium. On Debian: sudo apt-get install chromium; elsewhere: npx playwright install chromium" >&2
+  missing=1
+}
+scripts/has_browser.sh firefox || {
+  echo "Some end-to-end tests need Firefox. On Debian: sudo apt-get install firefox-esr; elsewhere: npx playwright install firefox" >&2
   missing=1
 }
 exit "$missing"

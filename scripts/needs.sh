@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that what a task needs is there, and names the command that makes what is not:
-# needs.sh [site] [server] [models] [browser]
+# needs.sh [site] [server] [models] [chromium] [firefox]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,10 +18,8 @@ for thing in "$@"; do
       models=${CATTO_MODELS_DIR:-$(sed -n 's/^CATTO_MODELS_DIR=//p' .env 2>/dev/null || true)}
       [ -f "${models:-models}/manifest.json" ] || lack "The screening models are missing." "make models"
       ;;
-    browser)
-      command -v chromium >/dev/null 2>&1 \
-        || (cd end2end && node -e 'process.exit(require("fs").existsSync(require("@playwright/test").chromium.executablePath()) ? 0 : 1)') \
-        || lack "Chromium is missing." "make test-setup"
+    chromium | firefox)
+      scripts/has_browser.sh "$thing" || lack "The browser $thing is missing." "make test-setup"
       ;;
   esac
 done

@@ -116,30 +116,70 @@ pub(crate) fn srcset(images: &[(String, String)], format: Format, upload_width: 
 /// wide as a file a place on a screen up to that step may be. The finer a screen is, the less one
 /// sees that a file is a little too narrow.
 #[cfg(feature = "ssr")]
-const ENOUGH: [(f64, f64); 4] = [(1.0, 1.05), (1.5, 1.1), (2.0, 1.1), (3.0, 1.2)];
+const ENOUGH: [(f64, f64); 4] = [(1.0, 1.1), (1.5, 1.1), (2.0, 1.1), (3.0, 1.2)];
 
-/// The screens that the widest AVIF file of a picture suits, as a `<source>` says it: it is wide
-/// enough there, and no narrower WebP file is. `None` where there is no AVIF file. A picture of
-/// these sides is drawn as wide as the screen, or as high as the screen without `margin` CSS
+/// Files among which a browser chooses, as the element `<source>` names them.
+#[cfg(feature = "ssr")]
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) format: Format,
+    pub(crate) srcset: String,
+    /// The screens for which the files are wide enough; `None` for all.
+    pub(crate) media: Option<String>,
+}
+
+/// The files of which a large view of a picture is made, the best for each screen first. A picture
+/// of these sides is drawn as wide as the screen, or as high as the screen without `margin` CSS
 /// pixels.
 ///
 /// AVIF files end at a width at which they are still made quickly, and are worth it from about a
 /// thousand pixels on. A browser that was offered them everywhere would take them even where they
-/// are too narrow or much too wide, and never look at the WebP files.
+/// are too narrow or much too wide, and never look at the WebP files. So those WebP files that are
+/// narrower come first, for the screens for which they are wide enough.
 #[cfg(feature = "ssr")]
-pub(crate) fn avif_media(
+pub(crate) fn sources(
     images: &[(String, String)],
     (width, height): (u32, u32),
     margin: u32,
-) -> Option<String> {
-    let widths = |format| {
-        let files = images.iter().filter_map(image);
-        files.filter_map(move |file| (file.format == format).then_some(file.most_width))
+) -> Vec<Source> {
+    let up_to = |format, most_width| {
+        let is_fit = |file: &Image<'_>| file.format == format && file.most_width <= most_width;
+        let files = images
+            .iter()
+            .filter(|file| image(file).is_some_and(|file| is_fit(&file)));
+        let files: Images = files.cloned().collect();
+        let widest = files
+            .iter()
+            .filter_map(image)
+            .map(|file| file.most_width)
+            .max()?;
+        Some((widest, srcset(&files, format, width)))
     };
-    let widest = widths(Format::Avif).max()?;
-    let narrower = widths(Format::Webp).filter(|width| *width < widest).max();
-    let high = |across: f64| across * f64::from(height) / f64::from(width.max(1));
-    let down = |across: f64| high(across) + f64::from(margin);
+    let mut sources = Vec::new();
+    if let Some((widest_avif, avif)) = up_to(Format::Avif, u32::MAX) {
+        let narrower = up_to(Format::Webp, widest_avif.saturating_sub(1));
+        let narrower = narrower.map(|(widest, webp)| (Format::Webp, widest, webp));
+        let files = narrower
+            .into_iter()
+            .chain([(Format::Avif, widest_avif, avif)]);
+        sources.extend(files.map(|(format, widest, srcset)| Source {
+            format,
+            srcset,
+            media: Some(media(widest, (width, height), margin)),
+        }));
+    }
+    sources.extend(up_to(Format::Webp, u32::MAX).map(|(_, srcset)| Source {
+        format: Format::Webp,
+        srcset,
+        media: None,
+    }));
+    sources
+}
+
+/// The screens for which a file of this width is wide enough, of a picture that is drawn as
+/// [`sources`] says.
+#[cfg(feature = "ssr")]
+fn media(widest: u32, (width, height): (u32, u32), margin: u32) -> String {
     let mut media = String::new();
     let mut finer_than = None;
     for (resolution, enough) in ENOUGH {
@@ -148,22 +188,13 @@ pub(crate) fn avif_media(
             conditions.push(format!("(min-resolution: {step}1dppx)"));
         }
         conditions.push(format!("(max-resolution: {resolution}dppx)"));
-        if let Some(narrower) = narrower.map(f64::from) {
-            let across = narrower / resolution;
-            let place = format!(
-                "(min-width: {across:.0}px) and (min-height: {:.0}px)",
-                down(across)
-            );
-            conditions.push(place);
-        }
         // No file is wider than the picture.
         if widest < width {
             let across = f64::from(widest) * enough / resolution;
-            let place = format!(
-                "((max-width: {across:.0}px) or (max-height: {:.0}px))",
-                down(across)
-            );
-            conditions.push(place);
+            let down = across * f64::from(height) / f64::from(width) + f64::from(margin);
+            conditions.push(format!(
+                "((max-width: {across:.0}px) or (max-height: {down:.0}px))"
+            ));
         }
         if !media.is_empty() {
             media.push_str(", ");
@@ -171,7 +202,7 @@ pub(crate) fn avif_media(
         media.push_str(&conditions.join(" and "));
         finer_than = Some(format!("{resolution:.1}"));
     }
-    Some(media)
+    media
 }
 
 #[cfg(test)]
@@ -232,37 +263,76 @@ mod tests {
         assert_eq!(still(&images()), None);
     }
 
+    /// The formats of the sources, each with the widths that it offers and its screens.
+    fn offered(names: &[&str], size: (u32, u32)) -> Vec<(Format, String, Option<String>)> {
+        let sources = sources(&of(names), size, 168).into_iter();
+        sources
+            .map(|source| {
+                let widths = source.srcset.split(' ').skip(1).step_by(2);
+                let widths: Vec<&str> = widths.map(|width| width.trim_end_matches(',')).collect();
+                (source.format, widths.join(" "), source.media)
+            })
+            .collect()
+    }
+
     #[test]
-    fn avif_files_are_offered_where_they_are_wide_enough_and_nothing_narrower_is() {
-        let images = of(&["1120.avif", "768.webp", "2048.webp"]);
-        let media = avif_media(&images, (2048, 1536), 168).expect("somewhere");
-        let conditions: Vec<&str> = media.split(", ").collect();
+    fn each_file_is_offered_where_it_is_wide_enough_and_nothing_narrower_is() {
+        let sources = offered(
+            &["1120.avif", "320.webp", "768.webp", "2048.webp"],
+            (2048, 1536),
+        );
+        let formats = sources
+            .iter()
+            .map(|(format, widths, _)| (*format, widths.as_str()));
         assert_eq!(
-            conditions,
+            formats.collect::<Vec<_>>(),
             [
-                "(max-resolution: 1dppx) and (min-width: 768px) and (min-height: 744px) \
-                 and ((max-width: 1176px) or (max-height: 1050px))",
+                (Format::Webp, "320w 768w"),
+                (Format::Avif, "1120w"),
+                (Format::Webp, "320w 768w 2048w"),
+            ]
+        );
+        let screens = |position: usize| sources[position].2.as_deref().unwrap_or_default();
+        assert_eq!(
+            screens(1).split(", ").collect::<Vec<_>>(),
+            [
+                "(max-resolution: 1dppx) and ((max-width: 1232px) or (max-height: 1092px))",
                 "(min-resolution: 1.01dppx) and (max-resolution: 1.5dppx) \
-                 and (min-width: 512px) and (min-height: 552px) \
                  and ((max-width: 821px) or (max-height: 784px))",
                 "(min-resolution: 1.51dppx) and (max-resolution: 2dppx) \
-                 and (min-width: 384px) and (min-height: 456px) \
                  and ((max-width: 616px) or (max-height: 630px))",
                 "(min-resolution: 2.01dppx) and (max-resolution: 3dppx) \
-                 and (min-width: 256px) and (min-height: 360px) \
                  and ((max-width: 448px) or (max-height: 504px))",
             ]
         );
-        // No file is wider than the upload, so it is always wide enough.
-        let media = avif_media(&images, (1100, 1000), 168).expect("somewhere");
+        assert!(screens(0).contains("(max-width: 845px) or (max-height: 802px)"));
+        assert_eq!(sources[2].2, None);
+    }
+
+    #[test]
+    fn a_file_that_is_as_wide_as_the_picture_is_wide_enough_anywhere() {
+        let sources = offered(&["1120.avif", "768.webp", "1536.webp"], (1100, 1000));
         assert!(
-            media.contains("(min-width: 768px)") && !media.contains("max-width"),
-            "{media}"
+            sources[0]
+                .2
+                .as_ref()
+                .is_some_and(|media| media.contains("width"))
         );
-        // An older picture may have no narrower file.
-        let media = avif_media(&of(&["1120.avif"]), (2048, 1536), 168).expect("somewhere");
-        assert!(!media.contains("min-width"), "{media}");
-        assert_eq!(avif_media(&of(&["2048.webp"]), (2048, 1536), 168), None);
+        assert!(
+            sources[1]
+                .2
+                .as_ref()
+                .is_some_and(|media| !media.contains("width"))
+        );
+    }
+
+    #[test]
+    fn a_picture_without_avif_or_without_narrower_files_offers_what_it_has() {
+        let count = |names| offered(names, (2048, 1536)).len();
+        assert_eq!(count(&["1120.avif"]), 1);
+        assert_eq!(count(&["1120.avif", "2048.webp"]), 2);
+        assert_eq!(count(&["2048.webp", "320.webp"]), 1);
+        assert_eq!(count(&["1280.jpg"]), 0);
     }
 
     /// The server chooses by the same rule, and is tested with the same cases.

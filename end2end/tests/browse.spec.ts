@@ -2,7 +2,7 @@
 
 import { PAGE_SIZE } from "./fixtures/api.js";
 import type { CardBox } from "./fixtures/home_page.js";
-import { expect, test } from "./fixtures/test.js";
+import { expect, onlyChromium, test } from "./fixtures/test.js";
 
 test("the gallery shows the newest picture first", async ({ api, homePage }) => {
   const older = await api.publish("cat.webp");
@@ -59,7 +59,7 @@ test("an animation's card is still until one points at it", async ({ api, homePa
   await expect(homePage.moving(id)).toBeVisible();
 });
 
-test("who asked for less motion sees animations still", async ({
+test("who asked for less motion sees animations still", onlyChromium, async ({
   api,
   homePage,
   picturePage,

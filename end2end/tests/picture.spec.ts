@@ -1,6 +1,6 @@
 // Somebody looks at one picture, and goes on from it.
 
-import { expect, test } from "./fixtures/test.js";
+import { expect, onlyChromium, test } from "./fixtures/test.js";
 
 for (const [name, width, height] of [
   ["a phone", 390, 844],
@@ -102,7 +102,7 @@ test("from a tag one goes on within the tag, and back to its search at the end",
   await expect(homePage.headline).toHaveText('Cats with "tabby cat"');
 });
 
-test("a swipe leads to the next picture, and a scroll does not", async ({
+test("a swipe leads to the next picture, and a scroll does not", onlyChromium, async ({
   api,
   page,
   picturePage,

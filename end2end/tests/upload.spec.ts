@@ -1,7 +1,7 @@
 // Somebody brings pictures and takes links away.
 
 import { picture } from "./fixtures/pictures.js";
-import { expect, test } from "./fixtures/test.js";
+import { expect, onlyChromium, test } from "./fixtures/test.js";
 
 test.describe("upload", () => {
   test.beforeEach(async ({ uploadPage }) => uploadPage.open());
@@ -19,7 +19,7 @@ test.describe("upload", () => {
     await expect(uploadPage.upload("cat-sideways.jpg").published).toBeVisible();
   });
 
-  test("a picture pasted from the clipboard is uploaded", async ({ uploadPage }) => {
+  test("a picture pasted from the clipboard is uploaded", onlyChromium, async ({ uploadPage }) => {
     await uploadPage.paste(picture("chelsea.png", "image.png"));
     await expect(uploadPage.upload("image.png").published).toBeVisible();
   });
@@ -96,7 +96,7 @@ test.describe("upload", () => {
     await picturePage.expectPhotoLoaded();
   });
 
-  test("copying puts the link on the clipboard and says so", async ({
+  test("copying puts the link on the clipboard and says so", onlyChromium, async ({
     context,
     page,
     uploadPage,
@@ -179,7 +179,7 @@ test.describe("upload", () => {
     await expect(uploadPage.upload("chelsea.png").published).toBeVisible();
   });
 
-  test("twenty files fit on about two screens of a phone, and all links are copied at once", async ({
+  test("twenty files fit on about two screens of a phone, and all links are copied at once", onlyChromium, async ({
     context,
     page,
     uploadPage,
@@ -213,7 +213,7 @@ test.describe("upload", () => {
     await expect(uploadPage.line).toHaveText("2 online · 1 refused");
   });
 
-  test("the link of a row is copied, also where the browser has no clipboard for scripts", async ({
+  test("the link of a row is copied, also where the browser has no clipboard for scripts", onlyChromium, async ({
     context,
     page,
     uploadPage,
@@ -244,7 +244,7 @@ test.describe("upload", () => {
     await expect(page.locator(`a[href="${path}"]`)).toBeVisible();
   });
 
-  test("pasting leaves text fields and text alone", async ({ uploadPage }) => {
+  test("pasting leaves text fields and text alone", onlyChromium, async ({ uploadPage }) => {
     const cat = picture("chelsea.png", "image.png");
     await uploadPage.pasteWithText("", "input[type=search]", cat);
     await uploadPage.pasteWithText("a table of cats", "body", cat);
@@ -291,14 +291,14 @@ test.describe("from any page", () => {
     await expect(uploadPage.rows).toHaveCount(0);
   });
 
-  test("a picture that is pasted into the About page is uploaded", async ({ page, uploadPage }) => {
+  test("a picture that is pasted into the About page is uploaded", onlyChromium, async ({ page, uploadPage }) => {
     await uploadPage.goto("/about");
     await uploadPage.paste(picture("cat-gray.jpg", "image.jpg"));
     await expect(page).toHaveURL(/\/upload$/);
     await expect(uploadPage.upload("image.jpg").published).toBeVisible();
   });
 
-  test("the search field keeps what is pasted into it", async ({ page, uploadPage }) => {
+  test("the search field keeps what is pasted into it", onlyChromium, async ({ page, uploadPage }) => {
     await uploadPage.goto("/");
     await uploadPage.pasteWithText("", "input[type=search]", picture("cat.webp"));
     await uploadPage.pasteWithText("only words", "body");

@@ -23,7 +23,7 @@ const SHAPES: usize = 32;
 /// How wide a card is that is as wide as it is high, in pixels of CSS, in the mean: on phones, from
 /// a width of 44rem on, and from 75rem on. The rows in `style/_gallery.scss` are less high, and
 /// grow to fill their width. Browsers round up to the next file, so that few are ever too small.
-const SQUARE: [u32; 3] = [116, 180, 210];
+const SQUARE: [u32; 3] = [115, 180, 210];
 
 /// What a card shows of a picture. The fields are those of [`PictureView`].
 #[derive(Clone)]
@@ -289,7 +289,7 @@ mod tests {
     fn sizes_follow_the_proportions_and_end_where_the_shapes_do() {
         assert_eq!(
             sizes(400, 200, false),
-            "(min-width: 75rem) 420px, (min-width: 44rem) 360px, 232px"
+            "(min-width: 75rem) 420px, (min-width: 44rem) 360px, 230px"
         );
         assert_eq!(
             sizes(10, 1000, true),

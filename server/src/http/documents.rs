@@ -68,10 +68,11 @@ pub(crate) async fn app_file(uri: Uri) -> Result<impl IntoResponse, Error> {
     let headers = [
         (header::CONTENT_TYPE, kind),
         // A worker has this policy itself. In the sandbox, where answers are by default, it would
-        // belong to no site and could leave nothing for the upload page.
+        // belong to no site and could leave nothing for the upload page. What it cannot leave there
+        // it sends to the server.
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
+            "default-src 'none'; connect-src 'self'; frame-ancestors 'none'",
         ),
     ];
     Ok((

@@ -2,9 +2,9 @@
 
 use leptos::prelude::*;
 
-use super::{SHARED_WIDTH, images};
+use super::{SHARED_WIDTH, content_type, images};
 use crate::components::picture_card::shape_class;
-use crate::images::{Format, avif_media, choose, srcset};
+use crate::images::{Format, choose, sources};
 use crate::types::PictureView;
 
 /// The CSS pixels of the screen's height that a wide screen keeps for the header and the row of
@@ -19,17 +19,16 @@ pub(super) fn Photo(picture: PictureView) -> impl IntoView {
     let images = images(&picture);
     let size = (picture.largest_width, picture.largest_height);
     let sizes = sizes(size.0, size.1);
-    let webp = srcset(&images, Format::Webp, size.0);
-    let avif = srcset(&images, Format::Avif, size.0);
     let fallback = choose(&images, Format::Jpeg, SHARED_WIDTH).map(|image| image.url.to_owned());
     // Whoever asked for less motion sees a still, and can open the animation.
     let still = picture.animated.then(|| {
         view! { <source media="(prefers-reduced-motion: reduce)" srcset=fallback.clone()/> }
     });
-    let avif = (!avif.is_empty()).then(|| {
-        let media = avif_media(&images, size, MARGIN);
-        view! { <source type="image/avif" srcset=avif sizes=sizes.clone() media=media/> }
+    let sources = sources(&images, size, MARGIN).into_iter().map(|source| {
+        let kind = content_type(source.format);
+        view! { <source type=kind srcset=source.srcset sizes=sizes.clone() media=source.media/> }
     });
+    let sources = sources.collect::<Vec<_>>();
     // It is what the page is about, so those who cannot see it are told that it is there.
     let alt = if picture.alt.is_empty() {
         "A picture without a description".to_owned()
@@ -48,8 +47,7 @@ pub(super) fn Photo(picture: PictureView) -> impl IntoView {
             <a class="photo" href=large title="Open the largest file">
                 <picture>
                     {still}
-                    {avif}
-                    <source type="image/webp" srcset=webp sizes=sizes/>
+                    {sources}
                     <img
                         src=fallback
                         width=picture.largest_width
