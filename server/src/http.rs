@@ -15,6 +15,7 @@ mod descriptors;
 mod direct;
 pub(crate) mod documents;
 pub(crate) mod error;
+mod feeds;
 mod foreign;
 pub(crate) mod guesses;
 pub(crate) mod handling;
@@ -23,17 +24,20 @@ mod held;
 pub(crate) mod images;
 pub(crate) mod list;
 mod neighbours;
+mod oembed;
 pub(crate) mod pages;
 pub(crate) mod protocols;
 pub(crate) mod readers;
 mod receive;
 pub(crate) mod security;
 pub(crate) mod shares;
+mod sitemap;
 mod spelling;
 pub mod state;
 pub(crate) mod status;
 pub(crate) mod upload;
 pub(crate) mod views;
+mod xml;
 
 use axum::Router;
 use axum::extract::State;
@@ -142,6 +146,42 @@ fn routes() -> Vec<Route> {
             "/status.json",
             Kept(Kind::List, Key::Query(&[])),
             get(status::get_status),
+        )
+        .scans(Scans::Always),
+        // What other sites, search engines and feed readers ask for.
+        Route::new(
+            oembed::PATH,
+            Kept(Kind::List, Key::Query(oembed::PARAMETERS)),
+            get(oembed::get),
+        ),
+        Route::new(
+            "/sitemap.xml",
+            Kept(Kind::List, Key::Query(&[])),
+            get(sitemap::get),
+        )
+        .scans(Scans::Always),
+        Route::new(
+            "/feed.xml",
+            Kept(Kind::List, Key::Query(feeds::PARAMETERS)),
+            get(feeds::get),
+        )
+        .scans(Scans::WithQuery),
+        Route::new(
+            "/feed.json",
+            Kept(Kind::List, Key::Query(feeds::PARAMETERS)),
+            get(feeds::get),
+        )
+        .scans(Scans::WithQuery),
+        Route::new(
+            "/tags/{tag}/feed.xml",
+            Kept(Kind::List, Key::Query(feeds::PARAMETERS_OF_TAG)),
+            get(feeds::get_of_tag),
+        )
+        .scans(Scans::Always),
+        Route::new(
+            "/tags/{tag}/feed.json",
+            Kept(Kind::List, Key::Query(feeds::PARAMETERS_OF_TAG)),
+            get(feeds::get_of_tag),
         )
         .scans(Scans::Always),
         // What the clients of other hosts send.

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::gallery::Gallery;
-use super::head::Head;
+use super::head::{FeedLinks, Head};
 use super::load::query_param;
 use crate::types::ListQuery;
 
@@ -24,14 +24,14 @@ pub(crate) fn SearchPage() -> impl IntoView {
         format!("Search: {words}, before no. {}", query.after)
     };
     view! {
+        <FeedLinks list=query.clone()/>
         <Head
             title=title
             description=format!("Cat pictures tagged {words}.")
-            path=format!("/search?{}", query.to_query_string())
+            path=query.page_address()
         />
         <h1 class="section-title">"Cats with " <q>{words}</q></h1>
         <Gallery
-            path="/search"
             query
             empty="No cat matches that today. Try fewer words, or another tag."
         />

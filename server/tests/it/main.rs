@@ -18,6 +18,7 @@ mod duplicates;
 mod durability;
 mod expiry;
 mod faults;
+mod feeds;
 mod hostile;
 mod images;
 mod index_rebuild;

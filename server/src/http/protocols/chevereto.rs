@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::domain::picture::{Published, Variant};
 use crate::domain::variant::{Format, VariantName};
-use crate::http::direct;
+use crate::http::direct::{self, direct_file};
 use crate::http::error::Error;
 use crate::http::protocols::incoming::{Fields, receive};
-use crate::http::protocols::{Outcome, Uploaded, direct_file, direct_link, outcome};
+use crate::http::protocols::{Outcome, Uploaded, direct_link, outcome};
 use crate::http::receive::upload_key;
 use crate::http::state::AppState;
 use crate::http::views;
