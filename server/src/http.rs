@@ -23,6 +23,7 @@ pub(crate) mod health;
 mod held;
 pub(crate) mod images;
 pub(crate) mod list;
+pub(crate) mod lives;
 mod neighbours;
 mod oembed;
 pub(crate) mod pages;
@@ -107,7 +108,7 @@ fn routes() -> Vec<Route> {
         )
         .takes(Takes::Upload, &[Method::POST, Method::PUT])
         .scans(Scans::WithQuery)
-        .told(&["wait"]),
+        .told(&["wait", lives::EXPIRES_IN]),
         Route::new(
             "/api/v1/pictures/{id}",
             Kept(Kind::Picture, Key::Path),
@@ -117,7 +118,7 @@ fn routes() -> Vec<Route> {
                 .put(upload::upload_picture),
         )
         .takes(Takes::Upload, &[Method::PUT])
-        .told(&["wait", "ban"]),
+        .told(&["wait", lives::EXPIRES_IN, "ban"]),
         Route::new(
             "/api/v1/tags",
             Kept(Kind::List, Key::Query(&[])),
@@ -150,7 +151,7 @@ fn routes() -> Vec<Route> {
         .scans(Scans::Always),
         // What other sites, search engines and feed readers ask for.
         Route::new(
-            oembed::PATH,
+            "/oembed",
             Kept(Kind::List, Key::Query(oembed::PARAMETERS)),
             get(oembed::get),
         ),
@@ -210,12 +211,14 @@ fn routes() -> Vec<Route> {
             "/1/upload",
             Protocol::Chevereto,
             post(chevereto::upload_as_imgbb),
-        ),
+        )
+        .told(&[chevereto::EXPIRATION]),
         Route::upload(
             "/api/1/upload",
             Protocol::Chevereto,
             post(chevereto::upload_as_chevereto),
-        ),
+        )
+        .told(&[chevereto::EXPIRATION]),
         Route::upload(
             "/resources/internals/api.php",
             Protocol::Line,

@@ -23,6 +23,7 @@ mod hostile;
 mod images;
 mod index_rebuild;
 mod lists;
+mod lives;
 mod load;
 mod made;
 mod metadata;

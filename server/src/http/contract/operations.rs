@@ -3,8 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::LimitsConfig;
+use crate::domain::expiry::Retention;
 use crate::domain::search::{MAX_QUERY_BYTES, MAX_TERMS};
 use crate::http::list::{MOST_IDS, PAGE_SIZE};
+use crate::http::lives::EXPIRES_IN;
 use crate::http::oembed::LONGEST_URL;
 use crate::http::upload::MAX_WAIT_SECONDS;
 
@@ -98,7 +100,7 @@ pub(super) fn paths(limits: &LimitsConfig) -> Value {
 }
 
 /// The parameters that several operations take.
-pub(super) fn parameters() -> Value {
+pub(super) fn parameters(retention: Retention) -> Value {
     json!({
         "Id": {
             "name": "id",
@@ -117,6 +119,21 @@ pub(super) fn parameters() -> Value {
                 "minimum": 0,
                 "maximum": MAX_WAIT_SECONDS,
                 "default": 20,
+            },
+        },
+        "ExpiresIn": {
+            "name": EXPIRES_IN,
+            "in": "query",
+            "description": format!(
+                "How long the picture lives once it is published, in seconds, or with a unit as \
+                 in `1h`. Without it that is {}, which is also the most.",
+                retention.in_words(),
+            ),
+            "schema": {
+                "type": "integer",
+                "minimum": retention.shortest().seconds(),
+                "maximum": retention.seconds(),
+                "default": retention.seconds(),
             },
         },
         "IdempotencyKey": {
@@ -297,6 +314,7 @@ fn upload(id: &str, summary: &str, limits: &LimitsConfig, in_form: bool) -> Valu
                 "required": ["file"],
                 "properties": {
                     "file": { "type": "string", "contentMediaType": "application/octet-stream" },
+                    EXPIRES_IN: { "type": "string", "description": "As the parameter." },
                 },
             },
         });
@@ -326,7 +344,11 @@ fn upload(id: &str, summary: &str, limits: &LimitsConfig, in_form: bool) -> Valu
             limits.max_pixels,
             limits.uploads_per_hour,
         ),
-        "parameters": [reference("parameters", "Wait"), reference("parameters", "IdempotencyKey")],
+        "parameters": [
+            reference("parameters", "Wait"),
+            reference("parameters", "ExpiresIn"),
+            reference("parameters", "IdempotencyKey"),
+        ],
         "requestBody": { "required": true, "content": content },
         "responses": responses(
             [
@@ -419,8 +441,8 @@ fn tag() -> Value {
         "name": "tag",
         "in": "path",
         "required": true,
-        "description": "One whole tag.",
-        "schema": { "type": "string", "pattern": "^[a-z]+( [a-z]+){0,3}$", "maxLength": 100 },
+        "description": format!("One whole tag, of at most {MAX_QUERY_BYTES} bytes."),
+        "schema": { "type": "string", "minLength": 1, "maxLength": MAX_QUERY_BYTES },
         "example": "tabby cat",
     })
 }

@@ -99,7 +99,7 @@ async fn received(state: &AppState, request: Request) -> Result<Answer, Error> {
     {
         return Err(by_url());
     }
-    let accepted = received.accept(None).await?;
+    let accepted = received.accept(None, None).await?;
     Ok(match outcome(state, accepted).await? {
         Outcome::Published(uploaded) => {
             let hash = hash_of(&uploaded.id, &uploaded.delete_token);
