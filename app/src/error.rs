@@ -51,6 +51,8 @@ pub enum ErrorCode {
     TooManyRequests,
     /// The site has a fault.
     Internal,
+    /// The answer cannot be written in the format that was asked for.
+    UnsupportedFormat,
     /// Too many uploads are arriving, or too many wait for their verdict.
     ScreeningUnavailable,
     /// This month's paid calls are used up, so the picture cannot be screened.
@@ -63,7 +65,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code there is.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Malformed,
         Self::Unauthorized,
         Self::Forbidden,
@@ -83,6 +85,7 @@ impl ErrorCode {
         Self::KeyReused,
         Self::TooManyRequests,
         Self::Internal,
+        Self::UnsupportedFormat,
         Self::ScreeningUnavailable,
         Self::BudgetSpent,
         Self::StorageUnavailable,
@@ -111,6 +114,7 @@ impl ErrorCode {
             | Self::KeyReused => 422,
             Self::TooManyRequests => 429,
             Self::Internal => 500,
+            Self::UnsupportedFormat => 501,
             Self::ScreeningUnavailable
             | Self::BudgetSpent
             | Self::StorageUnavailable
@@ -140,6 +144,7 @@ impl ErrorCode {
             Self::KeyReused => "That key is taken",
             Self::TooManyRequests => "Please wait a little",
             Self::Internal => "Something broke on our side",
+            Self::UnsupportedFormat => "We do not write that format",
             Self::ScreeningUnavailable => "We cannot check pictures right now",
             Self::BudgetSpent => "We cannot check more pictures this month",
             Self::StorageUnavailable => "We cannot reach our pictures",
@@ -150,7 +155,7 @@ impl ErrorCode {
     /// Tells whether the same request may succeed if it is simply sent again later.
     #[must_use]
     pub const fn is_passing(self) -> bool {
-        matches!(self.status(), 408 | 429 | 500..)
+        matches!(self.status(), 408 | 429 | 500 | 503)
     }
 
     /// How many seconds a client should wait before it asks again, where nothing better is known.
@@ -178,7 +183,8 @@ impl ErrorCode {
             | Self::CorruptImage
             | Self::TooSmall
             | Self::KeyReused
-            | Self::Internal => None,
+            | Self::Internal
+            | Self::UnsupportedFormat => None,
         }
     }
 }

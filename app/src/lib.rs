@@ -5,8 +5,8 @@
 //! the server; `app` holds the HTML document and the routes; `pages` are rendered by the server
 //! alone; `components` may also run in the browser, and [`islands`] says which of them do and how
 //! they come to life; [`api`] holds the two calls by which islands change something or must not be
-//! answered from a cache. `images`, `query`, `time` and `units` are plain logic that the others
-//! use.
+//! answered from a cache. `images`, `query`, `time`, `units` and [`words`] are plain logic that the
+//! others use.
 //!
 //! Invariant: nothing here knows of storage, databases, models or configuration, and nothing behind
 //! the `ssr` feature reaches the browser.
@@ -16,14 +16,16 @@
     reason = "the component macro writes `pub` into what it generates"
 )]
 
-// `app`, `backend` and `pages` are compiled into the server only, and nothing but these lines
-// decides that.
+// `app`, `backend`, `pages` and `words` are compiled into the server only, and nothing but these
+// lines decides that.
 #[cfg(feature = "ssr")]
 mod app;
 #[cfg(feature = "ssr")]
 pub mod backend;
 #[cfg(feature = "ssr")]
 mod pages;
+#[cfg(feature = "ssr")]
+pub mod words;
 
 pub mod api;
 mod components;

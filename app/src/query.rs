@@ -22,6 +22,48 @@ impl ListQuery {
         }
         query
     }
+
+    /// The address of the page that shows this list, of which a tag's gallery has its own:
+    /// `/search?q=orange+cat`. A list has a tag or a search, not both.
+    #[must_use]
+    pub fn page_address(&self) -> String {
+        match (self.tag.is_empty(), self.q.is_empty()) {
+            (false, _) => self.address_at(format!("/tags/{}", path_segment(&self.tag))),
+            (true, false) => self.address_at("/search".to_owned()),
+            (true, true) => self.address_at("/".to_owned()),
+        }
+    }
+
+    /// The address of this list as a feed whose name ends with `ending`, which is `xml` for Atom
+    /// and `json` for JSON Feed: `/feed.xml?q=orange+cat`.
+    #[must_use]
+    pub fn feed_address(&self, ending: &str) -> String {
+        self.address_at(if self.tag.is_empty() {
+            format!("/feed.{ending}")
+        } else {
+            format!("/tags/{}/feed.{ending}", path_segment(&self.tag))
+        })
+    }
+
+    /// This path with whatever of the list does not stand in it.
+    fn address_at(&self, path: String) -> String {
+        let rest = Self {
+            tag: String::new(),
+            ..self.clone()
+        };
+        match &*rest.to_query_string() {
+            "" => path,
+            query => format!("{path}?{query}"),
+        }
+    }
+}
+
+/// The address that tells how to embed what is at this URL, in JSON.
+#[must_use]
+pub fn embed_address(url: &str) -> String {
+    let mut address = "/oembed?".to_owned();
+    push_pair(&mut address, "url", url);
+    address
 }
 
 /// Escapes a text so that it can stand as one segment of a path.
@@ -36,7 +78,7 @@ fn push_pair(query: &mut String, name: &str, value: &str) {
     if value.is_empty() {
         return;
     }
-    if !query.is_empty() {
+    if !query.is_empty() && !query.ends_with('?') {
         query.push('&');
     }
     query.push_str(name);
@@ -92,6 +134,29 @@ mod tests {
         ];
         for (query, expected) in cases {
             assert_eq!(query.to_query_string(), expected);
+        }
+    }
+
+    #[test]
+    fn every_list_has_a_page_and_feeds() {
+        let list = |q: &str, tag: &str, after: &str| ListQuery {
+            q: q.into(),
+            tag: tag.into(),
+            after: after.into(),
+            ..ListQuery::default()
+        };
+        for (list, page, feed) in [
+            (list("", "", ""), "/", "/feed.xml"),
+            (list("", "", "7"), "/?after=7", "/feed.xml?after=7"),
+            (list("a b", "", ""), "/search?q=a+b", "/feed.xml?q=a+b"),
+            (
+                list("", "a b", "7"),
+                "/tags/a%20b?after=7",
+                "/tags/a%20b/feed.xml?after=7",
+            ),
+        ] {
+            assert_eq!(list.page_address(), page);
+            assert_eq!(list.feed_address("xml"), feed);
         }
     }
 

@@ -240,6 +240,17 @@ pub struct UploadRules {
     pub max_bytes: u64,
     /// The most pixels that the picture may have: its width times its height.
     pub max_pixels: u64,
+    /// The lives that the upload page offers, all shorter than the retention.
+    pub shorter_lives: Vec<LifeChoice>,
+}
+
+/// How long a picture may be asked to live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LifeChoice {
+    /// The life in seconds.
+    pub seconds: u32,
+    /// The same in words: `3 days`.
+    pub words: String,
 }
 
 /// The operator's contact as a link. A contact that is no URL is an e-mail address.

@@ -23,6 +23,18 @@ test("a picture uploaded with the plain form is answered with its links, and is 
   await expect(picturePage.sharedText("Page")).toHaveValue(picturePage.page.url());
 });
 
+test("a shorter life can be chosen", async ({ uploadPage, picturePage }) => {
+  await uploadPage.gotoWithoutScripts("/upload");
+  await uploadPage.life.selectOption("1 hour");
+  await uploadPage.choose(picture("cat.webp"));
+  await uploadPage.submitButton.click();
+  await uploadPage.main.getByRole("link", { name: "See its page" }).click();
+  const end = await picturePage.main.locator("time").first().getAttribute("datetime");
+  const left = Date.parse(end ?? "") - Date.now();
+  expect(left).toBeLessThanOrEqual(3_600_000);
+  expect(left).toBeGreaterThan(3_000_000);
+});
+
 test("what needs scripts is not offered", async ({ api, picturePage }) => {
   const { url } = await api.publish("cat.webp");
   await picturePage.gotoWithoutScripts(url);

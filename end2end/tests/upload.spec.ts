@@ -24,6 +24,16 @@ test.describe("upload", () => {
     await expect(uploadPage.upload("image.png").published).toBeVisible();
   });
 
+  test("a picture lives for as long as was chosen when it was sent", async ({ uploadPage }) => {
+    await uploadPage.life.selectOption("1 hour");
+    await uploadPage.choose(picture("cat.webp"));
+    const row = uploadPage.upload("cat.webp").row;
+    await expect(row).toContainText(/5\d minutes left|1 hour left/);
+    await uploadPage.life.selectOption("7 days");
+    await uploadPage.choose(picture("chelsea.png"));
+    await expect(uploadPage.upload("chelsea.png").row).toContainText("7 days left");
+  });
+
   test("a file that is online already is not sent again unless one insists", async ({
     uploadPage,
   }) => {

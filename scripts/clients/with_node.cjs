@@ -1,4 +1,4 @@
-// The clients from npm, as scripts/clients.mjs runs them. Each test prints a line; the first failure
+// The clients and readers from npm, as scripts/clients.mjs runs them. Each test prints a line; the first failure
 // ends the script.
 
 const assert = require("node:assert/strict");
@@ -82,6 +82,48 @@ async function imgbbUploader() {
   }
 }
 
+/** Uploads a cat for a reader to find, and gives the answer. */
+async function published() {
+  const url = "https://catto.test/api/v1/pictures";
+  const answer = await fetch(url, { method: "POST", body: readFileSync(CAT) });
+  assert.equal(answer.status, 201);
+  return answer.json();
+}
+
+async function feedExtractor() {
+  const { extract } = require("@extractus/feed-extractor");
+  // It does not know a feed without entries for one.
+  const other = await published();
+  const picture = await published();
+  const feeds = ["feed.xml", "feed.json", "feed.xml?q=cat", "tags/cat/feed.json"];
+  for (const feed of feeds) {
+    const { entries } = await extract(`https://catto.test/${feed}`);
+    const [newest] = entries;
+    assert.deepEqual([newest.id, newest.link], [picture.url, picture.url], feed);
+    assert.ok(newest.title.length > 0 && newest.published, feed);
+  }
+  await confirm(picture.delete_url);
+  for (const feed of feeds) {
+    const { entries } = await extract(`https://catto.test/${feed}`);
+    assert.ok(!entries.some((entry) => entry.link === picture.url), feed);
+  }
+  await confirm(other.delete_url);
+}
+
+async function oembedExtractor() {
+  const { extract } = require("@extractus/oembed-extractor");
+  const picture = await published();
+  // It knows nothing of this site but what the page says.
+  const whole = await extract(picture.url);
+  assert.equal(whole.type, "photo");
+  await shows(whole.url);
+  const small = await extract(picture.url, { maxwidth: 300 });
+  assert.ok(small.width <= 300, JSON.stringify(small));
+  await shows(small.url);
+  await confirm(picture.delete_url);
+  await assert.rejects(extract(picture.url));
+}
+
 (async () => {
   for (const [name, test] of Object.entries({
     imgur,
@@ -90,5 +132,12 @@ async function imgbbUploader() {
   })) {
     await test();
     console.log(`ok: ${name} uploads, is told of a refusal, deletes`);
+  }
+  for (const [name, test] of Object.entries({
+    "@extractus/feed-extractor": feedExtractor,
+    "@extractus/oembed-extractor": oembedExtractor,
+  })) {
+    await test();
+    console.log(`ok: ${name} reads`);
   }
 })();

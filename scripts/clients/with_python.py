@@ -1,4 +1,4 @@
-"""The clients from PyPI, as scripts/clients.mjs runs them.
+"""The clients and readers from PyPI, as scripts/clients.mjs runs them.
 
 Each test prints a line; the first failure ends the script.
 """
@@ -126,6 +126,54 @@ def catboxpy():
     assert "422" in refusal(lambda: LitterboxClient().upload_file(COFFEE, "1h"))
 
 
+def published():
+    """Uploads a cat for a reader to find, and gives the answer."""
+    url = "https://catto.test/api/v1/pictures"
+    answer = requests.post(url, data=Path(CAT).read_bytes())
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def feedparser():
+    import feedparser
+
+    picture = published()
+    for feed in ("feed.xml", "feed.xml?q=cat", "tags/cat/feed.xml"):
+        read = feedparser.parse(requests.get(f"https://catto.test/{feed}").content)
+        assert not read.bozo, read.get("bozo_exception")
+        assert read.version == "atom10"
+        newest = read.entries[0]
+        assert (newest.id, newest.link) == (picture["url"], picture["url"])
+        shows(newest.enclosures[0].href)
+    # The same feed is not sent again.
+    first = requests.get("https://catto.test/feed.xml")
+    again = {"If-None-Match": first.headers["etag"]}
+    assert requests.get("https://catto.test/feed.xml", headers=again).status_code == 304
+    confirm(picture["delete_url"])
+    read = feedparser.parse(requests.get("https://catto.test/feed.xml").content)
+    assert picture["url"] not in [entry.id for entry in read.entries]
+
+
+def micawber():
+    from micawber import Provider
+    from micawber.exceptions import ProviderException
+
+    provider = Provider("https://catto.test/oembed")
+    picture = published()
+    photo = provider.request(picture["url"], maxwidth=400)
+    assert photo["type"] == "photo" and photo["width"] <= 400, photo
+    shows(photo["url"])
+    confirm(picture["delete_url"])
+    try:
+        provider.request(picture["url"])
+    except ProviderException:
+        return
+    raise AssertionError("what is gone was embedded")
+
+
 for test in (imgur_python, imgbb_sdk, imgbbpy, litterbox_api, catboxpy):
     test()
     print(f"ok: {test.__name__.replace('_', '-')} uploads, is told of a refusal, deletes", flush=True)
+for test in (feedparser, micawber):
+    test()
+    print(f"ok: {test.__name__} reads", flush=True)

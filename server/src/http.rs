@@ -15,6 +15,7 @@ mod descriptors;
 mod direct;
 pub(crate) mod documents;
 pub(crate) mod error;
+mod feeds;
 mod foreign;
 pub(crate) mod guesses;
 pub(crate) mod handling;
@@ -22,18 +23,22 @@ pub(crate) mod health;
 mod held;
 pub(crate) mod images;
 pub(crate) mod list;
+pub(crate) mod lives;
 mod neighbours;
+mod oembed;
 pub(crate) mod pages;
 pub(crate) mod protocols;
 pub(crate) mod readers;
 mod receive;
 pub(crate) mod security;
 pub(crate) mod shares;
+mod sitemap;
 mod spelling;
 pub mod state;
 pub(crate) mod status;
 pub(crate) mod upload;
 pub(crate) mod views;
+mod xml;
 
 use axum::Router;
 use axum::extract::State;
@@ -103,7 +108,7 @@ fn routes() -> Vec<Route> {
         )
         .takes(Takes::Upload, &[Method::POST, Method::PUT])
         .scans(Scans::WithQuery)
-        .told(&["wait"]),
+        .told(&["wait", lives::EXPIRES_IN]),
         Route::new(
             "/api/v1/pictures/{id}",
             Kept(Kind::Picture, Key::Path),
@@ -113,7 +118,7 @@ fn routes() -> Vec<Route> {
                 .put(upload::upload_picture),
         )
         .takes(Takes::Upload, &[Method::PUT])
-        .told(&["wait", "ban"]),
+        .told(&["wait", lives::EXPIRES_IN, "ban"]),
         Route::new(
             "/api/v1/tags",
             Kept(Kind::List, Key::Query(&[])),
@@ -144,6 +149,42 @@ fn routes() -> Vec<Route> {
             get(status::get_status),
         )
         .scans(Scans::Always),
+        // What other sites, search engines and feed readers ask for.
+        Route::new(
+            "/oembed",
+            Kept(Kind::List, Key::Query(oembed::PARAMETERS)),
+            get(oembed::get),
+        ),
+        Route::new(
+            "/sitemap.xml",
+            Kept(Kind::List, Key::Query(&[])),
+            get(sitemap::get),
+        )
+        .scans(Scans::Always),
+        Route::new(
+            "/feed.xml",
+            Kept(Kind::List, Key::Query(feeds::PARAMETERS)),
+            get(feeds::get),
+        )
+        .scans(Scans::WithQuery),
+        Route::new(
+            "/feed.json",
+            Kept(Kind::List, Key::Query(feeds::PARAMETERS)),
+            get(feeds::get),
+        )
+        .scans(Scans::WithQuery),
+        Route::new(
+            "/tags/{tag}/feed.xml",
+            Kept(Kind::List, Key::Query(feeds::PARAMETERS_OF_TAG)),
+            get(feeds::get_of_tag),
+        )
+        .scans(Scans::Always),
+        Route::new(
+            "/tags/{tag}/feed.json",
+            Kept(Kind::List, Key::Query(feeds::PARAMETERS_OF_TAG)),
+            get(feeds::get_of_tag),
+        )
+        .scans(Scans::Always),
         // What the clients of other hosts send.
         Route::upload("/3/image", Protocol::Imgur, post(imgur::upload)),
         Route::upload("/3/upload", Protocol::Imgur, post(imgur::upload)),
@@ -170,12 +211,14 @@ fn routes() -> Vec<Route> {
             "/1/upload",
             Protocol::Chevereto,
             post(chevereto::upload_as_imgbb),
-        ),
+        )
+        .told(&[chevereto::EXPIRATION]),
         Route::upload(
             "/api/1/upload",
             Protocol::Chevereto,
             post(chevereto::upload_as_chevereto),
-        ),
+        )
+        .told(&[chevereto::EXPIRATION]),
         Route::upload(
             "/resources/internals/api.php",
             Protocol::Line,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use app::backend::{Code, SiteFiles};
-use app::types::{SiteView, UploadRules};
+use app::types::{LifeChoice, SiteView, UploadRules};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use leptos::config::LeptosOptions;
@@ -24,6 +24,7 @@ use crate::costs::counted_storage::CountedStorage;
 use crate::costs::traffic::Traffic;
 use crate::db::Db;
 use crate::domain::build::AssetKind;
+use crate::domain::expiry::Retention;
 use crate::http::cache::PAGES_TAG;
 use crate::http::guesses::Guesses;
 use crate::http::shares::{ScanShares, Shares};
@@ -38,6 +39,10 @@ use crate::storage::{DiskStorage, ObjectStorage, S3Storage};
 /// How long the start waits until this build's files are stored. Whatever is not stored by then is
 /// stored later.
 const PATIENCE_WITH_STORAGE: Duration = Duration::from_secs(10);
+
+/// The lives that the upload page offers where they are shorter than the retention, in seconds:
+/// three days, a day, an hour.
+const SHORTER_LIVES: [u64; 3] = [3 * 24 * 3600, 24 * 3600, 3600];
 
 /// The external services that a site needs, open and ready.
 pub struct Services {
@@ -102,6 +107,7 @@ pub async fn open_with(
         rules: UploadRules {
             max_bytes: config.limits.max_upload_bytes,
             max_pixels: config.limits.max_pixels,
+            shorter_lives: shorter_lives(config.retention),
         },
     };
     let leptos = LeptosOptions::builder()
@@ -143,6 +149,19 @@ pub async fn open_with(
         page_policy: Arc::default(),
         leptos,
     })
+}
+
+/// The lives that the upload page offers beside the retention.
+fn shorter_lives(retention: Retention) -> Vec<LifeChoice> {
+    let asked = SHORTER_LIVES.into_iter().map(Duration::from_secs);
+    let lives = asked.filter_map(|asked| retention.shortened_to(asked));
+    lives
+        .filter(|lives| *lives < retention)
+        .map(|lives| LifeChoice {
+            seconds: lives.seconds(),
+            words: lives.in_words(),
+        })
+        .collect()
 }
 
 /// The files that pages load.

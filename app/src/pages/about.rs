@@ -70,7 +70,7 @@ pub(crate) fn AboutPage() -> impl IntoView {
             <h2>"How long we keep it"</h2>
             <p>
                 "A picture stays for "{retention}
-                ", to the second. After that its links only say that it is gone, here and in every cache \
+                ", or for less if its uploader chose so, to the second. After that its links only say that it is gone, here and in every cache \
                 that follows the rules of the web. A page that you left open says so too, if scripts \
                 may run in it."
             </p>

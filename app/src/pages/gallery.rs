@@ -13,11 +13,9 @@ use crate::components::picture_card::PictureCard;
 use crate::islands::MORE;
 use crate::types::{ListQuery, PicturePage};
 
-/// Loads and shows the pictures that `query` asks for. `path` is the path of the page that they are
-/// on, without a query string.
+/// Loads and shows the pictures that `query` asks for.
 #[component]
 pub(super) fn Gallery(
-    #[prop(into)] path: String,
     query: ListQuery,
     /// What to say if there are no pictures.
     #[prop(into)]
@@ -27,18 +25,14 @@ pub(super) fn Gallery(
     let page = load(|backend| async move { backend.list_pictures(asked).await });
     when_loaded(page, move |loaded| match loaded {
         Ok(page) if page.pictures.is_empty() => view! { <EmptyGallery words=empty/> }.into_any(),
-        Ok(page) => view! { <FullGallery page path query/> }.into_any(),
+        Ok(page) => view! { <FullGallery page query/> }.into_any(),
         Err(error) => view! { <ErrorNotice error/> }.into_any(),
     })
 }
 
 /// A list with at least one picture.
 #[component]
-pub(super) fn FullGallery(
-    page: PicturePage,
-    #[prop(into)] path: String,
-    query: ListQuery,
-) -> impl IntoView {
+pub(super) fn FullGallery(page: PicturePage, query: ListQuery) -> impl IntoView {
     let list = list_of(&query);
     let cards = page
         .pictures
@@ -53,7 +47,7 @@ pub(super) fn FullGallery(
         ..query.clone()
     };
     let newer = page.previous.map(|after| {
-        let href = address(&path, at(after));
+        let href = at(after).page_address();
         view! {
             <p class="newer">
                 <Link rel="prev" href=href.clone()/>
@@ -64,7 +58,7 @@ pub(super) fn FullGallery(
     let more = page.next.map(|after| {
         let query = at(after);
         let source = format!("/api/v1/pictures?{}", query.to_query_string());
-        let href = address(&path, query);
+        let href = query.page_address();
         view! {
             <Link rel="next" href=href.clone()/>
             <More href source list/>
@@ -75,18 +69,6 @@ pub(super) fn FullGallery(
         <ul class="gallery" id=GALLERY_ID>{cards}</ul>
         {more}
         <div class="more-status"><Island name=MORE/></div>
-    }
-}
-
-/// The address of a page of the list on the pages of this path.
-fn address(path: &str, query: ListQuery) -> String {
-    // The path of a tag's page names the tag already.
-    let tag = String::new();
-    let query = ListQuery { tag, ..query }.to_query_string();
-    if query.is_empty() {
-        path.to_owned()
-    } else {
-        format!("{path}?{query}")
     }
 }
 

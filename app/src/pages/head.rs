@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos_meta::{Link, Meta, Title};
 
 use crate::backend::backend;
+use crate::types::ListQuery;
 
 /// The title, the description and the canonical address of a page. `path` begins with a slash.
 #[component]
@@ -45,6 +46,23 @@ pub(super) fn Head(
     }
     // The compiler could not cope with the type of a page that holds all of this.
     .into_any()
+}
+
+/// Leads feed readers to the feeds of the list that a page shows, whichever of its pages that is.
+#[component]
+pub(super) fn FeedLinks(list: ListQuery) -> impl IntoView {
+    let list = ListQuery {
+        after: String::new(),
+        ..list
+    };
+    let link = |kind: &'static str, ending: &str| {
+        let href = list.feed_address(ending);
+        view! { <Link rel="alternate" type_=kind title="New cats" href/> }
+    };
+    view! {
+        {link("application/atom+xml", "xml")}
+        {link("application/feed+json", "json")}
+    }
 }
 
 /// The title of a page that search engines should not list.

@@ -5,10 +5,9 @@ use leptos::prelude::*;
 use super::cat::{Cat, Mood};
 use super::chips::Chips;
 use super::gallery::Gallery;
-use super::head::Head;
+use super::head::{FeedLinks, Head};
 use super::load::{load, query_param, when_loaded};
 use crate::backend::backend;
-use crate::query::path_segment;
 use crate::types::ListQuery;
 
 /// How many tags the first page offers: some screens of a phone.
@@ -19,11 +18,6 @@ pub(crate) fn HomePage() -> impl IntoView {
     let retention = backend().site().retention;
     let after = query_param("after");
     let is_first_page = after.is_empty();
-    let path = if is_first_page {
-        "/".to_owned()
-    } else {
-        format!("/?after={}", path_segment(&after))
-    };
     let title = if is_first_page {
         "Cat pictures for a little while".to_owned()
     } else {
@@ -60,18 +54,22 @@ pub(crate) fn HomePage() -> impl IntoView {
     } else {
         view! { <h1 class="section-title">"More cats"</h1> }.into_any()
     };
+    let query = ListQuery {
+        after,
+        ..ListQuery::default()
+    };
     view! {
+        <FeedLinks list=query.clone()/>
         <Head
             title=title
             description=format!("Share a cat picture with a link that works for {retention}. No account, no tracking, only cats.")
-            path
+            path=query.page_address()
         />
         {hero}
         {chips}
         {heading}
         <Gallery
-            path="/"
-            query=ListQuery { after, ..ListQuery::default() }
+            query
             empty="There are no cats here yet. Be the first to upload one."
         />
     }

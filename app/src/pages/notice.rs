@@ -49,7 +49,8 @@ pub(super) fn ErrorNotice(error: ApiError) -> impl IntoView {
         | ErrorCode::Internal
         | ErrorCode::BudgetSpent
         | ErrorCode::StorageUnavailable
-        | ErrorCode::StorageFull => Mood::Puzzled,
+        | ErrorCode::StorageFull
+        | ErrorCode::UnsupportedFormat => Mood::Puzzled,
     };
     view! {
         <HiddenHead title/>

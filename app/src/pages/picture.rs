@@ -4,7 +4,7 @@ mod actions;
 mod stage;
 
 use leptos::prelude::*;
-use leptos_meta::Meta;
+use leptos_meta::{Link, Meta};
 
 use self::actions::Actions;
 use self::stage::Photo;
@@ -13,13 +13,15 @@ use super::head::{Head, HiddenHead};
 use super::island::Island;
 use super::load::{load, path_param, when_loaded};
 use super::notice::ErrorNotice;
+use crate::backend::backend;
 use crate::components::countdown::TimeLeft;
 use crate::components::tag_links::TagLinks;
 use crate::images::{Format, Image, Images, choose};
 use crate::islands::{NEIGHBOURS, OWNER, PENDING, RELATED, SHARING};
-use crate::query::path_segment;
+use crate::query::{embed_address, path_segment};
 use crate::time::readable_time;
 use crate::types::{COMMON_TAGS, ListQuery, PictureStatus, PictureView};
+use crate::words::{picture_summary, picture_title};
 
 /// The width in pixels of the files that link previews show and that visitors copy or download. A
 /// picture that has no file of this width gives the one that comes nearest.
@@ -43,7 +45,7 @@ pub(crate) fn PicturePage() -> impl IntoView {
 fn Published(picture: PictureView) -> impl IntoView {
     let tags: Vec<String> = picture.tags.iter().map(|tag| tag.name.clone()).collect();
     let id = picture.id.clone();
-    let title = title(&picture);
+    let title = picture_title(&picture.alt, &picture.expires_at);
     let until = picture.expires_at.clone();
     let until_words = format!("until {}", readable_time(&until));
     let words = (!picture.alt.is_empty())
@@ -52,11 +54,12 @@ fn Published(picture: PictureView) -> impl IntoView {
     view! {
         <Head
             title=title.clone()
-            description=description(&picture)
+            description=picture_summary(&picture.expires_at)
             path=format!("/c/{}", picture.id)
             has_card=true
         />
         <PreviewCard picture=picture.clone()/>
+        <EmbedLinks url=picture.url.clone()/>
         <article class="picture life">
             <h1 class="visually-hidden">{title}</h1>
             <Photo picture=picture.clone()/>
@@ -131,24 +134,6 @@ fn Related(id: String, tag: Option<String>) -> impl IntoView {
     }
 }
 
-/// The title of a picture's page: its description with a capital letter, or until when it is here
-/// where nothing is known of it.
-fn title(picture: &PictureView) -> String {
-    let mut letters = picture.alt.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => format!("A cat, here until {}", readable_time(&picture.expires_at)),
-    }
-}
-
-/// What search engines and preview cards say below the title.
-fn description(picture: &PictureView) -> String {
-    format!(
-        "A cat picture that is here until {}, and then gone.",
-        readable_time(&picture.expires_at)
-    )
-}
-
 /// How large the picture is, and what was removed from its file that may tell of its maker.
 fn facts(picture: &PictureView) -> String {
     let (width, height) = (picture.largest_width, picture.largest_height);
@@ -196,6 +181,16 @@ fn PreviewCard(picture: PictureView) -> impl IntoView {
     view! {
         <Meta property="og:type" content="article"/>
         {image}
+    }
+}
+
+/// Leads sites that show pictures behind links to how that is done here.
+#[component]
+fn EmbedLinks(url: String) -> impl IntoView {
+    let address = format!("{}{}", backend().site().public_url, embed_address(&url));
+    view! {
+        <Link rel="alternate" type_="application/json+oembed" href=address.clone()/>
+        <Link rel="alternate" type_="text/xml+oembed" href=format!("{address}&format=xml")/>
     }
 }
 
@@ -272,19 +267,6 @@ mod tests {
             published_at: String::new(),
             expires_at: String::new(),
         }
-    }
-
-    #[test]
-    fn a_title_is_the_description_or_says_until_when_the_picture_is_here() {
-        assert_eq!(
-            title(&picture("tabby cat with a box")),
-            "Tabby cat with a box"
-        );
-        let unknown = PictureView {
-            expires_at: "2026-12-05T10:15:02Z".into(),
-            ..picture("")
-        };
-        assert_eq!(title(&unknown), "A cat, here until 5 Dec, 10:15 UTC");
     }
 
     #[test]

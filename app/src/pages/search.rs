@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use super::chips::Chips;
 use super::gallery::{EmptyGallery, FullGallery};
-use super::head::Head;
+use super::head::{FeedLinks, Head};
 use super::load::{load, query_param, when_loaded};
 use super::notice::ErrorNotice;
 use crate::types::{ListQuery, PicturePage, TagCount};
@@ -39,10 +39,11 @@ pub(crate) fn SearchPage() -> impl IntoView {
         format!("Search: {words}, before no. {}", query.after)
     };
     view! {
+        <FeedLinks list=query.clone()/>
         <Head
             title=title
             description=format!("Cat pictures tagged {words}.")
-            path=format!("/search?{}", query.to_query_string())
+            path=query.page_address()
         />
         <h1 class="section-title">"Cats with " <q>{words}</q></h1>
         <Results query/>
@@ -72,7 +73,7 @@ fn Results(query: ListQuery) -> impl IntoView {
         Ok(Found::Nothing(nearest.tags, newest))
     });
     when_loaded(found, move |found| match found {
-        Ok(Found::Pictures(page)) => view! { <FullGallery page path="/search" query/> }.into_any(),
+        Ok(Found::Pictures(page)) => view! { <FullGallery page query/> }.into_any(),
         Ok(Found::Nothing(nearest, newest)) => view! { <NothingFound nearest newest/> }.into_any(),
         Ok(Found::End) => view! { <EmptyGallery words="There are no more of them."/> }.into_any(),
         Err(error) => view! { <ErrorNotice error/> }.into_any(),
@@ -91,7 +92,7 @@ fn NothingFound(nearest: Vec<TagCount>, newest: PicturePage) -> impl IntoView {
     let newest = (!newest.pictures.is_empty()).then(|| {
         view! {
             <h2 class="section-title">"Just in"</h2>
-            <FullGallery page=newest path="/" query=ListQuery::default()/>
+            <FullGallery page=newest query=ListQuery::default()/>
         }
     });
     view! {
@@ -198,7 +199,7 @@ fn Examples(examples: Vec<Example>) -> impl IntoView {
     let rows = examples
         .into_iter()
         .map(|Example { q, meaning }| {
-            let href = format!("/search?{}", search_for(&q).to_query_string());
+            let href = search_for(&q).page_address();
             view! { <li><a href=href><code>{q}</code></a>{meaning}</li> }
         })
         .collect::<Vec<_>>();

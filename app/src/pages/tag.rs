@@ -3,36 +3,34 @@
 use leptos::prelude::*;
 
 use super::gallery::Gallery;
-use super::head::Head;
+use super::head::{FeedLinks, Head};
 use super::load::{path_param, query_param};
-use crate::query::path_segment;
 use crate::types::ListQuery;
 
 #[component]
 pub(crate) fn TagPage() -> impl IntoView {
     let tag = path_param("tag");
     let after = query_param("after");
-    let path = format!("/tags/{}", path_segment(&tag));
-    let own_path = if after.is_empty() {
-        path.clone()
-    } else {
-        format!("{path}?after={}", path_segment(&after))
-    };
     let title = if after.is_empty() {
         format!("Cats: {tag}")
     } else {
         format!("Cats: {tag}, before no. {after}")
     };
+    let query = ListQuery {
+        tag: tag.clone(),
+        after,
+        ..ListQuery::default()
+    };
     view! {
+        <FeedLinks list=query.clone()/>
         <Head
             title=title
             description=format!("The newest cat pictures tagged {tag}.")
-            path=own_path
+            path=query.page_address()
         />
-        <h1 class="section-title">"Cats tagged " <em>{tag.clone()}</em></h1>
+        <h1 class="section-title">"Cats tagged " <em>{tag}</em></h1>
         <Gallery
-            path
-            query=ListQuery { tag, after, ..ListQuery::default() }
+            query
             empty="There is no cat with this tag right now."
         />
     }

@@ -7,7 +7,7 @@ use super::island::Island;
 use crate::backend::backend;
 use crate::components::upload_queue::FORM_ID;
 use crate::islands::UPLOADS;
-use crate::types::UploadRules;
+use crate::types::{LifeChoice, UploadRules};
 use crate::units::readable_bytes;
 
 #[component]
@@ -22,7 +22,7 @@ pub(crate) fn UploadPage() -> impl IntoView {
         />
         <div class="upload-page">
             <h1>"Upload a cat"</h1>
-            <UploadForm rules=site.rules/>
+            <UploadForm rules=site.rules retention=site.retention.clone()/>
             <ul class="promises">
                 <li>
                     "Cats only, please, and nothing indecent. Every picture is checked before \
@@ -30,12 +30,36 @@ pub(crate) fn UploadPage() -> impl IntoView {
                 </li>
                 <li>"We remove location, camera details and all other hidden data."</li>
                 <li>
-                    "After "{site.retention}" your picture is gone. "
+                    "After "{site.retention}", or sooner if you like, your picture is gone. "
                     <a href="/about">"Read the rules"</a>
                 </li>
             </ul>
         </div>
     }
+}
+
+/// The id of the field that says how long the picture shall live.
+const LIFE_ID: &str = "upload-life";
+
+/// The choice of how long the picture shall live. It belongs to the form, and stands below its
+/// button.
+#[component]
+fn LifeField(retention: String, choices: Vec<LifeChoice>) -> impl IntoView {
+    let options = choices
+        .into_iter()
+        .map(|LifeChoice { seconds, words }| view! { <option value=seconds>{words}</option> })
+        .collect::<Vec<_>>();
+    (!options.is_empty()).then(|| {
+        view! {
+            <p class="upload-life">
+                <label for=LIFE_ID>"Gone after"</label>
+                <select id=LIFE_ID name="expires_in" form=FORM_ID>
+                    <option value="">{retention}</option>
+                    {options}
+                </select>
+            </p>
+        }
+    })
 }
 
 /// What the field for files offers. Chrome on Android 14 shows only its picker of photographs where
@@ -45,7 +69,7 @@ const ACCEPTED: &str = "image/jpeg,image/png,image/webp,image/gif,android/allowC
 /// The upload form. Without scripts it takes one picture; with scripts it becomes a box that takes
 /// several at once, dropped, pasted or chosen.
 #[component]
-fn UploadForm(rules: UploadRules) -> impl IntoView {
+fn UploadForm(rules: UploadRules, retention: String) -> impl IntoView {
     let limits = format!(
         "JPEG, PNG, WebP or GIF, up to {} and {} megapixels each; a progressive JPEG, a WebP or an animation may have fewer.",
         readable_bytes(rules.max_bytes),
@@ -76,6 +100,7 @@ fn UploadForm(rules: UploadRules) -> impl IntoView {
             </label>
             <button type="submit" class="button">"Upload"</button>
         </form>
+        <LifeField retention choices=rules.shorter_lives/>
         <Island name=UPLOADS/>
     }
 }

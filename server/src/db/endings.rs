@@ -225,6 +225,7 @@ mod tests {
             delete_token_hash: DeleteToken::random().hash(),
             content_hash: Sha256Hash::of(b"a cat"),
             size_bytes: 5,
+            lives: None,
             received_at: 1000,
             leased_until: 0,
             attempts: 0,

@@ -32,6 +32,7 @@ const FILES: &[(&str, &str)] = &files![
     "0012_share_purges",
     "0013_forget_pictures",
     "0014_repeat_uploads",
+    "0015_live_shorter",
 ];
 
 /// The migrations, which create the tables and bring those of older versions up to date.

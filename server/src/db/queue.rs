@@ -11,7 +11,7 @@ use super::rows::{PUBLISH, bind_published, read_hash, read_id, read_received, to
 use super::upload_keys::{find_first, keep_key};
 use super::{Db, DbError};
 use crate::domain::backoff::Backoff;
-use crate::domain::expiry::ExpiresAt;
+use crate::domain::expiry::{ExpiresAt, Retention};
 use crate::domain::hash::Sha256Hash;
 use crate::domain::picture::{PictureId, Published, Received};
 use crate::domain::upload_key::FirstUpload;
@@ -165,14 +165,15 @@ impl Db {
             return Ok(Acceptance::Refused(refusal));
         }
         sqlx::query(
-            "INSERT INTO pictures (id, state, received_at, delete_token_hash, content_hash, size_bytes, work_ms, reserved_bytes)
-             VALUES (?, 'screening', ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO pictures (id, state, received_at, delete_token_hash, content_hash, size_bytes, lives, work_ms, reserved_bytes)
+             VALUES (?, 'screening', ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(received.id.as_str())
         .bind(received.received_at)
         .bind(&received.delete_token_hash.0[..])
         .bind(&received.content_hash.0[..])
         .bind(to_i64(received.size_bytes))
+        .bind(received.lives.map(Retention::seconds))
         .bind(i64::try_from(foreseen.work.as_millis()).unwrap_or(i64::MAX))
         .bind(to_i64(foreseen.stored_bytes))
         .execute(&mut *transaction)
@@ -272,7 +273,8 @@ impl Db {
         let row = sqlx::query(
             "UPDATE pictures SET leased_until = ?, attempts = attempts + 1
              WHERE id = ? AND state = 'screening' AND leased_until <= ? AND received_at > ?
-             RETURNING id, received_at, delete_token_hash, content_hash, size_bytes, leased_until, attempts, cut_off",
+             RETURNING id, received_at, delete_token_hash, content_hash, size_bytes, lives, leased_until, attempts,
+                       cut_off",
         )
         .bind(leased_until)
         .bind(id.as_str())
@@ -537,6 +539,7 @@ mod tests {
             delete_token_hash: DeleteToken::random().hash(),
             content_hash: Sha256Hash::of(&stored_bytes.to_le_bytes()),
             size_bytes: 5,
+            lives: None,
             received_at,
             leased_until: 0,
             attempts: 0,

@@ -1,6 +1,8 @@
 //! Converts between rows and domain types: how a picture is written into columns and read from
 //! them.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
@@ -8,7 +10,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 
 use super::DbError;
-use crate::domain::expiry::ExpiresAt;
+use crate::domain::expiry::{ExpiresAt, Retention};
 use crate::domain::hash::Sha256Hash;
 use crate::domain::picture::{Life, PictureId, Published, Received, Variant};
 use crate::domain::search;
@@ -55,7 +57,7 @@ pub(super) const PUBLISH: &str =
     "UPDATE pictures SET state = 'published', leased_until = 0, sequence = ?, published_at = ?, expires_at = ?,
          width = ?, height = ?, animated = ?, alt = ?, tags = ?, tags_text = ?, thumbhash = ?, placeholder = ?,
          perceptual_hash = ?, stripped = ?, variants = ?, stored_bytes = ?, rules = ?, review = NULL, review_rules = NULL, failed_reviews = 0,
-         work_ms = 0, reserved_bytes = 0, lacks_room = 0, cut_off = 0
+         work_ms = 0, reserved_bytes = 0, lacks_room = 0, cut_off = 0, lives = NULL
      WHERE id = ? AND state = 'screening' AND leased_until = ?";
 
 /// Binds the parameters of [`PUBLISH`] except the last two.
@@ -120,10 +122,18 @@ pub(super) fn read_received(row: &SqliteRow) -> Result<Received, DbError> {
         delete_token_hash: read_hash(row, "delete_token_hash")?,
         content_hash: read_hash(row, "content_hash")?,
         size_bytes: row.try_get::<i64, _>("size_bytes")?.cast_unsigned(),
+        lives: read_lives(row)?,
         received_at: row.try_get("received_at")?,
         leased_until: row.try_get("leased_until")?,
         attempts: row.try_get("attempts")?,
     })
+}
+
+fn read_lives(row: &SqliteRow) -> Result<Option<Retention>, DbError> {
+    let seconds: Option<u32> = row.try_get("lives")?;
+    let lives = |seconds: u32| Retention::new(Duration::from_secs(seconds.into()));
+    let lives = seconds.map(|seconds| lives(seconds).context("a stored life is none"));
+    Ok(lives.transpose()?)
 }
 
 pub(super) fn read_hash(row: &SqliteRow, column: &str) -> Result<Sha256Hash, DbError> {

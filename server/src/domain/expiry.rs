@@ -13,8 +13,13 @@ use jiff::Timestamp;
 pub const IMAGE_CACHING: &str =
     "public, immutable, must-revalidate, stale-while-revalidate=0, stale-if-error=0";
 
+/// The shortest life that an uploader may ask for, in seconds. Caches keep a list until its first
+/// picture ends, so pictures that end at once would leave them nothing to keep; from five minutes
+/// on, a list is kept for its minute until shortly before that end.
+const SHORTEST: u32 = 5 * 60;
+
 /// How long a picture lives from the moment its publishing begins: whole seconds, at least one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Retention {
     seconds: u32,
 }
@@ -34,6 +39,19 @@ impl Retention {
         let seconds = u32::try_from(duration.as_secs()).ok()?;
         (duration.subsec_nanos() == 0 && (1..=366 * 24 * 3600).contains(&seconds))
             .then_some(Self { seconds })
+    }
+
+    /// The shortest life that an uploader may ask for on a site with this retention.
+    #[must_use]
+    pub fn shortest(self) -> Self {
+        self.min(Self { seconds: SHORTEST })
+    }
+
+    /// The life of a picture whose uploader asks for this, on a site with this retention; `None`
+    /// where that is too short, too long, or not in whole seconds.
+    #[must_use]
+    pub fn shortened_to(self, asked: Duration) -> Option<Self> {
+        Self::new(asked).filter(|asked| (self.shortest()..=self).contains(asked))
     }
 
     /// The retention in seconds.

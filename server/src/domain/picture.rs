@@ -4,6 +4,7 @@ use std::fmt;
 
 use rand::Rng;
 
+use crate::domain::expiry::Retention;
 use crate::domain::hash::Sha256Hash;
 use crate::domain::tag::Tag;
 use crate::domain::variant::{self, FileName, VariantName};
@@ -125,6 +126,9 @@ pub struct Received {
     /// SHA-256 of the uploaded bytes.
     pub content_hash: Sha256Hash,
     pub size_bytes: u64,
+    /// How long it shall live once it is published, where its uploader asked for less than the
+    /// site's retention.
+    pub lives: Option<Retention>,
     /// Seconds since 1970.
     pub received_at: i64,
     /// The end of a worker's lease, in seconds since 1970. It is also the worker's proof that it

@@ -163,7 +163,7 @@ impl Backend for ServerBackend {
     ) -> Result<UploadView, ApiError> {
         let pictures = &self.state.pictures;
         let key = upload_key(&self.headers)?;
-        let accepted = receive_field(pictures, form, &self.body, self.client, key).await?;
+        let accepted = receive_field(pictures, form, &self.body, self.client, key, None).await?;
         Ok(upload::answer(&self.state, accepted, DEFAULT_WAIT).await?)
     }
 }

@@ -13,6 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::domain::expiry::{ExpiresAt, IMAGE_CACHING};
@@ -322,6 +323,15 @@ impl CachePolicy {
             (_, _) => Self::NoStore,
         }
     }
+}
+
+/// How many seconds an answer with the policy of a list leaves of the life of the one picture that
+/// it shows, after every cache has kept it for as long as it may. For so long whoever reads the
+/// answer may use it.
+pub(crate) fn beyond_list(expires_at: ExpiresAt, now: Timestamp) -> u64 {
+    let left = expires_at.seconds_left(now);
+    let budget = left.saturating_sub(1);
+    budget.saturating_sub(Lifetimes::of_list(Some(left)).sum())
 }
 
 /// Lets every cache keep an answer until one second before this instant, and no longer.

@@ -18,17 +18,22 @@ use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::config::LimitsConfig;
+use crate::domain::expiry::Retention;
 use crate::http::state::AppState;
 
 pub(crate) use self::page::contract_page;
 
 /// `GET /openapi.json`.
 pub(crate) async fn get_contract(State(state): State<AppState>) -> impl IntoResponse {
-    Json(document(&state.site.public_url, &state.limits))
+    Json(document(
+        &state.site.public_url,
+        &state.limits,
+        state.pictures.intake.retention(),
+    ))
 }
 
 /// The document for the site at this address.
-fn document(public_url: &str, limits: &LimitsConfig) -> Value {
+fn document(public_url: &str, limits: &LimitsConfig, retention: Retention) -> Value {
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -50,7 +55,7 @@ fn document(public_url: &str, limits: &LimitsConfig) -> Value {
         "paths": operations::paths(limits),
         "components": {
             "schemas": schemas(),
-            "parameters": operations::parameters(),
+            "parameters": operations::parameters(retention),
             "headers": operations::headers(),
             "responses": error_responses(),
             "securitySchemes": {
@@ -167,9 +172,14 @@ fn error_responses() -> Value {
 mod tests {
     use super::*;
 
+    fn example() -> Value {
+        let retention = Retention::default();
+        document("https://catto.test", &LimitsConfig::default(), retention)
+    }
+
     #[test]
     fn every_code_of_an_error_has_an_example() {
-        let text = document("https://catto.test", &LimitsConfig::default()).to_string();
+        let text = example().to_string();
         for code in ErrorCode::ALL {
             let example = format!("{{\"code\":\"{}\",\"message\":", name_of(code));
             assert!(text.contains(&example), "{example}");
@@ -190,7 +200,7 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere() {
-        let document = document("https://catto.test", &LimitsConfig::default());
+        let document = example();
         let mut found = Vec::new();
         references(&document, &mut found);
         assert!(found.len() > 20, "{found:?}");

@@ -92,6 +92,17 @@ pub(crate) fn file(published: &Published, format: Format) -> Option<&Variant> {
         .map(|(_, variant)| variant)
 }
 
+/// The file for those who take one of any kind, which a direct link leads to as well: a JPEG, which
+/// everything can show, or the moving WebP of an animation.
+pub(crate) fn direct_file(published: &Published) -> Option<(Format, &Variant)> {
+    let format = if published.animated {
+        Format::Webp
+    } else {
+        Format::Jpeg
+    };
+    file(published, format).map(|variant| (format, variant))
+}
+
 /// The direct link with the ending of this kind.
 pub(crate) fn ends_with(site: &SiteView, id: &PictureId, format: Format) -> String {
     format!("{}{PAGES}{id}.{}", site.public_url, format.ending())

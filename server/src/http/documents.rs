@@ -82,11 +82,12 @@ pub(crate) async fn app_file(uri: Uri) -> Result<impl IntoResponse, Error> {
 }
 
 /// `GET /robots.txt`: robots may read everything except the API and the pages that delete.
-pub(crate) async fn robots() -> impl IntoResponse {
-    (
-        PLAIN_TEXT,
-        "User-agent: *\nDisallow: /api/\nDisallow: /delete/\n",
-    )
+pub(crate) async fn robots(State(state): State<AppState>) -> impl IntoResponse {
+    let url = &state.site.public_url;
+    let text = format!(
+        "User-agent: *\nDisallow: /api/\nDisallow: /delete/\n\nSitemap: {url}/sitemap.xml\n"
+    );
+    (PLAIN_TEXT, text)
 }
 
 /// `GET /.well-known/security.txt` (RFC 9116). It is 404 where no contact is configured.

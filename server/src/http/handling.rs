@@ -9,7 +9,10 @@ use axum::http::Method;
 /// Prefixes of paths whose answers are never pages, whatever the client accepts. Programs read
 /// them, and caches hold one answer for everyone. No route can declare it, because it is also said
 /// of paths below them at which there is nothing.
-const MACHINE_PATHS: [&str; 3] = ["/api/", "/i/", "/pkg/"];
+const MACHINE_PATHS: [&str; 4] = ["/api/", "/i/", "/oembed", "/pkg/"];
+
+/// What the paths of feeds end with, whose answers are no pages either.
+const FEEDS: [&str; 2] = ["/feed.xml", "/feed.json"];
 
 /// What body a route takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,5 +97,10 @@ impl Handling {
 
 /// True for a path at which no answer is a page.
 pub(crate) fn is_for_machines(path: &str) -> bool {
-    MACHINE_PATHS.iter().any(|start| path.starts_with(start))
+    MACHINE_PATHS.iter().any(|start| path.starts_with(start)) || is_feed(path)
+}
+
+/// True for the path of a feed.
+pub(crate) fn is_feed(path: &str) -> bool {
+    FEEDS.iter().any(|end| path.ends_with(end))
 }

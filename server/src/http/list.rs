@@ -6,7 +6,7 @@ use app::error::{ApiError, ErrorCode};
 use app::types::{ListQuery, PicturePage, SiteView, TagCount, TagList};
 
 use crate::db::ListFilter;
-use crate::domain::picture::PictureId;
+use crate::domain::picture::{PictureId, Published};
 use crate::domain::search::{MAX_QUERY_BYTES, MAX_TERMS, SearchQuery, canonical};
 use crate::http::cache::CachePolicy;
 use crate::http::error::Error;
@@ -45,6 +45,16 @@ pub(crate) fn parse_query(query: &str, known: &[&str]) -> Result<ListQuery, Erro
     Ok(list)
 }
 
+/// One page of a list as the index has it.
+pub(crate) struct Found {
+    pub(crate) pictures: Vec<Published>,
+    /// The cursor of the next page; `None` where this is the last.
+    pub(crate) next: Option<String>,
+    /// The cursor of the page before, which is empty for the first page; `None` where this is the
+    /// first.
+    previous: Option<String>,
+}
+
 /// One page of pictures, newest first, with the cursor of the next page and the policy for caches.
 ///
 /// # Errors
@@ -54,9 +64,28 @@ pub(crate) async fn list_pictures(
     site: &SiteView,
     query: &ListQuery,
 ) -> Result<(PicturePage, CachePolicy), Error> {
+    let found = find_pictures(pictures, query).await?;
+    let policy = CachePolicy::list(&found.pictures);
+    let page = PicturePage {
+        pictures: found
+            .pictures
+            .iter()
+            .map(|published| views::picture(site, published))
+            .collect(),
+        next: found.next,
+        previous: found.previous,
+    };
+    Ok((page, policy))
+}
+
+/// The same page, for whoever shows pictures in another way.
+///
+/// # Errors
+/// As [`list_pictures`].
+pub(crate) async fn find_pictures(pictures: &Pictures, query: &ListQuery) -> Result<Found, Error> {
     let filter = filter_of(query)?;
     if let Some(ids) = ids_of(query)? {
-        return read_pictures(pictures, site, &ids).await;
+        return read_pictures(pictures, &ids).await;
     }
     let limit = filter.limit - 1;
     let mut found = pictures.reading.list(&filter).await?;
@@ -70,39 +99,26 @@ pub(crate) async fn list_pictures(
         Some(before) => Some(previous_page(pictures, filter, before).await?),
         None => None,
     };
-    let policy = CachePolicy::list(&found);
-    let page = PicturePage {
-        pictures: found
-            .iter()
-            .map(|published| views::picture(site, published))
-            .collect(),
+    Ok(Found {
+        pictures: found,
         next,
         previous,
-    };
-    Ok((page, policy))
+    })
 }
 
-/// The published ones of these pictures, in this order, and the policy for caches.
-async fn read_pictures(
-    pictures: &Pictures,
-    site: &SiteView,
-    ids: &[PictureId],
-) -> Result<(PicturePage, CachePolicy), Error> {
+/// The published ones of these pictures, in this order.
+async fn read_pictures(pictures: &Pictures, ids: &[PictureId]) -> Result<Found, Error> {
     let mut found = Vec::new();
     for id in ids {
         if let Status::Published(published) = pictures.reading.status(id).await? {
             found.push(*published);
         }
     }
-    let page = PicturePage {
-        pictures: found
-            .iter()
-            .map(|published| views::picture(site, published))
-            .collect(),
+    Ok(Found {
+        pictures: found,
         next: None,
         previous: None,
-    };
-    Ok((page, CachePolicy::list(&found)))
+    })
 }
 
 /// The ids that are asked for; `None` where none are.

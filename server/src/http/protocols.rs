@@ -24,9 +24,9 @@ use axum::response::{IntoResponse, Response};
 
 use crate::domain::client::ClientNetwork;
 use crate::domain::owner_secret::OwnerSecret;
-use crate::domain::picture::{DeleteToken, PictureId, Published, Variant};
+use crate::domain::picture::{DeleteToken, PictureId, Published};
 use crate::domain::variant::Format;
-use crate::http::direct::{self, ends_with};
+use crate::http::direct::{direct_file, ends_with};
 use crate::http::error::Error;
 use crate::http::handling::{Handling, Protocol};
 use crate::http::state::AppState;
@@ -120,17 +120,6 @@ async fn outcome(state: &AppState, accepted: Accepted) -> Result<Outcome, Error>
             delete = delete_url(state, &id, &delete_token),
         )),
     })
-}
-
-/// The file that a direct link leads to, and the link's ending: a JPEG, which everything can show,
-/// or the moving WebP of an animation.
-fn direct_file(published: &Published) -> Option<(Format, &Variant)> {
-    let format = if published.animated {
-        Format::Webp
-    } else {
-        Format::Jpeg
-    };
-    direct::file(published, format).map(|variant| (format, variant))
 }
 
 /// The direct link to a picture's file, such as `https://host/c/{id}.jpg`. It is short, it has an

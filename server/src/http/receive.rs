@@ -11,11 +11,13 @@ use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
 
 use crate::domain::client::ClientNetwork;
+use crate::domain::expiry::Retention;
 use crate::domain::upload_key::UploadKey;
 use crate::http::body::{BodyEnd, BodyWatch};
 use crate::http::client;
 use crate::http::error::Error;
-use crate::pictures::{Accepted, Pictures, Sender, UploadError};
+use crate::http::lives::{self, EXPIRES_IN};
+use crate::pictures::{Accepted, IncomingUpload, Pictures, Sender, UploadError};
 
 /// When a sender that was called off should try again.
 const CALLED_OFF_FOR: Duration = Duration::from_secs(30);
@@ -24,6 +26,8 @@ const CALLED_OFF_FOR: Duration = Duration::from_secs(30);
 const KEY: &str = "idempotency-key";
 /// How many bytes a form may add to its file: boundaries, headers and the file's name.
 const FORM_BYTES: u64 = 64 * 1024;
+/// How many bytes of a time are read. None is as long.
+const LONGEST_TIME: usize = 64;
 
 /// The boundary of a multipart form, or `None` for any other content type.
 ///
@@ -76,14 +80,19 @@ pub(crate) fn not_multipart() -> Error {
     )
 }
 
-/// Receives the body of a request: a multipart form with one file, or else the file's bytes.
+/// Receives the body of a request: a multipart form with one file, or else the file's bytes. The
+/// picture shall live for `lives`, or for the site's retention.
 ///
 /// # Errors
 /// What is wrong with the body, or why no upload is taken now.
-pub(crate) async fn receive(pictures: &Arc<Pictures>, request: Request) -> Result<Accepted, Error> {
+pub(crate) async fn receive(
+    pictures: &Arc<Pictures>,
+    request: Request,
+    lives: Option<Retention>,
+) -> Result<Accepted, Error> {
     match multipart_boundary(request.headers())? {
-        Some(boundary) => receive_multipart(pictures, request, boundary).await,
-        None => receive_raw(pictures, request).await,
+        Some(boundary) => receive_multipart(pictures, request, boundary, lives).await,
+        None => receive_raw(pictures, request, lives).await,
     }
 }
 
@@ -96,15 +105,20 @@ pub(crate) async fn receive_form(
     request: Request,
 ) -> Result<Accepted, Error> {
     let boundary = multipart_boundary(request.headers())?.ok_or_else(not_multipart)?;
-    receive_multipart(pictures, request, boundary).await
+    receive_multipart(pictures, request, boundary, None).await
 }
 
-async fn receive_raw(pictures: &Arc<Pictures>, request: Request) -> Result<Accepted, Error> {
+async fn receive_raw(
+    pictures: &Arc<Pictures>,
+    request: Request,
+    lives: Option<Retention>,
+) -> Result<Accepted, Error> {
     refuse_by_length(pictures, request.headers())?;
     let watch = BodyWatch::of(request.extensions());
     let client = client::network_of(request.extensions());
     let key = upload_key(request.headers())?;
     let mut upload = pictures.intake.begin_upload(client, key).await?;
+    upload.lives_for(lives);
     let sender = upload.sender();
     let read = async {
         let mut body = request.into_body().into_data_stream();
@@ -147,6 +161,7 @@ async fn receive_multipart(
     pictures: &Arc<Pictures>,
     request: Request,
     boundary: String,
+    lives: Option<Retention>,
 ) -> Result<Accepted, Error> {
     refuse_by_length(pictures, request.headers())?;
     let watch = BodyWatch::of(request.extensions());
@@ -159,12 +174,14 @@ async fn receive_multipart(
         &watch,
         client,
         key,
+        lives,
     )
     .await
 }
 
-/// Receives the file of a form that holds exactly one, in the field `file`. `watch` belongs to the
-/// body that the form is read from.
+/// Receives the file of a form that holds exactly one, in the field `file`. The form may also say
+/// in the field `expires_in` how long the picture shall live; else that is `lives`, or the site's
+/// retention. `watch` belongs to the body that the form is read from.
 ///
 /// # Errors
 /// What is wrong with the form, or why no upload is taken now.
@@ -174,6 +191,7 @@ pub(crate) async fn receive_field(
     watch: &BodyWatch,
     client: ClientNetwork,
     key: Option<UploadKey>,
+    mut lives: Option<Retention>,
 ) -> Result<Accepted, Error> {
     let one_file = || {
         Error::new(
@@ -194,20 +212,35 @@ pub(crate) async fn receive_field(
             else {
                 break;
             };
-            let (Some("file"), Some(mut incoming)) = (field.name(), waiting.take()) else {
-                return Err(one_file());
+            let is_expires_in = field.name() == Some(EXPIRES_IN);
+            let is_file = field.name() == Some("file");
+            // A time is short, so its field may hold no more than the head of a form.
+            if is_file {
+                watch.expect_content();
+            }
+            let mut chunk = async || {
+                let chunk = field.chunk().await;
+                chunk.map_err(|error| form_error(pictures, &error, watch))
             };
-            watch.expect_content();
-            while let Some(chunk) = field
-                .chunk()
-                .await
-                .map_err(|error| form_error(pictures, &error, watch))?
-            {
-                incoming.write(&chunk).await?;
+            if is_expires_in {
+                let mut text = Vec::new();
+                while let Some(bytes) = chunk().await? {
+                    text.extend_from_slice(&bytes);
+                    text.truncate(LONGEST_TIME);
+                }
+                let text = String::from_utf8_lossy(&text);
+                lives = lives::parse(&text, pictures.intake.retention())?.or(lives);
+                continue;
+            }
+            let mut incoming = waiting.take().filter(|_| is_file).ok_or_else(one_file)?;
+            while let Some(bytes) = chunk().await? {
+                incoming.write(&bytes).await?;
             }
             received = Some(incoming);
         }
-        received.ok_or_else(one_file)
+        let mut received: IncomingUpload = received.ok_or_else(one_file)?;
+        received.lives_for(lives);
+        Ok(received)
     };
     let upload = unless(pictures, &sender, watch, read).await?;
     Ok(upload.finish().await?)

@@ -26,6 +26,7 @@ use crate::http::answers::{self, Turn};
 use crate::http::assets::accepts;
 use crate::http::declared::Caching;
 use crate::http::error::Error;
+use crate::http::handling::is_feed;
 use crate::http::pages;
 use crate::http::state::AppState;
 
@@ -35,10 +36,19 @@ const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// The fewest bytes that are compressed. What is smaller fits into one packet anyway.
 const WORTH_COMPRESSING: usize = 1024;
 
-/// Prefixes of paths that any page on the web may read. The header is a constant, because echoing
-/// the origin would need `Vary`. No route can declare it, because a script must also be able to
-/// read that there is nothing at a path below them.
-const READABLE_PATHS: [&str; 3] = ["/api/v1/", "/i/", "/openapi.json"];
+/// Prefixes of paths that any page on the web may read, as it may read feeds. The header is a
+/// constant, because echoing the origin would need `Vary`. No route can declare it, because a
+/// script must also be able to read that there is nothing at a path below them.
+const READABLE_PATHS: [&str; 4] = ["/api/v1/", "/i/", "/oembed", "/openapi.json"];
+
+/// The types of lists and documents for programs, which are completed as pages are.
+const FOR_PROGRAMS: [&[u8]; 5] = [
+    b"application/json",
+    b"application/feed+json",
+    b"application/atom+xml",
+    b"application/xml",
+    b"text/xml",
+];
 
 /// Writes the headers that every answer carries, and completes pages and lists.
 pub(crate) async fn write_security_headers(
@@ -50,9 +60,9 @@ pub(crate) async fn write_security_headers(
         if_none_match: request.headers().typed_get::<IfNoneMatch>(),
         accepts_gzip: accepts(request.headers(), Coding::Gzip.token()),
     };
-    let readable_by_all = READABLE_PATHS
-        .iter()
-        .any(|path| request.uri().path().starts_with(path))
+    let path = request.uri().path();
+    let readable_by_all = (READABLE_PATHS.iter().any(|start| path.starts_with(start))
+        || is_feed(path))
         && matches!(*request.method(), Method::GET | Method::HEAD);
     let may_be_kept = matches!(Caching::of(&request), Caching::Kept(..))
         && matches!(*request.method(), Method::GET | Method::HEAD);
@@ -74,7 +84,9 @@ pub(crate) async fn write_security_headers(
             }
             Err(error) => error.into_response(),
         };
-    } else if (readable_by_all || may_be_kept) && is(&response, b"application/json") {
+    } else if (readable_by_all || may_be_kept)
+        && FOR_PROGRAMS.iter().any(|kind| is(&response, kind))
+    {
         response = complete(&state, response, asked).await;
     }
     // The answer is made, so its turn ends here.

@@ -16,6 +16,7 @@ use crate::http::cache::CachePolicy;
 use crate::http::declared::{Caching, Key};
 use crate::http::error::Error;
 use crate::http::list::{self, PAGE_SIZE};
+use crate::http::oembed;
 
 const TAG_PAGES: &str = "/tags/";
 const SEARCH: &str = "/search";
@@ -78,10 +79,16 @@ fn canonical_address(
             Ok(None)
         };
     };
+    if path == oembed::PATH {
+        let asked = oembed::Asked::parse(query.unwrap_or_default())?.to_query_string();
+        return Ok((query != Some(&asked)).then(|| format!("{path}?{asked}")));
+    }
     let canonical_path = match path.strip_prefix(TAG_PAGES) {
-        Some(tag) => {
+        Some(rest) => {
+            // A slash in a tag is escaped, so behind the first one is the name of a feed.
+            let (tag, feed) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
             let tag = read_tag(tag)?;
-            let path = format!("{TAG_PAGES}{}", path_segment(&tag));
+            let path = format!("{TAG_PAGES}{}{feed}", path_segment(&tag));
             list::filter_of(&ListQuery {
                 tag,
                 ..ListQuery::default()
@@ -156,10 +163,18 @@ mod tests {
             ("/tags/s%c3%b6%C3%9F", "/tags/s%C3%B6%C3%9F"),
             ("/tags/cat?after=5&tag=dog", "/tags/cat?after=5"),
             ("/tags/a/b", ""),
+            ("/feed.xml?q=Tabby+Cat&limit=5", "/feed.xml?q=tabby+cat"),
+            (
+                "/tags/Tabby%20cat/feed.json?q=x",
+                "/tags/tabby%20cat/feed.json",
+            ),
+            ("/tags/a%2Fb/feed.xml", ""),
             ("/api/v1/pictures?limit=40", "/api/v1/pictures"),
             ("/api/v1/pictures?limit=007", "/api/v1/pictures?limit=7"),
             ("/api/v1/tags?x", "/api/v1/tags"),
             ("/random?", "/random"),
+            ("/oembed?url=a%2Fb", ""),
+            ("/oembed?format=json&url=a/b", "/oembed?url=a%2Fb"),
             // These answer the same whatever their query is.
             ("/about?x", ""),
             ("/c/AAAAAAAAAAAAAAAA?fbclid=x", ""),
@@ -179,6 +194,9 @@ mod tests {
             ("/api/v1/pictures?limit=0&utm=1", "400"),
             (&format!("/tags/{long}"), "400"),
             (&format!("/search?q={long}&utm=1"), "400"),
+            ("/oembed", "400"),
+            ("/oembed?utm=1&url=x&maxwidth=wide", "400"),
+            ("/oembed?utm=1&url=x&format=yaml", "501"),
             ("/tags/%20", "404"),
             ("/tags/%ff", "404"),
             ("/c/%41AAAAAAAAAAAAAAA", "404"),

@@ -3,6 +3,7 @@
 //! zone's server function through `http/backend`, and the plain form's `POST /upload` in
 //! `http/pages`. The clients of other hosts have theirs in `http/protocols`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use app::error::ErrorCode;
@@ -14,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::domain::picture::Published;
 use crate::http::error::Error;
+use crate::http::lives::{self, EXPIRES_IN};
 use crate::http::receive::receive;
 use crate::http::state::AppState;
 use crate::http::views;
@@ -32,8 +34,13 @@ pub(crate) async fn upload_picture(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, Error> {
-    let wait = parse_wait(query.as_deref().unwrap_or_default())?;
-    let accepted = receive(&state.pictures, request).await?;
+    let query = query.unwrap_or_default();
+    let wait = parse_wait(&query)?;
+    let lives = match find(&query, EXPIRES_IN) {
+        Some(text) => lives::parse(&text, state.pictures.intake.retention())?,
+        None => None,
+    };
+    let accepted = receive(&state.pictures, request, lives).await?;
     let view = answer(&state, accepted, wait).await?;
     let status = status(&view);
     let location = HeaderValue::try_from(&view.url).map_err(|_| Error::internal())?;
@@ -96,11 +103,17 @@ pub(crate) async fn decided(
     }
 }
 
+/// The value of the parameter with this name.
+pub(crate) fn find<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let mut parameters = url::form_urlencoded::parse(query.as_bytes());
+    parameters
+        .find(|(parameter, _)| parameter == name)
+        .map(|(_, value)| value)
+}
+
 /// Parses `wait` from the query: whole seconds from 0 to 25.
 fn parse_wait(query: &str) -> Result<Duration, Error> {
-    let Some((_, value)) =
-        url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "wait")
-    else {
+    let Some(value) = find(query, "wait") else {
         return Ok(DEFAULT_WAIT);
     };
     value

@@ -85,7 +85,8 @@ fn largest(published: &Published) -> (u32, u32) {
     sizes.max().unwrap_or((published.width, published.height))
 }
 
-fn page_url(site: &SiteView, id: &PictureId) -> String {
+/// The address of a picture's page.
+pub(crate) fn page_url(site: &SiteView, id: &PictureId) -> String {
     format!("{}/c/{id}", site.public_url)
 }
 

@@ -20,6 +20,7 @@ use super::screening::{Inspector, SecondOpinions, refusal_by_shape};
 use crate::config::LimitsConfig;
 use crate::db::DbError;
 use crate::domain::client::ClientNetwork;
+use crate::domain::expiry::Retention;
 use crate::domain::hash::Sha256Hash;
 use crate::domain::upload_key::{FirstUpload, UploadKey};
 use crate::domain::verdict::{Reason, Verdict};
@@ -227,6 +228,12 @@ impl Intake {
     #[must_use]
     pub fn max_upload_bytes(&self) -> u64 {
         self.limits.max_upload_bytes
+    }
+
+    /// How long a picture lives whose uploader asks for nothing else, which is also the most.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.collection.retention
     }
 
     /// Notes that an upload of this sender was called off to make room for others. The sender is

@@ -161,6 +161,8 @@ impl Manifest {
             delete_token_hash: hash(&manifest.delete_token_sha256)?,
             content_hash: hash(&manifest.content_sha256)?,
             size_bytes: manifest.size_bytes,
+            // The end of what is published says it.
+            lives: None,
             received_at: second(&manifest.received_at)?,
             leased_until: 0,
             attempts: 0,

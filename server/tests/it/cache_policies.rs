@@ -48,7 +48,13 @@ fn sum(answer: &Answer) -> u64 {
 
 /// True for the address of one picture and of lists of them.
 fn shows_pictures(declaration: &Declaration) -> bool {
-    const FIGURES: [&str; 4] = ["/status", "/status.json", "/tags", "/api/v1/tags"];
+    const FIGURES: [&str; 5] = [
+        "/status",
+        "/status.json",
+        "/sitemap.xml",
+        "/tags",
+        "/api/v1/tags",
+    ];
     match declaration.caching {
         Caching::Kept(Kind::Picture, _) => true,
         Caching::Kept(Kind::List, _) => !FIGURES.contains(&declaration.path),

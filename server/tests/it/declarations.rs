@@ -12,7 +12,7 @@ use serde_json::Value;
 use tools::keys::Keys;
 use yaml_rust2::{Yaml, YamlLoader};
 
-use crate::support::{Answer, Site, path_of};
+use crate::support::{Answer, Site, asking_to_embed, path_of};
 
 /// A value for each parameter that some list knows.
 const OF_LISTS: [(&str, &str); 4] = [("q", "cat"), ("tag", "cat"), ("after", "5"), ("limit", "7")];
@@ -350,9 +350,12 @@ fn address(declaration: &Declaration, picture: &Value) -> String {
     match declaration.path {
         "/i/{expires}/{id}/{name}" => path_of(&text(&picture["images"]["1280.jpg"])).to_owned(),
         "/pkg/{name}" => "/pkg/cattocdn.0123.css".into(),
-        "/tags/{tag}" => format!("/tags/{}", text(tag).replace(' ', "%20")),
         "/search" => "/search?q=cat".into(),
-        path => path.replace("{id}", &text(id)).replace("{token}", "x"),
+        "/oembed" => format!("/oembed?{}", asking_to_embed(picture)),
+        path => path
+            .replace("{tag}", &text(tag).replace(' ', "%20"))
+            .replace("{id}", &text(id))
+            .replace("{token}", "x"),
     }
 }
 

@@ -518,9 +518,19 @@ pub(crate) fn showing(declaration: &Declaration, picture: &Value) -> String {
     let tag = picture["tags"][0]["name"].as_str().expect("a tag");
     let path = declaration.path.replace("{id}", id).replace("{tag}", tag);
     match declaration.caching {
+        Caching::Kept(_, Key::Query(known)) if known.contains(&"url") => {
+            path + "?" + &asking_to_embed(picture)
+        }
         Caching::Kept(_, Key::Query(known)) if known.contains(&"q") => path + "?q=cat",
         Caching::Kept(_, Key::Query(_) | Key::Path) | Caching::Never => path,
     }
+}
+
+/// The query by which oEmbed is asked for a picture.
+pub(crate) fn asking_to_embed(picture: &Value) -> String {
+    let url = picture["url"].as_str().expect("a URL");
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("url", url).finish()
 }
 
 /// The URL of one of a picture's images.

@@ -11,6 +11,7 @@ use leptos::wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, FormData, ProgressEvent, XmlHttpRequest};
 
+use super::form;
 use crate::api::Upload;
 use crate::components::fetch::{ACCEPT_JSON, Failure, Json, ended, read, timer};
 
@@ -75,8 +76,12 @@ fn start(
     request
         .upload()?
         .set_onprogress(Some(on_progress.as_ref().unchecked_ref()));
-    let form = FormData::new()?;
-    form.append_with_blob("file", file)?;
+    // The form also says how long the picture shall live.
+    let form = match form() {
+        Some(form) => FormData::new_with_form(form.unchecked_ref())?,
+        None => FormData::new()?,
+    };
+    form.set_with_blob("file", file)?;
     request.open("POST", Upload::PATH)?;
     request.set_request_header(ACCEPT_JSON.0, ACCEPT_JSON.1)?;
     request.set_request_header("Idempotency-Key", key)?;

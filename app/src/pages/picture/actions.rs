@@ -2,12 +2,13 @@
 
 use leptos::prelude::*;
 
-use super::{SHARED_WIDTH, images, size, title};
+use super::{SHARED_WIDTH, images, size};
 use crate::backend::backend;
 use crate::components::copy_field::CopyField;
 use crate::images::{Format, Image, all, choose};
 use crate::pages::qr_code::QrCode;
 use crate::types::{PictureView, contact_url};
+use crate::words::picture_title;
 
 /// The width in pixels of the file by which an animation is shown elsewhere.
 const MOVING_WIDTH: u32 = 688;
@@ -20,7 +21,7 @@ const FILES_ID: &str = "files";
 pub(super) fn Actions(picture: PictureView) -> impl IntoView {
     let images = images(&picture);
     let file = choose(&images, Format::Jpeg, SHARED_WIDTH);
-    let title = title(&picture);
+    let title = picture_title(&picture.alt, &picture.expires_at);
     let saved = if picture.animated {
         choose(&images, Format::Webp, u32::MAX)
     } else {

@@ -3,14 +3,21 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::LimitsConfig;
+use crate::domain::expiry::Retention;
 use crate::domain::search::{MAX_QUERY_BYTES, MAX_TERMS};
 use crate::http::list::{MOST_IDS, PAGE_SIZE};
+use crate::http::lives::EXPIRES_IN;
+use crate::http::oembed::LONGEST_URL;
 use crate::http::upload::MAX_WAIT_SECONDS;
 
 /// The groups of addresses, each with what it is for.
-pub(super) const TAGS: [(&str, &str); 4] = [
+pub(super) const TAGS: [(&str, &str); 5] = [
     ("Pictures", "Uploading, reading and deleting pictures."),
     ("Tags", "What is in the pictures."),
+    (
+        "Feeds and embeds",
+        "What feed readers follow, and how other sites show a picture behind its link.",
+    ),
     (
         "Protocols of other hosts",
         "What the clients of imgur, imgbb, Chevereto, litterbox, catbox, 0x0 and rustypaste send. \
@@ -23,8 +30,9 @@ pub(super) const TAGS: [(&str, &str); 4] = [
 ];
 const PICTURES: &str = TAGS[0].0;
 const ALL_TAGS: &str = TAGS[1].0;
-const OTHERS: &str = TAGS[2].0;
-const PAGES: &str = TAGS[3].0;
+const FEEDS: &str = TAGS[2].0;
+const OTHERS: &str = TAGS[3].0;
+const PAGES: &str = TAGS[4].0;
 
 /// How an id is written.
 const ID: &str = "^[1-9A-HJ-NP-Za-km-z]{16}$";
@@ -50,6 +58,13 @@ pub(super) fn paths(limits: &LimitsConfig) -> Value {
             "delete": delete(),
         },
         "/api/v1/tags": { "get": tags() },
+        "/feed.xml": { "get": feed("readAtom", ATOM, json!([search(), after()])) },
+        "/feed.json": { "get": feed("readJsonFeed", JSON_FEED, json!([search(), after()])) },
+        "/tags/{tag}/feed.xml": { "get": feed("readAtomOfTag", ATOM, json!([tag(), after()])) },
+        "/tags/{tag}/feed.json": {
+            "get": feed("readJsonFeedOfTag", JSON_FEED, json!([tag(), after()])),
+        },
+        "/oembed": { "get": embed() },
         "/3/image": { "post": other("imgurImage", "Upload as to imgur", IMGUR) },
         "/3/upload": { "post": other("imgurUpload", "Upload as to imgur", IMGUR) },
         "/3/image.xml": { "post": other("imgurImageXml", "The same, answered in XML", IMGUR_XML) },
@@ -85,7 +100,7 @@ pub(super) fn paths(limits: &LimitsConfig) -> Value {
 }
 
 /// The parameters that several operations take.
-pub(super) fn parameters() -> Value {
+pub(super) fn parameters(retention: Retention) -> Value {
     json!({
         "Id": {
             "name": "id",
@@ -104,6 +119,21 @@ pub(super) fn parameters() -> Value {
                 "minimum": 0,
                 "maximum": MAX_WAIT_SECONDS,
                 "default": 20,
+            },
+        },
+        "ExpiresIn": {
+            "name": EXPIRES_IN,
+            "in": "query",
+            "description": format!(
+                "How long the picture lives once it is published, in seconds, or with a unit as \
+                 in `1h`. Without it that is {}, which is also the most.",
+                retention.in_words(),
+            ),
+            "schema": {
+                "type": "integer",
+                "minimum": retention.shortest().seconds(),
+                "maximum": retention.seconds(),
+                "default": retention.seconds(),
             },
         },
         "IdempotencyKey": {
@@ -191,11 +221,7 @@ fn list() -> Value {
         "summary": "List or search pictures, newest first",
         "description": "An address in another than the canonical spelling is answered 301.",
         "parameters": [
-            text(
-                "q",
-                format!("A search: words and `\"phrases\"`, with `-` before those that must be absent. At most {MAX_TERMS} of them, and {MAX_QUERY_BYTES} bytes."),
-                json!({ "type": "string", "maxLength": MAX_QUERY_BYTES }),
-            ),
+            search(),
             text(
                 "tag",
                 format!("One whole tag, of at most {MAX_QUERY_BYTES} bytes."),
@@ -218,6 +244,18 @@ fn list() -> Value {
             [("200", page), ("301", moved()), ("304", unchanged())],
             &[400],
         ),
+    })
+}
+
+fn search() -> Value {
+    json!({
+        "name": "q",
+        "in": "query",
+        "description": format!(
+            "A search: words and `\"phrases\"`, with `-` before those that must be absent. At most \
+             {MAX_TERMS} of them, and {MAX_QUERY_BYTES} bytes."
+        ),
+        "schema": { "type": "string", "maxLength": MAX_QUERY_BYTES },
     })
 }
 
@@ -276,6 +314,7 @@ fn upload(id: &str, summary: &str, limits: &LimitsConfig, in_form: bool) -> Valu
                 "required": ["file"],
                 "properties": {
                     "file": { "type": "string", "contentMediaType": "application/octet-stream" },
+                    EXPIRES_IN: { "type": "string", "description": "As the parameter." },
                 },
             },
         });
@@ -305,7 +344,11 @@ fn upload(id: &str, summary: &str, limits: &LimitsConfig, in_form: bool) -> Valu
             limits.max_pixels,
             limits.uploads_per_hour,
         ),
-        "parameters": [reference("parameters", "Wait"), reference("parameters", "IdempotencyKey")],
+        "parameters": [
+            reference("parameters", "Wait"),
+            reference("parameters", "ExpiresIn"),
+            reference("parameters", "IdempotencyKey"),
+        ],
         "requestBody": { "required": true, "content": content },
         "responses": responses(
             [
@@ -367,6 +410,96 @@ fn tags() -> Value {
         "summary": "List all tags, most used first",
         "parameters": [reference("parameters", "IfNoneMatch")],
         "responses": responses([("200", all), ("301", moved()), ("304", unchanged())], &[]),
+    })
+}
+
+const ATOM: &str = "application/atom+xml";
+const JSON_FEED: &str = "application/feed+json";
+
+/// A feed of this type.
+fn feed(id: &str, kind: &str, mut parameters: Value) -> Value {
+    if let Some(parameters) = parameters.as_array_mut() {
+        parameters.push(reference("parameters", "IfNoneMatch"));
+    }
+    let mut newest = kept("The newest pictures.", json!({}));
+    newest["content"] = json!({ kind: {} });
+    json!({
+        "tags": [FEEDS],
+        "operationId": id,
+        "summary": format!("The newest pictures as {kind}"),
+        "description": "An address in another than the canonical spelling is answered 301.",
+        "parameters": parameters,
+        "responses": responses(
+            [("200", newest), ("301", moved()), ("304", unchanged())],
+            &[400, 404],
+        ),
+    })
+}
+
+fn tag() -> Value {
+    json!({
+        "name": "tag",
+        "in": "path",
+        "required": true,
+        "description": format!("One whole tag, of at most {MAX_QUERY_BYTES} bytes."),
+        "schema": { "type": "string", "minLength": 1, "maxLength": MAX_QUERY_BYTES },
+        "example": "tabby cat",
+    })
+}
+
+/// oEmbed, whose parameters and answers its specification names.
+fn embed() -> Value {
+    let number = |name: &str, side: &str| {
+        json!({
+            "name": name,
+            "in": "query",
+            "description": format!("The most pixels of the picture's {side}."),
+            "schema": { "type": "integer", "minimum": 1, "maximum": u32::MAX },
+        })
+    };
+    let url = json!({
+        "name": "url",
+        "in": "query",
+        "required": true,
+        "description": "A link that leads to a picture of this site.",
+        "schema": { "type": "string", "minLength": 1, "maxLength": LONGEST_URL },
+    });
+    let format = json!({
+        "name": "format",
+        "in": "query",
+        "description": "How the answer is written.",
+        "schema": { "type": "string", "enum": ["json", "xml"], "default": "json" },
+    });
+    let photo = json!({
+        "type": "object",
+        "required": ["type", "version", "url", "width", "height"],
+        "properties": {
+            "type": { "const": "photo" },
+            "version": { "const": "1.0" },
+            "url": { "type": "string", "format": "uri" },
+            "width": { "type": "integer", "minimum": 1 },
+            "height": { "type": "integer", "minimum": 1 },
+            "cache_age": { "type": "integer", "minimum": 0 },
+        },
+    });
+    let mut answer = kept("How to show the picture.", photo);
+    answer["content"]["text/xml"] = json!({});
+    json!({
+        "tags": [FEEDS],
+        "operationId": "embed",
+        "summary": "How another site shows a picture behind its link (oEmbed)",
+        "description": "An address in another than the canonical spelling is answered 301.",
+        "parameters": [
+            url,
+            format,
+            number("maxwidth", "width"),
+            number("maxheight", "height"),
+            reference("parameters", "IfNoneMatch"),
+        ],
+        "responses": responses(
+            [("200", answer), ("301", moved()), ("304", unchanged())],
+            &[400, 404, 501],
+        ),
     })
 }
 

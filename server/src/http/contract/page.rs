@@ -11,7 +11,8 @@ use crate::http::state::AppState;
 
 /// The contract for people to read.
 pub(crate) fn contract_page(state: &AppState) -> ContractView {
-    let document = document(&state.site.public_url, &state.limits);
+    let retention = state.pictures.intake.retention();
+    let document = document(&state.site.public_url, &state.limits, retention);
     let sections = operations::TAGS.map(|(name, about)| ContractSection {
         name: name.to_owned(),
         about: about.to_owned(),

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use crate::domain::client::ClientNetwork;
 use crate::http::direct::id_in;
 use crate::http::error::Error;
+use crate::http::lives::parse_elsewhere;
 use crate::http::protocols::content::by_url;
 use crate::http::protocols::incoming::{
     Fields, Texts, is_urlencoded, malformed, read_texts, receive,
@@ -18,9 +19,11 @@ use crate::http::protocols::incoming::{
 use crate::http::protocols::{Outcome, delete, direct_link, line, outcome, owner_secret};
 use crate::http::state::AppState;
 
+/// The field that says how long a picture shall live, such as `72h`.
+const TIME: &str = "time";
 const FIELDS: Fields = Fields {
     picture: &["fileToUpload"],
-    texts: &["reqtype", "userhash"],
+    texts: &["reqtype", "userhash", TIME],
     bare: false,
 };
 /// The fields of a request to delete.
@@ -52,7 +55,9 @@ pub(crate) async fn ask(
         Some(_) => return Err(no_request()),
     }
     let owner = owner_secret(received.texts.get("userhash"))?;
-    let accepted = received.accept(owner).await?;
+    let site = state.pictures.intake.retention();
+    let lives = parse_elsewhere(TIME, received.texts.get(TIME), site)?;
+    let accepted = received.accept(owner, lives).await?;
     Ok(match outcome(&state, accepted).await? {
         // Clients of these hosts expect the link and nothing behind it.
         Outcome::Published(uploaded) => {

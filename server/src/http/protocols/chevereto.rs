@@ -9,17 +9,22 @@ use serde_json::{Value, json};
 
 use crate::domain::picture::{Published, Variant};
 use crate::domain::variant::{Format, VariantName};
-use crate::http::direct;
+use crate::http::direct::{self, direct_file};
 use crate::http::error::Error;
+use crate::http::lives::parse_elsewhere;
 use crate::http::protocols::incoming::{Fields, receive};
-use crate::http::protocols::{Outcome, Uploaded, direct_file, direct_link, outcome};
+use crate::http::protocols::{Outcome, Uploaded, direct_link, outcome};
 use crate::http::receive::upload_key;
 use crate::http::state::AppState;
+use crate::http::upload;
 use crate::http::views;
 
+/// The field, or the parameter of the query, that says how long a picture shall live: in seconds
+/// for imgbb, as ISO 8601 has it for Chevereto.
+pub(crate) const EXPIRATION: &str = "expiration";
 const FIELDS: Fields = Fields {
     picture: &["image", "source"],
-    texts: &["type"],
+    texts: &["type", EXPIRATION],
     bare: false,
 };
 /// The greatest width of the file that stands for the thumbnail, and of the one in the middle.
@@ -61,8 +66,12 @@ pub(crate) async fn upload_as_chevereto(
 
 async fn received(state: &AppState, request: Request) -> Result<Outcome, Error> {
     let key = upload_key(request.headers())?;
+    let site = state.pictures.intake.retention();
+    let in_query = upload::find(request.uri().query().unwrap_or_default(), EXPIRATION);
+    let in_query = parse_elsewhere(EXPIRATION, in_query.as_deref(), site)?;
     let received = receive(state, request, &FIELDS, key).await?;
-    outcome(state, received.accept(None).await?).await
+    let in_form = parse_elsewhere(EXPIRATION, received.texts.get(EXPIRATION), site)?;
+    outcome(state, received.accept(None, in_form.or(in_query)).await?).await
 }
 
 /// What is told of a picture. Both protocols name these fields alike.
@@ -99,7 +108,7 @@ fn picture(state: &AppState, uploaded: &Uploaded) -> Value {
         "height": height,
         "size": size,
         "time": published.published_at,
-        // How many seconds are left, whatever the client asked for.
+        // How many seconds are left.
         "expiration": published.expires_at.second() - now,
         "image": image,
         "thumb": smaller(state, published, THUMB),

@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use crate::domain::client::ClientNetwork;
 use crate::domain::picture::{DeleteToken, PictureId, Published};
 use crate::domain::variant::Format;
-use crate::http::direct;
+use crate::http::direct::{self, direct_file};
 use crate::http::error::Error;
 use crate::http::protocols::content::by_url;
 use crate::http::protocols::incoming::{Fields, receive};
-use crate::http::protocols::{Outcome, delete, direct_file, direct_link, outcome};
+use crate::http::protocols::{Outcome, delete, direct_link, outcome};
 use crate::http::receive::upload_key;
 use crate::http::state::AppState;
 
@@ -99,7 +99,7 @@ async fn received(state: &AppState, request: Request) -> Result<Answer, Error> {
     {
         return Err(by_url());
     }
-    let accepted = received.accept(None).await?;
+    let accepted = received.accept(None, None).await?;
     Ok(match outcome(state, accepted).await? {
         Outcome::Published(uploaded) => {
             let hash = hash_of(&uploaded.id, &uploaded.delete_token);

@@ -8,6 +8,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
 
+use crate::domain::expiry::Retention;
 use crate::domain::owner_secret::OwnerSecret;
 use crate::domain::upload_key::UploadKey;
 use crate::http::body::BodyWatch;
@@ -54,11 +55,17 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// Hands the picture to those who look at it. With a secret, it is its sender's.
+    /// Hands the picture to those who look at it. With a secret, it is its sender's; with a life it
+    /// shall live for so long, and else for the site's retention.
     ///
     /// # Errors
     /// Why it is refused at once.
-    pub(super) async fn accept(mut self, owner: Option<OwnerSecret>) -> Result<Accepted, Error> {
+    pub(super) async fn accept(
+        mut self,
+        owner: Option<OwnerSecret>,
+        lives: Option<Retention>,
+    ) -> Result<Accepted, Error> {
+        self.upload.lives_for(lives);
         if let Some(secret) = owner {
             self.upload.owned_by(secret);
         }

@@ -2,6 +2,8 @@
 //! of one line. The file is deleted at its own address: 0x0 posts the token that came in `X-Token`,
 //! rustypaste sends `DELETE` with the secret that it uploads with.
 
+use std::time::Duration;
+
 use app::error::ErrorCode;
 use axum::Extension;
 use axum::body::Bytes;
@@ -13,15 +15,23 @@ use crate::domain::client::ClientNetwork;
 use crate::domain::picture::PictureId;
 use crate::http::direct::id_in;
 use crate::http::error::Error;
+use crate::http::lives::{self, parse_elsewhere};
 use crate::http::protocols::content::by_url;
 use crate::http::protocols::incoming::{Fields, malformed, read_texts, receive};
 use crate::http::protocols::{Outcome, delete, direct_link, line, outcome, owner_secret};
 use crate::http::state::AppState;
 use crate::pictures::Status;
 
+/// The field in which 0x0 is told how long a file shall live: in hours, or until when, in
+/// milliseconds since 1970.
+const EXPIRES: &str = "expires";
+/// The header in which rustypaste is told the same, such as `10min`.
+const EXPIRE: &str = "expire";
+/// From this number on 0x0 reads an instant and no number of hours.
+const FIRST_INSTANT: u64 = 1_650_460_320_000;
 const FIELDS: Fields = Fields {
     picture: &["file"],
-    texts: &["url", "remote", "oneshot", "oneshot_url"],
+    texts: &["url", "remote", "oneshot", "oneshot_url", EXPIRES],
     bare: false,
 };
 /// The longest form that asks to delete, in bytes.
@@ -33,6 +43,10 @@ pub(crate) async fn upload(
     request: Request,
 ) -> Result<Response, Error> {
     let owner = owner_secret(secret(request.headers()))?;
+    let site = state.pictures.intake.retention();
+    let expire = request.headers().get(EXPIRE);
+    let expire = expire.and_then(|expire| expire.to_str().ok());
+    let in_header = parse_elsewhere(EXPIRE, expire, site)?;
     let received = receive(&state, request, &FIELDS, None).await?;
     let said = |name| received.texts.get(name).is_some();
     if said("url") || said("remote") || said("oneshot_url") {
@@ -43,7 +57,11 @@ pub(crate) async fn upload(
             "Pictures here can be seen more than once, so there is no `oneshot`.",
         ));
     }
-    let accepted = received.accept(owner).await?;
+    let in_form = match received.texts.get(EXPIRES) {
+        Some(text) => lives::at_most(EXPIRES, span_of(text, &state)?, site)?,
+        None => None,
+    };
+    let accepted = received.accept(owner, in_form.or(in_header)).await?;
     Ok(match outcome(&state, accepted).await? {
         Outcome::Published(uploaded) => {
             let mut response = line(StatusCode::OK, &direct_link(&state, &uploaded.published));
@@ -57,6 +75,21 @@ pub(crate) async fn upload(
         }
         Outcome::Pending(message) => line(StatusCode::ACCEPTED, &message),
     })
+}
+
+/// The time that 0x0 means by this text.
+fn span_of(text: &str, state: &AppState) -> Result<Duration, Error> {
+    let number: u64 = text.trim().parse().map_err(|_| {
+        malformed("`expires` must be a number of hours, or of milliseconds since 1970.")
+    })?;
+    let seconds = if number < FIRST_INSTANT {
+        number.saturating_mul(3600)
+    } else {
+        // An instant that is past asks for the shortest of lives, which is too short.
+        let now = state.clock.now().as_second().unsigned_abs();
+        (number / 1000).saturating_sub(now).max(1)
+    };
+    Ok(Duration::from_secs(seconds))
 }
 
 /// `DELETE /c/{id}`, as rustypaste's client sends it: with the secret or the token of the picture

@@ -17,6 +17,7 @@ use super::turns::Turn;
 use super::{Intake, UploadError};
 use crate::db::{Acceptance, Foreseen};
 use crate::domain::client::ClientNetwork;
+use crate::domain::expiry::Retention;
 use crate::domain::hash::Sha256Hash;
 use crate::domain::owner_secret::OwnerSecret;
 use crate::domain::picture::{DeleteToken, PictureId, Received};
@@ -37,6 +38,8 @@ pub struct IncomingUpload {
     key: Option<UploadKey>,
     /// The secret by which the client may delete the picture.
     owner: Option<OwnerSecret>,
+    /// How long the picture shall live; `None` for the site's retention.
+    lives: Option<Retention>,
     /// Whether the upload was counted among those of its client's hour.
     counts: bool,
     id: PictureId,
@@ -98,6 +101,7 @@ impl IncomingUpload {
             client,
             key,
             owner: None,
+            lives: None,
             counts,
             id,
             path,
@@ -122,6 +126,11 @@ impl IncomingUpload {
     /// with a key has its token from that key instead.
     pub fn owned_by(&mut self, secret: OwnerSecret) {
         self.owner = Some(secret);
+    }
+
+    /// Sets how long the picture shall live; `None` means the site's retention.
+    pub fn lives_for(&mut self, lives: Option<Retention>) {
+        self.lives = lives;
     }
 
     /// Writes the next bytes.
@@ -229,6 +238,7 @@ impl IncomingUpload {
             delete_token_hash: delete_token.hash(),
             content_hash,
             size_bytes: self.size_bytes,
+            lives: self.lives,
             received_at: collection.now_second(),
             leased_until: 0,
             attempts: 0,

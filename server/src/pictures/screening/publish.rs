@@ -33,7 +33,11 @@ impl Screening {
         if self.is_banned(rendered.perceptual_hash).await? {
             return self.reject(received, Reason::Banned, None).await;
         }
-        let expires_at = ExpiresAt::after(now, self.collection.retention);
+        let retention = self.collection.retention;
+        let lives = received
+            .lives
+            .map_or(retention, |asked| asked.min(retention));
+        let expires_at = ExpiresAt::after(now, lives);
         let variants: Vec<Variant> = rendered
             .files
             .iter()
@@ -130,7 +134,7 @@ impl Screening {
                 } else {
                     Ending::Copy
                 };
-                let retention = Duration::from_secs(u64::from(self.collection.retention.seconds()));
+                let retention = Duration::from_secs(retention.seconds().into());
                 self.collection.clients.note_stored(id, bytes, retention);
                 self.collection.clients.settle(id, ending);
                 tracing::info!(picture = %id, expires_at = %expires_at.timestamp(), "published a picture");
