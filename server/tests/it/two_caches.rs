@@ -486,7 +486,7 @@ fn model_agrees(trace: &Trace) -> bool {
         "/",
         "/api/v1/tags",
         // This shows nothing, so it lives for a minute, and for five more while it is fetched.
-        "/search?q=nothing",
+        "/api/v1/pictures?q=nothing",
         "/about",
         "/pkg/cattocdn.0123.css",
         "/nothing-here",
