@@ -4,11 +4,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/../end2end"
 
+# `end2end/browser.ts` takes Debian's from the same places.
 case $1 in
-  chromium) command=chromium ;;
-  firefox) command=firefox-esr ;;
+  chromium) debian=/usr/bin/chromium ;;
+  firefox) debian=/usr/bin/firefox-esr ;;
+  *) exit 2 ;;
 esac
-command -v "$command" >/dev/null 2>&1 || node -e '
+[ -x "$debian" ] || node -e '
   const browser = require("@playwright/test")[process.argv[1]];
   process.exit(require("fs").existsSync(browser.executablePath()) ? 0 : 1);
 ' "$1"

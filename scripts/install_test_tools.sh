@@ -49,13 +49,24 @@ for tool in "${debian_tools[@]}"; do
   read -r command package _ <<<"$tool"
   has "$command" || packages+=("$package")
 done
-scripts/has_browser.sh chromium || packages+=(chromium fonts-dejavu-core)
-scripts/has_browser.sh firefox || packages+=(firefox-esr)
+browsers=()
+scripts/has_browser.sh chromium || browsers+=("chromium fonts-dejavu-core")
+scripts/has_browser.sh firefox || browsers+=(firefox-esr)
 
-if [ "${#packages[@]}" -gt 0 ] && [ "$(id -u)" = 0 ] && has apt-get; then
-  scripts/step "installing ${packages[*]} with apt"
+install() {
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+}
+
+if [ "${#packages[@]}${#browsers[@]}" != 00 ] && [ "$(id -u)" = 0 ] && has apt-get; then
+  scripts/step "installing ${packages[*]} ${browsers[*]} with apt"
   apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${packages[@]}" >/dev/null || true
+  # What is missing afterwards is named below.
+  [ "${#packages[@]}" = 0 ] || install "${packages[@]}" || true
+  # Not every Debian knows every browser by that name; Playwright downloads what is missing.
+  for browser in "${browsers[@]}"; do
+    read -ra names <<<"$browser"
+    install "${names[@]}" || true
+  done
 fi
 for browser in chromium firefox; do
   if ! scripts/has_browser.sh "$browser"; then

@@ -152,7 +152,7 @@ test("the browser picks a WebP that is no wider than the upload", async ({ api, 
   expect(webps.map(([, url]) => url)).toContain(chosen);
 });
 
-test("a picture's links can be copied", async ({ api, context, page, picturePage }) => {
+test("a picture's links can be copied", onlyChromium, async ({ api, context, page, picturePage }) => {
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const picture = await api.publish("chelsea.png");
   await picturePage.goto(picture.url);

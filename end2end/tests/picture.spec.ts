@@ -192,7 +192,7 @@ test("all that can be done with a picture stands in one row on a phone", async (
   expect(new Set(tops).size).toBe(1);
 });
 
-test("“Share” copies the link where there is no share sheet", async ({
+test("“Share” copies the link where there is no share sheet", onlyChromium, async ({
   api,
   context,
   page,
@@ -271,7 +271,7 @@ test.describe("without scripts", () => {
   });
 });
 
-test("a QR code of the link is folded away under More, dark on light in every colour scheme", async ({
+test("a QR code of the link is folded away under More, dark on light in every colour scheme", onlyChromium, async ({
   api,
   page,
   picturePage,

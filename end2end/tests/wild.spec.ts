@@ -5,7 +5,7 @@ import type { Page } from "@playwright/test";
 
 import { PAGE_SIZE } from "./fixtures/api.js";
 import { picture } from "./fixtures/pictures.js";
-import { expect, test } from "./fixtures/test.js";
+import { expect, onlyChromium, test } from "./fixtures/test.js";
 
 /** Puts a node beside every field as soon as it is there, and into all that will come alive. */
 async function withPasswordManager(page: Page): Promise<void> {
@@ -97,7 +97,7 @@ test("a translated suggestion searches for the tag that it stands for", async ({
   await expect(page).toHaveURL(/\/search\?q=%22tabby\+cat%22$/);
 });
 
-test("words that change are changed on a translated page too", async ({
+test("words that change are changed on a translated page too", onlyChromium, async ({
   api,
   context,
   page,
@@ -161,7 +161,7 @@ test("where WebAssembly is missing, a page opened before the verdict comes to sh
   await expect(picturePage.photo).toBeVisible();
 });
 
-test("an island that fails takes no other with it", async ({
+test("an island that fails takes no other with it", onlyChromium, async ({
   api,
   complaints,
   context,

@@ -74,9 +74,9 @@ fn context(width: usize, height: usize, quantizer: u8) -> Result<Context<u8>, Im
 }
 
 /// What the encoder tries. The preset cuts a picture into blocks of 32 x 32 pixels. With blocks of
-/// 16, photographs take 4 % less at the same score. The time that this costs is saved by leaving out
-/// fine directional intra prediction. Choosing between both sizes would save another 3 %, for twice
-/// the time.
+/// 16, photographs take 4 % less at the same score. The time that this costs is saved by leaving
+/// out fine directional intra prediction. Choosing between both sizes would save another 3 %, for
+/// twice the time.
 fn effort() -> SpeedSettings {
     let mut effort = SpeedSettings::from_preset(SPEED);
     let block = BlockSize::BLOCK_16X16;

@@ -54,8 +54,8 @@ static CODE: LazyLock<Box<[u8]>> = LazyLock::new(|| {
     (0..=65535).map(code).collect()
 });
 
-/// The most rows of the old picture that are held at a time, where one of this height becomes one of
-/// the other height: those of a strip, and on either side those that its first and last rows reach.
+/// The most rows of the old picture that are held at a time, where one of this height becomes one
+/// of the other: those of a strip, and on either side those that its first and last rows reach.
 pub(super) fn most_strip_rows(from: u32, to: u32) -> u32 {
     let scale = f64::from(from) / f64::from(to.max(1));
     let strip = STRIP_ROWS.max(scale);

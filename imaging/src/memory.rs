@@ -60,8 +60,8 @@ const NARROWER_THIRDS_MEASURED: u64 = 4;
 /// for the next.
 const NARROWER_FRAME_BYTES_PER_PIXEL: u64 = 6;
 
-/// What shrinking in linear light holds for each pixel of the rows that it works on, in bytes: light
-/// in floating point, the same at the new width, and the new rows.
+/// What shrinking in linear light holds for each pixel of the rows that it works on, in bytes:
+/// light in floating point, the same at the new width, and the new rows.
 const STRIP_BYTES_PER_PIXEL: u64 = 40;
 
 /// What the still that stands for an animation takes, of any size, until the first frame is

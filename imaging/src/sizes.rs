@@ -9,8 +9,8 @@ use super::{ImageError, Raster, linear, shrink};
 /// for each of them took most of the time that they take.
 pub(super) const MIDDLE_WIDTH: u32 = 1024;
 
-/// That picture is at least this many times as wide as the file. At 3, 21 photographs score 96 to 97
-/// in the mean beside ones that were shrunk at once.
+/// That picture is at least this many times as wide as the file. At 3, 21 photographs score 96 to
+/// 97 in the mean beside ones that were shrunk at once.
 const MIDDLE_TIMES: u32 = 3;
 
 /// Whether a file of this width is made from a copy that is [`MIDDLE_WIDTH`] wide, where the widest

@@ -106,18 +106,14 @@ fn NothingFound(nearest: Vec<TagCount>, newest: PicturePage) -> impl IntoView {
 #[component]
 fn SearchHelp() -> impl IntoView {
     let examples = load(|backend| async move {
-        // Where the index cannot be asked, the words help without examples.
-        let Ok(tags) = backend.frequent_tags(2).await else {
-            return Ok(Vec::new());
-        };
+        let tags = backend.frequent_tags(2).await?;
         let mut examples = Vec::new();
         for example in examples_of(&tags.tags) {
             let asked = ListQuery {
                 limit: Some(1),
                 ..search_for(&example.q)
             };
-            let found = backend.list_pictures(asked).await;
-            if found.is_ok_and(|page| !page.pictures.is_empty()) {
+            if !backend.list_pictures(asked).await?.pictures.is_empty() {
                 examples.push(example);
             }
         }
@@ -132,6 +128,8 @@ fn SearchHelp() -> impl IntoView {
                 models are sure of them. Type some of them into the box above."
             </p>
             {when_loaded(examples, |examples| {
+                // Where the index cannot be asked, the words help without examples, and the page's
+                // status says that nobody shall keep it.
                 let examples = examples.unwrap_or_default();
                 (!examples.is_empty()).then(|| view! { <Examples examples/> })
             })}

@@ -325,11 +325,14 @@ impl CachePolicy {
     }
 }
 
+/// The longest from here until an answer is sent, in seconds: it may have to wait for its turn.
+const SENDING: u64 = 15;
+
 /// How many seconds an answer with the policy of a list leaves of the life of the one picture that
 /// it shows, after every cache has kept it for as long as it may. For so long whoever reads the
 /// answer may use it.
 pub(crate) fn beyond_list(expires_at: ExpiresAt, now: Timestamp) -> u64 {
-    let left = expires_at.seconds_left(now);
+    let left = expires_at.seconds_left(now).saturating_sub(SENDING);
     let budget = left.saturating_sub(1);
     budget.saturating_sub(Lifetimes::of_list(Some(left)).sum())
 }

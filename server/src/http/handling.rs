@@ -100,7 +100,12 @@ pub(crate) fn is_for_machines(path: &str) -> bool {
     MACHINE_PATHS.iter().any(|start| path.starts_with(start)) || is_feed(path)
 }
 
-/// True for the path of a feed.
+/// True for the path of a feed: the site's, or that of a tag.
 pub(crate) fn is_feed(path: &str) -> bool {
-    FEEDS.iter().any(|end| path.ends_with(end))
+    FEEDS.iter().any(|end| {
+        path.strip_suffix(end).is_some_and(|of| {
+            let tag = of.strip_prefix("/tags/");
+            of.is_empty() || tag.is_some_and(|tag| !tag.is_empty() && !tag.contains('/'))
+        })
+    })
 }

@@ -70,7 +70,8 @@ fn read(text: &str) -> Option<Duration> {
     exact.try_into().ok()
 }
 
-fn bad(name: &str, site: Retention) -> Error {
+/// The refusal of what is no time, or one that is too short or too long.
+pub(super) fn bad(name: &str, site: Retention) -> Error {
     let (shortest, longest) = (site.shortest(), site);
     Error::new(
         ErrorCode::Malformed,

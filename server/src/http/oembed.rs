@@ -110,10 +110,16 @@ impl Asked {
         let mut segments = path.split('/');
         let id = match segments.next()? {
             "c" => segments.next()?.split('.').next()?,
-            "i" => segments.nth(1)?,
+            "i" => {
+                let id = segments.nth(1)?;
+                segments.next()?;
+                id
+            }
             _ => return None,
         };
-        PictureId::parse(id)
+        // A slash too many is forgiven.
+        let is_over = segments.all(str::is_empty);
+        PictureId::parse(id).filter(|_| is_over)
     }
 }
 

@@ -226,10 +226,15 @@ pub(crate) async fn receive_field(
                 let mut text = Vec::new();
                 while let Some(bytes) = chunk().await? {
                     text.extend_from_slice(&bytes);
-                    text.truncate(LONGEST_TIME);
+                    // One byte too many says enough.
+                    text.truncate(LONGEST_TIME + 1);
                 }
-                let text = String::from_utf8_lossy(&text);
-                lives = lives::parse(&text, pictures.intake.retention())?.or(lives);
+                let retention = pictures.intake.retention();
+                let text = str::from_utf8(&text)
+                    .ok()
+                    .filter(|text| text.len() <= LONGEST_TIME)
+                    .ok_or_else(|| lives::bad(EXPIRES_IN, retention))?;
+                lives = lives::parse(text, pictures.intake.retention())?.or(lives);
                 continue;
             }
             let mut incoming = waiting.take().filter(|_| is_file).ok_or_else(one_file)?;

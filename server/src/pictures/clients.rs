@@ -230,7 +230,8 @@ impl Clients {
         })
     }
 
-    /// Notes that this many bytes of a waiting upload were stored.
+    /// Notes that this many bytes of a waiting upload were stored for the whole retention, or more
+    /// for a part of it.
     pub(super) fn note_stored(&self, id: &PictureId, bytes: u64, retention: Duration) {
         if let Some(client) = self.sender(id) {
             let now = self.clock.elapsed();

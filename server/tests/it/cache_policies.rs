@@ -111,7 +111,12 @@ async fn a_list_goes_by_the_first_of_its_pictures_to_end() {
     site.clock.stop_at((NOW + 900) * 1000);
     site.publish_by_hand().await;
     // A search that finds nothing shows the newest pictures instead.
-    let urls = ["/", "/api/v1/pictures", "/api/v1/tags", "/search?q=zeppelin"];
+    let urls = [
+        "/",
+        "/api/v1/pictures",
+        "/api/v1/tags",
+        "/search?q=zeppelin",
+    ];
     for url in urls {
         let sum = sum(&site.get(url).await);
         assert!((90..100).contains(&sum), "{url}: {sum}");

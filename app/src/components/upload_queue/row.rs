@@ -15,7 +15,7 @@ use web_sys::{Blob, File, HtmlElement, HtmlImageElement, Url, XmlHttpRequest};
 
 use self::published::Published;
 use super::crop::Crop;
-use super::send::new_key;
+use super::send::{chosen_life, new_key};
 use super::{Queue, Slot, tell};
 use crate::components::copy_field::{FEEDBACK_MS, copy_text};
 use crate::components::countdown::TimeLeft;
@@ -99,6 +99,8 @@ impl Tally {
 pub(super) struct Row {
     /// The file that was chosen.
     file: File,
+    /// How long its picture shall live, as was chosen with it.
+    life: String,
     /// A URL by which the browser shows the file from the visitor's own computer.
     source: String,
     /// The part of the picture that is uploaded instead of the file, once one is cut out, and a URL
@@ -137,6 +139,7 @@ impl Row {
         Self {
             source: Url::create_object_url_with_blob(&file).unwrap_or_default(),
             file,
+            life: chosen_life(),
             part: RefCell::default(),
             editor: RefCell::default(),
             stage: Cell::new(stage::WAITING),

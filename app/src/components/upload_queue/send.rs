@@ -15,6 +15,9 @@ use super::form;
 use crate::api::Upload;
 use crate::components::fetch::{ACCEPT_JSON, Failure, Json, ended, read, timer};
 
+/// The field of the form that says how long the picture shall live.
+const EXPIRES_IN: &str = "expires_in";
+
 /// How long nothing may move while a file is being sent, in milliseconds. The server gives up
 /// earlier.
 const SENDING_PATIENCE_MS: f64 = 30_000.0;
@@ -25,11 +28,13 @@ const ANSWER_PATIENCE_MS: f64 = 60_000.0;
 const LOOK_EVERY_MS: i32 = 1_000;
 
 /// Sends a file to the server function that takes uploads, and returns its answer. A repeated
-/// upload is known by its `key`. `on_progress` is called with the part that has been sent, from 0
-/// to 1, and `on_start` with the request, so that the caller can abort it.
+/// upload is known by its `key`, and `life` is what [`chosen_life`] was for it. `on_progress` is
+/// called with the part that has been sent, from 0 to 1, and `on_start` with the request, so that
+/// the caller can abort it.
 pub(super) async fn send(
     file: &Blob,
     key: &str,
+    life: &str,
     on_progress: impl Fn(f64) + 'static,
     on_start: impl FnOnce(XmlHttpRequest),
 ) -> Result<Json, Failure> {
@@ -47,7 +52,7 @@ pub(super) async fn send(
             }
         })
     };
-    let Ok((request, ended)) = start(file, key, &on_progress) else {
+    let Ok((request, ended)) = start(file, key, life, &on_progress) else {
         return Err(Failure::Lost);
     };
     on_start(request.clone());
@@ -65,10 +70,19 @@ pub(super) async fn send(
     read(&request)
 }
 
+/// How long new pictures shall live, as the page's form says now; empty for as long as the site
+/// keeps them.
+pub(super) fn chosen_life() -> String {
+    let form = form().and_then(|form| FormData::new_with_form(form.unchecked_ref()).ok());
+    let chosen = form.and_then(|form| form.get(EXPIRES_IN).as_string());
+    chosen.unwrap_or_default()
+}
+
 /// Starts the request. The promise resolves when the request is over, however it ended.
 fn start(
     file: &Blob,
     key: &str,
+    life: &str,
     on_progress: &Closure<dyn Fn(ProgressEvent)>,
 ) -> Result<(XmlHttpRequest, Promise), JsValue> {
     let request = XmlHttpRequest::new()?;
@@ -76,12 +90,9 @@ fn start(
     request
         .upload()?
         .set_onprogress(Some(on_progress.as_ref().unchecked_ref()));
-    // The form also says how long the picture shall live.
-    let form = match form() {
-        Some(form) => FormData::new_with_form(form.unchecked_ref())?,
-        None => FormData::new()?,
-    };
-    form.set_with_blob("file", file)?;
+    let form = FormData::new()?;
+    form.append_with_str(EXPIRES_IN, life)?;
+    form.append_with_blob("file", file)?;
     request.open("POST", Upload::PATH)?;
     request.set_request_header(ACCEPT_JSON.0, ACCEPT_JSON.1)?;
     request.set_request_header("Idempotency-Key", key)?;

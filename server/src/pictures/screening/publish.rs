@@ -134,8 +134,10 @@ impl Screening {
                 } else {
                     Ending::Copy
                 };
+                // What lives shorter takes its place for a shorter time.
+                let share = bytes * u64::from(lives.seconds()) / u64::from(retention.seconds());
                 let retention = Duration::from_secs(retention.seconds().into());
-                self.collection.clients.note_stored(id, bytes, retention);
+                self.collection.clients.note_stored(id, share, retention);
                 self.collection.clients.settle(id, ending);
                 tracing::info!(picture = %id, expires_at = %expires_at.timestamp(), "published a picture");
                 Ok(true)

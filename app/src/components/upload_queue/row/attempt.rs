@@ -38,7 +38,7 @@ impl Row {
             }
         };
         let content = self.content();
-        let answer = send(&content, &key, on_progress, |request| {
+        let answer = send(&content, &key, &self.life, on_progress, |request| {
             self.request.replace(Some(request));
         });
         let answer = answer.await;
