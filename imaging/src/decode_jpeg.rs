@@ -4,12 +4,12 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::path::Path;
 use std::time::Instant;
 
-use jpeg_decoder::{Decoder, Error, PixelFormat};
+use jpeg_decoder::{Decoder, Error, ImageInfo, PixelFormat};
 
 use super::decoded::Decoded;
 use super::error::check_deadline;
-use super::source::{self, Part, open_part};
-use super::{ImageError, Inspected, Raster, color, jpeg_restarts, memory, shrink};
+use super::source::{self, Part, Source, open_part};
+use super::{ImageError, Inspected, Raster, color, jpeg_container, jpeg_restarts, memory, shrink};
 
 /// How a frame of a film begins. To the decoder it says that tables of codes may be missing (ITU
 /// T.81, K.3, has the standard ones); it changes nothing where there are some.
@@ -104,11 +104,18 @@ fn read(
     };
     if inspected.restarts_lost {
         let file = source::bytes(path, inspected.end)?;
-        part.head = jpeg_restarts::mend(&file, part.head, deadline)?;
+        let container = jpeg_container::walk(&mut Source::open(path)?)?;
+        part.head = jpeg_restarts::mend(&file, &container, part.head, deadline)?;
         part.range = inspected.end..inspected.end;
     }
     let mut decoder = Decoder::new(open_part(path, part, deadline)?);
     let (stored, target) = (inspected.stored, inspected.target());
+    // The memory was estimated for the size that the walk through the file found.
+    decoder.read_info()?;
+    let size = |info: ImageInfo| (u32::from(info.width), u32::from(info.height));
+    if decoder.info().map(size) != Some(stored) {
+        return Err(ImageError::corrupt("two sizes"));
+    }
     let eighths = memory::jpeg_scale(stored, target);
     let side =
         |length: u32| u16::try_from((u64::from(length) * eighths).div_ceil(8)).unwrap_or(u16::MAX);

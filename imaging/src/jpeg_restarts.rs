@@ -17,23 +17,30 @@ use std::time::Instant;
 use self::huffman::{HuffmanTable, with_eob};
 use self::scan::{Bound, Frame, Scan};
 use super::ImageError;
+use super::container::Container;
 
 /// The most bytes by which a file may grow. A block that is lost takes a byte or two in each scan.
 const MOST_GROWTH: usize = 8 << 20;
 
 /// Rewrites a file without the two bytes that begin it, behind `out`.
 ///
+/// `container` is what the walk through the file has found, by which its memory was estimated. So
+/// that no hidden header can lead the decoder to another picture, this takes nothing that the walk
+/// would have skipped, and writes only the segments that it has read and the decoder needs.
+///
 /// # Errors
 /// [`ImageError::Corrupt`] where the scans cannot be followed, or lack a code that is needed to say
-/// that nothing is there; [`ImageError::TimedOut`].
+/// that nothing is there, or where the frame is not that of `container`; [`ImageError::TimedOut`].
 pub(super) fn mend(
     file: &[u8],
+    container: &Container,
     mut out: Vec<u8>,
     deadline: Instant,
 ) -> Result<Vec<u8>, ImageError> {
     out.reserve(file.len());
     let mut mending = Mending {
         file,
+        container,
         at: 2,
         out,
         tables: [const { None }; 8],
@@ -57,6 +64,7 @@ fn broken() -> ImageError {
 
 struct Mending<'a> {
     file: &'a [u8],
+    container: &'a Container,
     /// Where the next segment begins.
     at: usize,
     out: Vec<u8>,
@@ -88,6 +96,8 @@ impl<'a> Mending<'a> {
                 self.at += 2;
                 return Ok(true);
             }
+            // They have no length. The walk looks for the next marker behind them.
+            0x00 | 0xd0..=0xd7 => return Err(broken()),
             _ => {}
         }
         let length = self.file.get(self.at + 2..).and_then(<[u8]>::first_chunk);
@@ -96,18 +106,28 @@ impl<'a> Mending<'a> {
         let body = self.file.get(self.at + 4..end).ok_or_else(broken)?;
         let segment = &self.file[self.at..end];
         self.at = end;
-        if marker == 0xc4 {
-            self.tables(body)?;
-            return Ok(true);
-        }
-        self.out.extend(segment);
         match marker {
-            0xc0..=0xc2 => self.frame = Some(Frame::read(marker == 0xc2, body)?),
-            0xda => self.scan(body)?,
+            0xc4 => self.tables(body)?,
+            0xc0..=0xc2 => {
+                let mut frame = Frame::read(marker == 0xc2, body)?;
+                if self.frame.is_some() || !frame.is_of(self.container) {
+                    return Err(broken());
+                }
+                frame.begin();
+                self.out.extend(segment);
+                self.frame = Some(frame);
+            }
+            0xda => {
+                self.out.extend(segment);
+                self.scan(body)?;
+            }
             0xdd => {
                 let interval = body.first_chunk().ok_or_else(broken)?;
                 self.interval = u16::from_be_bytes(*interval).into();
+                self.out.extend(segment);
             }
+            // Quantization tables, and what says which colours the components are.
+            0xdb | 0xe0 | 0xee => self.out.extend(segment),
             _ => {}
         }
         Ok(true)
@@ -247,7 +267,9 @@ mod tests {
 
     use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
+    use super::super::jpeg_container;
     use super::super::samples::{OUTPUTS, gradient, write};
+    use super::super::source::Source;
     use super::super::{Limits, decode_still, inspect};
     use super::*;
 
@@ -275,6 +297,12 @@ mod tests {
         pairs
             .filter_map(|(at, pair)| (pair == [0xff, 0xd0 + number]).then_some(at))
             .collect()
+    }
+
+    fn walked(file: &[u8]) -> Container {
+        let file = write(file);
+        let mut source = Source::open(file.path()).expect("opens");
+        jpeg_container::walk(&mut source).expect("is whole")
     }
 
     /// The rows of blocks, each with its pixels.
@@ -308,6 +336,72 @@ mod tests {
         }
     }
 
+    fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(body.len() + 2).expect("is short");
+        [&[0xff, marker][..], &length.to_be_bytes(), body].concat()
+    }
+
+    fn frame_of(side: u16, components: &[u8]) -> Vec<u8> {
+        let side = side.to_be_bytes();
+        let count = [components.len() as u8];
+        let parts = components.iter().flat_map(|number| [*number, 0x11, 0]);
+        segment(
+            0xc2,
+            &[&[8][..], &side, &side, &count, &parts.collect::<Vec<_>>()].concat(),
+        )
+    }
+
+    /// A file whose header is hidden from whoever looks for the next marker behind `0xff00`, and in
+    /// the way of whoever takes that for a segment.
+    fn with_hidden_frame() -> Vec<u8> {
+        let (real, hidden) = (frame_of(64, &[1, 2, 3]), frame_of(8000, &[1, 2, 3]));
+        let comment = [&[0, 0][..], &hidden, &[0xff, 0xfe, 0, 40]].concat();
+        [
+            &[0xff, 0xd8, 0xff, 0, 0, 8][..],
+            &segment(0xfe, &comment),
+            &real,
+            &segment(0xdb, &[&[0][..], &[1; 64]].concat()),
+            &segment(0xc4, &[&[0, 1][..], &[0; 16]].concat()),
+            &segment(0xc4, &[&[0x10, 1][..], &[0; 16]].concat()),
+            &segment(0xda, &[1, 1, 0, 1, 5, 0]),
+            &[0, 0xff, 0xd0, 0xff, 0xd9],
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn a_file_that_can_be_read_in_two_ways_is_refused() {
+        let file = with_hidden_frame();
+        let container = walked(&file);
+        assert_eq!((container.width, container.restarts_lost), (64, true));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        assert!(mend(&file, &container, Vec::new(), deadline).is_err());
+        // Nor does another frame pass, whatever way it came in.
+        let whole = rows(true);
+        let other = Container {
+            height: HEIGHT * 2,
+            ..walked(&whole)
+        };
+        assert!(mend(&whole, &other, Vec::new(), deadline).is_err());
+    }
+
+    #[test]
+    fn a_scan_of_no_coefficient_cannot_make_a_file_grow() {
+        let nothing = segment(0xda, &[1, 1, 0, 5, 3, 0]);
+        let file = [
+            &[0xff, 0xd8][..],
+            &frame_of(5600, &[1]),
+            &segment(0xc4, &[&[0x10, 1][..], &[0; 16]].concat()),
+            &segment(0xdd, &[0, 1]),
+            &nothing.repeat(64),
+            &[0xff, 0xd9],
+        ]
+        .concat();
+        let container = walked(&file);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        assert!(mend(&file, &container, Vec::new(), deadline).is_err());
+    }
+
     #[test]
     fn markers_with_wrong_numbers_and_bytes_before_them_change_nothing() {
         let whole = rows(false);
@@ -326,7 +420,8 @@ mod tests {
         for progressive in [false, true] {
             let whole = rows(progressive);
             let deadline = Instant::now() + Duration::from_secs(20);
-            let mended = mend(&whole, vec![0xff, 0xd8], deadline).expect("is whole");
+            let container = walked(&whole);
+            let mended = mend(&whole, &container, vec![0xff, 0xd8], deadline).expect("is whole");
             assert!(decoded(&mended) == decoded(&whole));
         }
     }

@@ -7,7 +7,11 @@ use std::time::Instant;
 use super::broken;
 use super::huffman::{Bits, EOB, HuffmanTable, Writer};
 use crate::ImageError;
+use crate::container::{Container, Storage};
 use crate::error::check_deadline;
+
+/// The most components of a frame that a decoder takes.
+const MOST_COMPONENTS: usize = 4;
 
 /// How many MCUs are read or written between two looks at the clock. They take some milliseconds.
 const MCUS_BETWEEN_CHECKS: usize = 1024;
@@ -35,6 +39,10 @@ impl Bound {
 /// What a frame header says.
 pub(super) struct Frame {
     progressive: bool,
+    /// The width and the height in pixels.
+    size: (usize, usize),
+    /// The sampling factors of each component, across and down.
+    sampling: Vec<(usize, usize)>,
     pub(super) components: Vec<Component>,
     /// How many MCUs a scan of all components has.
     mcus: usize,
@@ -65,6 +73,9 @@ impl Frame {
         let side = |high: &u8, low: &u8| usize::from(u16::from_be_bytes([*high, *low]));
         let (width, height) = (side(w1, w0), side(h1, h0));
         let (components, _) = components.as_chunks::<3>();
+        if components.len() > MOST_COMPONENTS {
+            return Err(broken());
+        }
         let factors = |[_, factors, _]: &[u8; 3]| {
             let (across, down) = (factors >> 4, factors & 15);
             (usize::from(across.max(1)), usize::from(down.max(1)))
@@ -80,14 +91,40 @@ impl Frame {
                 identifier: component[0],
                 in_mcu: own_across * own_down,
                 alone,
-                nonzero: vec![0; if progressive { alone } else { 0 }],
+                nonzero: Vec::new(),
             }
         };
         Ok(Self {
             progressive,
+            size: (width, height),
+            sampling: components.iter().map(factors).collect(),
             components: components.iter().map(component).collect(),
             mcus: width.div_ceil(8 * across) * height.div_ceil(8 * down),
         })
+    }
+
+    /// Whether this is the frame that the walk through the file has found.
+    pub(super) fn is_of(&self, container: &Container) -> bool {
+        let Storage::Jpeg {
+            sampling,
+            progressive,
+        } = &container.storage
+        else {
+            return false;
+        };
+        let found = sampling
+            .iter()
+            .map(|(across, down)| (usize::from(*across), usize::from(*down)));
+        self.progressive == *progressive
+            && self.size == (container.width as usize, container.height as usize)
+            && self.sampling.iter().copied().eq(found)
+    }
+
+    /// Begins to note which coefficients are not zero, as only progressive files need it.
+    pub(super) fn begin(&mut self) {
+        for component in self.components.iter_mut().filter(|_| self.progressive) {
+            component.nonzero = vec![0; component.alone];
+        }
     }
 }
 
@@ -171,6 +208,9 @@ impl<'a> Scan<'a> {
             [alone] => frame.components[alone.number].alone,
             [_, _, ..] => frame.mcus,
         };
+        if frame.progressive && (first > last || *last > 63) {
+            return Err(broken());
+        }
         let is_band = matches!(pass, Pass::AcFirst(..) | Pass::AcRefine(..));
         if is_band && !is_alone {
             return Err(broken());
@@ -196,6 +236,7 @@ impl<'a> Scan<'a> {
         bound: &Bound,
     ) -> Result<(), ImageError> {
         bound.check_time()?;
+        bound.check_size(out)?;
         self.eob_run = 0;
         for member in &mut self.components {
             member.dc_predictor = 0;
@@ -215,7 +256,7 @@ impl<'a> Scan<'a> {
         }
         out.extend(&bits.bytes[..bits.at]);
         if !self.ran_out {
-            return Ok(());
+            return bound.check_size(out);
         }
         let mut writer = Writer::behind(out);
         writer.zeros(bits.missing);
