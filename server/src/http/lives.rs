@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use app::error::ErrorCode;
-use jiff::{Span, SpanRelativeTo};
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use crate::domain::expiry::Retention;
 use crate::http::error::Error;
@@ -66,7 +66,12 @@ fn read(text: &str) -> Option<Duration> {
         return text.parse().ok().map(Duration::from_secs);
     }
     let span: Span = text.parse().ok()?;
-    let exact = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    // Clients of other hosts offer months and years, which count as 30 and 365 days.
+    let days = i64::from(span.get_months()) * 30 + i64::from(span.get_years()) * 365;
+    let rest = span.months(0).years(0);
+    let exact = rest.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    let long = SignedDuration::from_hours(days * 24);
+    let exact = exact.checked_add(long)?;
     exact.try_into().ok()
 }
 
@@ -132,6 +137,9 @@ mod tests {
             (Some("72h"), Some(259_200)),
             (Some("15552000"), Some(0)),
             (Some("P1D"), Some(86_400)),
+            (Some("P1M"), Some(0)),
+            (Some("1y"), Some(0)),
+            (Some("-1y"), None),
             (Some("60"), None),
             (Some("later"), None),
         ] {

@@ -103,7 +103,11 @@ impl Asked {
 
     /// The id of the picture that the link leads to, on the site at this address.
     fn id(&self, public_url: &str) -> Option<PictureId> {
-        let without_scheme = |url: &str| url.split_once("://").map(|(_, rest)| rest.to_owned());
+        // Which of the two schemes a link has is the reverse proxy's matter.
+        let without_scheme = |url: &str| {
+            let (scheme, rest) = url.split_once("://")?;
+            matches!(scheme, "http" | "https").then(|| rest.to_owned())
+        };
         let (link, site) = (without_scheme(&self.url)?, without_scheme(public_url)?);
         let path = link.strip_prefix(&site)?.strip_prefix('/')?;
         let path = path.split(['?', '#']).next()?;

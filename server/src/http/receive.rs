@@ -205,6 +205,7 @@ pub(crate) async fn receive_field(
     let sender = upload.sender();
     let read = async {
         let (mut waiting, mut received) = (Some(upload), None);
+        let mut has_time = false;
         loop {
             watch.expect_form_head();
             let field = form.next_field().await;
@@ -223,6 +224,11 @@ pub(crate) async fn receive_field(
                 chunk.map_err(|error| form_error(pictures, &error, watch))
             };
             if is_expires_in {
+                if has_time {
+                    let twice = format!("The form has the field `{EXPIRES_IN}` twice.");
+                    return Err(Error::new(ErrorCode::Malformed, twice));
+                }
+                has_time = true;
                 let mut text = Vec::new();
                 while let Some(bytes) = chunk().await? {
                     text.extend_from_slice(&bytes);

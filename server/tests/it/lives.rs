@@ -228,10 +228,29 @@ async fn a_life_that_cannot_be_had_is_malformed_and_nothing_is_uploaded() {
             .await
             .assert_error(400, "malformed");
     }
+    let long = [&[b'0'; 60][..], b"36000"].concat();
     type Case<'a> = (&'a str, &'a [(&'a str, &'a [u8])]);
     let cases: &[Case<'_>] = &[
         (API, &[("file", cat), ("expires_in", b"soon")]),
         (API, &[("expires_in", &[b'1'; 5000]), ("file", cat)]),
+        // Its first 64 bytes are another time.
+        (API, &[("expires_in", &long), ("file", cat)]),
+        (
+            API,
+            &[
+                ("expires_in", b"600"),
+                ("expires_in", b"900"),
+                ("file", cat),
+            ],
+        ),
+        (
+            "/1/upload",
+            &[
+                ("image", cat),
+                ("expiration", b"600"),
+                ("expiration", b"700"),
+            ],
+        ),
         ("/upload", &[("expires_in", b"10"), ("file", cat)]),
         ("/api/ui/upload", &[("expires_in", b"10"), ("file", cat)]),
         ("/1/upload", &[("image", cat), ("expiration", b"60")]),

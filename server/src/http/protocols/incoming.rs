@@ -230,6 +230,11 @@ impl<'a> Reader<'a> {
         }
         let known = self.fields.texts.iter().find(|text| **text == name);
         self.place = known.map_or(Place::Nowhere, |name| Place::Text(name));
+        if let Place::Text(name) = self.place
+            && self.texts.0.insert(name, String::new()).is_some()
+        {
+            return Err(malformed(format!("The form has the field `{name}` twice.")));
+        }
         Ok(())
     }
 

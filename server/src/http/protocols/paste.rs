@@ -44,9 +44,11 @@ pub(crate) async fn upload(
 ) -> Result<Response, Error> {
     let owner = owner_secret(secret(request.headers()))?;
     let site = state.pictures.intake.retention();
-    let expire = request.headers().get(EXPIRE);
-    let expire = expire.and_then(|expire| expire.to_str().ok());
-    let in_header = parse_elsewhere(EXPIRE, expire, site)?;
+    let expire = request.headers().get(EXPIRE).map(|expire| {
+        let text = expire.to_str();
+        text.map_err(|_| malformed(format!("`{EXPIRE}` must be plain text.")))
+    });
+    let in_header = parse_elsewhere(EXPIRE, expire.transpose()?, site)?;
     let received = receive(&state, request, &FIELDS, None).await?;
     let said = |name| received.texts.get(name).is_some();
     if said("url") || said("remote") || said("oneshot_url") {
