@@ -23,8 +23,8 @@ use super::{ImageError, Raster, encode, linear};
 /// The score that a trial aims at, and so do files that are as narrow as [`TRIED_WIDTH`].
 const TARGET: f32 = 76.5;
 
-/// The greatest width in pixels of WebP files that aim at [`TARGET`]. Wider ones are mostly drawn by
-/// screens that have two pixels where others have one, and show less of each.
+/// The greatest width in pixels of WebP files that aim at [`TARGET`]. Wider ones are mostly drawn
+/// by screens that have two pixels where others have one, and show less of each.
 const USUAL_WIDTH: u32 = 768;
 
 /// By how much the quality of wider files is less, on libwebp's scale. They score 72 in the mean

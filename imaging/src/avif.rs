@@ -11,9 +11,9 @@ use rav1e::prelude::{
 
 use super::{ImageError, Raster};
 
-/// rav1e's least effort, from which [`effort`] begins. A million pixels of a photograph take 0.3 s of
-/// a processor, and four times that without rav1e's assembler code. Effort 8 once made a file 4.7
-/// times as large.
+/// rav1e's least effort, from which [`effort`] begins. A million pixels of a photograph take 0.3 s
+/// of a processor, and four times that without rav1e's assembler code. Effort 8 once made a file
+/// 4.7 times as large.
 const SPEED: u8 = 10;
 
 /// Rounds the division of a sum of [`luma`] or [`chroma`].

@@ -11,11 +11,19 @@ use crate::units::readable_bytes;
 #[component]
 pub(crate) fn AboutPage() -> impl IntoView {
     let site = backend().site();
-    let contact = site.abuse_contact.map(|contact| {
-        view! {
+    let report = match site.abuse_contact {
+        Some(contact) => view! {
+            <p>
+                "If a picture should not be here, please tell us the link of its page. \
+                Somebody will look at your report and take the picture down if it breaks the rules."
+            </p>
             <p>"You can reach us at "<a href=contact_url(&contact)>{contact.clone()}</a>"."</p>
         }
-    });
+        .into_any(),
+        None => {
+            view! { <p>"Whoever runs this site has given no address for reports."</p> }.into_any()
+        }
+    };
     let second_opinion = site.second_opinion.map(|vendor| {
         view! {
             <p>
@@ -88,11 +96,7 @@ pub(crate) fn AboutPage() -> impl IntoView {
             </p>
 
             <h2 id="report">"Report a picture"</h2>
-            <p>
-                "If a picture should not be here, please tell us the link of its page. \
-                Somebody will look at your report and take the picture down if it breaks the rules."
-            </p>
-            {contact}
+            {report}
 
             <h2 id="api">"For programs"</h2>
             <p>

@@ -135,8 +135,8 @@ fn SearchHelp() -> impl IntoView {
             })}
             <p>
                 "Plurals and other words for the same thing work as well: "
-                <code>"couches"</code>" finds sofas, and "<code>"orange cats"</code>
-                " finds ginger ones."
+                <code>"couches"</code>" means the tag sofa, and "<code>"orange"</code>
+                " means ginger. Many pictures have no tag but cat."
             </p>
             <p>"Or look at "<a href="/tags">"all tags"</a>" that there are today."</p>
         </div>

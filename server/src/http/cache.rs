@@ -332,9 +332,9 @@ const SENDING: u64 = 15;
 /// it shows, after every cache has kept it for as long as it may. For so long whoever reads the
 /// answer may use it.
 pub(crate) fn beyond_list(expires_at: ExpiresAt, now: Timestamp) -> u64 {
-    let left = expires_at.seconds_left(now).saturating_sub(SENDING);
-    let budget = left.saturating_sub(1);
-    budget.saturating_sub(Lifetimes::of_list(Some(left)).sum())
+    let left = expires_at.seconds_left(now);
+    let kept = Lifetimes::of_list(Some(left)).sum();
+    left.saturating_sub(1 + SENDING + kept)
 }
 
 /// Lets every cache keep an answer until one second before this instant, and no longer.
