@@ -32,10 +32,6 @@ pub trait Backend: Send + Sync + 'static {
     /// every picture. They do not shorten a page's life in caches, so a number may be that of some
     /// minutes ago.
     async fn frequent_tags(&self, most: usize) -> Result<TagList, ApiError>;
-    /// Lists the tags that somebody may have meant who searched for these words, likeliest first,
-    /// then the most frequent ones, and at most this many. They shorten a page's life as
-    /// little as [`frequent_tags`](Self::frequent_tags).
-    async fn nearest_tags(&self, words: &str, most: usize) -> Result<TagList, ApiError>;
     /// Tells what the site did this month and what that costs.
     async fn status(&self) -> Result<StatusView, ApiError>;
     /// Succeeds if this token may delete this picture. It deletes nothing.

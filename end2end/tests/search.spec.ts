@@ -54,34 +54,16 @@ test.describe("search", () => {
     }
   });
 
-  test("a search that finds nothing offers to upload, the likeliest tag and the newest cats", async ({
-    homePage,
-  }) => {
-    await homePage.search.submit("tabyb walrus");
+  test("a search that finds nothing says so and offers to upload", async ({ homePage }) => {
+    await homePage.search.submit("walrus");
     await expect(homePage.main.getByText("No cat matches that today.")).toBeVisible();
     await expect(homePage.main.getByRole("link", { name: "Upload a cat" })).toBeVisible();
-    await expect(homePage.card(other.id)).toBeVisible();
-    const offered = homePage.main.getByRole("list", { name: "Tags that there are" });
-    await offered.getByRole("link").first().click();
-    await expect(homePage.headline).toHaveText("Cats tagged tabby cat");
-    await expect(homePage.card(tabby.id)).toBeVisible();
+    await expect(homePage.cards).toHaveCount(0);
   });
 
-  test("searching for nothing explains how to search, by examples that find something", async ({
-    homePage,
-  }) => {
-    await homePage.page.goto("/search");
-    const examples = homePage.main.getByRole("listitem").getByRole("link");
-    const addresses = await examples.evaluateAll((links) =>
-      links.map((link) => link.getAttribute("href") ?? ""),
-    );
-    expect(addresses.length).toBeGreaterThan(0);
-    for (const address of addresses) {
-      await homePage.page.goto(address);
-      await expect(homePage.headline).toHaveText(/^Cats with /);
-      await expect(homePage.cards.first()).toBeVisible();
-      await expect(homePage.main.getByText("No cat matches that today.")).toBeHidden();
-    }
+  test("searching for nothing explains how to search", async ({ homePage }) => {
+    await homePage.goto("/search");
+    await expect(homePage.main.getByText("means both words")).toBeVisible();
   });
 
   test("a tag is completed with the keyboard alone", async ({ homePage }) => {

@@ -21,7 +21,6 @@ pub mod policy;
 pub mod purge;
 pub mod search;
 pub mod sight;
-pub mod suggestions;
 pub mod synonyms;
 pub mod tag;
 pub(crate) mod traffic;

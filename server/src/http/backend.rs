@@ -16,8 +16,7 @@ use leptos::prelude::use_context;
 
 use crate::domain::client::ClientNetwork;
 use crate::domain::picture::PictureId;
-use crate::domain::search::{SearchQuery, canonical};
-use crate::domain::suggestions::sort_nearest_first;
+use crate::domain::search::canonical;
 use crate::http::body::BodyWatch;
 use crate::http::cache::{CachePolicy, Shown};
 use crate::http::client;
@@ -63,17 +62,6 @@ impl ServerBackend {
                 .map(|parts| parts.headers.clone())
                 .unwrap_or_default(),
         })
-    }
-}
-
-impl ServerBackend {
-    /// The tags that say something about a picture, most used first. No picture is shown with
-    /// them, so the policy of what is shown decides.
-    async fn telling_tags(&self) -> Result<TagList, ApiError> {
-        let (mut list, _) = list::list_tags(&self.state.pictures).await?;
-        list.tags
-            .retain(|tag| !COMMON_TAGS.contains(&tag.name.as_str()));
-        Ok(list)
     }
 }
 
@@ -133,14 +121,10 @@ impl Backend for ServerBackend {
     }
 
     async fn frequent_tags(&self, most: usize) -> Result<TagList, ApiError> {
-        let mut list = self.telling_tags().await?;
-        list.tags.truncate(most);
-        Ok(list)
-    }
-
-    async fn nearest_tags(&self, words: &str, most: usize) -> Result<TagList, ApiError> {
-        let mut list = self.telling_tags().await?;
-        sort_nearest_first(&mut list.tags, &SearchQuery::parse(words), |tag| &tag.name);
+        // No picture is shown, so the policy of what is shown decides.
+        let (mut list, _) = list::list_tags(&self.state.pictures).await?;
+        list.tags
+            .retain(|tag| !COMMON_TAGS.contains(&tag.name.as_str()));
         list.tags.truncate(most);
         Ok(list)
     }
